@@ -1,0 +1,84 @@
+"""Find the decomposed layers of a converted model."""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from keras_basisprune.layers import BasisScalingConv
+from keras_basisprune.trace import Trace
+
+
+@dataclasses.dataclass(frozen=True)
+class BasisPair:
+    """The two halves of a decomposed layer.
+
+    Attributes:
+        name: Name of the layer that was decomposed; plans and scores go by it.
+        basis: The convolution or dense layer that holds the basis filters `U`.
+        scaling: The `BasisScalingConv` that holds scales, mask and the way back.
+    """
+
+    name: str
+    basis: keras.layers.Layer
+    scaling: BasisScalingConv
+
+    @property
+    def rank(self) -> int:
+        """Number of bases, masked ones included."""
+        return self.scaling.kernel.shape[0]
+
+    @property
+    def mask(self) -> np.ndarray:
+        """Boolean array of shape `(rank,)`: the bases that are not masked."""
+        return keras.ops.convert_to_numpy(self.scaling.mask.value) > 0
+
+    @property
+    def scale(self) -> np.ndarray:
+        """Array of shape `(rank,)`: the scaling factors."""
+        return keras.ops.convert_to_numpy(self.scaling.scale.value)
+
+    @property
+    def singular_values(self) -> np.ndarray:
+        """Array of shape `(rank,)`: norms of the rows of the scaling kernel.
+
+        `V` is orthonormal, so that these are the singular values.
+        """
+        kernel = keras.ops.convert_to_numpy(self.scaling.kernel.value)
+        return np.linalg.norm(kernel.astype(np.float64), axis=1)
+
+
+def basis_pairs(traced: Trace) -> dict[str, BasisPair]:
+    """Finds the decomposed layers of a converted model, in order of execution.
+
+    Args:
+        traced: The model's `Trace`.
+
+    Returns:
+        A dict from the name of the layer that was decomposed (the `BasisScalingConv`'s
+        without `_scaling`) to a `BasisPair`. Empty for an ordinary model.
+
+    Raises:
+        ValueError: If a `BasisScalingConv` does not stand alone behind the layer that
+            makes its input, so that no basis could leave.
+    """
+    producers, consumers = traced.producers(), traced.consumers()
+    pairs: dict[str, BasisPair] = {}
+    for call in traced.calls:
+        if not isinstance(call.op, BasisScalingConv):
+            continue
+        source = call.input_tensors[0]
+        producer = producers.get(id(source))
+        basis = producer.op if producer else None
+        alone = len(consumers[id(source)]) == 1
+        plain = getattr(basis, "use_bias", True) is False
+        if not (alone and plain and hasattr(basis, "kernel")):
+            raise ValueError(
+                f"Expected the BasisScalingConv `{call.op.name}` to be the only reader "
+                "of a convolution or dense layer without bias. Received: input from "
+                f"`{getattr(basis, 'name', source.name)}`. Build such pairs with "
+                "`keras_basisprune.convert(model)`."
+            )
+        name = call.op.name.removesuffix("_scaling")
+        pairs[name] = BasisPair(name, basis, call.op)
+    return pairs

@@ -1,0 +1,191 @@
+"""Clone a model while replacing layers; flatten nested models; carry weights over."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+
+from keras_basisprune.trace import Trace, trace
+
+
+@dataclasses.dataclass(frozen=True)
+class NewLayer:
+    """A layer that takes another's place, with the weights that it shall have.
+
+    Attributes:
+        layer: An unbuilt `keras.layers.Layer`. Its name may be changed if it is taken.
+        weights: Maps attribute names of the built layer (`"kernel"`, `"bias"`, ...) to
+            arrays.
+    """
+
+    layer: keras.layers.Layer
+    weights: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+
+Replace = Callable[[keras.layers.Layer, str], Sequence[NewLayer] | None]
+
+
+def flatten(model: keras.Model) -> keras.Model:
+    """Clones a model with every nested model inlined.
+
+    The result is one Functional model that computes the same function, with weights
+    of its own. Layers keep their names; where two nested models share one, the later
+    becomes `<nested model>_<layer>`. A `training` argument given to a nested model is
+    passed to each of its layers, and a frozen nested model freezes its layers.
+
+    Args:
+        model: A built Functional or Sequential `keras.Model`.
+
+    Returns:
+        A `keras.Model` without nested Functional or Sequential models, not compiled.
+
+    Raises:
+        ValueError: If the model is subclassed or not built, or a layer can't be
+            cloned from its config.
+
+    Example:
+
+    >>> base = keras.applications.MobileNet(include_top=False, weights=None)
+    >>> model = keras.Sequential([base, keras.layers.GlobalAveragePooling2D()])
+    >>> len(model.layers), len(flatten(model).layers)
+    (2, 87)
+    """
+    return rewrite(model, lambda layer, name: None)
+
+
+def rewrite(
+    model: keras.Model, replace: Replace, traced: Trace | None = None
+) -> keras.Model:
+    """Clones a model while replacing layers, and carries all weights over.
+
+    Nested models are inlined. Shared layers stay shared: a layer is cloned or replaced
+    once and called as often as before. The given model is not changed. Time and
+    memory are linear in the number of calls and weights.
+
+    Args:
+        model: A built Functional or Sequential `keras.Model`.
+        replace: `replace(layer, name)` is asked once per layer, where `name` is the
+            layer's name in the new model. It answers `None` (clone the layer) or a
+            list of `NewLayer`s to be applied one after the other instead. An empty
+            list passes the input on.
+        traced: The model's `Trace`, if it is at hand. `replace` gets its operations.
+
+    Returns:
+        A Functional `keras.Model` with weights of its own, not compiled.
+
+    Raises:
+        ValueError: If the model is subclassed or not built, or a layer can't be
+            cloned from its config.
+    """
+    traced = traced or trace(model)
+    inputs = [
+        type(layer).from_config(layer.get_config()).output
+        for layer in traced.input_layers
+    ]
+    old = keras.tree.flatten(traced.inputs)
+    tensors = {id(a): b for a, b in zip(old, inputs, strict=True)}
+    names = {layer.name for layer in traced.input_layers}
+    chains: dict[int, list[NewLayer]] = {}
+
+    def new(value):
+        return tensors[id(value)] if isinstance(value, keras.KerasTensor) else value
+
+    for call in traced.calls:
+        if first := id(call.op) not in chains:
+            chains[id(call.op)] = _chain(call, replace, names)
+        args, kwargs = keras.tree.map_structure(new, (call.args, call.kwargs))
+        outputs = _apply(chains[id(call.op)], args, kwargs)
+        if first:
+            _load(chains[id(call.op)], call.op)
+        made = keras.tree.flatten(outputs)
+        for before, after in zip(call.output_tensors, made, strict=True):
+            tensors[id(before)] = after
+
+    return keras.Model(
+        keras.tree.pack_sequence_as(traced.inputs, inputs),
+        keras.tree.map_structure(new, traced.outputs),
+        name=model.name,
+    )
+
+
+def clone(op: keras.Operation, name: str) -> keras.Operation:
+    """Clones a layer or operation from its config, under a new name, unbuilt."""
+    try:
+        return type(op).from_config({**op.get_config(), "name": name})
+    except Exception as error:
+        raise ValueError(
+            f"Expected every layer of `model` to be clonable by its `get_config()`. "
+            f"Received: `{op.name}` (of type {type(op).__name__}), which raised "
+            f"{type(error).__name__}: {error}. Give the layer a `get_config()` that "
+            "returns all of its constructor's arguments."
+        ) from error
+
+
+def _chain(call, replace, names):
+    """The layers that stand for `call.op` in the new model, names made unique."""
+    name = _unique(call.op.name, names, call.scope)
+    news = None
+    if isinstance(call.op, keras.layers.Layer):
+        news = replace(call.op, name)
+    if news is None:
+        news = [NewLayer(clone(call.op, name))]
+        if not call.trainable:
+            news[0].layer.trainable = False
+    for position, item in enumerate(news):
+        unique = _unique(item.layer.name, names, call.scope)
+        if unique != item.layer.name:
+            item = dataclasses.replace(item, layer=clone(item.layer, unique))
+            news[position] = item
+        names.add(unique)
+    names.add(name)
+    return news
+
+
+def _unique(name, taken, scope):
+    candidates = [name, *("_".join((*scope[i:], name)) for i in range(len(scope)))]
+    for candidate in candidates[:1] + candidates[:0:-1]:
+        if candidate not in taken:
+            return candidate
+    count = 1
+    while f"{candidates[0]}_{count}" in taken:
+        count += 1
+    return f"{candidates[0]}_{count}"
+
+
+def _apply(chain, args, kwargs):
+    if not chain:
+        return keras.tree.flatten((args, kwargs))[0]
+    outputs = chain[0].layer(*args, **kwargs)
+    for item in chain[1:]:
+        outputs = item.layer(outputs)
+    return outputs
+
+
+def _load(chain, source):
+    """Gives built layers their weights: the stated ones, or those of `source`."""
+    if len(chain) == 1 and type(chain[0].layer) is type(source) and not chain[0].weights:
+        return _carry(source, chain[0].layer)
+    for position, item in enumerate(chain):
+        for attribute, value in item.weights.items():
+            getattr(item.layer, attribute).assign(value)
+        chain[position] = dataclasses.replace(item, weights={})  # frees the arrays
+    return None
+
+
+def _carry(old, new):
+    if not isinstance(old, keras.layers.Layer):
+        return
+    pairs = list(zip(old.variables, new.variables, strict=False))
+    fits = len(old.variables) == len(new.variables)
+    if not fits or any(a.shape != b.shape for a, b in pairs):
+        raise ValueError(
+            f"Expected a clone of `{old.name}` (of type {type(old).__name__}) to have "
+            f"weights of the same shapes. Received: {[v.shape for v in old.variables]} "
+            f"in the model, {[v.shape for v in new.variables]} in the clone. Let its "
+            "`get_config()` describe the layer fully."
+        )
+    for before, after in pairs:
+        after.assign(before)
+    if hasattr(new, "finalize_state"):  # Normalization caches mean and variance
+        new.finalize_state()

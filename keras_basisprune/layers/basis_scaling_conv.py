@@ -1,0 +1,151 @@
+"""The layer that weighs basis features and maps them back to output channels."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_basisprune")
+class BasisScalingConv(keras.layers.Layer):
+    """Scales basis features and brings them back to the original channels.
+
+    It is the second half of a decomposed convolution (or dense layer). The first
+    half is a plain convolution whose filters are the `r` orthonormal basis vectors
+    `U`; this layer computes, at every position,
+
+    `y = activation(((scale * mask) * x) @ kernel + bias)`
+
+    with `kernel = diag(singular values) @ V^T`: a 1x1 convolution of any spatial
+    rank, or a dense layer when the input has no spatial axes. Only `scale` is
+    trainable. A basis with `mask == 0` contributes nothing, and leaves for good when
+    the model is pruned.
+
+    Source: Wong, Kashyap, Moradi 2021, *Basis Scaling and Double Pruning for
+    Efficient Transfer Learning* (arXiv:2108.02893), section 3.1.
+
+    Args:
+        filters: Integer, the number of output channels `cout`.
+        activation: Activation of the decomposed layer, applied last. Defaults to none.
+        use_bias: Boolean, whether a (frozen) bias is added. Defaults to `True`.
+        scale_regularizer: Any Keras regularizer of `scale`.
+        l1: Float, short form for `scale_regularizer=keras.regularizers.L1(l1)`. Give
+            one of the two.
+        energy: Float in (0, 1], the share of the decomposed matrix' energy (sum of
+            squared singular values) that the `r` bases hold. For reports only.
+        data_format: `"channels_last"` or `"channels_first"`. Defaults to Keras' own.
+        **kwargs: Passed on to `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, ..., r)`, or `(batch, r, ...)` with `"channels_first"`, with zero to
+        three spatial axes.
+
+    Output shape:
+        The same with `filters` instead of `r`.
+
+    Weights:
+        `scale` of shape `(r,)`, trainable, ones at first; `mask` of shape `(r,)`,
+        ones at first; `kernel` of shape `(r, filters)` and `bias` of shape
+        `(filters,)`, both frozen.
+
+    Raises:
+        ValueError: If `filters` is not positive, or both `l1` and
+            `scale_regularizer` are given.
+
+    Example:
+
+    >>> layer = keras_basisprune.BasisScalingConv(8, l1=1e-4)
+    >>> layer(keras.ops.ones((1, 16, 16, 3))).shape
+    (1, 16, 16, 8)
+    """
+
+    def __init__(
+        self,
+        filters,
+        activation=None,
+        use_bias=True,
+        scale_regularizer=None,
+        l1=None,
+        energy=1.0,
+        data_format=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if not isinstance(filters, int) or filters < 1:
+            raise ValueError(
+                "Expected `filters` to be a positive integer. "
+                f"Received: filters={filters}. Pass the number of output channels."
+            )
+        if l1 is not None and scale_regularizer is not None:
+            raise ValueError(
+                "Expected one of `l1` and `scale_regularizer`. "
+                f"Received: l1={l1}, scale_regularizer={scale_regularizer}. "
+                "Pass `keras.regularizers.L1(l1)`, or your own regularizer, alone."
+            )
+        self.filters = filters
+        self.activation = keras.activations.get(activation)
+        self.use_bias = use_bias
+        self.scale_regularizer = (
+            keras.regularizers.L1(l1) if l1 else keras.regularizers.get(scale_regularizer)
+        )
+        self.energy = float(energy)
+        self.data_format = data_format or keras.config.image_data_format()
+
+    def build(self, input_shape):
+        if not 2 <= len(input_shape) <= 5:
+            raise ValueError(
+                "Expected an input with zero to three spatial axes between batch and "
+                f"channels. Received: input_shape={input_shape}. Flatten or reshape it."
+            )
+        rank = input_shape[self._channel_axis(input_shape)]
+        self.scale = self.add_weight(
+            name="scale",
+            shape=(rank,),
+            initializer="ones",
+            regularizer=self.scale_regularizer,
+        )
+        self.mask = self.add_weight(
+            name="mask", shape=(rank,), initializer="ones", trainable=False
+        )
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(rank, self.filters),
+            initializer="glorot_uniform",
+            trainable=False,
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias", shape=(self.filters,), initializer="zeros", trainable=False
+            )
+
+    def call(self, inputs):
+        kernel = self.kernel * ops.expand_dims(self.scale * self.mask, -1)
+        spatial = len(inputs.shape) - 2
+        if spatial:
+            kernel = ops.reshape(kernel, (1,) * spatial + tuple(kernel.shape))
+            outputs = ops.conv(inputs, kernel, data_format=self.data_format)
+        else:
+            outputs = ops.matmul(inputs, kernel)
+        if self.bias is not None:
+            shape = [1] * len(inputs.shape)
+            shape[self._channel_axis(shape)] = self.filters
+            outputs = ops.add(outputs, ops.reshape(self.bias, shape))
+        return self.activation(outputs)
+
+    def compute_output_shape(self, input_shape):
+        shape = list(input_shape)
+        shape[self._channel_axis(shape)] = self.filters
+        return tuple(shape)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "activation": keras.activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "scale_regularizer": keras.regularizers.serialize(self.scale_regularizer),
+            "energy": self.energy,
+            "data_format": self.data_format,
+        }
+
+    def _channel_axis(self, shape):
+        return 1 if self.data_format == "channels_first" and len(shape) > 2 else -1

@@ -1,0 +1,3 @@
+from keras_basisprune.methods.convert import convert
+
+__all__ = ["convert"]

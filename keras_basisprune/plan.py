@@ -1,0 +1,146 @@
+"""What is kept of a model: a frozen value that any method can make or carry out."""
+
+import dataclasses
+import json
+import types
+from collections.abc import Mapping
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """The kept part of one layer's bases or channels.
+
+    Attributes:
+        indices: Positions that are kept, ascending.
+        total: How many there were.
+    """
+
+    indices: tuple[int, ...]
+    total: int
+
+    def __post_init__(self):
+        indices = tuple(int(i) for i in self.indices)
+        object.__setattr__(self, "indices", indices)
+        ascending = all(a < b for a, b in zip(indices, indices[1:], strict=False))
+        if not indices or not ascending or indices[0] < 0 or indices[-1] >= self.total:
+            raise ValueError(
+                "Expected `indices` to be ascending, at least one of them, each in "
+                f"[0, total). Received: indices={indices}, total={self.total}. "
+                "Keep at least one basis or channel per layer."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is kept, per layer. Decided by scores and selection, carried out by `prune`.
+
+    Attributes:
+        bases: Maps names of decomposed layers to the bases `Kept`.
+        channels: Maps names of layers to the output channels `Kept`.
+
+    A layer that is not named stays as it is. Plans can be compared with `==`.
+
+    Example:
+
+    >>> plan = Plan(bases={"conv1": Kept(indices=(0, 2), total=4)})
+    >>> Plan.from_json(plan.to_json()) == plan
+    True
+    """
+
+    bases: Mapping[str, Kept] = dataclasses.field(default_factory=dict)
+    channels: Mapping[str, Kept] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        for field in ("bases", "channels"):
+            frozen = types.MappingProxyType(dict(getattr(self, field)))
+            object.__setattr__(self, field, frozen)
+
+    @classmethod
+    def from_masks(cls, model, round_to=1) -> "Plan":
+        """Keeps the bases that are not masked.
+
+        Args:
+            model: A converted model, in which a callback (or the user) set the masks
+                of `BasisScalingConv` layers.
+            round_to: Kept bases per layer are rounded up to a multiple of this (at
+                most the number there is); the strongest masked ones come along.
+
+        Returns:
+            A `Plan`. A layer whose bases are all masked keeps one.
+
+        Raises:
+            ValueError: If `round_to` is not a positive integer.
+        """
+        if not isinstance(round_to, int) or round_to < 1:
+            raise ValueError(
+                "Expected `round_to` to be a positive integer. "
+                f"Received: round_to={round_to}. Pass 1 to keep ranks as they are."
+            )
+        bases = {}
+        for layer in _scaling_layers(model):
+            mask, scale, kernel = (
+                np.array(v.numpy(), dtype=np.float64)
+                for v in (layer.mask, layer.scale, layer.kernel)
+            )
+            strength = np.abs(scale) * np.linalg.norm(kernel, axis=1)
+            order = np.lexsort((-strength, mask <= 0))  # unmasked first, then strength
+            alive = max(1, int((mask > 0).sum()))
+            count = min(-(-alive // round_to) * round_to, len(mask))
+            name = layer.name.removesuffix("_scaling")
+            bases[name] = Kept(tuple(sorted(order[:count])), len(mask))
+        return cls(bases=bases)
+
+    def to_json(self) -> str:
+        """The plan as a JSON text, the same for equal plans."""
+        parts = {"bases": self.bases, "channels": self.channels}
+        content = {
+            part: {name: dataclasses.asdict(kept) for name, kept in layers.items()}
+            for part, layers in parts.items()
+        }
+        return json.dumps({"version": 1, **content}, sort_keys=True, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Plan":
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ValueError: If `text` is not such a plan.
+        """
+        try:
+            content = json.loads(text)
+            if content["version"] != 1:
+                raise ValueError(f"version {content['version']}")
+            return cls(
+                *(
+                    {name: Kept(**kept) for name, kept in content[part].items()}
+                    for part in ("bases", "channels")
+                )
+            )
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(
+                "Expected `text` to be a plan written by `Plan.to_json()` (version 1). "
+                f"Received: {str(text)[:60]!r}, which failed with "
+                f"{type(error).__name__}: {error}. Write the plan again."
+            ) from error
+
+    def __eq__(self, other):
+        if not isinstance(other, Plan):
+            return NotImplemented
+        mine, theirs = (
+            (dict(p.bases), dict(p.channels)) for p in (self, other)
+        )
+        return mine == theirs
+
+    def __hash__(self):
+        return hash(self.to_json())
+
+
+def _scaling_layers(model):
+    """BasisScalingConv layers, nested models' included, known by their weights."""
+    for layer in model.layers:
+        if all(hasattr(layer, name) for name in ("mask", "scale", "kernel")):
+            yield layer
+        elif hasattr(layer, "layers"):
+            yield from _scaling_layers(layer)
