@@ -1,0 +1,29 @@
+"""Tables as text, by rich."""
+
+import io
+
+import rich.box
+import rich.console
+import rich.table
+
+
+def text_table(columns, rows, title=None) -> str:
+    """Renders rows of strings as a table that is readable in any terminal.
+
+    Args:
+        columns: Headings; one that starts with `<` is aligned left, the others right.
+        rows: Lists of strings, one per column.
+        title: Optional line above the table.
+
+    Returns:
+        The table as plain text.
+    """
+    table = rich.table.Table(box=rich.box.SIMPLE, title=title, title_justify="left")
+    for column in columns:
+        justify = "left" if column.startswith("<") else "right"
+        table.add_column(column.removeprefix("<"), justify=justify, no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    stream = io.StringIO()
+    rich.console.Console(file=stream, width=240, color_system=None).print(table)
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()).strip("\n")

@@ -1,0 +1,165 @@
+"""What was decomposed in a model, and what is left alone and why."""
+
+import dataclasses
+import math
+
+import keras
+
+from keras_basisprune.graph.basis_pairs import basis_pairs
+from keras_basisprune.graph.decomposable import SEPARABLE, decomposable
+from keras_basisprune.layers import BasisScalingConv
+from keras_basisprune.measure._table import text_table
+from keras_basisprune.trace import trace
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerDescription:
+    """One layer of a model, decomposed or left alone.
+
+    Attributes:
+        name: Name of the layer (before it was decomposed).
+        kind: Its class name.
+        matrix: `(n, cout)`, the shape of its kernel read as a matrix, if it can be.
+        rank: Number of bases that are not masked; full rank if it is not decomposed.
+        energy: Share of the kernel's energy in these bases; 1.0 if not decomposed.
+        params: `(before, after)`: weights of the original layer, and of what `fold`
+            makes of it.
+        flops: `(before, after)`: 2 x multiply-adds for one sample, over all its calls;
+            `None` where sizes of the input are unknown.
+        reason: Why it was left alone; `None` if it was decomposed.
+    """
+
+    name: str
+    kind: str
+    matrix: tuple[int, int] | None
+    rank: int | None
+    energy: float
+    params: tuple[int, int]
+    flops: tuple[int, int] | None
+    reason: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """Every layer with a kernel, in order of execution; prints as a table.
+
+    Attributes:
+        layers: A tuple of `LayerDescription`.
+    """
+
+    layers: tuple[LayerDescription, ...]
+
+    @property
+    def decomposed(self) -> tuple[LayerDescription, ...]:
+        """The layers that were decomposed."""
+        return tuple(layer for layer in self.layers if layer.reason is None)
+
+    @property
+    def left_alone(self) -> tuple[LayerDescription, ...]:
+        """The layers that were left alone, with their reasons."""
+        return tuple(layer for layer in self.layers if layer.reason is not None)
+
+    def __str__(self):
+        columns = ("<layer", "<kind", "matrix", "rank", "energy", "params", "folded")
+        rows = []
+        for x in self.layers:
+            matrix = "x".join(map(str, x.matrix)) if x.matrix else "-"
+            rank = "-" if x.rank is None else str(x.rank)
+            before, after = (f"{count:,}" for count in x.params)
+            row = [x.name, x.kind, matrix, rank, f"{x.energy:.4f}", before, after]
+            rows.append([*row, x.reason or ""])
+        return text_table((*columns, "<left alone because"), rows)
+
+
+def describe(model, input_shape=None) -> Description:
+    """Says of every layer with a kernel what was done to it, or why nothing.
+
+    Works on converted models and on ordinary ones (whose layers are all left alone:
+    "not converted" are those that `convert` could decompose). Time is linear in the
+    number of calls and in the weights of the scaling layers.
+
+    Args:
+        model: A built Functional or Sequential `keras.Model`.
+        input_shape: Shape of one sample, for a model whose input sizes are `None`.
+
+    Returns:
+        A `Description`.
+
+    Raises:
+        ValueError: If the model is subclassed or not built.
+
+    Example:
+
+    >>> print(keras_basisprune.describe(keras_basisprune.convert(model, rank=0.9)))
+    """
+    traced = trace(model, input_shape)
+    pairs = basis_pairs(traced)
+    heads = {id(pair.scaling): pair for pair in pairs.values()}
+    halves = {id(pair.basis) for pair in pairs.values()}
+    calls: dict[int, list] = {}
+    for call in traced.calls:
+        if isinstance(call.op, keras.layers.Layer) and id(call.op) not in halves:
+            calls.setdefault(id(call.op), []).append(call)
+    rows = []
+    for made in calls.values():
+        layer = made[0].op
+        if isinstance(layer, BasisScalingConv):
+            rows.append(_decomposed(heads[id(layer)], _positions(made, layer.filters)))
+        elif reason := decomposable(layer):
+            rows.append(_left(layer, reason, None, made))
+        elif reason is None:
+            why = "not chosen" if pairs else "not converted"
+            kernel = _kernel(layer).shape
+            shape = (math.prod(kernel[:-1]), kernel[-1])
+            rows.append(_left(layer, why, shape, made))
+    return Description(tuple(rows))
+
+
+def _decomposed(pair, positions):
+    kernel, bias = pair.basis.kernel.shape, pair.scaling.bias
+    n, cout = math.prod(kernel[:-1]), pair.scaling.filters
+    energies = pair.singular_values**2
+    share = float((energies * pair.mask).sum() / (energies.sum() or 1.0))
+    rank = int(pair.mask.sum())
+    weights = (n * cout, min(max(rank, 1) * (n + cout), n * cout))
+    extra = 0 if bias is None else cout
+    return LayerDescription(
+        pair.name,
+        type(pair.basis).__name__,
+        (n, cout),
+        rank,
+        pair.scaling.energy * share,
+        tuple(count + extra for count in weights),
+        positions and tuple(2 * positions * count for count in weights),
+        None,
+    )
+
+
+def _left(layer, reason, matrix, calls):
+    params = sum(math.prod(weight.shape) for weight in layer.weights)
+    flops = None
+    if matrix:
+        positions = _positions(calls, matrix[1])
+        flops = positions and (2 * positions * math.prod(matrix),) * 2
+    return LayerDescription(
+        layer.name,
+        type(layer).__name__,
+        matrix,
+        min(matrix) if matrix else None,
+        1.0,
+        (params, params),
+        flops,
+        reason,
+    )
+
+
+def _kernel(layer):
+    return layer.pointwise_kernel if isinstance(layer, SEPARABLE) else layer.kernel
+
+
+def _positions(calls, width):
+    """Positions at which the kernel is applied, over all calls; None if unknown."""
+    shapes = [tensor.shape for call in calls for tensor in call.output_tensors]
+    if any(None in shape[1:] for shape in shapes):
+        return None
+    return sum(math.prod(shape[1:]) // width for shape in shapes)

@@ -1,0 +1,5 @@
+from keras_basisprune.scores.energy import energy
+from keras_basisprune.scores.magnitude import magnitude
+from keras_basisprune.scores.taylor import taylor
+
+__all__ = ["energy", "magnitude", "taylor"]

@@ -1,0 +1,31 @@
+"""Importance of bases by their share of the layer's energy."""
+
+import numpy as np
+
+from keras_basisprune.graph.basis_pairs import basis_pairs
+from keras_basisprune.trace import trace
+
+
+def energy(model) -> dict[str, np.ndarray]:
+    """Scores each basis by its share of `sum (s_j sigma_j)^2` in its layer.
+
+    `s` are the scales and `sigma` the singular values. No data is needed. Time is
+    linear in the weights of the scaling layers.
+
+    Args:
+        model: A converted model.
+
+    Returns:
+        A dict from the name of each decomposed layer to a float64 array of shape
+        `(rank,)`, which sums to 1 (or is zero throughout). Masked bases score 0.
+
+    Example:
+
+    >>> scores = keras_basisprune.scores.energy(model)
+    >>> plan = keras_basisprune.select(scores, threshold=1e-4)
+    """
+    scores = {}
+    for name, pair in basis_pairs(trace(model)).items():
+        energies = (pair.scale * pair.singular_values * pair.mask) ** 2
+        scores[name] = energies / (energies.sum() or 1.0)
+    return scores

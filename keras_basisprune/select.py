@@ -1,0 +1,141 @@
+"""Scores and a threshold or ratio in, a plan out."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from keras_basisprune.plan import Kept, Plan
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What a selection must respect.
+
+    Attributes:
+        scope: `"local"`: each layer is judged by itself, scores relative to its own
+            largest. `"global"`: all layers are judged together.
+        costs: Maps layer names to what one basis costs (FLOPs or parameters). With
+            `scope="global"`, scores are divided by it, so that of two bases with the
+            same score the dearer one leaves first.
+        min_rank: Bases that each layer keeps at least.
+        round_to: Kept bases per layer are rounded up to a multiple of this.
+    """
+
+    scope: str = "local"
+    costs: Mapping[str, float] | None = None
+    min_rank: int = 1
+    round_to: int = 1
+
+    def __post_init__(self):
+        if self.scope not in ("local", "global"):
+            raise ValueError(
+                "Expected `scope` to be 'local' or 'global'. "
+                f"Received: scope={self.scope!r}."
+            )
+        for name in ("min_rank", "round_to"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"Expected `{name}` to be a positive integer. "
+                    f"Received: {name}={value}."
+                )
+
+
+def select(scores, threshold=None, ratio=None, limits=None) -> Plan:
+    """Chooses the bases to keep.
+
+    Args:
+        scores: A dict from layer names to arrays of shape `(rank,)`, not negative.
+            What scores 0 exactly (a masked basis) is never kept, except to reach
+            `limits.min_rank` or a multiple of `limits.round_to`.
+        threshold: Float. Scores are divided by the largest (of the layer or, with
+            `scope="global"`, of all); what lies under `threshold` leaves. Give this or
+            `ratio`.
+        ratio: Float in [0, 1), the share of bases that leave, lowest scores first
+            (of each layer, or of all).
+        limits: A `Limits`. Defaults to local judgement, at least one basis per layer.
+
+    Returns:
+        A `Plan` with an entry for every layer in `scores`. Where `limits` demand more
+        than the threshold leaves, the highest scores stay.
+
+    Raises:
+        ValueError: If not exactly one of `threshold` and `ratio` is given, or a value
+            is out of its range.
+
+    Example:
+
+    >>> plan = select({"conv": np.array([1.0, 0.5, 0.01])}, threshold=0.1)
+    >>> plan.bases["conv"].indices
+    (0, 1)
+    """
+    limits = limits or Limits()
+    _check(scores, threshold, ratio)
+    scores = {name: np.asarray(v, np.float64) for name, v in scores.items()}
+    if limits.scope == "global":
+        scores = _per_cost(scores, limits.costs)
+    cut = _cut_off(np.concatenate(list(scores.values())), threshold, ratio)
+    bases = {}
+    for name, values in scores.items():
+        if limits.scope == "local":
+            cut = _cut_off(values, threshold, ratio)
+        bases[name] = _keep(values, cut, limits)
+    return Plan(bases=bases)
+
+
+def _check(scores, threshold, ratio):
+    if (threshold is None) == (ratio is None):
+        raise ValueError(
+            "Expected exactly one of `threshold` and `ratio`. "
+            f"Received: threshold={threshold}, ratio={ratio}."
+        )
+    if threshold is not None and not threshold >= 0:
+        raise ValueError(
+            "Expected `threshold` to be a number >= 0. "
+            f"Received: threshold={threshold}. 1 removes all but the highest scores."
+        )
+    if ratio is not None and not 0 <= ratio < 1:
+        raise ValueError(
+            "Expected `ratio` to be in [0, 1), the share of bases to remove. "
+            f"Received: ratio={ratio}."
+        )
+    if not scores:
+        raise ValueError(
+            "Expected `scores` to name a layer. Received: an empty dict. Score a "
+            "converted model."
+        )
+    for name, values in scores.items():
+        values = np.asarray(values, np.float64)
+        if values.ndim != 1 or not values.size or not np.all(values >= 0):
+            raise ValueError(
+                "Expected `scores` to hold arrays of shape (rank,) without NaN or "
+                f"negative values. Received: {values} for `{name}`."
+            )
+
+
+def _per_cost(scores, costs):
+    if costs is None:
+        return scores
+    if missing := [name for name in scores if name not in costs]:
+        raise ValueError(
+            f"Expected `costs` to name every layer in `scores`. Missing: {missing}."
+        )
+    mean = np.mean([costs[name] for name in scores])
+    return {name: values * (mean / costs[name]) for name, values in scores.items()}
+
+
+def _cut_off(values, threshold, ratio) -> float:
+    """The score from which on bases are kept."""
+    if threshold is not None:
+        return threshold * values.max()
+    removed = int(np.floor(ratio * values.size + 1e-9))
+    return np.sort(values)[removed]
+
+
+def _keep(values, cut, limits) -> Kept:
+    alive = int(np.count_nonzero((values >= cut) & (values > 0)))
+    count = max(alive, limits.min_rank)
+    count = min(-(-count // limits.round_to) * limits.round_to, values.size)
+    order = np.argsort(-values, kind="stable")[:count]
+    return Kept(tuple(sorted(order)), values.size)
