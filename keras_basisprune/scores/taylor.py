@@ -72,15 +72,19 @@ class _Collector(keras.optimizers.Optimizer):
             return
         super().build(variables)
         self._sums = self.add_optimizer_variables(variables, "squares")
-        self._places = {id(variable): i for i, variable in enumerate(variables)}
 
     def update_step(self, gradient, variable, learning_rate):
-        total = self._sums[self._places[id(variable)]]
+        total = self._sum(variable)
         change = keras.ops.multiply(variable, gradient)
         self.assign_add(total, keras.ops.square(keras.ops.cast(change, total.dtype)))
 
+    def _sum(self, variable):
+        # Private, yet what every custom optimizer goes by: backends hand over
+        # different objects for the same variable.
+        return self._sums[self._get_variable_index(variable)]
+
     def mean_squares(self, variable):
         """The average over all steps, a float64 array."""
-        total = self._sums[self._places[id(variable)]]
+        total = self._sum(variable)
         steps = max(1, int(keras.ops.convert_to_numpy(self.iterations)))
         return keras.ops.convert_to_numpy(total.value).astype(np.float64) / steps

@@ -1,0 +1,150 @@
+"""keras-basisprune makes trained Keras networks small.
+
+Usage:
+  keras-basisprune COMMAND [--flag=value ...]
+
+Commands:
+  inspect   say of each layer whether it can be decomposed, and what --rank would do
+  compress  train on --data, remove what the task doesn't need, write small files
+  export    turn a .keras file into LiteRT files and a SavedModel
+  measure   count parameters, FLOPs and bytes, and time one inference
+
+Examples:
+  keras-basisprune inspect --model=MobileNetV2 --input_size=96 --rank=0.9
+  keras-basisprune compress --model=MobileNet --weights=imagenet --data=photos/ \\
+      --input_size=96 --output_dir=small
+  keras-basisprune compress --model=mine.keras --data=mine.npz --max_drop=0.02
+  keras-basisprune export --model=small/small.keras --quantization=float16,int8 \\
+      --data=photos/
+  keras-basisprune measure --model=small/small_float32.tflite
+"""
+
+import os
+import sys
+import warnings
+
+from absl import flags
+from rich.console import Console
+from rich.markup import escape
+
+COMMANDS = ("inspect", "compress", "export", "measure")
+
+
+def main(argv=None) -> int:
+    """Runs the command line.
+
+    Args:
+        argv: List of strings, the program's name first. Defaults to `sys.argv`.
+
+    Returns:
+        The exit code: 0 if all went well, 1 if the command failed, 2 if the command
+        line is wrong. Errors are one line on the standard error stream.
+    """
+    argv = list(sys.argv if argv is None else argv)
+    values = define_flags()
+    try:
+        words = values(argv)[1:]
+        if values.help or words[:1] == ["help"] or not argv[1:]:
+            print(f"{__doc__}\nFlags:\n{_flag_help(values)}")
+            return 0
+        if len(words) != 1 or words[0] not in COMMANDS:
+            raise flags.Error(
+                f"Expected one command of {', '.join(COMMANDS)}. "
+                f"Received: {' '.join(words) or 'none'}. See keras-basisprune --help."
+            )
+        if values.model is None:
+            raise flags.Error(
+                "Expected --model: a .keras file, or a Keras Application such as "
+                "MobileNetV2. Received: none."
+            )
+    except flags.Error as error:
+        return _fail(error, 2)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.filterwarnings("ignore", module="keras")
+    from keras_basisprune import commands
+
+    try:
+        getattr(commands, words[0])(values, Console())
+    except (ValueError, OSError, ImportError) as error:
+        return _fail(error, 1)
+    except KeyboardInterrupt:
+        return _fail("Interrupted.", 1)
+    return 0
+
+
+def define_flags() -> flags.FlagValues:
+    """The flags of all commands, a fresh set."""
+    v = flags.FlagValues()
+
+    def string(name, default, text):
+        flags.DEFINE_string(name, default, text, flag_values=v)
+
+    def number(kind, name, default, text, **bounds):
+        kind(name, default, text, flag_values=v, **bounds)
+
+    flags.DEFINE_bool("help", False, "Show this text.", flag_values=v, short_name="h")
+    string("model", None, "A .keras file, or the name of a Keras Application. "
+           "measure also takes a .tflite file.")
+    string("weights", None, "Weights of a Keras Application: imagenet, the path of a "
+           "weights file without top, or none for random ones. Default: none for "
+           "inspect and measure, imagenet for compress.")
+    string("data", None, "Images: digits (built in), tfds:NAME, a folder with a "
+           "sub-folder per class, or an .npz file.")
+    string("output_dir", "keras_basisprune_output", "Where compress and export write.")
+    number(flags.DEFINE_integer, "input_size", None, "Height and width of a Keras "
+           "Application's input. Default: 96.", lower_bound=8)
+    number(flags.DEFINE_integer, "max_images", None, "Use at most so many images of "
+           "each split.", lower_bound=1)
+    number(flags.DEFINE_float, "rank", None, "inspect: bases per layer, an integer, "
+           "or a share of energy below 1.", lower_bound=0)
+    flags.DEFINE_list("include", None, "Layer names or regular expressions to "
+                      "decompose. Default: all convolutions.", flag_values=v)
+    flags.DEFINE_list("exclude", None, "Layer names or regular expressions to leave "
+                      "alone.", flag_values=v)
+    number(flags.DEFINE_integer, "finetune_epochs", 5, "compress: epochs of training a "
+           "Keras Application on the data before it is made small.", lower_bound=0)
+    number(flags.DEFINE_integer, "epochs", 10, "compress: epochs of training the "
+           "scales.", lower_bound=1)
+    number(flags.DEFINE_float, "threshold", None, "compress: final threshold of the "
+           "score; higher removes more.", lower_bound=0, upper_bound=1)
+    number(flags.DEFINE_float, "learning_rate", None, "compress: initial rate for the "
+           "scales.", lower_bound=0)
+    number(flags.DEFINE_float, "l1", 1e-4, "compress: strength of the L1 penalty on "
+           "the scales.", lower_bound=0)
+    number(flags.DEFINE_float, "max_drop", 0.01, "compress: accuracy that may be lost "
+           "on the validation images; 0.01 is one point.", lower_bound=0, upper_bound=1)
+    number(flags.DEFINE_integer, "batch_size", 32, "Images per training step.",
+           lower_bound=1)
+    number(flags.DEFINE_integer, "round_to", 1, "compress: round ranks up to a "
+           "multiple of this.", lower_bound=1)
+    flags.DEFINE_list("quantization", ["float32"], "LiteRT files to write: float32, "
+                      "float16, dynamic, int8.", flag_values=v)
+    flags.DEFINE_bool("saved_model", True, "Whether to write a SavedModel too.",
+                      flag_values=v)
+    number(flags.DEFINE_integer, "runs", 50, "measure: inferences to time.",
+           lower_bound=1)
+    number(flags.DEFINE_integer, "seed", 0, "Seed of everything random.", lower_bound=0)
+    return v
+
+
+def _flag_help(values) -> str:
+    lines = []
+    for name, flag in sorted(values._flags().items()):
+        if name in ("h", "help") or len(name) == 1:
+            continue
+        lines.append(f"  --{name:<16} {flag.help}")
+        if flag.default is not None:
+            lines[-1] += f" Default: {flag.default_as_str}."
+    return "\n".join(lines)
+
+
+def _fail(error, code) -> int:
+    text = " ".join(str(error).split())
+    Console(stderr=True).print(
+        f"[bold red]keras-basisprune:[/] {escape(text)}", soft_wrap=True, highlight=False
+    )
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

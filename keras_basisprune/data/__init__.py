@@ -1,0 +1,5 @@
+"""Images to train and measure on, from wherever they lie."""
+
+from keras_basisprune.data.sources import ImageData, load_data
+
+__all__ = ["ImageData", "load_data"]

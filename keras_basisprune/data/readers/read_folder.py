@@ -1,0 +1,109 @@
+"""Folders with one sub-folder of image files per class."""
+
+import pathlib
+
+import numpy as np
+
+EXTENSIONS = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+SPLITS = {
+    "train": ("train",),
+    "validation": ("validation", "val", "valid"),
+    "test": ("test",),
+}
+
+
+def read_folder(path):
+    """Lists the images of `path/<class>/` or `path/train/<class>/`; opens none yet.
+
+    Classes are the sub-folders in alphabetical order, as in
+    `keras.utils.image_dataset_from_directory`; images may lie in deeper folders.
+    With `path/train`, the splits `path/validation` (or `val`, `valid`) and `path/test`
+    are taken where they exist and whatever else lies in `path` is passed over, as are
+    hidden folders and files that are no images by their extension. Images are turned
+    upright as their EXIF data says; transparency is dropped; of animations the first
+    frame counts. Grey images have one channel, 16-bit ones are divided by 257.
+
+    Args:
+        path: path of the folder.
+
+    Returns:
+        `(splits, decode, class_names, description)`, see `readers`.
+
+    Raises:
+        ImportError: Pillow is not installed.
+        ValueError: there are no class folders, or a split has a class of its own.
+    """
+    try:
+        import PIL.Image  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "A folder of images needs Pillow, which is not installed. "
+            "Run: pip install pillow"
+        ) from error
+    root = pathlib.Path(path)
+    homes = _homes(root)
+    names = _classes(homes["train"])
+    if not names:
+        raise ValueError(
+            "Expected `spec` to be a folder with one sub-folder of images per class. "
+            f"Received: spec='{path}', without sub-folders in '{homes['train']}'. Move "
+            "the images of each class into a folder with the name of the class."
+        )
+    splits = {split: _files(home, names) for split, home in homes.items()}
+    description = f"Images from {root.resolve()}; no licence is stated"
+    return splits, _decode, tuple(names), description
+
+
+def _homes(root):
+    if not (root / "train").is_dir() or not _classes(root / "train"):
+        return {"train": root}
+    found = {}
+    for split, choices in SPLITS.items():
+        for name in choices:
+            if (root / name).is_dir() and split not in found:
+                found[split] = root / name
+    return found
+
+
+def _classes(home):
+    folders = (entry for entry in home.iterdir() if entry.is_dir())
+    return sorted(f.name for f in folders if not f.name.startswith((".", "__")))
+
+
+def _files(home, names):
+    unknown = sorted(set(_classes(home)) - set(names))
+    if unknown:
+        raise ValueError(
+            "Expected every split of `spec` to have the classes of its train folder. "
+            f"Received: '{home}' with the further class folders {unknown}. Rename or "
+            "remove them, or add them to the train folder."
+        )
+    paths, labels = [], []
+    for label, name in enumerate(names):
+        found = sorted(
+            file
+            for file in (home / name).rglob("*")
+            if file.suffix.lower() in EXTENSIONS and not file.name.startswith(".")
+        )
+        paths += found
+        labels += [label] * len(found)
+    return paths, np.array(labels, np.int64)
+
+
+def _decode(path):
+    import PIL.Image
+    import PIL.ImageOps
+
+    try:
+        with PIL.Image.open(path) as image:
+            image = PIL.ImageOps.exif_transpose(image)
+            if image.mode.startswith("I;16"):
+                return np.asarray(image).astype(np.float32) / np.float32(257)
+            if image.mode in ("I", "F"):
+                raise OSError(f"32-bit pixels (mode {image.mode}) have no known range")
+            grey = image.mode in ("1", "L", "LA", "La")
+            return np.asarray(image.convert("L" if grey else "RGB"))
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's decoders raise a dozen different classes
+        raise OSError(f"{path}: {error}") from error

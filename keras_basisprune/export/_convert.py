@@ -1,0 +1,109 @@
+"""Keras's LiteRT export, with the converter's settings for each quantization."""
+
+import dataclasses
+import re
+
+import numpy as np
+
+from keras_basisprune.export import _signature
+
+_NEEDS_TF_OPS = "ERROR_NEEDS_FLEX_OPS"
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How a file shall be made.
+
+    Attributes:
+        quantization: `"float32"`, `"float16"`, `"dynamic"` or `"int8"`.
+        data: A list of arrays, one per input, to calibrate `"int8"` on, or `None`.
+        integer_io: Whether an int8 file has int8 inputs and outputs.
+        allow_tf_ops: Whether TensorFlow's own operations may stand in for what
+            LiteRT has no operation for.
+    """
+
+    quantization: str
+    data: list | None
+    integer_io: bool
+    allow_tf_ops: bool
+
+
+def convert(model, path, specs, settings):
+    """Writes `model` to `path` through `model.export(format="litert")`.
+
+    Args:
+        model: The plain float32 `keras.Model`.
+        path: Where to write.
+        specs: The list of `keras.InputSpec` of its inputs.
+        settings: The `Settings`.
+
+    Raises:
+        ValueError: If the converter refuses the model.
+    """
+    import tensorflow as tf
+
+    options = _options(specs, settings)
+    try:
+        _export(model, path, specs, options)
+    except Exception as error:  # the converter's own class has no public name
+        if not settings.allow_tf_ops or _NEEDS_TF_OPS not in str(error):
+            raise ValueError(_refusal(model, settings, error)) from error
+        options["target_spec"]["supported_ops"].append(tf.lite.OpsSet.SELECT_TF_OPS)
+        _export(model, path, specs, options)
+
+
+def _options(specs, settings):
+    """Returns the settings of `tf.lite.TFLiteConverter`."""
+    import tensorflow as tf
+
+    sets = tf.lite.OpsSet
+    options = {"target_spec": {"supported_ops": [sets.TFLITE_BUILTINS]}}
+    if settings.quantization == "float32":
+        return options
+    options["optimizations"] = [tf.lite.Optimize.DEFAULT]
+    if settings.quantization == "float16":
+        options["target_spec"]["supported_types"] = [tf.float16]
+    if settings.quantization == "int8":
+        options["target_spec"]["supported_ops"] = [sets.TFLITE_BUILTINS_INT8]
+        options["representative_dataset"] = lambda: _batches(specs, settings.data)
+        if settings.integer_io:
+            options["inference_input_type"] = tf.int8
+            options["inference_output_type"] = tf.int8
+    return options
+
+
+def _export(model, path, specs, options):
+    """Calls Keras's exporter."""
+    model.export(
+        str(path),
+        format="litert",
+        verbose=False,
+        input_signature=[_signature.pack(model, specs)],
+        **options,
+    )
+
+
+def _batches(specs, data):
+    """Yields calibration batches of the size that the file has."""
+    size = specs[0].shape[0] or 1
+    for start in range(0, len(data[0]), size):
+        rows = np.arange(start, start + size) % len(data[0])
+        yield {spec.name: array[rows] for spec, array in zip(specs, data, strict=True)}
+
+
+def _refusal(model, settings, error):
+    """Explains in a few lines what the converter reports in hundreds."""
+    text = str(error)
+    named = sorted(set(re.findall(r"(?:Flex|Custom) ops: ([^\n]+)", text)))
+    reason = f"it needs {', '.join(named)}" if named else text.strip()[:300]
+    message = (
+        "Expected `model` to consist of operations that LiteRT has built in for "
+        f"quantization={settings.quantization!r}. Received: model={model.name!r}, "
+        f"refused by the converter: {reason}. "
+    )
+    if named and _NEEDS_TF_OPS in text:
+        return message + (
+            "Replace these operations, or pass tolerance=None to write the file "
+            "unchecked for an app that links LiteRT's Flex delegate."
+        )
+    return message + "Replace these operations, or choose another `quantization`."

@@ -1,0 +1,144 @@
+"""Exports a model as a TensorFlow SavedModel."""
+
+import dataclasses
+import functools
+import pathlib
+
+import keras
+
+from keras_basisprune.export import _agreement, _samples, _signature
+from keras_basisprune.export._files import staged
+from keras_basisprune.export._prepare import low_precision, prepare
+from keras_basisprune.export._quiet import quiet
+
+_TOLERANCE = 1e-5
+_LOW_PRECISION_TOLERANCE = 2e-2
+
+
+@dataclasses.dataclass(frozen=True)
+class SavedModelExport:
+    """What `export_saved_model` wrote, and how well it agrees with the Keras model.
+
+    Attributes:
+        path: The path of the folder.
+        bytes: The size of all files in it.
+        files: How many files there are.
+        max_abs_difference: The largest absolute difference between the outputs of
+            the loaded folder and of the Keras model on the samples.
+        max_relative_difference: The same, relative to the largest absolute value of
+            that Keras output; the largest over all outputs.
+        samples: How many samples were compared.
+    """
+
+    path: str
+    bytes: int
+    files: int
+    max_abs_difference: float
+    max_relative_difference: float
+    samples: int
+
+    def __str__(self):
+        return (
+            f"{self.path}: SavedModel, {self.bytes:,} bytes in {self.files} files\n"
+            f"  difference  {self.max_abs_difference:.2e} absolute, "
+            f"{self.max_relative_difference:.2e} of the largest output "
+            f"({self.samples} samples)"
+        )
+
+
+def export_saved_model(model, path, overwrite=False, *, samples=None, tolerance="auto"):
+    """Exports a model as a TensorFlow SavedModel and checks it against Keras.
+
+    The folder is loaded with `tf.saved_model.load`, and the outputs of its `serve`
+    function are compared with those of the model before it is moved to `path`: it
+    appears whole and checked, or not at all.
+
+    Args:
+        model: A Functional or built Sequential `keras.Model` with layers of Keras
+            only; `fold` a converted model first. It is not changed. The batch size
+            stays open.
+        path: The folder to write. Parent folders are created.
+        overwrite: Whether a SavedModel that stands at `path` may be replaced. Other
+            folders that are not empty are never replaced.
+        samples: Samples to compare outputs on: one array for a model with one input;
+            a list or dict (by input name) of arrays for several; or an iterable of
+            such batches. By default 32 samples of seeded standard normal numbers.
+        tolerance: The largest difference that is accepted, as a share of the largest
+            absolute output of the Keras model. `"auto"` stands for 1e-5, or 2e-2 for
+            a model that computes in half precision. `None` accepts any difference.
+
+    Returns:
+        A `SavedModelExport` record.
+
+    Raises:
+        ValueError: If an argument does not fit, if `path` holds something already,
+            or if the outputs differ by more than `tolerance`. No folder is left then.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    >>> record = export_saved_model(model, "small")
+    >>> record.samples
+    32
+    """
+    path = _check_path(path, overwrite)
+    model = prepare(model, float32=False)
+    default = _LOW_PRECISION_TOLERANCE if low_precision(model) else _TOLERANCE
+    tolerance = _agreement.resolve_tolerance(tolerance, default)
+    specs = _signature.input_specs(model)
+    inputs = _samples.check_samples(model, specs, samples)
+    with quiet(), staged(path) as staged_path:
+        model.export(
+            str(staged_path),
+            format="tf_saved_model",
+            verbose=False,
+            input_signature=[_signature.pack(model, specs)],
+        )
+        found = _compare(model, staged_path, inputs)
+        _agreement.check_agreement(found, tolerance, "the SavedModel")
+        sizes = [
+            file.stat().st_size for file in staged_path.rglob("*") if file.is_file()
+        ]
+    return SavedModelExport(
+        path=str(path),
+        bytes=sum(sizes),
+        files=len(sizes),
+        max_abs_difference=found.max_abs_difference,
+        max_relative_difference=found.max_relative_difference,
+        samples=len(inputs[0]),
+    )
+
+
+def _compare(model, path, inputs):
+    """Runs Keras and the loaded folder on `inputs` and returns their `Agreement`."""
+    import tensorflow as tf
+
+    pack = functools.partial(_signature.pack, model)
+    reference = _agreement.keras_outputs(model, inputs, pack)
+    loaded = tf.saved_model.load(str(path))  # owns the variables of `serve`
+    tensors = [tf.constant(array) for array in inputs]
+    outputs = keras.tree.flatten(loaded.serve(pack(tensors)))
+    return _agreement.agreement(reference, [output.numpy() for output in outputs])
+
+
+def _check_path(path, overwrite):
+    path = pathlib.Path(path)
+    if path.exists() and not path.is_dir():
+        raise ValueError(
+            "Expected `path` to be a folder or not to exist. Received: path="
+            f"{str(path)!r}, a file. Pass another path."
+        )
+    if path.is_dir() and any(path.iterdir()):
+        is_saved_model = (path / "saved_model.pb").is_file()
+        if not overwrite or not is_saved_model:
+            remedy = (
+                "overwrite=True replaces it"
+                if is_saved_model
+                else "It is no SavedModel and is never replaced"
+            )
+            raise ValueError(
+                "Expected `path` not to exist or to be an empty folder. Received: "
+                f"path={str(path)!r}, a folder with files in it. {remedy}; or pass "
+                "another path."
+            )
+    return path

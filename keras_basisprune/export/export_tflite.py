@@ -1,0 +1,227 @@
+"""Exports a model as a LiteRT (`.tflite`) file."""
+
+import dataclasses
+import functools
+import pathlib
+
+from keras_basisprune.export import (
+    _agreement,
+    _convert,
+    _litert_read,
+    _litert_run,
+    _samples,
+    _signature,
+)
+from keras_basisprune.export._files import staged
+from keras_basisprune.export._prepare import check_quantisable, prepare
+from keras_basisprune.export._quiet import quiet
+
+_TOLERANCES = {"float32": 1e-4, "float16": 2e-2, "dynamic": 0.1, "int8": 0.25}
+
+
+@dataclasses.dataclass(frozen=True)
+class TFLiteExport:
+    """What `export_tflite` wrote, and how well it agrees with the Keras model.
+
+    Attributes:
+        path: The path of the file.
+        quantization: One of `"float32"`, `"float16"`, `"dynamic"`, `"int8"`.
+        bytes: The size of the file.
+        max_abs_difference: The largest absolute difference between the outputs of
+            the file and of the Keras model on the samples; `None` if the file can
+            not be run here because of operations that are not built into LiteRT.
+        max_relative_difference: The same, relative to the largest absolute value of
+            that Keras output; the largest over all outputs. `None` as above.
+        top1_agreement: The share of samples, 0 to 1, whose largest output is the
+            same one; `None` without an output of shape `(batch, classes >= 2)`.
+        samples: How many samples were compared.
+        builtin_ops_only: Whether the plain LiteRT runtime runs the file.
+        other_ops: The names of all other operations: `Flex...` are TensorFlow's and
+            need the Flex delegate, the rest are custom ones.
+        ops: A dict from the name of each operation to how often it occurs.
+        gpu_compatible: Whether nothing speaks against the GPU delegate.
+        gpu_messages: What speaks against it. TensorFlow's analyser, and because it
+            no longer checks operations since TensorFlow 2.18, the list of operations
+            that it used before.
+    """
+
+    path: str
+    quantization: str
+    bytes: int
+    max_abs_difference: float | None
+    max_relative_difference: float | None
+    top1_agreement: float | None
+    samples: int
+    builtin_ops_only: bool
+    other_ops: tuple[str, ...]
+    ops: dict[str, int]
+    gpu_compatible: bool
+    gpu_messages: tuple[str, ...]
+
+    def __str__(self):
+        lines = [f"{self.path}: {self.quantization}, {self.bytes:,} bytes"]
+        if self.max_abs_difference is None:
+            lines.append("  difference  not measured: needs operations beyond LiteRT's")
+        else:
+            lines.append(
+                f"  difference  {self.max_abs_difference:.2e} absolute, "
+                f"{self.max_relative_difference:.2e} of the largest output "
+                f"({self.samples} samples)"
+            )
+        if self.top1_agreement is not None:
+            lines.append(f"  top-1       {self.top1_agreement:.1%} the same as Keras")
+        counts = ", ".join(f"{name} {count}" for name, count in self.ops.items())
+        kind = "built-in" if self.builtin_ops_only else "not only built-in"
+        lines.append(f"  operations  {sum(self.ops.values())}, {kind}: {counts}")
+        found = "; ".join(self.gpu_messages) or "nothing found against it"
+        lines.append(f"  GPU         {found}")
+        return "\n".join(lines)
+
+
+def export_tflite(
+    model,
+    path,
+    quantization=None,
+    representative_data=None,
+    *,
+    samples=None,
+    tolerance="auto",
+    batch_size=1,
+    input_shape=None,
+    integer_io=True,
+):
+    """Exports a model as a LiteRT (`.tflite`) file and checks it against Keras.
+
+    The file is run on the LiteRT interpreter, and its outputs are compared with
+    those of the model before it is moved to `path`: it appears whole and checked, or
+    not at all. A file that stood at `path` stays as it was if the export fails.
+
+    LiteRT computes in float32 (or in integers). A model with layers of another
+    dtype policy, such as `mixed_float16`, is therefore rebuilt in float32 with the
+    same weights, and the file is compared with that.
+
+    Args:
+        model: A Functional or built Sequential `keras.Model` with layers of Keras
+            only; `fold` a converted model first. It is not changed.
+        path: Where to write; ends with `.tflite`. Parent folders are created.
+        quantization: `None` or `"float32"` for full precision; `"float16"` for half
+            precision weights (half the bytes); `"dynamic"` for int8 weights and
+            float activations (about a quarter of the bytes; tensors of fewer than
+            1,024 weights stay float); `"int8"` for integer weights and activations
+            (a quarter of the bytes, fastest on most phones' CPUs and the only choice
+            for integer accelerators).
+        representative_data: Samples to find the ranges of activations; needed for
+            `"int8"`. One array for a model with one input; a list or dict (by input
+            name) of arrays for several; or an iterable, such as a
+            `tf.data.Dataset`, of such batches or of `(inputs, targets)`. Values are
+            those that the model gets, any preprocessing outside it applied. At most
+            the first 500 samples are used; 100 to 500 do.
+        samples: Samples to compare outputs on, in the same forms. By default the
+            first 32 of `representative_data`, else 32 samples of seeded standard
+            normal numbers.
+        tolerance: The largest difference that is accepted, as a share of the largest
+            absolute output of the Keras model. `"auto"` stands for 1e-4 (float32),
+            2e-2 (float16), 0.1 (dynamic) and 0.25 (int8), a few times what small
+            networks were measured at. `None` accepts any difference, and lets
+            files pass that need TensorFlow's own operations.
+        batch_size: The batch size that is written into the file. 1 by default,
+            because delegates want fixed shapes; `None` leaves it open. An input
+            with a fixed batch size keeps its own.
+        input_shape: The shape of one sample without the batch dimension, for a model
+            with open dimensions; a list or dict of shapes for several inputs.
+        integer_io: Whether an int8 file takes and returns int8 (`True`) or float32
+            (`False`) tensors. Scale and zero point are in the file.
+
+    Returns:
+        A `TFLiteExport` record.
+
+    Raises:
+        ValueError: If an argument does not fit, if the model can not be converted,
+            if it needs operations that LiteRT lacks, or if the file differs from the
+            model by more than `tolerance`. No file is left then.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    >>> record = export_tflite(model, "small.tflite")
+    >>> record.builtin_ops_only
+    True
+    """
+    path = _check_path(path)
+    quantization = _check_quantization(quantization, representative_data)
+    tolerance = _agreement.resolve_tolerance(tolerance, _TOLERANCES[quantization])
+    model = prepare(model, float32=True)
+    if quantization == "int8":
+        check_quantisable(model)
+    specs = _signature.fixed_specs(model, batch_size, input_shape)
+    data = None
+    if representative_data is not None:
+        data = _samples.sample_arrays(
+            model, specs, representative_data, "representative_data"
+        )
+    inputs = _samples.check_samples(model, specs, samples, data)
+    settings = _convert.Settings(quantization, data, integer_io, tolerance is None)
+    with quiet(), staged(path) as staged_path:
+        _convert.convert(model, staged_path, specs, settings)
+        ops, other_ops = _litert_read.read_ops(staged_path)
+        found = None if other_ops else _compare(model, staged_path, specs, inputs)
+        if found is not None:
+            _agreement.check_agreement(found, tolerance, f"the {quantization} file")
+        messages = _litert_read.gpu_messages(staged_path)
+        size = staged_path.stat().st_size
+    return TFLiteExport(
+        path=str(path),
+        quantization=quantization,
+        bytes=size,
+        max_abs_difference=found and found.max_abs_difference,
+        max_relative_difference=found and found.max_relative_difference,
+        top1_agreement=found and found.top1_agreement,
+        samples=len(inputs[0]) if found else 0,
+        builtin_ops_only=not other_ops,
+        other_ops=other_ops,
+        ops=ops,
+        gpu_compatible=not messages,
+        gpu_messages=messages,
+    )
+
+
+def _compare(model, path, specs, inputs):
+    """Runs Keras and the file on `inputs` and returns their `Agreement`."""
+    reference = _agreement.keras_outputs(
+        model, inputs, functools.partial(_signature.pack, model)
+    )
+    names = [spec.name for spec in specs]
+    outputs = _litert_run.run_file(
+        path, inputs, names, _litert_run.signature_outputs(model)
+    )
+    return _agreement.agreement(reference, outputs)
+
+
+def _check_path(path):
+    path = pathlib.Path(path)
+    if path.suffix != ".tflite" or path.is_dir():
+        raise ValueError(
+            "Expected `path` to be a file name that ends with '.tflite'. Received: "
+            f"path={str(path)!r}{' (a folder)' if path.is_dir() else ''}. Pass "
+            f"{str(path.with_suffix('.tflite'))!r}, say."
+        )
+    return path
+
+
+def _check_quantization(quantization, representative_data):
+    if quantization is None:
+        return "float32"
+    if quantization not in _TOLERANCES:
+        raise ValueError(
+            f"Expected `quantization` to be None or one of {sorted(_TOLERANCES)}. "
+            f"Received: quantization={quantization!r}."
+        )
+    if quantization == "int8" and representative_data is None:
+        raise ValueError(
+            "Expected `representative_data` for quantization='int8', to find the "
+            "ranges of the activations. Received: representative_data=None. Pass 100 "
+            "to 500 typical inputs (an array of images, a list or dict of arrays for "
+            "several inputs, or a `tf.data.Dataset`), or choose 'dynamic', which "
+            "needs none."
+        )
+    return quantization
