@@ -1,30 +1,55 @@
 """Make big pre-trained Keras networks small: basis pruning for Keras 3."""
 
 from keras_basisprune import scores
+from keras_basisprune.application import application
+from keras_basisprune.compress import CompressionResult, accuracy, compress
+from keras_basisprune.data import ImageData, load_data
+from keras_basisprune.export import export_saved_model, export_tflite
 from keras_basisprune.graph import flatten
 from keras_basisprune.layers import BasisScalingConv
-from keras_basisprune.measure import compare, cost, describe
+from keras_basisprune.measure import (
+    compare,
+    cost,
+    describe,
+    latency,
+    plot_bases,
+    plot_comparison,
+)
 from keras_basisprune.methods import convert
 from keras_basisprune.plan import Kept, Plan
 from keras_basisprune.select import Limits, select
+from keras_basisprune.sparsify import Recipe, sparsify
 from keras_basisprune.surgery import fold, prune
 from keras_basisprune.training import L1Thresholding
 from keras_basisprune.version import __version__
 
 __all__ = [
     "BasisScalingConv",
+    "CompressionResult",
+    "ImageData",
     "Kept",
     "L1Thresholding",
     "Limits",
     "Plan",
+    "Recipe",
     "__version__",
+    "accuracy",
+    "application",
     "compare",
+    "compress",
     "convert",
     "cost",
     "describe",
+    "export_saved_model",
+    "export_tflite",
     "flatten",
     "fold",
+    "latency",
+    "load_data",
+    "plot_bases",
+    "plot_comparison",
     "prune",
     "scores",
     "select",
+    "sparsify",
 ]

@@ -18,7 +18,7 @@ from keras_basisprune.export import export_saved_model, export_tflite
 from keras_basisprune.measure import compare, cost, describe
 from keras_basisprune.measure.latency import latency
 from keras_basisprune.methods import convert
-from keras_basisprune.training.sparsify import Recipe
+from keras_basisprune.sparsify import Recipe
 
 
 def inspect(flags, console):

@@ -10,7 +10,7 @@ from keras_basisprune.measure import Comparison, compare
 from keras_basisprune.methods import convert
 from keras_basisprune.plan import Plan
 from keras_basisprune.surgery import fold, prune
-from keras_basisprune.training.sparsify import Recipe, check_data, sparsify
+from keras_basisprune.sparsify import Recipe, check_data, sparsify
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import operator
 import types
 from collections.abc import Mapping
 
@@ -15,21 +16,31 @@ class Kept:
     Attributes:
         indices: Positions that are kept, ascending.
         total: How many there were.
+
+    Raises:
+        ValueError: If a position is not a whole number in `[0, total)`, they do not
+            ascend, or there is none.
     """
 
     indices: tuple[int, ...]
     total: int
 
     def __post_init__(self):
-        indices = tuple(int(i) for i in self.indices)
-        object.__setattr__(self, "indices", indices)
+        try:
+            indices = tuple(operator.index(i) for i in self.indices)
+            total = operator.index(self.total)
+        except TypeError:
+            indices, total = (), 0
         ascending = all(a < b for a, b in zip(indices, indices[1:], strict=False))
-        if not indices or not ascending or indices[0] < 0 or indices[-1] >= self.total:
+        if not indices or not ascending or indices[0] < 0 or indices[-1] >= total:
             raise ValueError(
-                "Expected `indices` to be ascending, at least one of them, each in "
-                f"[0, total). Received: indices={indices}, total={self.total}. "
+                "Expected `indices` to be ascending whole numbers, at least one of "
+                "them, each in [0, total). Received: "
+                f"indices={self.indices}, total={self.total}. "
                 "Keep at least one basis or channel per layer."
             )
+        object.__setattr__(self, "indices", indices)
+        object.__setattr__(self, "total", total)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +51,8 @@ class Plan:
         bases: Maps names of decomposed layers to the bases `Kept`.
         channels: Maps names of layers to the output channels `Kept`.
 
-    A layer that is not named stays as it is. Plans can be compared with `==`.
+    A layer that is not named stays as it is. Plans can be compared with `==`, hashed,
+    copied and pickled.
 
     Example:
 
@@ -68,12 +80,13 @@ class Plan:
                 most the number there is); the strongest masked ones come along.
 
         Returns:
-            A `Plan`. A layer whose bases are all masked keeps one.
+            A `Plan`. A layer whose bases are all masked keeps one. A model that is
+            not converted gives an empty plan.
 
         Raises:
             ValueError: If `round_to` is not a positive integer.
         """
-        if not isinstance(round_to, int) or round_to < 1:
+        if not isinstance(round_to, int | np.integer) or round_to < 1:
             raise ValueError(
                 "Expected `round_to` to be a positive integer. "
                 f"Received: round_to={round_to}. Pass 1 to keep ranks as they are."
@@ -128,13 +141,16 @@ class Plan:
     def __eq__(self, other):
         if not isinstance(other, Plan):
             return NotImplemented
-        mine, theirs = (
-            (dict(p.bases), dict(p.channels)) for p in (self, other)
-        )
-        return mine == theirs
+        return self._parts() == other._parts()
 
     def __hash__(self):
         return hash(self.to_json())
+
+    def __reduce__(self):  # read-only views can't be copied or pickled themselves
+        return Plan, self._parts()
+
+    def _parts(self):
+        return dict(self.bases), dict(self.channels)
 
 
 def _scaling_layers(model):

@@ -31,14 +31,14 @@ class Limits:
         if self.scope not in ("local", "global"):
             raise ValueError(
                 "Expected `scope` to be 'local' or 'global'. "
-                f"Received: scope={self.scope!r}."
+                f"Received: scope={self.scope!r}. 'local' judges each layer by itself."
             )
         for name in ("min_rank", "round_to"):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
+            if not isinstance(value, int | np.integer) or value < 1:
                 raise ValueError(
                     f"Expected `{name}` to be a positive integer. "
-                    f"Received: {name}={value}."
+                    f"Received: {name}={value}. 1 demands nothing."
                 )
 
 
@@ -53,7 +53,8 @@ def select(scores, threshold=None, ratio=None, limits=None) -> Plan:
             `scope="global"`, of all); what lies under `threshold` leaves. Give this or
             `ratio`.
         ratio: Float in [0, 1), the share of bases that leave, lowest scores first
-            (of each layer, or of all).
+            (of each layer, or of all), masked ones counted. Rounded down; bases with
+            equal scores leave together or stay together.
         limits: A `Limits`. Defaults to local judgement, at least one basis per layer.
 
     Returns:
@@ -88,17 +89,17 @@ def _check(scores, threshold, ratio):
     if (threshold is None) == (ratio is None):
         raise ValueError(
             "Expected exactly one of `threshold` and `ratio`. "
-            f"Received: threshold={threshold}, ratio={ratio}."
+            f"Received: threshold={threshold}, ratio={ratio}. Pass one of them."
         )
-    if threshold is not None and not threshold >= 0:
+    if threshold is not None and not 0 <= threshold < np.inf:
         raise ValueError(
-            "Expected `threshold` to be a number >= 0. "
+            "Expected `threshold` to be a finite number >= 0. "
             f"Received: threshold={threshold}. 1 removes all but the highest scores."
         )
     if ratio is not None and not 0 <= ratio < 1:
         raise ValueError(
             "Expected `ratio` to be in [0, 1), the share of bases to remove. "
-            f"Received: ratio={ratio}."
+            f"Received: ratio={ratio}. 0.5 removes one half."
         )
     if not scores:
         raise ValueError(
@@ -107,19 +108,23 @@ def _check(scores, threshold, ratio):
         )
     for name, values in scores.items():
         values = np.asarray(values, np.float64)
-        if values.ndim != 1 or not values.size or not np.all(values >= 0):
+        fine = np.isfinite(values) & (values >= 0)
+        if values.ndim != 1 or not values.size or not fine.all():
             raise ValueError(
-                "Expected `scores` to hold arrays of shape (rank,) without NaN or "
-                f"negative values. Received: {values} for `{name}`."
+                "Expected `scores` to hold arrays of shape (rank,) of finite numbers "
+                f">= 0. Received: {values} for `{name}`. If training diverged, start "
+                "again with a lower learning rate."
             )
 
 
 def _per_cost(scores, costs):
     if costs is None:
         return scores
-    if missing := [name for name in scores if name not in costs]:
+    wrong = {name: costs.get(name) for name in scores if not costs.get(name, 0) > 0}
+    if wrong:
         raise ValueError(
-            f"Expected `costs` to name every layer in `scores`. Missing: {missing}."
+            "Expected `costs` to give every layer in `scores` a number > 0. Received: "
+            f"{wrong}. Pass the FLOPs or parameters of one basis for each layer."
         )
     mean = np.mean([costs[name] for name in scores])
     return {name: values * (mean / costs[name]) for name, values in scores.items()}

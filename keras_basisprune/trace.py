@@ -18,7 +18,6 @@ class Call:
         kwargs: Keyword arguments, a `training` given to an enclosing model included.
         outputs: Structure of `KerasTensor`s that the call makes.
         scope: Names of the enclosing nested models, outermost first.
-        trainable: `False` if an enclosing nested model is frozen.
     """
 
     op: keras.Operation
@@ -26,7 +25,6 @@ class Call:
     kwargs: dict[str, Any]
     outputs: Any
     scope: tuple[str, ...] = ()
-    trainable: bool = True
 
     @property
     def input_tensors(self) -> list:
@@ -103,14 +101,15 @@ def trace(model: keras.Model, input_shape=None) -> Trace:
                 "Give the sizes to `keras.Input` when you build the model."
             )
         shapes = [(model.inputs[0].shape[0], *input_shape)]
-    return _read(model, shapes, training=None, scope=(), trainable=True)
+    return _Reader().read(model, shapes)
 
 
 def is_graph(op) -> bool:
     """Whether `op` is a model whose layers can be read (Functional or Sequential)."""
-    if isinstance(op, keras.Sequential):
-        return op.built and bool(op.layers)
-    return isinstance(op, keras.Model) and isinstance(op, keras.Function)
+    if not (isinstance(op, keras.Model) and is_kerases(type(op).call)):
+        return False  # an overridden `call` may do more than the layers
+    kinds = keras.Sequential | keras.Function
+    return isinstance(op, kinds) and getattr(op, "inputs", None) is not None
 
 
 class _Probe(keras.Operation):
@@ -127,58 +126,85 @@ class _Probe(keras.Operation):
         raise NotImplementedError("A probe is only ever called on symbolic tensors.")
 
 
-def _read(model, shapes, training, scope, trainable) -> Trace:
-    graph = _plain_functional(model)
-    inputs = _fresh_inputs(graph, shapes)
-    calls: list[Call] = []
-    alias: dict[int, Any] = {}
+class _Reader:
+    """Reads one model; a nested model is read by a reader of its own, once per call."""
 
-    def resolve(tensor):
-        while id(tensor) in alias:
-            tensor = alias[id(tensor)]
-        return tensor
+    def __init__(self, training=None, scope=()):
+        self._training = training
+        self._scope = scope
+        self._calls: list[Call] = []
+        self._alias: dict[int, tuple] = {}  # holds both tensors: an id stays taken
 
-    def visit(op, *args, **kwargs):
-        if training is not None and _accepts(op, "training"):
-            kwargs = {**kwargs, "training": training}
-        if not is_graph(op):
-            outputs = _Probe(op.compute_output_spec)(*args, **kwargs)
-            args, kwargs = keras.tree.map_structure(resolve, (args, kwargs))
-            calls.append(Call(op, args, kwargs, outputs, scope, trainable))
-            return outputs
-        given = keras.tree.flatten(args[0] if args else kwargs["inputs"])
-        inner = _read(
-            op,
-            [t.shape for t in given],
-            kwargs.get("training", training),
-            (*scope, op.name),
-            trainable and op.trainable,
+    def read(self, model, shapes=None) -> Trace:
+        graph = _plain_functional(model)
+        inputs = _fresh_inputs(graph, shapes)
+        walked = keras.models.clone_model(
+            graph,
+            input_tensors=inputs,
+            clone_function=lambda op: op,
+            call_function=self._visit,
         )
-        for mine, theirs in zip(keras.tree.flatten(inner.inputs), given, strict=True):
-            alias[id(mine)] = resolve(theirs)
-        calls.extend(_resolved(call, resolve) for call in inner.calls)
-        spec = keras.tree.map_structure(_spec, inner.outputs)
-        outputs = _Probe(lambda *_, **__: spec)(*args, **kwargs)
-        for mine, theirs in zip(
-            keras.tree.flatten(outputs), keras.tree.flatten(inner.outputs), strict=True
-        ):
-            alias[id(mine)] = resolve(theirs)
+        outputs = self._resolved(walked.output)
+        return Trace(inputs, _input_layers(graph), self._calls, outputs)
+
+    def _visit(self, op, *args, **kwargs):
+        given = kwargs  # what shapes depend on
+        if self._training is not None and _takes_training(op):
+            kwargs = {**kwargs, "training": self._training}
+        if is_graph(op):
+            return self._visit_model(op, args, kwargs)
+        outputs = _Probe(op.compute_output_spec)(*args, **given)
+        args, kwargs = self._resolved((args, kwargs))
+        self._calls.append(Call(op, args, kwargs, outputs, self._scope))
         return outputs
 
-    walked = keras.models.clone_model(
-        graph,
-        input_tensors=inputs,
-        clone_function=lambda op: op,
-        call_function=visit,
-    )
-    outputs = keras.tree.map_structure(resolve, walked.output)
-    return Trace(inputs, _input_layers(graph), calls, outputs)
+    def _visit_model(self, model, args, kwargs):
+        given = _arranged(args[0] if args else kwargs["inputs"], model)
+        training = kwargs.get("training", self._training)
+        reader = _Reader(training, (*self._scope, model.name))
+        shapes = [
+            own.shape if tensor is None else tensor.shape
+            for own, tensor in zip(model.inputs, given, strict=True)
+        ]
+        inner = reader.read(model, shapes)
+        for mine, theirs in zip(keras.tree.flatten(inner.inputs), given, strict=True):
+            self._alias[id(mine)] = (mine, self._cast(self._resolve(theirs), mine))
+        for call in inner.calls:
+            renamed = self._resolved({"args": call.args, "kwargs": call.kwargs})
+            self._calls.append(dataclasses.replace(call, **renamed))
+        spec = keras.tree.map_structure(
+            lambda t: keras.KerasTensor(t.shape, dtype=t.dtype), inner.outputs
+        )
+        outputs = _Probe(lambda *_, **__: spec)(*args, **kwargs)
+        made = zip(*map(keras.tree.flatten, (outputs, inner.outputs)), strict=True)
+        self._alias |= {id(mine): (mine, self._resolve(its)) for mine, its in made}
+        return outputs
+
+    def _cast(self, tensor, like):
+        """Casts as a nested model does with what it is called with."""
+        if tensor is None or tensor.dtype == like.dtype:
+            return tensor
+        source = keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype)
+        casting = keras.Function(source, keras.ops.cast(source, like.dtype))
+        op = casting.operations[-1]
+        outputs = _Probe(op.compute_output_spec)(tensor)
+        self._calls.append(Call(op, (tensor,), {}, outputs, self._scope))
+        return outputs
+
+    def _resolve(self, tensor):
+        while id(tensor) in self._alias:
+            tensor = self._alias[id(tensor)][1]
+        return tensor
+
+    def _resolved(self, structure):
+        return keras.tree.map_structure(self._resolve, structure)
 
 
 def _plain_functional(model):
     """The same graph without compile state, subclass or Sequential shell."""
     if isinstance(model, keras.Sequential):
-        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+        outputs = model.outputs if len(model.outputs) > 1 else model.outputs[0]
+        return keras.Model(model.inputs[0], outputs, name=model.name)
     return keras.Model(model.input, model.output, name=model.name)
 
 
@@ -192,24 +218,32 @@ def _fresh_inputs(graph, shapes):
     if shapes is None:
         shapes = [t.shape for t in graph.inputs]
     flat = [
-        keras.Input(batch_shape=shape, dtype=t.dtype, name=t.name)
+        keras.Input(batch_shape=shape, dtype=t.dtype, sparse=t.sparse, name=t.name)
         for shape, t in zip(shapes, graph.inputs, strict=True)
     ]
     return keras.tree.pack_sequence_as(graph.input, flat)
 
 
-def _resolved(call, resolve):
-    args, kwargs = keras.tree.map_structure(resolve, (call.args, call.kwargs))
-    return dataclasses.replace(call, args=args, kwargs=kwargs)
-
-
-def _spec(tensor):
-    return keras.KerasTensor(tensor.shape, dtype=tensor.dtype)
+def _arranged(given, model) -> list:
+    """What a nested model is called with, in the order of its inputs."""
+    own = model.inputs if isinstance(model, keras.Sequential) else model.input
+    if isinstance(given, dict) and not isinstance(own, dict):
+        return [given[tensor.name] for tensor in model.inputs]
+    return keras.tree.flatten(given)
 
 
 def _symbolic(value) -> bool:
     return isinstance(value, keras.KerasTensor)
 
 
-def _accepts(op, argument) -> bool:
-    return argument in inspect.signature(op.call).parameters
+def _takes_training(op) -> bool:
+    """Whether `training` matters: a user's layer may hand it to its sublayers."""
+    if not isinstance(op, keras.layers.Layer):
+        return False
+    accepts = "training" in inspect.signature(op.call).parameters
+    return accepts or not is_kerases(type(op))
+
+
+def is_kerases(thing) -> bool:
+    """Whether Keras itself defines a class or function."""
+    return thing.__module__.startswith("keras.")

@@ -5,8 +5,6 @@ import re
 
 import numpy as np
 
-from keras_basisprune.export import _signature
-
 _NEEDS_TF_OPS = "ERROR_NEEDS_FLEX_OPS"
 
 
@@ -20,12 +18,14 @@ class Settings:
         integer_io: Whether an int8 file has int8 inputs and outputs.
         allow_tf_ops: Whether TensorFlow's own operations may stand in for what
             LiteRT has no operation for.
+        signature: The specifications of the inputs, in the structure of the model's.
     """
 
     quantization: str
     data: list | None
     integer_io: bool
     allow_tf_ops: bool
+    signature: object
 
 
 def convert(model, path, specs, settings):
@@ -44,12 +44,12 @@ def convert(model, path, specs, settings):
 
     options = _options(specs, settings)
     try:
-        _export(model, path, specs, options)
+        _export(model, path, settings, options)
     except Exception as error:  # the converter's own class has no public name
         if not settings.allow_tf_ops or _NEEDS_TF_OPS not in str(error):
             raise ValueError(_refusal(model, settings, error)) from error
         options["target_spec"]["supported_ops"].append(tf.lite.OpsSet.SELECT_TF_OPS)
-        _export(model, path, specs, options)
+        _export(model, path, settings, options)
 
 
 def _options(specs, settings):
@@ -72,13 +72,13 @@ def _options(specs, settings):
     return options
 
 
-def _export(model, path, specs, options):
+def _export(model, path, settings, options):
     """Calls Keras's exporter."""
     model.export(
         str(path),
         format="litert",
         verbose=False,
-        input_signature=[_signature.pack(model, specs)],
+        input_signature=[settings.signature],
         **options,
     )
 
@@ -94,7 +94,7 @@ def _batches(specs, data):
 def _refusal(model, settings, error):
     """Explains in a few lines what the converter reports in hundreds."""
     text = str(error)
-    named = sorted(set(re.findall(r"(?:Flex|Custom) ops: ([^\n]+)", text)))
+    named = sorted(set(re.findall(r"(?:TF Select|Flex|Custom) ops: ([^\n]+)", text)))
     reason = f"it needs {', '.join(named)}" if named else text.strip()[:300]
     message = (
         "Expected `model` to consist of operations that LiteRT has built in for "

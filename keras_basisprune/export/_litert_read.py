@@ -66,8 +66,8 @@ def read_ops(path):
 def gpu_messages(path):
     """Returns what speaks against running a file on a phone's GPU.
 
-    TensorFlow's analyser is asked first. Since TensorFlow 2.18 it finds every file
-    compatible (tensorflow/tensorflow#77042), so the operations are also held against
+    TensorFlow's analyser is asked first. Today's finds every file compatible (seen
+    with 2.21; tensorflow/tensorflow#77042), so the operations are also held against
     the list that it used before, and dynamic shapes and tensors of more than four
     dimensions are looked for.
 

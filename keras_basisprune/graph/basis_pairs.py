@@ -60,9 +60,11 @@ def basis_pairs(traced: Trace) -> dict[str, BasisPair]:
 
     Raises:
         ValueError: If a `BasisScalingConv` does not stand alone behind the layer that
-            makes its input, so that no basis could leave.
+            makes its input, so that no basis could leave; or if two layers of nested
+            models share a name.
     """
     producers, consumers = traced.producers(), traced.consumers()
+    results = {id(tensor) for tensor in keras.tree.flatten(traced.outputs)}
     pairs: dict[str, BasisPair] = {}
     for call in traced.calls:
         if not isinstance(call.op, BasisScalingConv):
@@ -70,7 +72,7 @@ def basis_pairs(traced: Trace) -> dict[str, BasisPair]:
         source = call.input_tensors[0]
         producer = producers.get(id(source))
         basis = producer.op if producer else None
-        alone = len(consumers[id(source)]) == 1
+        alone = len(consumers[id(source)]) == 1 and id(source) not in results
         plain = getattr(basis, "use_bias", True) is False
         if not (alone and plain and hasattr(basis, "kernel")):
             raise ValueError(
@@ -80,5 +82,11 @@ def basis_pairs(traced: Trace) -> dict[str, BasisPair]:
                 "`keras_basisprune.convert(model)`."
             )
         name = call.op.name.removesuffix("_scaling")
+        if name in pairs and pairs[name].scaling is not call.op:
+            raise ValueError(
+                f"Expected one decomposed layer of the name `{name}`. Received: two, "
+                "in nested models. Call `keras_basisprune.flatten(model)`, which "
+                "renames one of them."
+            )
         pairs[name] = BasisPair(name, basis, call.op)
     return pairs

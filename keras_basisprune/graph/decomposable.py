@@ -48,14 +48,17 @@ def kernel_matrix(layer: keras.layers.Layer) -> np.ndarray:
         layer: A layer for which `decomposable(layer)` is `None`.
 
     Returns:
-        A float array of shape `(n, cout)`, `n = kh * kw * cin`; for a separable
-        convolution that of its pointwise half, `n = cin * depth_multiplier`.
+        A float32 array (float64 if the kernel is) of shape `(n, cout)`,
+        `n = kh * kw * cin`; for a separable convolution that of its pointwise half,
+        `n = cin * depth_multiplier`.
 
     Raises:
         ValueError: If the kernel holds NaN or infinite values.
     """
     kernel = layer.pointwise_kernel if isinstance(layer, SEPARABLE) else layer.kernel
-    matrix = keras.ops.convert_to_numpy(keras.ops.cast(kernel, "float32"))
+    matrix = keras.ops.convert_to_numpy(kernel)
+    if matrix.dtype != np.float64:
+        matrix = matrix.astype(np.float32, copy=False)
     if not np.isfinite(matrix).all():
         raise ValueError(
             "Expected `model` to have finite weights. Received: a kernel with NaN or "
@@ -72,4 +75,6 @@ def _obstacle(layer):
         return "LoRA is enabled: merge it first (save and load the model)"
     if getattr(layer, "quantization_mode", None):
         return f"quantized to {layer.quantization_mode}: decompose before quantizing"
+    if getattr(layer.activation, "variables", ()):
+        return f"its activation `{layer.activation.name}` has weights: not supported"
     return None

@@ -1,12 +1,13 @@
 """Clone a model while replacing layers; flatten nested models; carry weights over."""
 
 import dataclasses
+import types
 from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 
-from keras_basisprune.trace import Trace, trace
+from keras_basisprune.trace import Trace, is_kerases, trace
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +33,8 @@ def flatten(model: keras.Model) -> keras.Model:
     The result is one Functional model that computes the same function, with weights
     of its own. Layers keep their names; where two nested models share one, the later
     becomes `<nested model>_<layer>`. A `training` argument given to a nested model is
-    passed to each of its layers, and a frozen nested model freezes its layers.
+    passed to each of its layers. Each layer keeps its own `trainable` flag (freezing a
+    nested model sets those of its layers).
 
     Args:
         model: A built Functional or Sequential `keras.Model`.
@@ -109,10 +111,13 @@ def rewrite(
     )
 
 
-def clone(op: keras.Operation, name: str) -> keras.Operation:
-    """Clones a layer or operation from its config, under a new name, unbuilt."""
+def clone(op: keras.Operation, name: str, **changes) -> keras.Operation:
+    """Clones a layer or operation from its config, with some changes, unbuilt."""
     try:
-        return type(op).from_config({**op.get_config(), "name": name})
+        config = {**op.get_config(), "name": name, **changes}
+        if functions := _functions(op, config.keys() - changes):
+            return type(op)(**{**config, **functions})
+        return type(op).from_config(config)
     except Exception as error:
         raise ValueError(
             f"Expected every layer of `model` to be clonable by its `get_config()`. "
@@ -120,6 +125,27 @@ def clone(op: keras.Operation, name: str) -> keras.Operation:
             f"{type(error).__name__}: {error}. Give the layer a `get_config()` that "
             "returns all of its constructor's arguments."
         ) from error
+
+
+def _functions(op, keys):
+    """The user's own functions among the arguments that a layer was made with.
+
+    Configs hold them by name or as code, and can't be read back without registration.
+    """
+    if not is_kerases(type(op).from_config):  # the layer knows how to read its config
+        return {}
+    found = {}
+    for key in keys:
+        value = getattr(op, key, None)
+        kind = value if isinstance(value, types.FunctionType) else type(value)
+        layer = isinstance(value, keras.layers.Layer)  # would be shared by both models
+        if callable(value) and not layer and not is_kerases(kind):
+            found[key] = value
+    if type(op) is keras.layers.Lambda:
+        found["arguments"] = op.arguments
+        if "output_shape" in keys:  # there is no public name for it
+            found["output_shape"] = op._output_shape
+    return found
 
 
 def _chain(call, replace, names):
@@ -130,15 +156,14 @@ def _chain(call, replace, names):
         news = replace(call.op, name)
     if news is None:
         news = [NewLayer(clone(call.op, name))]
-        if not call.trainable:
-            news[0].layer.trainable = False
     for position, item in enumerate(news):
         unique = _unique(item.layer.name, names, call.scope)
         if unique != item.layer.name:
             item = dataclasses.replace(item, layer=clone(item.layer, unique))
             news[position] = item
         names.add(unique)
-    names.add(name)
+    if news:
+        names.add(name)  # of a replaced layer too: its pair is folded back to it
     return news
 
 
@@ -164,28 +189,39 @@ def _apply(chain, args, kwargs):
 
 def _load(chain, source):
     """Gives built layers their weights: the stated ones, or those of `source`."""
-    if len(chain) == 1 and type(chain[0].layer) is type(source) and not chain[0].weights:
-        return _carry(source, chain[0].layer)
+    first = chain[0] if chain else None
+    if len(chain) == 1 and type(first.layer) is type(source) and not first.weights:
+        _carry(source, first.layer)
     for position, item in enumerate(chain):
         for attribute, value in item.weights.items():
-            getattr(item.layer, attribute).assign(value)
+            getattr(item.layer, attribute).assign(_copy(value))
         chain[position] = dataclasses.replace(item, weights={})  # frees the arrays
-    return None
 
 
 def _carry(old, new):
     if not isinstance(old, keras.layers.Layer):
         return
-    pairs = list(zip(old.variables, new.variables, strict=False))
-    fits = len(old.variables) == len(new.variables)
-    if not fits or any(a.shape != b.shape for a, b in pairs):
+    shapes = [[tuple(v.shape) for v in layer.variables] for layer in (old, new)]
+    if shapes[0] != shapes[1]:
         raise ValueError(
             f"Expected a clone of `{old.name}` (of type {type(old).__name__}) to have "
-            f"weights of the same shapes. Received: {[v.shape for v in old.variables]} "
-            f"in the model, {[v.shape for v in new.variables]} in the clone. Let its "
-            "`get_config()` describe the layer fully."
+            f"weights of the same shapes. Received: {shapes[0]} in the model, "
+            f"{shapes[1]} in the clone. Let its `get_config()` describe the layer "
+            "fully."
         )
-    for before, after in pairs:
-        after.assign(before)
-    if hasattr(new, "finalize_state"):  # Normalization caches mean and variance
-        new.finalize_state()
+    for before, after in zip(old.variables, new.variables, strict=True):
+        after.assign(_copy(before))
+    if isinstance(new, keras.layers.Normalization):
+        new.finalize_state()  # it caches mean and variance
+    if hasattr(new, "set_vocabulary"):
+        new.set_vocabulary(old.get_vocabulary())
+
+
+def _copy(value):
+    """A variable's value as an array of its own.
+
+    JAX would have both models share it, and training one of them would give it away.
+    """
+    if isinstance(value, np.ndarray):
+        return value
+    return np.array(keras.ops.convert_to_numpy(value))

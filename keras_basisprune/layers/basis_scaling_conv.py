@@ -1,5 +1,7 @@
 """The layer that weighs basis features and maps them back to output channels."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -35,7 +37,7 @@ class BasisScalingConv(keras.layers.Layer):
         **kwargs: Passed on to `keras.layers.Layer`.
 
     Input shape:
-        `(batch, ..., r)`, or `(batch, r, ...)` with `"channels_first"`, with zero to
+        `(batch, ..., r)`, or `(batch, r, ...)` with `"channels_first"` and at most
         three spatial axes.
 
     Output shape:
@@ -47,8 +49,9 @@ class BasisScalingConv(keras.layers.Layer):
         `(filters,)`, both frozen.
 
     Raises:
-        ValueError: If `filters` is not positive, or both `l1` and
-            `scale_regularizer` are given.
+        ValueError: If `filters` is not positive, `data_format` is unknown, both `l1`
+            and `scale_regularizer` are given, or the number of basis features is not
+            known when the layer is built.
 
     Example:
 
@@ -83,19 +86,36 @@ class BasisScalingConv(keras.layers.Layer):
         self.filters = filters
         self.activation = keras.activations.get(activation)
         self.use_bias = use_bias
-        self.scale_regularizer = (
-            keras.regularizers.L1(l1) if l1 else keras.regularizers.get(scale_regularizer)
-        )
+        if data_format not in (None, "channels_first", "channels_last"):
+            raise ValueError(
+                "Expected `data_format` to be 'channels_last', 'channels_first' or "
+                f"None. Received: data_format={data_format!r}. Leave it out for Keras' "
+                "own setting."
+            )
+        if l1:
+            scale_regularizer = keras.regularizers.L1(l1)
+        self.scale_regularizer = keras.regularizers.get(scale_regularizer)
         self.energy = float(energy)
         self.data_format = data_format or keras.config.image_data_format()
+        self.supports_masking = True
 
     def build(self, input_shape):
-        if not 2 <= len(input_shape) <= 5:
+        most = 5 if self.data_format == "channels_first" else math.inf
+        if not 2 <= len(input_shape) <= most:
             raise ValueError(
-                "Expected an input with zero to three spatial axes between batch and "
-                f"channels. Received: input_shape={input_shape}. Flatten or reshape it."
+                "Expected an input with batch and channel axes (and at most three "
+                "spatial ones if they come after the channels). "
+                f"Received: input_shape={input_shape}. Flatten or reshape it."
             )
-        rank = input_shape[self._channel_axis(input_shape)]
+        axis = self._channel_axis(input_shape)
+        rank = input_shape[axis]
+        if rank is None:
+            raise ValueError(
+                "Expected an input with a known number of basis features. Received: "
+                f"input_shape={input_shape}. Give `keras.Input` the size of the "
+                "channel axis."
+            )
+        self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={axis: rank})
         self.scale = self.add_weight(
             name="scale",
             shape=(rank,),
@@ -120,7 +140,7 @@ class BasisScalingConv(keras.layers.Layer):
     def call(self, inputs):
         kernel = self.kernel * ops.expand_dims(self.scale * self.mask, -1)
         spatial = len(inputs.shape) - 2
-        if spatial:
+        if 1 <= spatial <= 3:
             kernel = ops.reshape(kernel, (1,) * spatial + tuple(kernel.shape))
             outputs = ops.conv(inputs, kernel, data_format=self.data_format)
         else:

@@ -1,5 +1,19 @@
 from keras_basisprune.measure.compare import Comparison, compare
 from keras_basisprune.measure.cost import Cost, cost
 from keras_basisprune.measure.describe import Description, describe
+from keras_basisprune.measure.latency import Latency, latency
+from keras_basisprune.measure.plot_bases import plot_bases
+from keras_basisprune.measure.plot_comparison import plot_comparison
 
-__all__ = ["Comparison", "Cost", "Description", "compare", "cost", "describe"]
+__all__ = [
+    "Comparison",
+    "Cost",
+    "Description",
+    "Latency",
+    "compare",
+    "cost",
+    "describe",
+    "latency",
+    "plot_bases",
+    "plot_comparison",
+]

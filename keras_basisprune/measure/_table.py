@@ -25,5 +25,9 @@ def text_table(columns, rows, title=None) -> str:
     for row in rows:
         table.add_row(*row)
     stream = io.StringIO()
-    rich.console.Console(file=stream, width=240, color_system=None).print(table)
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()).strip("\n")
+    console = rich.console.Console(
+        file=stream, width=1000, color_system=None, markup=False, emoji=False
+    )
+    console.print(table)
+    lines = [line.rstrip() for line in stream.getvalue().splitlines()]
+    return "\n".join(lines).strip("\n")

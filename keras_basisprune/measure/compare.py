@@ -4,8 +4,8 @@ import dataclasses
 import os
 from collections.abc import Mapping
 
+from keras_basisprune.measure._count import Cost, count
 from keras_basisprune.measure._table import text_table
-from keras_basisprune.measure.cost import Cost, cost
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,13 +25,13 @@ class Comparison:
 
     @property
     def params_ratio(self) -> float:
-        """Parameters after / before."""
-        return self.after.params / self.before.params
+        """Parameters after / before; NaN if there were none."""
+        return _ratio(self.before.params, self.after.params)
 
     @property
     def flops_ratio(self) -> float:
-        """FLOPs after / before."""
-        return self.after.flops / self.before.flops
+        """FLOPs after / before; NaN if there were none."""
+        return _ratio(self.before.flops, self.after.flops)
 
     def __str__(self):
         pairs = {
@@ -41,7 +41,11 @@ class Comparison:
         labels = {"params": "parameters", "flops": "FLOPs", "bytes": "weight bytes"}
         rows = [_row(labels[key], *pair) for key, pair in pairs.items()]
         rows += [_row(label, *pair) for label, pair in self.extra.items()]
-        return text_table(("<", "before", "after", "removed"), rows)
+        table = text_table(("<", "before", "after", "removed"), rows)
+        uncounted = dict.fromkeys((*self.before.uncounted, *self.after.uncounted))
+        if uncounted:
+            table += f"\n\n  FLOPs without {', '.join(uncounted)}"
+        return table
 
 
 def compare(before, after, input_shape=None, **extra) -> Comparison:
@@ -71,16 +75,35 @@ def compare(before, after, input_shape=None, **extra) -> Comparison:
                 f"Expected `{label}` to be a pair (before, after). "
                 f"Received: {label}={pair!r}. Pass two numbers or two paths."
             )
-        rows[label.replace("_", " ")] = tuple(
-            os.path.getsize(x) if isinstance(x, str | os.PathLike) else x for x in pair
-        )
-    return Comparison(cost(before, input_shape), cost(after, input_shape), rows)
+        rows[label.replace("_", " ")] = tuple(_number(label, x) for x in pair)
+    return Comparison(count(before, input_shape), count(after, input_shape), rows)
+
+
+def _number(label, value):
+    """The number itself, or the size of a file in bytes."""
+    try:
+        if isinstance(value, str | os.PathLike):
+            with open(value, "rb"):  # fails on folders, too
+                return os.path.getsize(value)
+        float(value)
+        return value
+    except (OSError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"Expected `{label}` to hold numbers or paths of files. Received: "
+            f"{value!r}, which failed with {type(error).__name__}: {error}. Write the "
+            "file first, or pass its size."
+        ) from error
+
+
+def _ratio(before, after):
+    return after / before if before else float("nan")
 
 
 def _row(label, before, after):
+    if "accuracy" in label.lower() and max(before, after) <= 1:
+        drop = f"{100 * (before - after):.2f} pp"
+        return [label, f"{before:.4f}", f"{after:.4f}", drop]
     whole = all(float(x).is_integer() for x in (before, after))
-    before_text, after_text = (f"{x:,.0f}" if whole else f"{x:.4g}" for x in (before, after))
-    if label.startswith("accuracy"):
-        return [label, f"{before:.4f}", f"{after:.4f}", f"{100 * (before - after):.2f} pp"]
+    texts = [f"{x:,.0f}" if whole else f"{x:.4g}" for x in (before, after)]
     share = f"{100 * (1 - after / before):.1f} %" if before else "-"
-    return [label, before_text, after_text, share]
+    return [label, *texts, share]

@@ -8,6 +8,7 @@ import keras
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.decomposable import SEPARABLE, decomposable
 from keras_basisprune.layers import BasisScalingConv
+from keras_basisprune.measure._count import call_flops
 from keras_basisprune.measure._table import text_table
 from keras_basisprune.trace import trace
 
@@ -21,11 +22,12 @@ class LayerDescription:
         kind: Its class name.
         matrix: `(n, cout)`, the shape of its kernel read as a matrix, if it can be.
         rank: Number of bases that are not masked; full rank if it is not decomposed.
-        energy: Share of the kernel's energy in these bases; 1.0 if not decomposed.
+        energy: Share of the kernel's energy (sum of squared singular values) in these
+            bases; 1.0 if not decomposed.
         params: `(before, after)`: weights of the original layer, and of what `fold`
             makes of it.
         flops: `(before, after)`: 2 x multiply-adds for one sample, over all its calls;
-            `None` where sizes of the input are unknown.
+            `None` where sizes of the input are unknown, or no rule knows the layer.
         reason: Why it was left alone; `None` if it was decomposed.
     """
 
@@ -104,7 +106,7 @@ def describe(model, input_shape=None) -> Description:
     for made in calls.values():
         layer = made[0].op
         if isinstance(layer, BasisScalingConv):
-            rows.append(_decomposed(heads[id(layer)], _positions(made, layer.filters)))
+            rows.append(_decomposed(heads[id(layer)], _flops(made)))
         elif reason := decomposable(layer):
             rows.append(_left(layer, reason, None, made))
         elif reason is None:
@@ -115,32 +117,31 @@ def describe(model, input_shape=None) -> Description:
     return Description(tuple(rows))
 
 
-def _decomposed(pair, positions):
-    kernel, bias = pair.basis.kernel.shape, pair.scaling.bias
-    n, cout = math.prod(kernel[:-1]), pair.scaling.filters
+def _decomposed(pair, flops):
+    kernel, cout = pair.basis.kernel.shape, pair.scaling.filters
+    n = math.prod(kernel[:-1])
     energies = pair.singular_values**2
     share = float((energies * pair.mask).sum() / (energies.sum() or 1.0))
     rank = int(pair.mask.sum())
     weights = (n * cout, min(max(rank, 1) * (n + cout), n * cout))
-    extra = 0 if bias is None else cout
+    bias = 0 if pair.scaling.bias is None else cout
+    # `flops` are the scaling layer's; over its weights, 2 x the positions it works at.
+    each = None if flops is None else flops // (pair.rank * cout)
     return LayerDescription(
         pair.name,
         type(pair.basis).__name__,
         (n, cout),
         rank,
         pair.scaling.energy * share,
-        tuple(count + extra for count in weights),
-        positions and tuple(2 * positions * count for count in weights),
+        tuple(count + bias for count in weights),
+        None if each is None else tuple(each * count for count in weights),
         None,
     )
 
 
 def _left(layer, reason, matrix, calls):
     params = sum(math.prod(weight.shape) for weight in layer.weights)
-    flops = None
-    if matrix:
-        positions = _positions(calls, matrix[1])
-        flops = positions and (2 * positions * math.prod(matrix),) * 2
+    flops = _flops(calls)
     return LayerDescription(
         layer.name,
         type(layer).__name__,
@@ -148,7 +149,7 @@ def _left(layer, reason, matrix, calls):
         min(matrix) if matrix else None,
         1.0,
         (params, params),
-        flops,
+        None if flops is None else (flops, flops),
         reason,
     )
 
@@ -157,9 +158,10 @@ def _kernel(layer):
     return layer.pointwise_kernel if isinstance(layer, SEPARABLE) else layer.kernel
 
 
-def _positions(calls, width):
-    """Positions at which the kernel is applied, over all calls; None if unknown."""
-    shapes = [tensor.shape for call in calls for tensor in call.output_tensors]
-    if any(None in shape[1:] for shape in shapes):
+def _flops(calls):
+    """FLOPs of a layer over all its calls; `None` if they are not known."""
+    try:
+        flops = [call_flops(call) for call in calls]
+    except ValueError:  # sizes are unknown
         return None
-    return sum(math.prod(shape[1:]) // width for shape in shapes)
+    return None if None in flops else sum(flops)

@@ -104,13 +104,12 @@ def latency(model_or_path, threads=(1, 2), runs=50, warmup=5, input_shape=None):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "model.tflite"
             _export(model, path, input_shape)
-            calls = {count: _litert_call(path, count) for count in threads}
-        calls["keras"] = _keras_call(model, input_shape)
-        name = model.name
+            content, name = path.read_bytes(), model.name
+        calls = {"keras": _keras_call(model, input_shape)}
     else:
         path = _check_file(model_or_path)
-        calls = {count: _litert_call(path, count) for count in threads}
-        name = str(path)
+        content, name, calls = path.read_bytes(), str(path), {}
+    calls |= {count: _litert_call(content, count, name) for count in threads}
     timings = _measure(calls, runs, warmup)
     return Latency(model=name, keras=timings.pop("keras", None), litert=timings)
 
@@ -142,17 +141,14 @@ def _timing(seconds):
     )
 
 
-def _litert_call(path, threads):
-    """Returns a function that runs the file once; inputs are set beforehand."""
+def _litert_call(content, threads, name):
+    """Returns a function that runs a file once; its inputs are set beforehand."""
     from ai_edge_litert.interpreter import Interpreter
 
     rng = np.random.default_rng(_SEED)
     try:
         with quiet():
-            # The content, not the path: the interpreter outlives a temporary file.
-            interpreter = Interpreter(
-                model_content=path.read_bytes(), num_threads=threads
-            )
+            interpreter = Interpreter(model_content=content, num_threads=threads)
             interpreter.allocate_tensors()
             for details in interpreter.get_input_details():
                 interpreter.set_tensor(details["index"], _input(details, rng))
@@ -160,8 +156,8 @@ def _litert_call(path, threads):
     except (RuntimeError, ValueError) as error:
         raise ValueError(
             "Expected `model_or_path` to be runnable by LiteRT. Received: "
-            f"{str(path)!r}, refused with: {error} Export the model again with "
-            "`export_tflite`."
+            f"{name!r}, refused with: {error} Use what `export_tflite` writes with "
+            "its default tolerance."
         ) from error
     return interpreter.invoke
 

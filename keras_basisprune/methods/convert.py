@@ -1,6 +1,6 @@
 """Turn every convolution into basis filters and a scaling layer."""
 
-import re
+import numbers
 
 import keras
 import numpy as np
@@ -12,6 +12,7 @@ from keras_basisprune.graph.decomposable import (
     decomposable,
     kernel_matrix,
 )
+from keras_basisprune.graph.match_layers import match_layers
 from keras_basisprune.graph.rewrite import NewLayer, rewrite
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.linalg import kept_energy, rank_for_energy, svd_basis
@@ -28,7 +29,8 @@ def convert(
     which only the scales are trainable). At full rank the converted model computes
     the same function as the original up to rounding. All other layers keep their
     weights and their `trainable` flag. Nested models are flattened; the given model
-    is not changed. Compile the result before training it.
+    is not changed. Regularizers and constraints of decomposed kernels and biases are
+    left out, since these are frozen. Compile the result before training it.
 
     Time is that of one singular value decomposition per layer,
     `O(n cout min(n, cout))` for a kernel of `n = kh kw cin` rows; memory is the two
@@ -98,7 +100,7 @@ def _check_arguments(rank, basis, l1):
             f"Expected `basis` to be 'weights'. Received: basis={basis!r}. "
             "Leave it out: the bases are taken of the kernels."
         )
-    if not (np.isreal(l1) and np.isfinite(l1) and l1 >= 0):
+    if not (isinstance(l1, numbers.Real) and np.isfinite(l1) and l1 >= 0):
         raise ValueError(
             "Expected `l1` to be a finite number >= 0. "
             f"Received: l1={l1}. Pass, for example, `l1=1e-4`."
@@ -109,11 +111,9 @@ def _choose(layers, include, exclude) -> set[int]:
     """The ids of the layers to decompose."""
     if include is None:
         include = [*CONVOLUTIONS, *SEPARABLE]
-    wanted = _matching(layers, include, "include")
-    unwanted = {id(x) for x in _matching(layers, exclude or (), "exclude")}
-    chosen = [
-        x for x in wanted if id(x) not in unwanted and decomposable(x) is None
-    ]
+    wanted = match_layers(layers, include, "include")
+    unwanted = {id(x) for x in match_layers(layers, exclude or (), "exclude")}
+    chosen = [x for x in wanted if id(x) not in unwanted and decomposable(x) is None]
     if not chosen:
         raise ValueError(
             "Expected `model` to have a layer that can be decomposed. Received: "
@@ -121,38 +121,6 @@ def _choose(layers, include, exclude) -> set[int]:
             "asks for them, for example `include=keras.layers.Dense`."
         )
     return {id(x) for x in chosen}
-
-
-def _matching(layers, patterns, argument):
-    single = isinstance(patterns, str | re.Pattern | type) or callable(patterns)
-    found = []
-    for pattern in [patterns] if single else list(patterns):
-        hits = [layer for layer in layers if _matches(layer, pattern, argument)]
-        if not hits and isinstance(pattern, str | re.Pattern):
-            raise ValueError(
-                f"Expected `{argument}` to match the name of a layer. Received: "
-                f"{argument}={pattern!r}, which matches none of "
-                f"{[layer.name for layer in layers][:20]}. A regular expression must "
-                "match the whole name."
-            )
-        found += hits
-    return found
-
-
-def _matches(layer, pattern, argument) -> bool:
-    if isinstance(pattern, str):
-        return pattern == layer.name or bool(re.fullmatch(pattern, layer.name))
-    if isinstance(pattern, re.Pattern):
-        return bool(pattern.fullmatch(layer.name))
-    if isinstance(pattern, type):
-        return isinstance(layer, pattern)
-    if callable(pattern):
-        return bool(pattern(layer))
-    raise ValueError(
-        f"Expected `{argument}` to hold names, regular expressions, layer classes or "
-        f"predicates. Received: {argument}={pattern!r} (of type "
-        f"{type(pattern).__name__})."
-    )
 
 
 def _reasons(layers) -> str:
@@ -168,12 +136,11 @@ def _reasons(layers) -> str:
 
 def _decompose(layer, name, rank, l1) -> list[NewLayer]:
     """Plain basis layer(s) and the scaling layer that stand for `layer`."""
-    matrix = kernel_matrix(layer)
-    u, s, vt = svd_basis(matrix)
+    u, s, vt = svd_basis(kernel_matrix(layer))
     r = _rank(s, rank)
     config = layer.get_config()
     scaling = BasisScalingConv(
-        matrix.shape[1],
+        vt.shape[1],
         activation=layer.activation,
         use_bias=layer.use_bias,
         l1=l1 or None,
@@ -188,14 +155,12 @@ def _decompose(layer, name, rank, l1) -> list[NewLayer]:
         weights["bias"] = layer.bias
     chain = [NewLayer(scaling, weights)]
     if isinstance(layer, SEPARABLE):
-        filters = {"kernel": u[:, :r].reshape((1,) * (len(layer.kernel_size)) + (-1, r))}
-        chain.insert(0, NewLayer(_pointwise(layer, r, name), filters))
-        depthwise = NewLayer(
-            _depthwise(layer, config, name), {"kernel": layer.depthwise_kernel}
-        )
-        return [depthwise, *chain]
-    filters = {"kernel": u[:, :r].reshape((*layer.kernel.shape[:-1], r))}
-    return [NewLayer(_basis(layer, config, r, name), filters), *chain]
+        kernel = u[:, :r].reshape((*layer.pointwise_kernel.shape[:-1], r))
+        basis = NewLayer(_pointwise(layer, r, name), {"kernel": kernel})
+        weights = {"kernel": layer.depthwise_kernel}
+        return [NewLayer(_depthwise(layer, config, name), weights), basis, *chain]
+    kernel = u[:, :r].reshape((*layer.kernel.shape[:-1], r))
+    return [NewLayer(_basis(layer, config, r, name), {"kernel": kernel}), *chain]
 
 
 def _rank(singular_values, rank) -> int:

@@ -24,8 +24,13 @@ def energy(model) -> dict[str, np.ndarray]:
     >>> scores = keras_basisprune.scores.energy(model)
     >>> plan = keras_basisprune.select(scores, threshold=1e-4)
     """
+    return pair_energies(basis_pairs(trace(model)))
+
+
+def pair_energies(pairs) -> dict[str, np.ndarray]:
+    """The same for `BasisPair`s by name, without a look at the rest of the model."""
     scores = {}
-    for name, pair in basis_pairs(trace(model)).items():
+    for name, pair in pairs.items():
         energies = (pair.scale * pair.singular_values * pair.mask) ** 2
         scores[name] = energies / (energies.sum() or 1.0)
     return scores

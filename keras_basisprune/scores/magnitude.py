@@ -26,8 +26,13 @@ def magnitude(model) -> dict[str, np.ndarray]:
     >>> scores = keras_basisprune.scores.magnitude(model)
     >>> plan = keras_basisprune.select(scores, threshold=0.01)
     """
+    return pair_magnitudes(basis_pairs(trace(model)))
+
+
+def pair_magnitudes(pairs) -> dict[str, np.ndarray]:
+    """The same for `BasisPair`s by name, without a look at the rest of the model."""
     scores = {}
-    for name, pair in basis_pairs(trace(model)).items():
+    for name, pair in pairs.items():
         strength = np.abs(pair.scale) * pair.singular_values * pair.mask
         scores[name] = strength / (strength.max() or 1.0)
     return scores

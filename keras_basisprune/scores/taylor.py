@@ -14,25 +14,27 @@ def taylor(model, data, loss, batch_size=32) -> dict[str, np.ndarray]:
 
     First-order Taylor estimate, averaged over the batches of `data`. Gradients come
     from Keras' own training loop, so that every backend works; no weight is changed,
-    BatchNormalization runs in inference, and regularization is left out. The cost is
-    that of one training epoch over `data` and a second copy of the model.
+    BatchNormalization runs in inference (dropout as in training), and the
+    regularization of scales is left out. The cost is that of one training epoch over
+    `data` and a second copy of the model.
 
     Source: Molchanov, Mallya, Tyree, Frosio, Kautz 2019, *Importance Estimation for
     Neural Network Pruning*, section 3.1.
 
     Args:
         model: A converted model.
-        data: A pair `(x, y)` of arrays, or whatever else `Model.fit` takes.
+        data: A pair `(x, y)` or triple `(x, y, sample_weight)` of arrays, or whatever
+            else `Model.fit` takes.
         loss: The loss, as `Model.compile` takes it.
         batch_size: Integer, samples per batch when `data` are arrays. The gradient is
-            averaged over a batch before it is squared.
+            averaged over a batch before it is squared; batches weigh the same.
 
     Returns:
         A dict from the name of each decomposed layer to a float64 array of shape
         `(rank,)`, not negative. Masked bases score 0.
 
     Raises:
-        ValueError: If the model is not converted.
+        ValueError: If the model is not converted, or if no batch has finite gradients.
 
     Example:
 
@@ -52,11 +54,14 @@ def taylor(model, data, loss, batch_size=32) -> dict[str, np.ndarray]:
     for pair in pairs.values():
         pair.scaling.scale.regularizer = None
     collector = _Collector(learning_rate=0.0, name="taylor_collector")
-    twin.compile(optimizer=collector, loss=loss)
+    # XLA takes longer to compile than one short pass lasts; JAX has nothing else.
+    jit_compile = "auto" if keras.backend.backend() == "jax" else False
+    twin.compile(optimizer=collector, loss=loss, jit_compile=jit_compile)
     if isinstance(data, tuple):
-        twin.fit(*data, batch_size=batch_size, shuffle=False, verbose=0)
+        arrays = dict(zip(("x", "y", "sample_weight"), data, strict=False))
+        twin.fit(**arrays, batch_size=batch_size, shuffle=False, verbose=0)
     else:
-        twin.fit(data, verbose=0)
+        twin.fit(data, shuffle=False, verbose=0)
     return {
         name: collector.mean_squares(pair.scaling.scale) * pair.mask
         for name, pair in pairs.items()
@@ -85,6 +90,12 @@ class _Collector(keras.optimizers.Optimizer):
 
     def mean_squares(self, variable):
         """The average over all steps, a float64 array."""
-        total = self._sum(variable)
-        steps = max(1, int(keras.ops.convert_to_numpy(self.iterations)))
-        return keras.ops.convert_to_numpy(total.value).astype(np.float64) / steps
+        total = keras.ops.convert_to_numpy(self._sum(variable).value)
+        steps = int(keras.ops.convert_to_numpy(self.iterations))
+        if not steps or not np.isfinite(total).all():
+            raise ValueError(
+                "Expected `data` to give finite gradients. Received: none in any batch "
+                "(float16 overflows until its loss scale has settled), or NaN. Pass "
+                "more batches, or train with a lower learning rate."
+            )
+        return total.astype(np.float64) / steps

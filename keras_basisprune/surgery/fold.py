@@ -1,12 +1,11 @@
 """Bring a converted model back to plain Keras layers, in their cheapest form."""
 
-
 import keras
 import numpy as np
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.decomposable import CONVOLUTIONS
-from keras_basisprune.graph.rewrite import NewLayer, rewrite
+from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 from keras_basisprune.trace import trace
 
 _OUTPUT_LAST = (*CONVOLUTIONS, keras.layers.Dense)  # kernels of shape (..., cout)
@@ -76,7 +75,10 @@ def fold(model, batch_norm=True) -> keras.Model:
 
 
 def _followers(traced):
-    """Maps `id(layer)` to the one layer that alone reads all that the layer makes."""
+    """Maps `id(layer)` to a call of the one layer that alone reads all that it makes.
+
+    Layers that are called with `training=True` follow nobody.
+    """
     consumers = traced.consumers()
     calls: dict[int, list] = {}
     for call in traced.calls:
@@ -91,19 +93,22 @@ def _followers(traced):
         if any(id(t) in results for t in outputs):
             continue
         if len(calls[id(readers[0].op)]) == len(made) and all(
-            len(r.input_tensors) == 1 for r in readers
+            len(r.input_tensors) == 1 and not r.kwargs.get("training") for r in readers
         ):
             followers[key] = readers[0]
     return followers
 
 
 def _is_linear(layer):
-    return type(layer) in _FOLDABLE and layer.activation is keras.activations.linear
+    if type(layer) not in _FOLDABLE or layer.quantization_mode:
+        return False
+    adapted = getattr(layer, "lora_enabled", False)
+    return layer.activation is keras.activations.linear and not adapted
 
 
 def _norms(layer, followers):
     """The BatchNormalizations that follow `layer`, one directly after the other."""
-    if layer.activation is not keras.activations.linear:
+    if layer.activation is not keras.activations.linear or layer.activity_regularizer:
         return []
     norms, at = [], layer
     while follower := followers.get(id(at)):
@@ -112,7 +117,7 @@ def _norms(layer, followers):
             break
         shape = follower.input_tensors[0].shape
         axis = norm.axis if norm.axis >= 0 else norm.axis + len(shape)
-        if follower.kwargs.get("training") or axis != _channel_axis(layer, len(shape)):
+        if axis != _channel_axis(layer, len(shape)):
             break
         norms.append(norm)
         at = norm
@@ -137,8 +142,7 @@ def _factor(norms):
 
 def _array(variable):
     """A weight as a float64 array."""
-    value = keras.ops.cast(variable, "float32")
-    return keras.ops.convert_to_numpy(value).astype(np.float64)
+    return keras.ops.convert_to_numpy(variable).astype(np.float64)
 
 
 def _fold_pair(pair, factor, offset) -> list[NewLayer]:
@@ -161,20 +165,22 @@ def _fold_pair(pair, factor, offset) -> list[NewLayer]:
     second = _plain(pair.basis, pair.name, cout, scaling, bool(last), pointwise=True)
     shape = second.kernel_size if hasattr(second, "kernel_size") else ()
     back = back.reshape((*shape, r, cout))
-    return [NewLayer(first, {"kernel": filters}), NewLayer(second, {"kernel": back, **last})]
+    return [
+        NewLayer(first, {"kernel": filters}),
+        NewLayer(second, {"kernel": back, **last}),
+    ]
 
 
 def _plain(basis, name, width, scaling=None, use_bias=False, pointwise=False):
     """A plain layer of the kind of `basis`, with the output side of `scaling`."""
-    config = {**basis.get_config(), "name": name, "use_bias": use_bias}
-    config["units" if isinstance(basis, keras.layers.Dense) else "filters"] = width
-    config["trainable"] = True
-    config["kernel_initializer"] = "glorot_uniform"
-    if pointwise and not isinstance(basis, keras.layers.Dense):
+    dense = isinstance(basis, keras.layers.Dense)
+    changes = {"units" if dense else "filters": width, "use_bias": use_bias}
+    changes |= {"trainable": True, "kernel_initializer": "glorot_uniform"}
+    if pointwise and not dense:
         ones = (1,) * len(basis.kernel_size)
-        config |= {"kernel_size": ones, "strides": ones, "dilation_rate": ones}
-        config["padding"] = "valid"
-    layer = type(basis).from_config(config)
+        changes |= {"kernel_size": ones, "strides": ones, "dilation_rate": ones}
+        changes["padding"] = "valid"
+    layer = clone(basis, name, **changes)
     if scaling is not None:
         layer.activation = scaling.activation
         layer.activity_regularizer = scaling.activity_regularizer
@@ -195,5 +201,4 @@ def _fold_layer(layer, name, factor, offset) -> NewLayer:
     weights = {key: scaled, "bias": bias * factor + offset}
     if type(layer) in _SEPARABLE:
         weights["depthwise_kernel"] = layer.depthwise_kernel
-    config = {**layer.get_config(), "name": name, "use_bias": True}
-    return NewLayer(type(layer).from_config(config), weights)
+    return NewLayer(clone(layer, name, use_bias=True), weights)

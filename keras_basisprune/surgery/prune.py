@@ -3,7 +3,7 @@
 import keras
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
-from keras_basisprune.graph.rewrite import NewLayer, rewrite
+from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 from keras_basisprune.plan import Plan
 from keras_basisprune.trace import trace
 
@@ -48,6 +48,12 @@ def prune(model, plan=None, round_to=1) -> keras.Model:
             "`keras_basisprune.convert(model)` first; a folded model is pruned already."
         )
     masked = plan is None
+    if not masked and round_to != 1:
+        raise ValueError(
+            "Expected `round_to=1` together with `plan`, which says what is kept. "
+            f"Received: round_to={round_to}. Make the plan with "
+            "`Plan.from_masks(model, round_to)` or `Limits(round_to=...)`."
+        )
     plan = Plan.from_masks(model, round_to) if masked else plan
     _check(plan, pairs)
     halves = {}
@@ -67,6 +73,12 @@ def prune(model, plan=None, round_to=1) -> keras.Model:
 
 
 def _check(plan, pairs):
+    if not isinstance(plan, Plan):
+        raise ValueError(
+            "Expected `plan` to be a `keras_basisprune.Plan` or None. Received: "
+            f"plan={plan!r} (of type {type(plan).__name__}). Make one with "
+            "`keras_basisprune.select(...)` or `Plan.from_masks(model)`."
+        )
     if plan.channels:
         raise ValueError(
             "Expected `plan` to name bases only. Received: a plan for the channels of "
@@ -76,7 +88,7 @@ def _check(plan, pairs):
         if name not in pairs:
             raise ValueError(
                 "Expected `plan` to name decomposed layers of `model`. Received: "
-                f"`{name}`; there are {list(pairs)[:20]}. Make the plan from this model."
+                f"`{name}`; there are {list(pairs)[:20]}. Make it from this model."
             )
         if kept.total != pairs[name].rank:
             raise ValueError(
@@ -87,20 +99,18 @@ def _check(plan, pairs):
 
 def _cut_basis(layer, kept, name):
     kernel = keras.ops.convert_to_numpy(layer.kernel.value)[..., kept]
-    config = {**layer.get_config(), "name": name}
-    config["units" if isinstance(layer, keras.layers.Dense) else "filters"] = len(kept)
-    return NewLayer(type(layer).from_config(config), {"kernel": kernel})
+    width = "units" if isinstance(layer, keras.layers.Dense) else "filters"
+    return NewLayer(clone(layer, name, **{width: len(kept)}), {"kernel": kernel})
 
 
 def _cut_scaling(layer, kept, name):
-    new = type(layer).from_config({**layer.get_config(), "name": name})
     weights = {
         key: keras.ops.convert_to_numpy(getattr(layer, key).value)[kept]
         for key in ("kernel", "scale", "mask")
     }
     if layer.bias is not None:
         weights["bias"] = layer.bias
-    return NewLayer(new, weights)
+    return NewLayer(clone(layer, name), weights)
 
 
 def _cut_scaling_unmasked(layer, kept, name):

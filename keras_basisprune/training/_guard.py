@@ -1,6 +1,19 @@
 """Keeps a monitored metric within a budget while bases are masked."""
 
 import dataclasses
+import warnings
+
+import numpy as np
+
+# Words in the names of metrics of which less is better.
+_LOWER = ("loss", "error", "mae", "mse", "mape", "msle", "entropy", "hinge", "diverg")
+# Metrics are float32: what misses the budget by rounding is within it.
+_ROUNDING = 1e-6
+_UNKNOWN = (
+    "Bases are masked already, and `baseline` of `{}` is not known: the first epoch's "
+    "value will be taken for it. Pass `baseline`, or, to go on with a run that was "
+    "killed, put `keras.callbacks.BackupAndRestore` behind `L1Thresholding`."
+)
 
 
 @dataclasses.dataclass
@@ -13,6 +26,8 @@ class Guard:
         baseline: Value to compare with; `None`: the best before anything is masked.
         mode: `"max"`, `"min"`, or `"auto"` (`"min"` for losses and errors).
         patience: Epochs for which a broken budget is tolerated, without new masks.
+        within: Whether the last epoch was within the budget.
+        good: `(weights, bases kept)` of the last epoch that was, or `None`.
     """
 
     monitor: str
@@ -25,14 +40,15 @@ class Guard:
         if self.mode not in ("auto", "min", "max"):
             raise ValueError(
                 "Expected `mode` to be 'auto', 'min' or 'max'. "
-                f"Received: mode={self.mode!r}."
+                f"Received: mode={self.mode!r}. 'max' if more is better."
             )
-        if not self.max_drop >= 0:
+        if not self.max_drop >= 0 or not self.patience >= 0:
             raise ValueError(
-                "Expected `max_drop` to be a number >= 0. "
-                f"Received: max_drop={self.max_drop}. Pass 0.01 for one point."
+                "Expected `max_drop` and `patience` to be numbers >= 0. Received: "
+                f"max_drop={self.max_drop}, patience={self.patience}. "
+                "Pass max_drop=0.01 for one point."
             )
-        lower = any(word in self.monitor for word in ("loss", "error"))
+        lower = any(word in self.monitor for word in _LOWER)
         self.sign = -1 if self.mode == "min" or (self.mode == "auto" and lower) else 1
         self.given = self.baseline
         self.start()
@@ -40,13 +56,9 @@ class Guard:
     def start(self):
         """Forgets what an earlier training run saw."""
         self.baseline = self.given
-        self.good = None  # (weights, bases kept) that met the budget
+        self.good = None
+        self.within = False
         self.strikes = 0
-
-    @property
-    def allows(self) -> bool:
-        """Whether bases may be masked now."""
-        return self.good is not None and not self.strikes
 
     def judge(self, logs, kept, total, weights) -> bool:
         """Takes note of an epoch; returns whether the last step is to be taken back.
@@ -57,23 +69,55 @@ class Guard:
             total: Number of all bases.
             weights: A function that returns a copy of the model's weights.
         """
-        value = self._value(logs)
+        value = self.sign * self._value(logs)
         if self.given is None and (kept == total or self.baseline is None):
-            best = max(self.sign * value, self.sign * (self.baseline or value))
-            self.baseline = self.sign * best
-        if self.sign * value >= self.sign * self.baseline - self.max_drop:
+            if self.baseline is None or value > self.sign * self.baseline:
+                self.baseline = None if np.isnan(value) else self.sign * value
+        floor = np.inf if self.baseline is None else self.sign * self.baseline
+        self.within = bool(value >= floor - self.max_drop - _ROUNDING)
+        if self.within:
             self.good, self.strikes = (weights(), kept), 0
-            return False
-        if self.good is None or self.good[1] == kept:
-            return False  # not by masking: go on training
-        self.strikes += 1
+        elif self.good is not None and kept < self.good[1]:
+            self.strikes += 1  # else it was not by masking: go on training
         return self.strikes > self.patience
+
+    def state(self, weights) -> dict:
+        """What `restore` needs, beside `weights`, the model's at present."""
+        good, kept = self.good or (weights, -1)
+        missing = np.nan if self.baseline is None else self.baseline
+        numbers = [missing, self.within, self.strikes, kept]
+        changed = {
+            f"good_{i}": old
+            for i, (old, new) in enumerate(zip(good, weights, strict=True))
+            if not np.array_equal(old, new)
+        }
+        return {"guard": np.array(numbers, np.float64), **changed}
+
+    def restore(self, state, weights, masked):
+        """Takes over what `state` returned.
+
+        Args:
+            state: A dict with it, or without it if nothing was loaded.
+            weights: The model's weights, the same as for `state`.
+            masked: Whether bases are masked already.
+        """
+        if "guard" not in state:
+            if masked and self.given is None:
+                warnings.warn(_UNKNOWN.format(self.monitor), stacklevel=2)
+            return
+        baseline, within, strikes, kept = state["guard"].tolist()
+        if self.given is None:
+            self.baseline = None if np.isnan(baseline) else baseline
+        self.within, self.strikes = bool(within), int(strikes)
+        good = [state.get(f"good_{i}", weight) for i, weight in enumerate(weights)]
+        self.good = None if kept < 0 else (good, int(kept))
 
     def _value(self, logs):
         if self.monitor not in logs:
             raise ValueError(
                 "Expected `monitor` to name a metric of the epoch's logs. Received: "
                 f"monitor={self.monitor!r}; there are {sorted(logs)}. Compile the "
-                "model with that metric, and give `fit` `validation_data` for `val_`."
+                "model with that metric, and for a name with `val_`, give `fit` "
+                "`validation_data` (and leave `validation_freq=1`)."
             )
         return float(logs[self.monitor])

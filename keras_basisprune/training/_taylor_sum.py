@@ -7,53 +7,116 @@ import numpy as np
 class TaylorSum:
     """Adds up `(s dL/ds)^2` in the optimizer's `apply`, at no extra pass.
 
-    Works where the training step may assign variables that it does not return:
-    on TensorFlow and PyTorch. On JAX the score takes a data set instead.
+    `L` is the loss of a batch. The gradient of the scales' L1 or L2 regularization is
+    taken off again, because it says nothing about what a basis does for the task.
+
+    Works where the training step may assign variables that it does not return: on
+    TensorFlow and PyTorch. On JAX the score takes a data set instead.
+
+    Keras calls no `on_train_end` when training raises. The optimizer then goes on
+    adding up, which changes nothing, until the next one of these takes it over.
+
+    Args:
+        model: The compiled model that trains.
+        pairs: Its `BasisPair`s by name.
+
+    Raises:
+        ValueError: On JAX, or if scales have a regularizer of another kind.
     """
 
     def __init__(self, model, pairs):
-        optimizer = model.optimizer
-        self._optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        if keras.backend.backend() == "jax":
+            raise ValueError(
+                "Expected `data` for score='taylor' on the JAX backend, where "
+                "gradients can't be added up while the model trains. Received: "
+                "data=None. Pass a few hundred samples as `data=(x, y)`."
+            )
         self._model = model
         self._pairs = pairs
-        self._sums = {
-            id(pair.scaling.scale): keras.Variable(
-                np.zeros(pair.rank), dtype="float32", trainable=False
-            )
-            for pair in pairs.values()
-        }
-        self._steps = keras.Variable(0.0, dtype="float32", trainable=False)
+        self._sums = {name: _zeros((pair.rank,)) for name, pair in pairs.items()}
+        self._steps = _zeros(())
+        self._by_scale = {id(p.scaling.scale): name for name, p in pairs.items()}
+        for pair in pairs.values():
+            _check(pair.scaling)
+        optimizer = model.optimizer  # float16: wrapped in one that scales the loss
+        self._optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        vars(self._optimizer).pop("apply", None)  # of a run that was broken off
         apply = self._optimizer.apply
 
         def adding_apply(grads, trainable_variables=None):
-            variables = trainable_variables or self._optimizer._trainable_variables
-            for gradient, variable in zip(grads, variables, strict=False):
-                if id(variable) in self._sums and gradient is not None:
-                    change = keras.ops.square(variable * gradient)
-                    self._sums[id(variable)].assign_add(change)
+            grads = list(grads)
+            variables = trainable_variables or model.trainable_variables
+            for gradient, variable in zip(grads, variables, strict=True):
+                if id(variable) in self._by_scale and gradient is not None:
+                    self._add(gradient, variable)
             self._steps.assign_add(1.0)
             return apply(grads, trainable_variables)
 
         self._optimizer.apply = adding_apply
         model.make_train_function(force=True)
 
+    def _add(self, gradient, scale):
+        factor = self._optimizer.loss_scale_factor or 1.0
+        scale_now = keras.ops.cast(scale, "float32")
+        gradient = keras.ops.cast(gradient, "float32") / factor
+        if scale.regularizer is not None:
+            l1, l2 = _strengths(scale.regularizer)
+            gradient -= l1 * keras.ops.sign(scale_now) + 2 * l2 * scale_now
+        total = self._sums[self._by_scale[id(scale)]]
+        total.assign_add(keras.ops.square(scale_now * gradient))
+
     def scores(self) -> dict[str, np.ndarray]:
         """The averages since the last call, per layer; masked bases score 0."""
-        steps = max(1.0, float(keras.ops.convert_to_numpy(self._steps.value)))
-        result = {}
-        for name, pair in self._pairs.items():
-            total = self._sums[id(pair.scaling.scale)]
-            result[name] = keras.ops.convert_to_numpy(total.value) / steps * pair.mask
-            total.assign(np.zeros(pair.rank))
-        self._steps.assign(0.0)
-        return result
+        state = self.state()
+        self.restore({key: np.zeros_like(value) for key, value in state.items()})
+        steps = max(1.0, float(state["taylor_steps"]))
+        return {
+            name: state[f"taylor_{name}"].astype(np.float64) / steps * pair.mask
+            for name, pair in self._pairs.items()
+        }
 
     @property
     def ready(self) -> bool:
         """Whether a training step has been seen."""
         return float(keras.ops.convert_to_numpy(self._steps.value)) > 0
 
+    def state(self) -> dict[str, np.ndarray]:
+        """What has been added up so far."""
+        variables = {f"taylor_{name}": total for name, total in self._sums.items()}
+        variables["taylor_steps"] = self._steps
+        return {
+            key: np.array(keras.ops.convert_to_numpy(variable.value))
+            for key, variable in variables.items()
+        }
+
+    def restore(self, state):
+        """Takes over what `state` returned."""
+        for name, total in self._sums.items():
+            total.assign(state[f"taylor_{name}"])
+        self._steps.assign(state["taylor_steps"])
+
     def remove(self):
         """Gives the optimizer its own `apply` back."""
-        del self._optimizer.apply
+        vars(self._optimizer).pop("apply", None)
         self._model.make_train_function(force=True)
+
+
+def _zeros(shape):
+    return keras.Variable(np.zeros(shape), dtype="float32", trainable=False)
+
+
+def _strengths(regularizer):
+    """The factors of L1 and L2, 0 for what a regularizer does not have."""
+    return (float(getattr(regularizer, key, 0.0)) for key in ("l1", "l2"))
+
+
+def _check(scaling):
+    known = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
+    regularizer = scaling.scale.regularizer
+    if regularizer is not None and type(regularizer) not in known:
+        raise ValueError(
+            "Expected the scales to be regularized by L1, L2 or L1L2 for "
+            "score='taylor', whose gradient can be told from the task's. Received: "
+            f"{type(regularizer).__name__} in `{scaling.name}`. Pass a few hundred "
+            "samples as `data=(x, y)`, or use score='magnitude'."
+        )

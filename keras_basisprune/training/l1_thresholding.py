@@ -1,18 +1,21 @@
 """The callback that masks weak bases while a converted model trains."""
 
-import math
+import dataclasses
 
 import keras
 import numpy as np
 
 from keras_basisprune import scores as score_functions
 from keras_basisprune.graph.basis_pairs import basis_pairs
-from keras_basisprune.measure.cost import cost as count
+from keras_basisprune.scores.energy import pair_energies
+from keras_basisprune.scores.magnitude import pair_magnitudes
 from keras_basisprune.select import Limits, select
 from keras_basisprune.trace import trace
+from keras_basisprune.training._fold_costs import FoldCosts
 from keras_basisprune.training._guard import Guard
+from keras_basisprune.training._memory import Memory
+from keras_basisprune.training._schedules import target_at
 from keras_basisprune.training._taylor_sum import TaylorSum
-from keras_basisprune.training.schedules import target_at
 
 
 class L1Thresholding(keras.callbacks.Callback):
@@ -27,9 +30,11 @@ class L1Thresholding(keras.callbacks.Callback):
     At the end of each epoch, `kept_bases` (number), `params_ratio` and `flops_ratio`
     (of what `fold` would make of the model, relative to the original layers) are
     written into the logs, so that `History`, the progress bar, and `CSVLogger` and
-    `TensorBoard` (if they come later in `callbacks`) show them. Masks are weights of
-    the model: after `keras.callbacks.BackupAndRestore` brought a killed run back, it
-    goes on with the same masks.
+    `TensorBoard` (if they come later in `callbacks`) show them.
+
+    Put `keras.callbacks.BackupAndRestore` behind this callback as well: masks are
+    weights of the model, and what else this callback must remember is saved with
+    them, so that a run that was killed between epochs goes on as if nothing had been.
 
     Source: Wong, Kashyap, Moradi 2021 (arXiv:2108.02893), section 3.2.
 
@@ -37,8 +42,9 @@ class L1Thresholding(keras.callbacks.Callback):
         threshold: Float; or a callable of the training step that returns one, such as
             `keras.optimizers.schedules.PolynomialDecay(0.0, 1000, 0.1)`; or one that
             returns `(active, sparsity)`, such as TFMOT's `PolynomialDecay`: then the
-            share `sparsity` of the bases with the lowest scores is masked. Scores are
-            relative to the largest of their layer (or of all, if `scope="global"`).
+            share `sparsity` of the bases with the lowest scores is masked, if
+            `active` was true at any step since the last time. Scores are relative to
+            the largest of their layer (or of all, if `scope="global"`).
         score: `"magnitude"`, `"energy"`, `"taylor"`, or a function from a model to a
             dict of arrays. `"taylor"` adds up gradients while the model trains; on
             the JAX backend it needs `data`.
@@ -51,10 +57,10 @@ class L1Thresholding(keras.callbacks.Callback):
         min_rank: Integer, bases that each layer keeps at least.
         round_to: Integer, ranks are rounded up to a multiple of this.
         monitor: Name of a metric to guard, such as `"val_accuracy"`. Nothing is
-            masked before it was within the budget once; when masking breaks the
-            budget, the last step is taken back (masks and weights) and training
-            stops. The model is left in the last state within the budget. One copy of
-            the weights is held.
+            masked while it is out of the budget; when masking breaks the budget, the
+            last step is taken back (masks and weights) and training stops. The model
+            is left in the last state within the budget, if there was one. One copy
+            of the weights is held.
         max_drop: Float, how much worse than `baseline` the metric may get.
         baseline: Float; defaults to the best value before anything is masked.
         mode: `"auto"`, `"max"` or `"min"`: whether more is better.
@@ -92,20 +98,7 @@ class L1Thresholding(keras.callbacks.Callback):
         data=None,
     ):
         super().__init__()
-        if not (callable(score) or score in score_functions.__all__):
-            raise ValueError(
-                f"Expected `score` to be one of {score_functions.__all__} or a "
-                f"function. Received: score={score!r}."
-            )
-        if cost not in (None, "flops", "params"):
-            raise ValueError(
-                f"Expected `cost` to be None, 'flops' or 'params'. Received: cost={cost!r}."
-            )
-        if unit not in ("epoch", "step") or frequency < 1 or start < 0:
-            raise ValueError(
-                "Expected `unit` 'epoch' or 'step', `frequency` >= 1 and `start` >= 0. "
-                f"Received: unit={unit!r}, frequency={frequency}, start={start}."
-            )
+        _check(score, cost, frequency, unit, start)
         if not callable(threshold):
             target_at(threshold, 0)
         self.threshold = threshold
@@ -117,8 +110,14 @@ class L1Thresholding(keras.callbacks.Callback):
         self.data = data
         self.guard = monitor and Guard(monitor, max_drop, baseline, mode, patience)
         self._limits = Limits(scope, None, min_rank, round_to)
-        self._step = None
+        self._looked = None  # the step at which the schedule was asked last
+        self._memory = None
         self._taylor = None
+
+    def set_model(self, model):
+        super().set_model(model)
+        # Here, because `BackupAndRestore` may load before our `on_train_begin`.
+        self._memory = Memory(model, self._state)
 
     def on_train_begin(self, logs=None):
         self._pairs = basis_pairs(trace(self.model))
@@ -128,74 +127,68 @@ class L1Thresholding(keras.callbacks.Callback):
                 f"model={self.model.name!r}, without BasisScalingConv layers. Call "
                 "`keras_basisprune.convert(model)` before `fit`."
             )
-        self._costs = _Costs(self.model, self._pairs)
+        self._costs = FoldCosts(self.model, self._pairs)
         if self.cost and self._limits.scope == "global":
             costs = self._costs.per_basis(self.cost)
-            limits = self._limits
-            self._limits = Limits("global", costs, limits.min_rank, limits.round_to)
-        self._step = None
+            self._limits = dataclasses.replace(self._limits, costs=costs)
+        self._first = None
         if self.guard:
             self.guard.start()
         if self.score == "taylor" and self.data is None:
-            if keras.backend.backend() == "jax":
-                raise ValueError(
-                    "Expected `data` for score='taylor' on the JAX backend, where "
-                    "gradients can't be added up while the model trains. Received: "
-                    "data=None. Pass a few hundred samples as `data=(x, y)`."
-                )
             self._taylor = TaylorSum(self.model, self._pairs)
 
     def on_epoch_begin(self, epoch, logs=None):
-        if self.guard and self.guard.good is None and self._kept() < self._total():
-            self.guard.good = (self.model.get_weights(), self._kept())  # a resumed run
-        if self.unit == "epoch" and self._due(epoch):
-            self._mask()
+        if self._first is None:
+            self._recall()
+        self._first = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
+        if self.unit == "epoch" and self._due(epoch, 1):
+            self._mask(self._first)
 
     def on_train_batch_begin(self, batch, logs=None):
-        if self.unit != "step":
-            return
-        if self._step is None:
-            self._step = self._iterations()
-        if self._due(self._step):
-            self._mask()
-        self._step += 1
+        if self.unit == "step" and self._due(
+            self._first + batch, self.model.steps_per_execution
+        ):
+            if hasattr(self.model, "jax_state_sync"):  # JAX: weights are elsewhere
+                self.model.jax_state_sync()
+            self._mask(self._first + batch)
 
     def on_epoch_end(self, epoch, logs=None):
         logs = {} if logs is None else logs
-        logs["kept_bases"] = self._kept()
-        logs |= self._costs.ratios()
-        if self.guard and self.guard.judge(
-            logs, self._kept(), self._total(), self.model.get_weights
-        ):
-            self._take_back()
+        kept, total = self._costs.kept_and_total()
+        logs |= {"kept_bases": kept, **self._costs.ratios()}
+        if self.guard and self.guard.judge(logs, kept, total, self.model.get_weights):
+            self.model.set_weights(self.guard.good[0])
             self.model.stop_training = True
 
     def on_train_end(self, logs=None):
+        self._memory.remove(self.model)
         if self._taylor:
             self._taylor.remove()
             self._taylor = None
-        if self.guard and self.guard.strikes:
-            self._take_back()
+        if self.guard and self.guard.good and not self.guard.within:
+            self.model.set_weights(self.guard.good[0])
 
-    def _due(self, position) -> bool:
+    def _due(self, position, width) -> bool:
+        """Whether one of the next `width` positions is one at which to mask."""
         late = position - self.start
-        return late >= 0 and late % self.frequency == 0 and self._allowed()
+        wait = -late if late < 0 else -late % self.frequency
+        return wait < width and (not self.guard or self.guard.within)
 
-    def _allowed(self) -> bool:
-        return not self.guard or self.guard.allows
-
-    def _mask(self):
-        target = target_at(self.threshold, self._iterations())
-        if not target.active or (self._taylor and not self._taylor.ready):
+    def _mask(self, step):
+        if self._taylor and not self._taylor.ready:
+            return
+        target = target_at(self.threshold, step)
+        since = range(step if self._looked is None else self._looked + 1, step)
+        self._looked = step
+        asked = (target_at(self.threshold, past).active for past in since)
+        if not (target.active or any(asked)):
             return
         plan = select(self._scores(), target.threshold, target.ratio, self._limits)
         for name, kept in plan.bases.items():
             pair = self._pairs[name]
             mask = np.zeros(pair.rank, "float32")
             mask[list(kept.indices)] = 1.0
-            if pair.mask.any():  # what is masked stays masked
-                mask *= pair.mask
-            pair.scaling.mask.assign(mask)
+            pair.scaling.mask.assign(mask * pair.mask)  # masked stays masked
 
     def _scores(self):
         if self._taylor:
@@ -203,77 +196,52 @@ class L1Thresholding(keras.callbacks.Callback):
         if self.score == "taylor":
             loss = self.model.loss
             return score_functions.taylor(self.model, self.data, loss)
-        if callable(self.score):
-            return self.score(self.model)
-        return getattr(score_functions, self.score)(self.model)
-
-    def _take_back(self):
-        self.model.set_weights(self.guard.good[0])
-        self.guard.strikes = 0
-
-    def _iterations(self) -> int:
-        return int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
-
-    def _kept(self) -> int:
-        return sum(int(pair.mask.sum()) for pair in self._pairs.values())
-
-    def _total(self) -> int:
-        return sum(pair.rank for pair in self._pairs.values())
-
-
-class _Costs:
-    """What a converted model would cost after folding, relative to the original."""
-
-    def __init__(self, model, pairs):
-        self._pairs = pairs
-        self._rows = {}
-        self._rest = {}
-        try:
-            counted = count(model)
-        except ValueError:  # sizes of the input are unknown: parameters only
-            counted = count(model, _smallest(model))
-            self._kinds = ("params",)
-        else:
-            self._kinds = ("params", "flops")
-        layers = {layer.name: layer for layer in counted.layers}
-        for name, pair in pairs.items():
-            n, cout = math.prod(pair.basis.kernel.shape[:-1]), pair.scaling.filters
-            flops = layers[pair.scaling.name].flops
-            self._rows[name] = (n, cout, flops / (pair.rank * cout))
-        for kind in self._kinds:
-            halves = sum(
-                getattr(layers[layer.name], kind)
-                for pair in pairs.values()
-                for layer in (pair.basis, pair.scaling)
-            )
-            self._rest[kind] = getattr(counted, kind) - halves
-
-    def per_basis(self, kind) -> dict[str, float]:
-        """What one basis of each layer costs."""
-        if kind not in self._kinds:
+        if not callable(self.score):
+            direct = {"magnitude": pair_magnitudes, "energy": pair_energies}
+            return direct[self.score](self._pairs)
+        scores = self.score(self.model)
+        shapes = {name: np.shape(values) for name, values in scores.items()}
+        ranks = {name: (pair.rank,) for name, pair in self._pairs.items()}
+        if not shapes.items() <= ranks.items():
             raise ValueError(
-                "Expected a model with a fixed input size for `cost='flops'`. "
-                "Received: sizes that are None. Pass cost='params', or build the "
-                "model with a full `keras.Input(shape)`."
+                "Expected `score` to return an array of shape (rank,) per decomposed "
+                f"layer. Received: shapes {shapes}; there are {ranks}. Use their names."
             )
-        return {
-            name: (n + cout) * (per_weight if kind == "flops" else 1)
-            for name, (n, cout, per_weight) in self._rows.items()
-        }
+        return scores
 
-    def ratios(self) -> dict[str, float]:
-        """`params_ratio` and, if sizes are known, `flops_ratio`."""
-        result = {}
-        for kind in self._kinds:
-            before = after = self._rest[kind]
-            for name, (n, cout, per_weight) in self._rows.items():
-                factor = per_weight if kind == "flops" else 1
-                rank = int(self._pairs[name].mask.sum())
-                before += factor * n * cout
-                after += factor * min(rank * (n + cout), n * cout)
-            result[f"{kind}_ratio"] = after / before
-        return result
+    def _state(self) -> dict:
+        """What a resumed run must know beside the weights."""
+        state = {} if self._looked is None else {"looked": np.int64(self._looked)}
+        if self.guard:
+            state |= self.guard.state(self.model.get_weights())
+        return state | (self._taylor.state() if self._taylor else {})
+
+    def _recall(self):
+        """Takes over the state that `BackupAndRestore` has loaded, if any."""
+        loaded = self._memory.loaded
+        if "looked" in loaded:
+            self._looked = int(loaded["looked"])
+        if self._taylor and "taylor_steps" in loaded:
+            self._taylor.restore(loaded)
+        if self.guard:
+            kept, total = self._costs.kept_and_total()
+            self.guard.restore(loaded, self.model.get_weights(), kept < total)
 
 
-def _smallest(model):
-    return tuple(size or 256 for size in model.inputs[0].shape[1:])
+def _check(score, cost, frequency, unit, start):
+    if not (callable(score) or score in score_functions.__all__):
+        raise ValueError(
+            f"Expected `score` to be one of {score_functions.__all__} or a "
+            f"function. Received: score={score!r}. Start with 'magnitude'."
+        )
+    if cost not in (None, "flops", "params"):
+        raise ValueError(
+            "Expected `cost` to be None, 'flops' or 'params'. "
+            f"Received: cost={cost!r}. It counts with scope='global' only."
+        )
+    if unit not in ("epoch", "step") or frequency < 1 or start < 0:
+        raise ValueError(
+            "Expected `unit` 'epoch' or 'step', `frequency` >= 1 and `start` >= 0. "
+            f"Received: unit={unit!r}, frequency={frequency}, start={start}. "
+            "unit='epoch', frequency=1 masks at the beginning of each epoch."
+        )

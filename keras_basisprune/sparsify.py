@@ -29,13 +29,13 @@ class Recipe:
         patience: Epochs for which a broken budget is tolerated.
     """
 
-    threshold: float = 0.3
-    score: str = "magnitude"
-    scope: str = "local"
-    cost: str | None = None
+    threshold: float = 1e-3
+    score: str = "energy"
+    scope: str = "global"
+    cost: str | None = "params"
     epochs: int = 10
     ramp: float = 0.5
-    learning_rate: float = 1e-2
+    learning_rate: float = 3e-3
     batch_size: int = 32
     round_to: int = 1
     max_drop: float | None = None

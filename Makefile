@@ -1,0 +1,55 @@
+# Every target sets up its own virtual environment in .venv when it is missing or
+# older than setup.py; nothing else has to be installed but Python 3.11 or later.
+
+PYTHON ?= $(shell python3.11 -c "" 2>/dev/null && echo python3.11 || echo python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: help demo test test-large lint format build benchmark clean
+
+help:
+	@echo "make demo        compress a small network on handwritten digits (5 minutes)"
+	@echo "make test        the tests that need no download"
+	@echo "make test-large  the tests that take long: all of keras.applications"
+	@echo "make lint        ruff: rules and formatting"
+	@echo "make format      ruff: repair what can be repaired"
+	@echo "make build       write BUILD anew from the imports of the code"
+	@echo "make benchmark   time svd_basis against numpy.linalg.svd"
+	@echo "make clean       remove the environment and everything that was built"
+
+$(STAMP): setup.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	PYTHONWARNINGS=ignore::UserWarning \
+	  $(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/python -m examples.digits_demo --output_dir=demo_output
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n 2
+
+test-large: $(STAMP)
+	$(BIN)/python -m pytest -m large
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+build: $(STAMP)
+	$(BIN)/python -m tools.write_build
+
+benchmark: $(STAMP)
+	$(BIN)/python -m benchmarks.svd_basis
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info demo_output .hypothesis .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

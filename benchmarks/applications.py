@@ -1,0 +1,260 @@
+"""Converts every model of `keras.applications` and writes what it took as a table.
+
+    python -m benchmarks.applications
+    python -m benchmarks.applications --models=VGG16 --models=MobileNetV2 --output=
+
+Each model has random weights, random BatchNormalization statistics, no top, and the
+smallest input that it allows. It runs in a process of its own, so that its peak memory
+is its own: what the process grew by from before the model was built until it was
+converted, the original model included.
+"""
+
+import dataclasses
+import functools
+import json
+import math
+import os
+import pathlib
+import resource
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+from absl import app, flags
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# The smallest input size of each; 32 where there is no entry.
+_SIZES = {"Xception": 71, "InceptionV3": 75, "InceptionResNetV2": 75}
+FAMILIES = {
+    "Xception": ["Xception"],
+    "VGG": ["VGG16", "VGG19"],
+    "ResNet": ["ResNet50", "ResNet101", "ResNet152"],
+    "ResNetV2": ["ResNet50V2", "ResNet101V2", "ResNet152V2"],
+    "Inception": ["InceptionV3"],
+    "InceptionResNet": ["InceptionResNetV2"],
+    "MobileNet": ["MobileNet"],
+    "MobileNetV2": ["MobileNetV2"],
+    "MobileNetV3": ["MobileNetV3Small", "MobileNetV3Large"],
+    "DenseNet": ["DenseNet121", "DenseNet169", "DenseNet201"],
+    "NASNet": ["NASNetMobile", "NASNetLarge"],
+    "EfficientNet": [f"EfficientNetB{i}" for i in range(8)],
+    "EfficientNetV2": [f"EfficientNetV2{i}" for i in ("B0", "B1", "B2", "B3", *"SML")],
+    "ConvNeXt": [f"ConvNeXt{i}" for i in ("Tiny", "Small", "Base", "Large", "XLarge")],
+}
+MODELS = [name for family in FAMILIES.values() for name in family]
+
+_NAMES = flags.DEFINE_multi_enum("models", MODELS, MODELS, "Which models to convert.")
+_OUTPUT = flags.DEFINE_string(
+    "output", "docs/applications.md", "File to write the table to; empty for none."
+)
+_ONE = flags.DEFINE_enum("one", None, MODELS, "Measure this model and print JSON.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What the conversion of one model took, and how exact it is.
+
+    Attributes:
+        name: The model.
+        params: Number of weights.
+        seconds: Wall time of `convert`.
+        peak: Bytes that the process grew by at most, the original model included.
+        model: Bytes that it had grown by when the original model was built.
+        weights: Bytes of the original model's weights.
+        converted: Largest difference of the converted model's outputs to the
+            original's, relative to the largest output.
+        pruned: The same for the pruned model, to the masked one (half of all bases).
+        folded: The same for the folded model.
+        decomposed: Number of layers that were decomposed.
+        left: Number of layers with a kernel that were left alone.
+    """
+
+    name: str
+    params: int
+    seconds: float
+    peak: int
+    model: int
+    weights: int
+    converted: float
+    pruned: float
+    folded: float
+    decomposed: int
+    left: int
+
+
+def build(name):
+    """A model of `keras.applications`: random weights, no top, the smallest input."""
+    import keras
+
+    size = _SIZES.get(name, 32)
+    make = getattr(keras.applications, name)
+    return make(include_top=False, weights=None, input_shape=(size, size, 3))
+
+
+def includes(name):
+    """What `convert` is asked to decompose: ConvNeXt's pointwise layers are Dense."""
+    import keras
+
+    if name.startswith("ConvNeXt"):
+        return lambda layer: isinstance(layer, keras.layers.Conv2D | keras.layers.Dense)
+    return None
+
+
+def _randomize_norms(model):
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        if weight.name.endswith(("gamma", "variance")):
+            weight.assign(rng.uniform(0.5, 1.5, weight.shape))
+        elif weight.name.endswith(("beta", "mean")):
+            weight.assign(rng.normal(0.0, 0.1, weight.shape))
+
+
+class _Peak:
+    """Watches the memory of this process while its block runs."""
+
+    def __enter__(self):
+        self.bytes = _resident()
+        self._highest = _ever()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._done.set()
+        self._thread.join()
+        if _ever() > self._highest:  # exact if the block set the process' record
+            self.bytes = _ever()
+
+    def _watch(self):
+        while not self._done.wait(0.005):
+            self.bytes = max(self.bytes, _resident())
+
+
+def _resident():
+    pages = pathlib.Path("/proc/self/statm").read_text().split()[1]
+    return int(pages) * resource.getpagesize()
+
+
+def _ever():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def measure(name) -> Row:
+    """Builds and converts one model in this process."""
+    import keras
+
+    import keras_basisprune as kbp
+
+    warm = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3)])
+    kbp.convert(warm)  # what TensorFlow loads at its first operation is not counted
+    before = _resident()
+    model = build(name)
+    _randomize_norms(model)
+    built = _resident() - before
+    with _Peak() as peak:
+        start = time.perf_counter()
+        converted = kbp.convert(model, include=includes(name))
+        seconds = time.perf_counter() - start
+    described = kbp.describe(converted)
+    rng = np.random.default_rng(0)
+    image = rng.uniform(-1.0, 1.0, (2, *model.input_shape[1:])).astype("float32")
+    output = functools.partial(_output, image=image)
+    original, equal = output(model), output(converted)
+    _mask_half(converted, rng)
+    masked, pruned = output(converted), kbp.prune(converted)
+    return Row(
+        name,
+        model.count_params(),
+        seconds,
+        peak.bytes - before,
+        built,
+        sum(math.prod(w.shape) * 4 for w in model.weights),
+        _difference(original, equal),
+        _difference(masked, output(pruned)),
+        _difference(masked, output(kbp.fold(pruned))),
+        len(described.decomposed),
+        len(described.left_alone),
+    )
+
+
+def _mask_half(model, rng):
+    import keras_basisprune as kbp
+
+    for layer in model.layers:
+        if isinstance(layer, kbp.BasisScalingConv):
+            rank = layer.mask.shape[0]
+            layer.mask.assign(rng.permutation(rank) >= rank // 2)
+
+
+def _output(model, image):
+    import keras
+
+    return keras.ops.convert_to_numpy(model(image, training=False))
+
+
+def _difference(a, b):
+    return float(np.max(np.abs(a - b)) / np.max(np.abs(a)))
+
+
+def table(rows) -> str:
+    """A Markdown table."""
+    columns = (
+        "model | parameters | seconds | peak MB | x weights | x model | converted "
+        "| pruned | folded | decomposed | left"
+    )
+    lines = [f"| {columns} |", "|---|" + "---:|" * 10]
+    for row in rows:
+        lines.append(
+            f"| {row.name} | {row.params:,} | {row.seconds:.1f} "
+            f"| {row.peak / 1e6:,.0f} | {row.peak / row.weights:.1f} | {row.peak / row.model:.1f} "
+            f"| {row.converted:.0e} | {row.pruned:.0e} | {row.folded:.0e} "
+            f"| {row.decomposed} | {row.left} |"
+        )
+    return "\n".join(lines)
+
+
+_HEAD = """# All models of Keras Applications
+
+Made by `python -m benchmarks.applications`: random weights, random BatchNormalization
+statistics, no top, the smallest input that each allows. In ConvNeXt, Dense layers are
+decomposed too.
+
+- *seconds*: time of `convert`.
+- *peak MB*: what the process grew by at most while the model was built and converted,
+  the original model included; *x weights*: the same relative to the bytes of the
+  original's weights; *x model*: relative to what the process had grown by when the
+  original was built. Keras' own objects take some 50 kB a layer, which is more than the
+  weights in the smallest models.
+- *converted*: largest difference of the outputs to the original's, relative to the
+  largest output; *pruned*, *folded*: to those of the converted model with a random half
+  of its bases masked.
+- *decomposed*, *left*: layers with a kernel that were decomposed, or left alone (all
+  are depthwise or grouped convolutions).
+
+"""
+
+
+def main(_):
+    if _ONE.value:
+        print(json.dumps(dataclasses.asdict(measure(_ONE.value))))
+        return
+    rows = []
+    for name in _NAMES.value:
+        command = [sys.executable, "-m", "benchmarks.applications", f"--one={name}"]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        rows.append(Row(**json.loads(done.stdout.splitlines()[-1])))
+        print(table(rows[-1:]).splitlines()[-1], flush=True)
+    text = _HEAD + table(rows) + "\n"
+    print(text)
+    if _OUTPUT.value:
+        draft = pathlib.Path(f"{_OUTPUT.value}.part")
+        draft.write_text(text, encoding="utf-8")
+        os.replace(draft, _OUTPUT.value)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,68 @@
+"""A picture of the singular values and kept bases of each layer."""
+
+import math
+import pathlib
+
+import numpy as np
+
+from keras_basisprune.graph.basis_pairs import basis_pairs
+from keras_basisprune.measure._figures import figure, save
+from keras_basisprune.trace import trace
+
+_KEPT, _MASKED = "#1f6feb", "#c9d1d9"
+
+
+def plot_bases(model, path) -> pathlib.Path:
+    """Draws, per decomposed layer, `|s_i| sigma_i` of each basis and which are kept.
+
+    One panel per layer: the bases in descending order of their singular values,
+    relative to the layer's largest singular value; kept ones are blue, masked ones
+    grey. Needs matplotlib (extra `plots`).
+
+    Args:
+        model: A converted model, masked or not.
+        path: Where to write; `.png`, `.svg` or `.pdf`. Parent folders are created.
+
+    Returns:
+        The path.
+
+    Raises:
+        ImportError: If matplotlib is missing.
+        ValueError: If the model is not converted.
+
+    Example:
+
+    >>> keras_basisprune.plot_bases(converted, "bases.png")
+    """
+    pairs = list(basis_pairs(trace(model)).values())
+    if not pairs:
+        raise ValueError(
+            "Expected `model` to be a converted model. Received: "
+            f"model={model.name!r}, without BasisScalingConv layers. Plot it before "
+            "`prune` and `fold`, which leave nothing to see."
+        )
+    columns = min(4, len(pairs))
+    rows = math.ceil(len(pairs) / columns)
+    canvas = figure(3.2 * columns, 2.2 * rows + 0.4)
+    axes = list(canvas.subplots(rows, columns, squeeze=False).flat)
+    for axis, pair in zip(axes, pairs, strict=False):
+        _panel(axis, pair)
+    for axis in axes[len(pairs) :]:
+        axis.set_axis_off()
+    canvas.supylabel("|scale| x singular value, relative")
+    canvas.supxlabel("basis")
+    return save(canvas, path)
+
+
+def _panel(axis, pair):
+    values = pair.singular_values
+    order = np.argsort(-values, kind="stable")
+    heights = (np.abs(pair.scale) * values)[order] / (values.max() or 1.0)
+    kept = pair.mask[order]
+    places = np.arange(len(values))
+    for chosen, colour in ((~kept, _MASKED), (kept, _KEPT)):
+        axis.bar(places[chosen], heights[chosen], width=1.0, color=colour)
+    axis.set_ylim(0.0, 1.05)
+    axis.set_xlim(-1, len(values))
+    axis.set_title(f"{pair.name}: {int(kept.sum())} of {len(kept)} kept", fontsize=9)
+    axis.tick_params(labelsize=7)

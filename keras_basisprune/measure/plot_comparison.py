@@ -1,0 +1,63 @@
+"""A picture of before and after."""
+
+import pathlib
+
+from keras_basisprune.measure._figures import figure, save
+
+_BEFORE, _AFTER = "#c9d1d9", "#1f6feb"
+
+
+def plot_comparison(comparison, path, title=None) -> pathlib.Path:
+    """Draws what is left of each row of a `Comparison`, as a bar from 0 to 100 %.
+
+    Needs matplotlib (extra `plots`).
+
+    Args:
+        comparison: What `compare` returned.
+        path: Where to write; `.png`, `.svg` or `.pdf`. Parent folders are created.
+        title: Optional line above the picture.
+
+    Returns:
+        The path.
+
+    Raises:
+        ImportError: If matplotlib is missing.
+
+    Example:
+
+    >>> record = keras_basisprune.compare(model, small, accuracy=(0.991, 0.987))
+    >>> keras_basisprune.plot_comparison(record, "before_after.png")
+    """
+    rows = {
+        "parameters": (comparison.before.params, comparison.after.params),
+        "FLOPs": (comparison.before.flops, comparison.after.flops),
+        **comparison.extra,
+    }
+    rows = {label: pair for label, pair in rows.items() if pair[0]}
+    canvas = figure(7.0, 0.55 * len(rows) + 0.8)
+    axis = canvas.subplots()
+    for place, (label, (before, after)) in enumerate(rows.items()):
+        left = after / before
+        axis.barh(place, 100, color=_BEFORE, height=0.7)
+        axis.barh(place, 100 * left, color=_AFTER, height=0.7)
+        text = f"{_number(before)} → {_number(after)}"
+        inside = left > 0.6
+        axis.text(
+            2 if inside else 100 * left + 2,
+            place,
+            text,
+            va="center",
+            color="white" if inside else "black",
+        )
+    axis.set_yticks(range(len(rows)), rows)
+    axis.invert_yaxis()
+    axis.set_xlim(0, 100)
+    axis.set_xlabel("% of the original")
+    axis.spines[["top", "right"]].set_visible(False)
+    if title:
+        axis.set_title(title, loc="left")
+    return save(canvas, path)
+
+
+def _number(value) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() and value >= 10 else f"{value:.4g}"

@@ -1,0 +1,65 @@
+"""What a converted model costs once it is folded."""
+
+import math
+
+from keras_basisprune.measure.cost import cost
+
+
+class FoldCosts:
+    """The cost of a converted model after folding, relative to the original layers.
+
+    Args:
+        model: A converted model.
+        pairs: Its `BasisPair`s by name. Ratios follow their masks.
+    """
+
+    def __init__(self, model, pairs):
+        self._pairs = pairs
+        self._sizes = {
+            name: (math.prod(pair.basis.kernel.shape[:-1]), pair.scaling.filters)
+            for name, pair in pairs.items()
+        }
+        halves = sum(  # kernels, scales and masks; biases stay as they are
+            pair.rank * (sum(self._sizes[name]) + 2) for name, pair in pairs.items()
+        )
+        self._rest = {"params": model.count_params() - halves}
+        self._each = {"params": dict.fromkeys(pairs, 1)}  # per weight of a kernel
+        try:
+            counted = cost(model)
+        except ValueError:  # sizes of the input are unknown: parameters only
+            return
+        flops = {layer.name: layer.flops for layer in counted.layers}
+        ours = [x.name for p in pairs.values() for x in (p.basis, p.scaling)]
+        self._rest["flops"] = counted.flops - sum(flops[name] for name in ours)
+        self._each["flops"] = {
+            name: flops[pair.scaling.name] / (pair.rank * pair.scaling.filters)
+            for name, pair in pairs.items()
+        }
+
+    def per_basis(self, kind) -> dict[str, float]:
+        """What one basis of each layer costs, in `"params"` or `"flops"`."""
+        if kind not in self._each:
+            raise ValueError(
+                "Expected a model with a fixed input size for `cost='flops'`. "
+                "Received: sizes that are None. Pass cost='params', or build the "
+                "model with a full `keras.Input(shape)`."
+            )
+        each = self._each[kind]
+        return {name: each[name] * sum(sizes) for name, sizes in self._sizes.items()}
+
+    def kept_and_total(self) -> tuple[int, int]:
+        """Number of bases that are not masked, and of all."""
+        pairs = self._pairs.values()
+        return sum(int(p.mask.sum()) for p in pairs), sum(p.rank for p in pairs)
+
+    def ratios(self) -> dict[str, float]:
+        """`params_ratio` and, if sizes are known, `flops_ratio`."""
+        return {f"{kind}_ratio": self._ratio(kind) for kind in self._each}
+
+    def _ratio(self, kind):
+        before = after = self._rest[kind]
+        for name, (n, cout) in self._sizes.items():
+            rank = max(1, int(self._pairs[name].mask.sum()))  # `fold` keeps one
+            before += self._each[kind][name] * n * cout
+            after += self._each[kind][name] * min(rank * (n + cout), n * cout)
+        return after / before

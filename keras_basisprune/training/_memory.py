@@ -1,0 +1,38 @@
+"""State of a callback that outlives a killed training run."""
+
+import keras
+import numpy as np
+
+_ATTRIBUTE = "l1_thresholding_memory"
+
+
+class Memory(keras.Operation):
+    """Carries a callback's state through `keras.callbacks.BackupAndRestore`.
+
+    That callback calls `model.save_weights()` and `model.load_weights()`, which visit
+    every attribute of the model that Keras knows how to save. While a model trains,
+    this object is one of them; `keras.Operation` is the smallest public class of that
+    kind. Nothing else sees it: it has no weights, and the model's config leaves it out.
+
+    Args:
+        model: The model that trains.
+        state: A function without arguments that returns a dict of arrays.
+    """
+
+    def __init__(self, model, state):
+        super().__init__(name=_ATTRIBUTE)
+        self._state = state
+        self.loaded = {}
+        setattr(model, _ATTRIBUTE, self)
+
+    def save_own_variables(self, store):
+        for key, value in self._state().items():
+            store[key] = np.asarray(value)
+
+    def load_own_variables(self, store):
+        self.loaded = {key: np.array(store[key]) for key in store.keys()}
+
+    def remove(self, model):
+        """Takes this off the model."""
+        if getattr(model, _ATTRIBUTE, None) is self:
+            delattr(model, _ATTRIBUTE)

@@ -1,0 +1,74 @@
+"""Packaging of keras_basisprune. Settings of the tools are in pyproject.toml."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+HERE = pathlib.Path(__file__).parent
+VERSION = re.search(
+    r'^__version__ = "([^"]+)"$',
+    (HERE / "keras_basisprune" / "version.py").read_text(encoding="utf-8"),
+    re.MULTILINE,
+).group(1)
+README = HERE / "README.md"
+
+REQUIRED = [
+    # Keras 3.13 is the first with `model.export(format="litert")`; 3.12 refuses it.
+    # `keras.models.clone_model(call_function=...)`, the other thing that we stand on,
+    # came with Keras 3.3.
+    "keras>=3.13",
+    "tensorflow>=2.20",
+    "ai-edge-litert",
+    # No upper or higher lower bound: tensorflow-model-optimization needs absl-py 1.x.
+    "absl-py>=1.2",
+    "numpy>=1.26",
+    "rich>=13",
+    "pillow>=10",
+]
+
+PLOTS = ["matplotlib>=3.8"]
+DEMO = [*PLOTS, "scikit-learn>=1.4"]
+# importlib_resources: imported by TFDS on every Python, declared for old ones only.
+TFDS = ["tensorflow-datasets>=4.9.7", "importlib_resources"]
+TFMOT = ["tensorflow-model-optimization>=0.8"]
+DEV = [
+    *DEMO,
+    "pytest>=8",
+    "pytest-xdist>=3.5",
+    "hypothesis>=6.100",
+    "h5py>=3.11",  # benchmarks read weights files; Keras brings it along
+    "ruff>=0.17,<0.18",  # formatting changes from one minor version to the next
+]
+
+setup(
+    name="keras-basisprune",
+    version=VERSION,
+    description="Small networks from pre-trained Keras models by basis pruning.",
+    long_description=README.read_text(encoding="utf-8") if README.exists() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["keras_basisprune", "keras_basisprune.*"]),
+    install_requires=REQUIRED,
+    extras_require={
+        "plots": PLOTS,
+        "demo": DEMO,
+        "tfds": TFDS,
+        "tfmot": TFMOT,
+        "dev": DEV,
+        "all": [*DEV, *TFDS, *TFMOT],
+    },
+    entry_points={
+        "console_scripts": ["keras-basisprune=keras_basisprune.cli:main"],
+    },
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

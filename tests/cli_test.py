@@ -1,0 +1,204 @@
+"""The command line, as a user would call it, on a tiny model and real digits."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import keras_basisprune as kbp
+from keras_basisprune.cli import define_flags, main
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return kbp.load_data("digits", image_size=8, channels=1)
+
+
+@pytest.fixture(scope="module")
+def model_path(digits, tmp_path_factory):
+    """A small classifier that was trained for two epochs."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(16, 3, activation="relu", name="conv1"),
+            keras.layers.Conv2D(32, 3, activation="relu", name="conv2"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(10, activation="softmax", name="head"),
+        ]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(*digits.train, epochs=3, verbose=0)
+    path = tmp_path_factory.mktemp("cli") / "model.keras"
+    model.save(path)
+    return str(path)
+
+
+def run(capsys, *words):
+    """Exit code, standard output, and standard error of one call."""
+    capsys.readouterr()
+    code = main(["keras-basisprune", *words])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.mark.parametrize("words", [(), ("--help",), ("help",), ("inspect", "-h")])
+def test_help_names_commands_and_flags(capsys, words):
+    code, out, err = run(capsys, *words)
+    assert (code, err) == (0, "")
+    for word in ("inspect", "compress", "export", "measure", "--max_drop", "--data"):
+        assert word in out
+
+
+def test_every_flag_is_explained():
+    values = define_flags()
+    assert all(len(values[name].help) > 10 for name in values)
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("inspekt", "--model=x"), "Expected one command of inspect, compress"),
+        (("inspect", "measure", "--model=x"), "Received: inspect measure"),
+        (("inspect",), "Expected --model: a .keras file, or a Keras Application"),
+        (("inspect", "--modle=x"), "Unknown command line flag 'modle'"),
+        (("compress", "--model=x", "--epochs=0"), "epochs"),
+        (("measure", "--model=x", "--runs=many"), "runs"),
+    ],
+)
+def test_wrong_command_lines_exit_with_2_and_one_line(capsys, words, text):
+    code, out, err = run(capsys, *words)
+    assert code == 2
+    assert out == ""
+    assert text in err
+    assert err.startswith("keras-basisprune: ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("inspect", "--model=nothing.keras"), "nothing.keras, which is neither a file"),
+        (("measure", "--model=nothing.tflite"), "Expected --model to be a file"),
+        (("compress", "--model=MobileNet"), "Expected --data: digits, tfds:NAME"),
+    ],
+)
+def test_failures_exit_with_1_and_one_line(capsys, words, text):
+    code, _, err = run(capsys, *words)
+    assert code == 1
+    assert text in err
+    assert err.count("\n") == 1
+
+
+def test_inspect_counts_what_a_rank_removes(capsys, model_path):
+    code, out, _ = run(capsys, "inspect", f"--model={model_path}", "--rank=4")
+    assert code == 0
+    # conv1: 4 (9 + 16) = 100 < 144 weights + 16; conv2: 4 (144 + 32) = 704 < 4,608
+    row = next(line for line in out.splitlines() if "conv2" in line).split()
+    assert row[:4] == ["conv2", "Conv2D", "144x32", "4"]
+    assert row[5:7] == ["4,640", "736"]
+    assert "2 layers decomposed, 1 left alone" in out
+
+
+def test_inspect_takes_a_keras_application(capsys):
+    code, out, _ = run(capsys, "inspect", "--model=MobileNetV2", "--input_size=32")
+    assert code == 0
+    assert "35 layers decomposed, 17 left alone" in out
+
+
+def test_compress_writes_files_that_agree(capsys, digits, model_path, tmp_path):
+    code, out, err = run(
+        capsys,
+        "compress",
+        f"--model={model_path}",
+        "--data=digits",
+        f"--output_dir={tmp_path}",
+        "--epochs=3",
+        "--threshold=0.02",
+        "--max_drop=0.1",
+        "--quantization=float32,int8",
+    )
+    assert (code, err) == (0, "")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {
+        "original.keras",
+        "original_float32.tflite",
+        "small.keras",
+        "small_float32.tflite",
+        "small_int8.tflite",
+        "saved_model",
+        "plan.json",
+        "history.csv",
+        "report.txt",
+    }
+    small = keras.models.load_model(tmp_path / "small.keras")
+    original = keras.models.load_model(tmp_path / "original.keras")
+    assert {type(x).__module__.split(".")[0] for x in small.layers} == {"keras"}
+    report = str(
+        kbp.compare(
+            original,
+            small,
+            accuracy_on_test=(
+                kbp.accuracy(original, digits.test),
+                kbp.accuracy(small, digits.test),
+            ),
+            LiteRT_bytes=(
+                tmp_path / "original_float32.tflite",
+                tmp_path / "small_float32.tflite",
+            ),
+        )
+    )
+    assert (tmp_path / "report.txt").read_text() == f"{report}\n"
+    assert report in out
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    rows = (tmp_path / "history.csv").read_text().splitlines()
+    kept = sum(len(layer["indices"]) for layer in plan["bases"].values())
+    last = dict(zip(rows[0].split(","), rows[-1].split(","), strict=True))
+    assert len(rows) == 4
+    assert set(plan["bases"]) == {"conv1", "conv2"}
+    assert small.count_params() < original.count_params()
+    assert kept <= float(last["kept_bases"]) + 9 + 32  # a step may be taken back
+
+
+def test_export_writes_what_was_asked_for(capsys, digits, model_path, tmp_path):
+    code, out, _ = run(
+        capsys,
+        "export",
+        f"--model={model_path}",
+        "--quantization=float32,float16",
+        "--nosaved_model",
+        f"--output_dir={tmp_path}",
+    )
+    assert code == 0
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "small_float32.tflite",
+        "small_float16.tflite",
+    }
+    assert "top-1       100.0% the same as Keras" in out
+
+
+def test_export_of_int8_without_data_fails_and_writes_nothing(
+    capsys, model_path, tmp_path
+):
+    code, _, err = run(
+        capsys,
+        "export",
+        f"--model={model_path}",
+        "--quantization=int8",
+        f"--output_dir={tmp_path}",
+    )
+    assert code == 1
+    assert "representative_data" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_measure_prints_cost_and_latency(capsys, model_path):
+    code, out, _ = run(capsys, "measure", f"--model={model_path}", "--runs=3")
+    model = keras.models.load_model(model_path)
+    assert code == 0
+    assert str(kbp.cost(model)) in out
+    assert f"{model.count_params():,} parameters" in out
+    assert "LiteRT, 1 thread" in out
+    assert np.all([word in out for word in ("LiteRT, 2 threads", "Keras (TensorFlow)")])

@@ -1,0 +1,105 @@
+"""The whole job on real digits: budget met, budget missed, wrong data."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_basisprune as kbp
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return kbp.load_data("digits", image_size=8, channels=1)
+
+
+@pytest.fixture(scope="module")
+def model(digits):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(32, 3, activation="relu"),
+            keras.layers.Conv2D(64, 3, activation="relu"),
+            keras.layers.GlobalMaxPooling2D(),
+            keras.layers.Dense(10, activation="softmax"),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy")
+    model.fit(*digits.train, epochs=5, verbose=0)
+    return model
+
+
+def test_compress_stays_within_the_budget(model, digits):
+    weights = model.get_weights()
+    recipe = kbp.Recipe(epochs=4, threshold=1e-2)
+    result = kbp.compress(
+        model, digits.train, digits.validation, 0.05, recipe, verbose=0
+    )
+    before = kbp.accuracy(model, digits.validation)
+    after = kbp.accuracy(result.model, digits.validation)
+    assert result.met_budget
+    assert after >= before - 0.05
+    assert result.report.extra["accuracy on validation"] == (before, after)
+    assert result.report.params_ratio < 0.8
+    assert result.report.after == kbp.cost(result.model)
+    assert {type(x).__module__.split(".")[0] for x in result.model.layers} == {"keras"}
+    kept = sum(len(kept.indices) for kept in result.plan.bases.values())
+    assert kept in [int(count) for count in result.history["kept_bases"]]
+    for old, new in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_budget_that_cannot_be_met_returns_the_original(model, digits):
+    # A learning rate that ruins the network in its first epoch.
+    recipe = kbp.Recipe(epochs=1, learning_rate=30.0)
+    with pytest.warns(UserWarning, match="budget of max_drop=0.0 could not be met"):
+        result = kbp.compress(
+            model, digits.train, digits.validation, 0.0, recipe, verbose=0
+        )
+    images = digits.test[0][:8]
+    assert not result.met_budget
+    np.testing.assert_allclose(
+        result.model.predict(images, verbose=0),
+        model.predict(images, verbose=0),
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda x, y: x, "`train` to be a pair"),
+        (lambda x, y: (x[:, :4], y), "`train` to hold images of shape \\(8, 8, 1\\)"),
+        (lambda x, y: (x, y[:-1]), "`train` to hold one integer label per image"),
+        (lambda x, y: (x, y * 1.0), "dtype float64"),
+        (lambda x, y: (x, y + 1), "labels in \\[0, 10\\).*from 1 to 10"),
+    ],
+)
+def test_data_that_does_not_fit_is_refused_before_training(
+    model, digits, change, text
+):
+    with pytest.raises(ValueError, match=text):
+        kbp.compress(model, change(*digits.train), digits.validation)
+
+
+def test_sparsify_trains_scales_and_reaches_the_threshold(model, digits):
+    converted = kbp.convert(model, l1=1e-3)
+    kernels = [x.kernel.numpy() for x in converted.layers if x.name.endswith("_basis")]
+    history = kbp.sparsify(
+        converted, digits.train, recipe=kbp.Recipe(epochs=3, threshold=1e-2), verbose=0
+    )
+    kept = history.history["kept_bases"]
+    assert kept == sorted(kept, reverse=True)
+    assert kept[-1] < 9 + 64
+    after = [x.kernel.numpy() for x in converted.layers if x.name.endswith("_basis")]
+    for old, new in zip(kernels, after, strict=True):
+        np.testing.assert_array_equal(old, new)
+    scores = kbp.scores.energy(converted)
+    assert all(np.count_nonzero(v) >= 1 for v in scores.values())
+
+
+def test_sparsify_needs_validation_for_a_budget(model, digits):
+    converted = kbp.convert(model)
+    with pytest.raises(ValueError, match="`validation` when `recipe.max_drop`"):
+        kbp.sparsify(converted, digits.train, recipe=kbp.Recipe(max_drop=0.1))

@@ -1,0 +1,20 @@
+"""What all tests share: quiet TensorFlow, seeded random numbers."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras  # noqa: E402
+import pytest  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    keras.utils.set_random_seed(0)
+
+
+def pytest_configure(config):
+    # TensorFlow's variables do not know NumPy 2's `copy` yet.
+    config.addinivalue_line(
+        "filterwarnings", "ignore:__array__ implementation:DeprecationWarning"
+    )

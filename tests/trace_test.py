@@ -1,0 +1,225 @@
+import keras
+import pytest
+from keras import layers, ops
+from models import nested, none_sizes, plain, siamese
+
+from keras_basisprune.trace import trace
+
+
+def names(traced):
+    return [call.op.name for call in traced.calls]
+
+
+class Counted(keras.layers.Layer):
+    """Counts what is done to layers of its class."""
+
+    counts = {}
+
+    @classmethod
+    def count(cls, what):
+        cls.counts[what] = cls.counts.get(what, 0) + 1
+
+    @classmethod
+    def from_config(cls, config):
+        cls.count("from_config")
+        return super().from_config(config)
+
+    def build(self, input_shape):
+        self.count("build")
+        self.factor = self.add_weight(shape=(), name="factor")
+
+    def compute_output_shape(self, input_shape):
+        self.count("compute_output_shape")
+        return input_shape
+
+    def call(self, inputs):
+        return inputs * self.factor
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(2)
+
+    def call(self, inputs):
+        return self.dense(inputs)
+
+
+class Overridden(keras.Model):
+    """Built like a Functional model, and computes something else."""
+
+    def __init__(self):
+        inputs = keras.Input((3,))
+        super().__init__(inputs, layers.Dense(2)(inputs))
+
+    def call(self, inputs, training=None, mask=None):
+        return 2.0 * super().call(inputs, training, mask)
+
+
+def test_calls_in_order_of_execution():
+    inputs = keras.Input((4,), name="in")
+    x = layers.Dense(3, name="a")(inputs)
+    y = layers.Dense(3, name="b")(x)
+    model = keras.Model(inputs, {"sum": x + y, "a": x})
+    traced = trace(model)
+    assert names(traced)[:2] == ["a", "b"]
+    assert [isinstance(c.op, layers.Layer) for c in traced.calls] == [True, True, False]
+    a, b, add = traced.calls
+    assert a.input_tensors == [traced.inputs]
+    assert add.input_tensors == [*a.output_tensors, *b.output_tensors]
+    assert traced.outputs == {"sum": add.outputs, "a": a.outputs}
+    assert [layer.name for layer in traced.input_layers] == ["in"]
+    consumers, producers = traced.consumers(), traced.producers()
+    assert consumers[id(a.outputs)] == [b, add]
+    assert producers[id(b.outputs)] is b
+    assert id(traced.inputs) not in producers
+    assert id(add.outputs) not in consumers
+
+
+def test_operations_are_the_models_own_and_gain_no_node():
+    model = plain()
+    before = {layer.name: layer.output for layer in model.layers}
+    traced = trace(model)
+    assert all(call.op is model.get_layer(call.op.name) for call in traced.calls)
+    assert all(layer.output is before[layer.name] for layer in model.layers)
+    shapes = [call.outputs.shape for call in traced.calls]
+    assert shapes == [layer.output.shape for layer in model.layers[1:]]
+
+
+def test_nested_models_are_inlined_with_their_names():
+    traced = trace(nested())
+    convolutions = [c for c in traced.calls if isinstance(c.op, layers.Conv2D)]
+    assert [c.scope for c in convolutions] == [
+        ("outer",),
+        ("outer", "stem"),
+        ("outer", "inner"),
+        (),
+    ]
+    assert {c.op.name for c in convolutions} == {"conv"}
+    assert not any(isinstance(c.op, keras.Model) for c in traced.calls)
+    producers = traced.producers()
+    for call in traced.calls[1:]:  # every tensor but the input has a maker
+        assert all(id(tensor) in producers for tensor in call.input_tensors)
+
+
+def test_a_shared_nested_model_is_inlined_once_per_call():
+    traced = trace(siamese())
+    first, second = (c for c in traced.calls if c.op.name == "a")
+    assert first.op is second.op
+    assert first.outputs is not second.outputs
+    assert len(traced.input_layers) == len(traced.inputs) == 2
+
+
+def test_inputs_and_outputs_of_identity_models():
+    inner_inputs = keras.Input((3,))
+    identity = keras.Model(inner_inputs, inner_inputs)
+    a, b = keras.Input((3,), name="a"), keras.Input((3,), name="b")
+    x = identity(identity(b))
+    traced = trace(keras.Model([a, b], [x, a, identity(a) + x]))
+    assert [type(c.op).__name__ for c in traced.calls] == ["Add"]
+    a, b = traced.inputs
+    assert traced.outputs[0] is b
+    assert traced.outputs[1] is a
+    assert traced.calls[0].input_tensors == [a, b]
+
+
+def test_input_shape_replaces_unknown_sizes():
+    traced = trace(none_sizes(), input_shape=(20, 10, 3))
+    assert traced.inputs.shape == (None, 20, 10, 3)
+    assert [c.outputs.shape for c in traced.calls if c.op.name == "b"] == [
+        (None, 9, 4, 4)
+    ]
+    with pytest.raises(ValueError, match=r"`input_shape=None`.*2 inputs.*keras.Input"):
+        trace(siamese(), input_shape=(8, 8, 3))
+
+
+def test_what_a_nested_model_is_called_with_finds_its_inputs_by_name():
+    a, b = keras.Input((3,), name="a"), keras.Input((3,), name="b")
+    difference = keras.Model([b, a], b - a)
+    x, y = keras.Input((3,), name="x"), keras.Input((3,), name="y")
+    traced = trace(keras.Model([x, y], difference({"a": x, "b": y})))
+    assert traced.calls[0].input_tensors == traced.inputs[::-1]
+
+
+def test_a_cast_stands_for_the_conversion_at_the_border_of_a_nested_model():
+    inner_inputs = keras.Input((3,))
+    inner = keras.Model(inner_inputs, inner_inputs * 2)
+    inputs = keras.Input((3,), dtype="uint8")
+    traced = trace(keras.Model(inputs, inner(inputs)))
+    assert [type(c.op).__name__ for c in traced.calls] == ["Cast", "Multiply"]
+    assert traced.calls[0].outputs.dtype == "float32"
+    assert traced.calls[1].input_tensors == [traced.calls[0].outputs]
+
+
+@pytest.mark.parametrize(
+    ("given", "own", "expected"),
+    [
+        (None, None, None),
+        (False, None, False),
+        (None, True, True),
+        (False, True, False),
+    ],
+)
+def test_training_given_to_a_nested_model_reaches_its_layers(given, own, expected):
+    norm, relu = layers.BatchNormalization(name="norm"), layers.ReLU(name="relu")
+    own = {} if own is None else {"training": own}
+    given = {} if given is None else {"training": given}
+    inner_inputs = keras.Input((3,))
+    inner = keras.Model(inner_inputs, relu(norm(inner_inputs, **own)))
+    inputs = keras.Input((3,))
+    traced = trace(keras.Model(inputs, inner(inputs, **given)))
+    calls = {call.op.name: call for call in traced.calls}
+    assert calls["norm"].kwargs.get("training") is expected
+    assert "training" not in calls["relu"].kwargs
+
+
+def test_subclassed_and_unbuilt_models_are_refused():
+    subclassed = Subclassed()
+    subclassed(ops.ones((1, 3)))
+    remedy = "Functional or Sequential.*Received.*{}.*keras.Model\\(inputs, outputs\\)"
+    for model, name in (
+        (subclassed, "Subclassed"),
+        (Overridden(), "Overridden"),
+        (keras.Sequential([layers.Dense(2)]), "Sequential"),
+        (keras.Sequential(), "Sequential"),
+        (layers.Dense(2), "Dense"),
+        ("model.keras", "str"),
+    ):
+        with pytest.raises(ValueError, match=remedy.format(name)):
+            trace(model)
+
+
+def test_a_nested_model_with_a_call_of_its_own_is_one_call():
+    inputs = keras.Input((3,))
+    traced = trace(keras.Model(inputs, layers.ReLU()(Overridden()(inputs))))
+    assert [type(c.op).__name__ for c in traced.calls] == ["Overridden", "ReLU"]
+
+
+def test_a_sequential_model_with_several_outputs():
+    model = keras.Sequential([keras.Input((4, 2)), layers.LSTM(3, return_state=True)])
+    traced = trace(model)
+    assert [t.shape for t in traced.outputs] == [(None, 3)] * 3
+
+
+@pytest.mark.parametrize("nesting", [1, 3])
+def test_each_layer_is_read_once(nesting):
+    counts = []
+    for depth in (20, 40):
+        x = inputs = keras.Input((3,))
+        for _ in range(depth // 4):
+            x = Counted()(x)
+        for _ in range(3):
+            y = inner_inputs = keras.Input((3,))
+            for _ in range(depth // 4):
+                y = Counted()(y)
+            inner = keras.Model(inner_inputs, y)
+            for _ in range(nesting - 1):
+                inner_inputs = keras.Input((3,))
+                inner = keras.Model(inner_inputs, inner(inner_inputs))
+            x = inner(x)
+        model = keras.Model(inputs, x)
+        Counted.counts = {}
+        traced = trace(model)
+        counts.append(dict(Counted.counts))
+        assert len(traced.calls) == depth
+    assert counts == [{"compute_output_shape": 20}, {"compute_output_shape": 40}]
