@@ -34,6 +34,8 @@ TFDS = ["tensorflow-datasets>=4.9.7", "importlib_resources"]
 TFMOT = ["tensorflow-model-optimization>=0.8"]
 DEV = [
     *DEMO,
+    *TFMOT,  # its schedules are accepted as they are
+    "jax>=0.4.30",  # the other backends' tests; PyTorch's run where it is installed
     "pytest>=8",
     "pytest-xdist>=3.5",
     "hypothesis>=6.100",

@@ -171,23 +171,21 @@ def _tall_svd(matrix):
     with what is left, orthogonal to all that is settled: one round for most kernels,
     four at the most between the largest singular value and the noise.
     """
-    rest, done = matrix, 0
-    columns = matrix.shape[1]
-    u, s, v = np.empty_like(matrix), np.zeros(columns), np.eye(columns)
+    u, s, v = _turned(matrix)
+    sharp = np.count_nonzero(s > _SHARP * s[0])
+    if sharp == len(s):  # most kernels: no copies beyond these
+        u /= s
+        return u, s, v
+    rest, done, columns = u[:, sharp:], sharp, len(s)
+    u[:, :done] /= s[:done]
     while done < columns:
         settled = u[:, :done]
-        if done:
-            rest = rest - settled @ (settled.T @ rest)
+        rest = rest - settled @ (settled.T @ rest)
         if np.linalg.norm(rest) <= _NOISE * s[0]:
-            u[:, done:] = _complement(settled, columns - done)
+            u[:, done:], s[done:] = _complement(settled, columns - done), 0.0
             break
-        _, turn = np.linalg.eigh(rest.T @ rest)
-        turn = np.ascontiguousarray(turn[:, ::-1])  # the largest eigenvalue first
-        rest = rest @ turn
-        v[:, done:] = v[:, done:] @ turn if done else turn
-        rest, norms, v[:, done:] = _in_order(
-            rest, np.linalg.norm(rest, axis=0), v[:, done:]
-        )
+        rest, norms, turn = _turned(rest)
+        v[:, done:] = v[:, done:] @ turn
         sharp = np.count_nonzero(norms > _SHARP * norms[0])
         now = slice(done, done + sharp)
         np.divide(rest[:, :sharp], norms[:sharp], out=u[:, now])
@@ -195,6 +193,17 @@ def _tall_svd(matrix):
         done += sharp
         rest = rest[:, sharp:]
     return _in_order(u, s, v)
+
+
+def _turned(matrix):
+    """Returns `(matrix @ v, norms of its columns, v)`, `v` the Gram matrix' eigenvectors.
+
+    Columns come in descending order of their norms.
+    """
+    _, v = np.linalg.eigh(matrix.T @ matrix)
+    v = np.ascontiguousarray(v[:, ::-1])  # the largest eigenvalue first
+    turned = matrix @ v
+    return _in_order(turned, np.linalg.norm(turned, axis=0), v)
 
 
 def _in_order(u, s, v):

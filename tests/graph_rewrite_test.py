@@ -62,8 +62,6 @@ def test_a_training_step_does_the_same(make):
         losses.append([x.train_on_batch(inputs, targets) for _ in range(2)])
     np.testing.assert_allclose(*losses, rtol=1e-5)
     assert losses[0][0] != losses[0][1]
-    name_of = {v.path.split("/")[-1] for v in model.weights}
-    assert name_of == {v.path.split("/")[-1] for v in flat.weights}
     before = sorted(array(v).astype("float64").sum() for v in model.weights)
     after = sorted(array(v).astype("float64").sum() for v in flat.weights)
     np.testing.assert_allclose(before, after, rtol=1e-4, atol=1e-5)

@@ -75,6 +75,7 @@ def _obstacle(layer):
         return "LoRA is enabled: merge it first (save and load the model)"
     if getattr(layer, "quantization_mode", None):
         return f"quantized to {layer.quantization_mode}: decompose before quantizing"
-    if getattr(layer.activation, "variables", ()):
+    prelu = isinstance(layer.activation, keras.layers.PReLU)  # built when it is called
+    if prelu or getattr(layer.activation, "variables", ()):
         return f"its activation `{layer.activation.name}` has weights: not supported"
     return None
