@@ -18,6 +18,7 @@ import pathlib
 import resource
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -68,8 +69,11 @@ class Row:
             original's, relative to the largest output.
         pruned: The same for the pruned model, to the masked one (half of all bases).
         folded: The same for the folded model.
+        saved: Whether the converted model gives the same outputs to the bit after it
+            was saved as `.keras` and loaded.
         decomposed: Number of layers that were decomposed.
         left: Number of layers with a kernel that were left alone.
+        reasons: Why they were, each reason once.
     """
 
     name: str
@@ -81,8 +85,10 @@ class Row:
     converted: float
     pruned: float
     folded: float
+    saved: bool
     decomposed: int
     left: int
+    reasons: list[str]
 
 
 def build(name):
@@ -164,6 +170,7 @@ def measure(name) -> Row:
     image = rng.uniform(-1.0, 1.0, (2, *model.input_shape[1:])).astype("float32")
     output = functools.partial(_output, image=image)
     original, equal = output(model), output(converted)
+    saved = np.array_equal(equal, output(_saved_and_loaded(converted)))
     _mask_half(converted, rng)
     masked, pruned = output(converted), kbp.prune(converted)
     return Row(
@@ -176,9 +183,29 @@ def measure(name) -> Row:
         _difference(original, equal),
         _difference(masked, output(pruned)),
         _difference(masked, output(kbp.fold(pruned))),
+        saved,
         len(described.decomposed),
         len(described.left_alone),
+        sorted({layer.reason for layer in described.left_alone}),
     )
+
+
+def _saved_and_loaded(model):
+    import keras
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model.keras")
+        model.save(path)
+        return keras.models.load_model(path)
+
+
+def measure_apart(name) -> Row:
+    """Measures one model in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.applications", f"--one={name}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{name} failed:\n{done.stderr[-3000:]}")
+    return Row(**json.loads(done.stdout.splitlines()[-1]))
 
 
 def _mask_half(model, rng):
@@ -203,35 +230,37 @@ def _difference(a, b):
 def table(rows) -> str:
     """A Markdown table."""
     columns = (
-        "model | parameters | seconds | peak MB | x weights | x model | converted "
-        "| pruned | folded | decomposed | left"
+        "model | parameters | seconds | peak MB | x weights | added x | converted "
+        "| pruned | folded | saved | decomposed | left"
     )
-    lines = [f"| {columns} |", "|---|" + "---:|" * 10]
+    lines = [f"| {columns} |", "|---|" + "---:|" * 11]
     for row in rows:
         lines.append(
             f"| {row.name} | {row.params:,} | {row.seconds:.1f} "
-            f"| {row.peak / 1e6:,.0f} | {row.peak / row.weights:.1f} | {row.peak / row.model:.1f} "
+            f"| {row.peak / 1e6:,.0f} | {row.peak / row.weights:.1f} "
+            f"| {(row.peak - row.model) / row.weights:.1f} "
             f"| {row.converted:.0e} | {row.pruned:.0e} | {row.folded:.0e} "
-            f"| {row.decomposed} | {row.left} |"
+            f"| {'equal' if row.saved else 'differs'} | {row.decomposed} | {row.left} |"
         )
     return "\n".join(lines)
 
 
 _HEAD = """# All models of Keras Applications
 
-Made by `python -m benchmarks.applications`: random weights, random BatchNormalization
-statistics, no top, the smallest input that each allows. In ConvNeXt, Dense layers are
-decomposed too.
+Made by `make test-large`, which checks the numbers as well: random weights, random
+BatchNormalization statistics, no top, the smallest input that each allows. In ConvNeXt,
+Dense layers are decomposed too.
 
 - *seconds*: time of `convert`.
 - *peak MB*: what the process grew by at most while the model was built and converted,
   the original model included; *x weights*: the same relative to the bytes of the
-  original's weights; *x model*: relative to what the process had grown by when the
-  original was built. Keras' own objects take some 50 kB a layer, which is more than the
-  weights in the smallest models.
+  original's weights; *added x*: what `convert` added to the built model at most,
+  relative to the weights. Keras' own objects take some 50 kB a layer, which is more
+  than the weights in the smallest models.
 - *converted*: largest difference of the outputs to the original's, relative to the
   largest output; *pruned*, *folded*: to those of the converted model with a random half
   of its bases masked.
+- *saved*: outputs of the converted model after `.keras` was saved and loaded.
 - *decomposed*, *left*: layers with a kernel that were decomposed, or left alone (all
   are depthwise or grouped convolutions).
 
@@ -244,16 +273,18 @@ def main(_):
         return
     rows = []
     for name in _NAMES.value:
-        command = [sys.executable, "-m", "benchmarks.applications", f"--one={name}"]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        rows.append(Row(**json.loads(done.stdout.splitlines()[-1])))
+        rows.append(measure_apart(name))
         print(table(rows[-1:]).splitlines()[-1], flush=True)
-    text = _HEAD + table(rows) + "\n"
-    print(text)
+    print(f"\n{table(rows)}")
     if _OUTPUT.value:
-        draft = pathlib.Path(f"{_OUTPUT.value}.part")
-        draft.write_text(text, encoding="utf-8")
-        os.replace(draft, _OUTPUT.value)
+        write(rows, _OUTPUT.value)
+
+
+def write(rows, path):
+    """Writes the page with the table, whole or not at all."""
+    draft = pathlib.Path(f"{path}.part")
+    draft.write_text(f"{_HEAD}{table(rows)}\n", encoding="utf-8")
+    os.replace(draft, path)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,9 @@ def main(argv):
         keras.utils.set_random_seed(0)
         model, (train, validation, test) = transferred(batch_norm)
         kind = "with" if batch_norm else "without"
-        rows.append(f"{kind} | original | {kbp.accuracy(model, test):.4f} | 100 % | 100 %")
+        rows.append(
+            f"{kind} | original | {kbp.accuracy(model, test):.4f} | 100 % | 100 %"
+        )
         for rate in _RATES.value:
             keras.utils.set_random_seed(0)
             recipe = kbp.Recipe(

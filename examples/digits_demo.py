@@ -70,9 +70,7 @@ def train(model, train_data, validation_data):
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
-    model.fit(
-        *train_data, validation_data=validation_data, epochs=EPOCHS, verbose=2
-    )
+    model.fit(*train_data, validation_data=validation_data, epochs=EPOCHS, verbose=2)
 
 
 def transferred(batch_norm=True):
@@ -119,7 +117,10 @@ def main(argv):
     report = kbp.compare(
         model,
         small,
-        accuracy_on_test=(kbp.accuracy(model, test_data), kbp.accuracy(small, test_data)),
+        accuracy_on_test=(
+            kbp.accuracy(model, test_data),
+            kbp.accuracy(small, test_data),
+        ),
         LiteRT_bytes=(before.path, folder / "small_float32.tflite"),
         milliseconds=_milliseconds(before.path, folder / "small_float32.tflite"),
     )

@@ -83,46 +83,131 @@ def define_flags() -> flags.FlagValues:
         kind(name, default, text, flag_values=v, **bounds)
 
     flags.DEFINE_bool("help", False, "Show this text.", flag_values=v, short_name="h")
-    string("model", None, "A .keras file, or the name of a Keras Application. "
-           "measure also takes a .tflite file.")
-    string("weights", None, "Weights of a Keras Application: imagenet, the path of a "
-           "weights file without top, or none for random ones. Default: none for "
-           "inspect and measure, imagenet for compress.")
-    string("data", None, "Images: digits (built in), tfds:NAME, a folder with a "
-           "sub-folder per class, or an .npz file.")
+    string(
+        "model",
+        None,
+        "A .keras file, or the name of a Keras Application. "
+        "measure also takes a .tflite file.",
+    )
+    string(
+        "weights",
+        None,
+        "Weights of a Keras Application: imagenet, the path of a "
+        "weights file without top, or none for random ones. Default: none for "
+        "inspect and measure, imagenet for compress.",
+    )
+    string(
+        "data",
+        None,
+        "Images: digits (built in), tfds:NAME, a folder with a "
+        "sub-folder per class, or an .npz file.",
+    )
     string("output_dir", "keras_basisprune_output", "Where compress and export write.")
-    number(flags.DEFINE_integer, "input_size", None, "Height and width of a Keras "
-           "Application's input. Default: 96.", lower_bound=8)
-    number(flags.DEFINE_integer, "max_images", None, "Use at most so many images of "
-           "each split.", lower_bound=1)
-    number(flags.DEFINE_float, "rank", None, "inspect: bases per layer, an integer, "
-           "or a share of energy below 1.", lower_bound=0)
-    flags.DEFINE_list("include", None, "Layer names or regular expressions to "
-                      "decompose. Default: all convolutions.", flag_values=v)
-    flags.DEFINE_list("exclude", None, "Layer names or regular expressions to leave "
-                      "alone.", flag_values=v)
-    number(flags.DEFINE_integer, "finetune_epochs", 5, "compress: epochs of training a "
-           "Keras Application on the data before it is made small.", lower_bound=0)
-    number(flags.DEFINE_integer, "epochs", 10, "compress: epochs of training the "
-           "scales.", lower_bound=1)
-    number(flags.DEFINE_float, "threshold", None, "compress: final threshold of the "
-           "score; higher removes more.", lower_bound=0, upper_bound=1)
-    number(flags.DEFINE_float, "learning_rate", None, "compress: initial rate for the "
-           "scales.", lower_bound=0)
-    number(flags.DEFINE_float, "l1", 1e-4, "compress: strength of the L1 penalty on "
-           "the scales.", lower_bound=0)
-    number(flags.DEFINE_float, "max_drop", 0.01, "compress: accuracy that may be lost "
-           "on the validation images; 0.01 is one point.", lower_bound=0, upper_bound=1)
-    number(flags.DEFINE_integer, "batch_size", 32, "Images per training step.",
-           lower_bound=1)
-    number(flags.DEFINE_integer, "round_to", 1, "compress: round ranks up to a "
-           "multiple of this.", lower_bound=1)
-    flags.DEFINE_list("quantization", ["float32"], "LiteRT files to write: float32, "
-                      "float16, dynamic, int8.", flag_values=v)
-    flags.DEFINE_bool("saved_model", True, "Whether to write a SavedModel too.",
-                      flag_values=v)
-    number(flags.DEFINE_integer, "runs", 50, "measure: inferences to time.",
-           lower_bound=1)
+    number(
+        flags.DEFINE_integer,
+        "input_size",
+        None,
+        "Height and width of a Keras Application's input. Default: 96.",
+        lower_bound=8,
+    )
+    number(
+        flags.DEFINE_integer,
+        "max_images",
+        None,
+        "Use at most so many images of each split.",
+        lower_bound=1,
+    )
+    number(
+        flags.DEFINE_float,
+        "rank",
+        None,
+        "inspect: bases per layer, an integer, or a share of energy below 1.",
+        lower_bound=0,
+    )
+    flags.DEFINE_list(
+        "include",
+        None,
+        "Layer names or regular expressions to decompose. Default: all convolutions.",
+        flag_values=v,
+    )
+    flags.DEFINE_list(
+        "exclude",
+        None,
+        "Layer names or regular expressions to leave alone.",
+        flag_values=v,
+    )
+    number(
+        flags.DEFINE_integer,
+        "finetune_epochs",
+        5,
+        "compress: epochs of training a "
+        "Keras Application on the data before it is made small.",
+        lower_bound=0,
+    )
+    number(
+        flags.DEFINE_integer,
+        "epochs",
+        10,
+        "compress: epochs of training the scales.",
+        lower_bound=1,
+    )
+    number(
+        flags.DEFINE_float,
+        "threshold",
+        None,
+        "compress: final threshold of the score; higher removes more.",
+        lower_bound=0,
+        upper_bound=1,
+    )
+    number(
+        flags.DEFINE_float,
+        "learning_rate",
+        None,
+        "compress: initial rate for the scales.",
+        lower_bound=0,
+    )
+    number(
+        flags.DEFINE_float,
+        "l1",
+        1e-4,
+        "compress: strength of the L1 penalty on the scales.",
+        lower_bound=0,
+    )
+    number(
+        flags.DEFINE_float,
+        "max_drop",
+        0.01,
+        "compress: accuracy that may be lost "
+        "on the validation images; 0.01 is one point.",
+        lower_bound=0,
+        upper_bound=1,
+    )
+    number(
+        flags.DEFINE_integer,
+        "batch_size",
+        32,
+        "Images per training step.",
+        lower_bound=1,
+    )
+    number(
+        flags.DEFINE_integer,
+        "round_to",
+        1,
+        "compress: round ranks up to a multiple of this.",
+        lower_bound=1,
+    )
+    flags.DEFINE_list(
+        "quantization",
+        ["float32"],
+        "LiteRT files to write: float32, float16, dynamic, int8.",
+        flag_values=v,
+    )
+    flags.DEFINE_bool(
+        "saved_model", True, "Whether to write a SavedModel too.", flag_values=v
+    )
+    number(
+        flags.DEFINE_integer, "runs", 50, "measure: inferences to time.", lower_bound=1
+    )
     number(flags.DEFINE_integer, "seed", 0, "Seed of everything random.", lower_bound=0)
     return v
 
@@ -141,7 +226,9 @@ def _flag_help(values) -> str:
 def _fail(error, code) -> int:
     text = " ".join(str(error).split())
     Console(stderr=True).print(
-        f"[bold red]keras-basisprune:[/] {escape(text)}", soft_wrap=True, highlight=False
+        f"[bold red]keras-basisprune:[/] {escape(text)}",
+        soft_wrap=True,
+        highlight=False,
     )
     return code
 

@@ -12,7 +12,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from keras_basisprune.application import application, application_names
-from keras_basisprune.compress import accuracy, compress as compress_model
+from keras_basisprune.compress import accuracy
+from keras_basisprune.compress import compress as compress_model
 from keras_basisprune.data import load_data
 from keras_basisprune.export import export_saved_model, export_tflite
 from keras_basisprune.measure import compare, cost, describe
@@ -83,8 +84,9 @@ def compress(flags, console):
     _write(folder / "report.txt", f"{report}\n")
     console.print(escape(f"\n{report}\n"), highlight=False)
     if not result.met_budget:
-        console.print("The accuracy budget could not be met: small.keras is the "
-                      "original, folded.")
+        console.print(
+            "The accuracy budget could not be met: small.keras is the original, folded."
+        )
     _list_files(folder, console)
 
 
@@ -217,7 +219,8 @@ def _write(path, text):
 
 
 def _write_history(path, history):
-    rows = [dict(zip(history, row, strict=True)) for row in zip(*history.values())]
+    columns = zip(*history.values(), strict=True)
+    rows = [dict(zip(history, row, strict=True)) for row in columns]
     with tempfile.NamedTemporaryFile(
         "w", dir=path.parent, delete=False, newline=""
     ) as file:

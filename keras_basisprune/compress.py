@@ -9,8 +9,8 @@ import numpy as np
 from keras_basisprune.measure import Comparison, compare
 from keras_basisprune.methods import convert
 from keras_basisprune.plan import Plan
-from keras_basisprune.surgery import fold, prune
 from keras_basisprune.sparsify import Recipe, check_data, sparsify
+from keras_basisprune.surgery import fold, prune
 
 
 @dataclasses.dataclass(frozen=True)

@@ -196,7 +196,7 @@ def _tall_svd(matrix):
 
 
 def _turned(matrix):
-    """Returns `(matrix @ v, norms of its columns, v)`, `v` the Gram matrix' eigenvectors.
+    """Returns `(matrix @ v, norms of its columns, v)`, `v` eigenvectors of the Gram.
 
     Columns come in descending order of their norms.
     """

@@ -128,8 +128,9 @@ def check_data(argument, model, data):
         )
     images, labels = data
     shape, classes = model.input_shape[1:], model.output_shape[-1]
-    fits = len(np.shape(images)) == len(shape) + 1 and all(
-        want in (None, have) for want, have in zip(shape, np.shape(images)[1:])
+    sizes = np.shape(images)[1:]
+    fits = len(sizes) == len(shape) and all(
+        want in (None, have) for want, have in zip(shape, sizes, strict=True)
     )
     if not fits:
         raise ValueError(

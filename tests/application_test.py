@@ -12,7 +12,10 @@ from keras_basisprune.application import application_names
 def test_preprocessing_is_part_of_the_model(name, tmp_path):
     model = kbp.application(name, None, (32, 32, 3), classes=4)
     images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
-    modules = {"MobileNet": keras.applications.mobilenet, "VGG16": keras.applications.vgg16}
+    modules = {
+        "MobileNet": keras.applications.mobilenet,
+        "VGG16": keras.applications.vgg16,
+    }
     base = next(x for x in model.layers if isinstance(x, keras.Model))
     features = base(modules[name].preprocess_input(images.copy()))
     pooled = np.mean(keras.ops.convert_to_numpy(features), axis=(1, 2))

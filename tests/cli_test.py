@@ -80,7 +80,10 @@ def test_wrong_command_lines_exit_with_2_and_one_line(capsys, words, text):
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (("inspect", "--model=nothing.keras"), "nothing.keras, which is neither a file"),
+        (
+            ("inspect", "--model=nothing.keras"),
+            "nothing.keras, which is neither a file",
+        ),
         (("measure", "--model=nothing.tflite"), "Expected --model to be a file"),
         (("compress", "--model=MobileNet"), "Expected --data: digits, tfds:NAME"),
     ],

@@ -76,9 +76,7 @@ def test_a_budget_that_cannot_be_met_returns_the_original(model, digits):
         (lambda x, y: (x, y + 1), "labels in \\[0, 10\\).*from 1 to 10"),
     ],
 )
-def test_data_that_does_not_fit_is_refused_before_training(
-    model, digits, change, text
-):
+def test_data_that_does_not_fit_is_refused_before_training(model, digits, change, text):
     with pytest.raises(ValueError, match=text):
         kbp.compress(model, change(*digits.train), digits.validation)
 

@@ -1,4 +1,4 @@
-"""What holds for every model that can be read: one contract, one tolerance per dtype."""
+"""What holds for every model that can be read: one contract, a tolerance per dtype."""
 
 import keras
 import numpy as np

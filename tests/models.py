@@ -56,8 +56,10 @@ def relative_difference(a, b):
 
 def identical(a, b):
     """Whether two lists of arrays are equal to the bit."""
-    same = (x.dtype == y.dtype and x.tobytes() == y.tobytes() for x, y in zip(a, b))
-    return len(a) == len(b) and all(same)
+    if len(a) != len(b):
+        return False
+    pairs = zip(a, b, strict=True)
+    return all(x.dtype == y.dtype and x.tobytes() == y.tobytes() for x, y in pairs)
 
 
 def sample(model, seed=0, batch=2, size=9):

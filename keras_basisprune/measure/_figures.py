@@ -11,7 +11,7 @@ def figure(width, height):
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError(
-            "Pictures need matplotlib. Install it: pip install 'keras-basisprune[plots]'"
+            "Pictures need matplotlib: pip install 'keras-basisprune[plots]'"
         ) from error
     return Figure(figsize=(width, height), layout="constrained")
 

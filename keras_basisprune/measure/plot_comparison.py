@@ -36,7 +36,7 @@ def plot_comparison(comparison, path, title=None) -> pathlib.Path:
     rows = {label: pair for label, pair in rows.items() if pair[0]}
     canvas = figure(7.0, 0.55 * len(rows) + 0.8)
     axis = canvas.subplots()
-    for place, (label, (before, after)) in enumerate(rows.items()):
+    for place, (before, after) in enumerate(rows.values()):
         left = after / before
         axis.barh(place, 100, color=_BEFORE, height=0.7)
         axis.barh(place, 100 * left, color=_AFTER, height=0.7)
@@ -60,4 +60,6 @@ def plot_comparison(comparison, path, title=None) -> pathlib.Path:
 
 
 def _number(value) -> str:
-    return f"{value:,.0f}" if float(value).is_integer() and value >= 10 else f"{value:.4g}"
+    return (
+        f"{value:,.0f}" if float(value).is_integer() and value >= 10 else f"{value:.4g}"
+    )

@@ -46,8 +46,8 @@ class L1Thresholding(keras.callbacks.Callback):
             `active` was true at any step since the last time. Scores are relative to
             the largest of their layer (or of all, if `scope="global"`).
         score: `"magnitude"`, `"energy"`, `"taylor"`, or a function from a model to a
-            dict of arrays. `"taylor"` adds up gradients while the model trains; on
-            the JAX backend it needs `data`.
+            dict of arrays. `"taylor"` adds up gradients while the model trains,
+            without those of the scales' regularization; on JAX it needs `data`.
         scope: `"local"`, each layer by itself, or `"global"`.
         cost: With `scope="global"`: `"flops"` or `"params"` divides scores by what a
             basis costs. `None` doesn't.
@@ -66,7 +66,8 @@ class L1Thresholding(keras.callbacks.Callback):
         mode: `"auto"`, `"max"` or `"min"`: whether more is better.
         patience: Integer, epochs for which a broken budget is tolerated, without new
             masks.
-        data: A pair `(x, y)` for an extra pass of `"taylor"` (see `scores.taylor`).
+        data: A pair `(x, y)` for an extra pass of `"taylor"` (see `scores.taylor`),
+            with the model's loss, unweighted.
 
     Raises:
         ValueError: If an argument is out of its range, the model is not converted, or

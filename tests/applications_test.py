@@ -1,0 +1,70 @@
+"""The contract over `keras.applications`: one of each family, all 40 in large runs.
+
+A large run that saw all 40 writes its numbers to docs/applications.md.
+"""
+
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+from contract import hold_contract
+from models import randomize
+
+from benchmarks.applications import (
+    FAMILIES,
+    MODELS,
+    build,
+    includes,
+    measure_apart,
+    write,
+)
+
+PAGE = pathlib.Path(__file__).parent.parent / "docs" / "applications.md"
+LEFT_ALONE = (
+    "depthwise: each channel has a filter of its own",
+    "grouped convolution",
+    "transposed convolution",
+)
+
+
+def test_the_table_names_every_application():
+    public = {
+        name
+        for name, value in vars(keras.applications).items()
+        if callable(value) and name[0].isupper()
+    }
+    assert set(MODELS) == public
+    assert len(MODELS) == 40
+
+
+@pytest.mark.parametrize("name", [names[0] for names in FAMILIES.values()])
+def test_application(name, tmp_path):
+    model = randomize(build(name))
+    shape = (1, *model.input_shape[1:])
+    image = np.random.default_rng(0).uniform(-1.0, 1.0, shape).astype("float32")
+    described = hold_contract(model, image, tmp_path, include=includes(name))
+    assert all(x.reason.startswith(LEFT_ALONE) for x in described.left_alone)
+    assert len(described.decomposed) >= 13
+    keras.utils.clear_session()
+
+
+@pytest.fixture(scope="module")
+def rows():
+    found = []
+    yield found
+    if len(found) == len(MODELS):
+        write(found, PAGE)
+
+
+@pytest.mark.large
+@pytest.mark.parametrize("name", MODELS)
+def test_application_in_a_process_of_its_own(name, rows):
+    row = measure_apart(name)
+    assert max(row.converted, row.pruned, row.folded) <= 1e-5
+    assert row.saved
+    assert row.decomposed >= 13
+    assert all(reason.startswith(LEFT_ALONE) for reason in row.reasons)
+    if row.weights > 50e6:  # in small models, Keras' own objects weigh more
+        assert row.peak - row.model < 4 * row.weights
+    rows.append(row)
