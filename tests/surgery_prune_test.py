@@ -213,3 +213,16 @@ def test_models_that_are_not_converted_are_refused():
         kbp.prune(plain())
     with pytest.raises(ValueError, match=message):
         kbp.prune(kbp.fold(kbp.convert(plain())))
+
+
+def test_the_energy_that_left_is_remembered():
+    model = keras.Sequential([keras.Input((6, 6, 3)), keras.layers.Conv2D(4, 3)])
+    converted = kbp.convert(model)
+    scaling = converted.layers[-1]
+    scaling.mask.assign([1.0, 0.0, 1.0, 0.0])
+    squares = (scaling.kernel.numpy().astype("float64") ** 2).sum(axis=1)
+    share = squares[[0, 2]].sum() / squares.sum()
+    masked = kbp.describe(converted).layers[0].energy
+    pruned = kbp.describe(kbp.prune(converted)).layers[0].energy
+    assert masked == pytest.approx(share, abs=1e-6)
+    assert pruned == pytest.approx(share, abs=1e-6)

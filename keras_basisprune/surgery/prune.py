@@ -104,13 +104,16 @@ def _cut_basis(layer, kept, name):
 
 
 def _cut_scaling(layer, kept, name):
-    weights = {
-        key: keras.ops.convert_to_numpy(getattr(layer, key).value)[kept]
+    whole = {
+        key: keras.ops.convert_to_numpy(getattr(layer, key).value)
         for key in ("kernel", "scale", "mask")
     }
+    weights = {key: value[kept] for key, value in whole.items()}
+    energies = (whole["kernel"].astype("float64") ** 2).sum(axis=1)
+    share = float(energies[kept].sum() / (energies.sum() or 1.0))
     if layer.bias is not None:
         weights["bias"] = layer.bias
-    return NewLayer(clone(layer, name), weights)
+    return NewLayer(clone(layer, name, energy=layer.energy * share), weights)
 
 
 def _cut_scaling_unmasked(layer, kept, name):
