@@ -194,8 +194,10 @@ def test_prints_a_table():
     text = str(describe(convert(plain(), rank=0.8)))
     lines = [line.split() for line in text.splitlines()]
     assert lines[0][:7] == "layer kind matrix rank energy params folded".split()
-    assert lines[0][7:] == "left alone because".split()
-    assert ["conv", "Conv2D", "27x4", "2", "0.8333", "112", "66"] in lines
+    assert lines[0][7:] == "FLOPs folded left alone because".split()
+    conv = row(describe(convert(plain(), rank=0.8)), "conv")
+    flops = [f"{count:,}" for count in conv.flops]
+    assert ["conv", "Conv2D", "27x4", "2", "0.8333", "112", "66", *flops] in lines
     grouped = next(line for line in lines if line and line[0] == "grouped")
     assert grouped[1:7] == ["Conv2D", "-", "-", "1.0000", "8", "8"]
     assert "grouped convolution (2 groups): not supported" in text

@@ -63,14 +63,16 @@ class Description:
 
     def __str__(self):
         columns = ("<layer", "<kind", "matrix", "rank", "energy", "params", "folded")
+        columns += ("FLOPs", "folded", "<left alone because")
         rows = []
         for x in self.layers:
             matrix = "x".join(map(str, x.matrix)) if x.matrix else "-"
             rank = "-" if x.rank is None else str(x.rank)
             before, after = (f"{count:,}" for count in x.params)
             row = [x.name, x.kind, matrix, rank, f"{x.energy:.4f}", before, after]
-            rows.append([*row, x.reason or ""])
-        return text_table((*columns, "<left alone because"), rows)
+            flops = [f"{count:,}" for count in x.flops] if x.flops else ["-", "-"]
+            rows.append([*row, *flops, x.reason or ""])
+        return text_table(columns, rows)
 
 
 def describe(model, input_shape=None) -> Description:
