@@ -45,8 +45,6 @@ def hold_contract(model, inputs, path, **arguments):
     assert pruned.count_params() < converted.count_params()
     folded = kbp.fold(pruned)
     assert relative_difference(masked, outputs(folded, inputs)) <= tolerance
-    at_once = kbp.fold(converted)
-    assert relative_difference(masked, outputs(at_once, inputs)) <= tolerance
 
     assert not any(type(x).__module__.startswith("keras_b") for x in folded.layers)
     assert not basis_pairs(trace(folded))

@@ -1,0 +1,64 @@
+"""The whole path on JAX and PyTorch, each in a process of its own."""
+
+import importlib.util
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+TOLERANCE = 1e-5
+
+
+@pytest.fixture(scope="module", params=["jax", "torch"])
+def numbers(request, tmp_path_factory):
+    backend = request.param
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"`{backend}` is not installed")
+    path = tmp_path_factory.mktemp(backend) / "numbers.json"
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
+    steps = ROOT / "tests" / "backend_steps.py"
+    done = subprocess.run(
+        [sys.executable, str(steps), str(path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(path.read_text(encoding="utf-8"))
+    assert found["backend"] == backend
+    return found
+
+
+def test_the_layer_equals_numpy(numbers):
+    assert len(numbers["layer"]) == 8
+    assert max(numbers["layer"].values()) <= 1e-6
+
+
+def test_converted_pruned_and_folded_models(numbers):
+    assert len(numbers["models"]) == 12
+    for kind, (differences, unchanged) in numbers["models"].items():
+        assert max(differences.values()) <= TOLERANCE, (kind, differences)
+        assert unchanged, kind
+
+
+def test_saved_and_loaded(numbers):
+    assert numbers["saved"] == 0.0
+
+
+def test_taylor_scores_equal_numpy(numbers):
+    assert numbers["taylor"] <= TOLERANCE
+
+
+def test_training_with_both_scores(numbers):
+    training = numbers["training"]
+    assert training["kept"][0] == 19
+    assert 3 <= training["kept"][2] <= training["kept"][1] < 19
+    assert all(0.0 < loss < 10.0 for loss in training["losses"])
+    assert max(training["pruned"], training["folded"]) <= TOLERANCE
+    assert training["folded only"]
+    # JAX gives the arrays of a model that trains away: none may be shared.
+    assert training["original"] == training["converted"] == 0.0
