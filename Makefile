@@ -4,7 +4,8 @@
 PYTHON ?= $(shell python3.11 -c "" 2>/dev/null && echo python3.11 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+STAMP := $(VENV)/.installed-dev
+DEMO_STAMP := $(VENV)/.installed-demo
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
@@ -20,14 +21,14 @@ help:
 	@echo "make benchmark   time svd_basis against numpy.linalg.svd"
 	@echo "make clean       remove the environment and everything that was built"
 
-$(STAMP): setup.py
+# What the demo needs is part of what development needs.
+$(VENV)/.installed-%: setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	PYTHONWARNINGS=ignore::UserWarning \
-	  $(BIN)/python -m pip install --quiet --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[$*]"
 	touch $@
 
-demo: $(STAMP)
+demo: $(DEMO_STAMP)
 	$(BIN)/python -m examples.digits_demo --output_dir=demo_output
 
 test: $(STAMP)

@@ -27,16 +27,10 @@ import keras_basisprune as kbp
 KINDS_TRIED = (
     "plain",
     "operators",
-    "conv1d",
     "separable",
-    "dictionaries",
     "siamese",
-    "nested_inference",
     "channels_first",
-    "normalization",
-    "wrappers",
-    "none_sizes",
-    "custom",
+    "mixed_bfloat16",
 )
 
 
@@ -118,7 +112,7 @@ def training():
     found = {"kept": [sum(len(p) for p in masks(converted))], "losses": []}
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     for score, data in (("magnitude", None), ("taylor", (x, y))):
-        callback = kbp.L1Thresholding(0.3, score=score, data=data)
+        callback = kbp.L1Thresholding(0.7, score=score, data=data)
         converted.compile(keras.optimizers.Adam(1e-2), loss, metrics=["accuracy"])
         history = converted.fit(
             x, y, batch_size=8, epochs=1, verbose=0, callbacks=[callback]

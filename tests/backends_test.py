@@ -8,9 +8,9 @@ import subprocess
 import sys
 
 import pytest
+from models import TOLERANCE
 
 ROOT = pathlib.Path(__file__).parent.parent
-TOLERANCE = 1e-5
 
 
 @pytest.fixture(scope="module", params=["jax", "torch"])
@@ -39,9 +39,10 @@ def test_the_layer_equals_numpy(numbers):
 
 
 def test_converted_pruned_and_folded_models(numbers):
-    assert len(numbers["models"]) == 12
+    assert len(numbers["models"]) == 6
     for kind, (differences, unchanged) in numbers["models"].items():
-        assert max(differences.values()) <= TOLERANCE, (kind, differences)
+        tolerance = TOLERANCE["bfloat16" if "bfloat16" in kind else "float32"]
+        assert max(differences.values()) <= tolerance, (kind, differences)
         assert unchanged, kind
 
 
@@ -50,7 +51,7 @@ def test_saved_and_loaded(numbers):
 
 
 def test_taylor_scores_equal_numpy(numbers):
-    assert numbers["taylor"] <= TOLERANCE
+    assert numbers["taylor"] <= TOLERANCE["float32"]
 
 
 def test_training_with_both_scores(numbers):
@@ -58,7 +59,7 @@ def test_training_with_both_scores(numbers):
     assert training["kept"][0] == 19
     assert 3 <= training["kept"][2] <= training["kept"][1] < 19
     assert all(0.0 < loss < 10.0 for loss in training["losses"])
-    assert max(training["pruned"], training["folded"]) <= TOLERANCE
+    assert max(training["pruned"], training["folded"]) <= TOLERANCE["float32"]
     assert training["folded only"]
     # JAX gives the arrays of a model that trains away: none may be shared.
     assert training["original"] == training["converted"] == 0.0

@@ -101,3 +101,21 @@ def test_sparsify_needs_validation_for_a_budget(model, digits):
     converted = kbp.convert(model)
     with pytest.raises(ValueError, match="`validation` when `recipe.max_drop`"):
         kbp.sparsify(converted, digits.train, recipe=kbp.Recipe(max_drop=0.1))
+
+
+def test_statistics_follow_the_masks_at_once(digits):
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.Conv2D(16, 3, name="conv")(inputs)
+    x = keras.layers.BatchNormalization(momentum=0.999)(x)
+    x = keras.layers.GlobalMaxPooling2D()(x)
+    outputs = keras.layers.Dense(10, activation="softmax")(x)
+    converted = kbp.convert(keras.Model(inputs, outputs))
+    recipe = kbp.Recipe(epochs=2, threshold=1e-2, learning_rate=1e-4)
+    kbp.sparsify(converted, digits.train, recipe=recipe, verbose=0)
+    norm = converted.layers[3]
+    features = keras.Model(converted.input, converted.get_layer("conv_scaling").output)
+    seen = features.predict(digits.train[0], verbose=0)
+    assert norm.momentum == 0.999
+    # from 0 at first; by 80 steps with a momentum of 0.999 it would be 8 % of the way
+    mean, deviation = seen.mean((0, 1, 2)), seen.std((0, 1, 2))
+    assert np.all(np.abs(norm.moving_mean.numpy() - mean) < 0.1 * deviation)

@@ -115,7 +115,7 @@ def operators():
     inputs = keras.Input((8, 8, 3))
     x = layers.Conv2D(6, 3, padding="same", name="a")(inputs * 2.0 - 1.0)
     z = (1.0 - abs(x) + conv_block(x, 6, "b")) / 2.0
-    z = ops.concatenate([z[..., :4], -z[:, :, ::-1, 4:]], axis=-1)
+    z = ops.concatenate([z[..., :4], -ops.flip(z[..., 4:], axis=2)], axis=-1)
     z = ops.pad(z, [[0, 0], [1, 1], [1, 1], [0, 0]])
     z = layers.Conv2D(4, 1, name="c")(ops.reshape(z, (-1, 10, 10, 6)))
     z = ops.where(z > 0, z, 0.1 * z) ** 2
