@@ -72,154 +72,68 @@ def main(argv=None) -> int:
     return 0
 
 
+_POSITIVE = {"lower_bound": 1}
+_SHARE = {"lower_bound": 0, "upper_bound": 1}
+_FLAGS = (  # kind, name, default, help, bounds
+    ("string", "model", None, "A .keras file, or the name of a Keras Application. "
+     "measure also takes a .tflite file."),
+    ("string", "weights", None, "Weights of a Keras Application: imagenet, the path of "
+     "a weights file without top, or none for random ones. Default: imagenet for "
+     "compress, else none."),
+    ("string", "data", None, "Images: digits (built in), tfds:NAME, a folder with a "
+     "sub-folder per class, or an .npz file."),
+    ("string", "output_dir", "keras_basisprune_output", "Where compress and export "
+     "write."),
+    ("integer", "input_size", None, "Height and width of a Keras Application's input. "
+     "Default: 96.", {"lower_bound": 8}),
+    ("integer", "max_images", None, "Use at most so many images of each split.",
+     _POSITIVE),
+    ("float", "rank", None, "inspect: bases per layer, an integer, or a share of "
+     "energy below 1.", {"lower_bound": 0}),
+    ("list", "include", None, "inspect: layer names or regular expressions to "
+     "decompose. Default: all convolutions."),
+    ("list", "exclude", None, "inspect: layer names or regular expressions to leave "
+     "alone."),
+    ("integer", "finetune_epochs", 5, "compress: epochs of training a Keras "
+     "Application on the data before it is made small.", {"lower_bound": 0}),
+    ("integer", "epochs", 10, "compress: epochs of training the scales.", _POSITIVE),
+    ("float", "threshold", None, "compress: final threshold of the score; higher "
+     "removes more. Default: 0.001.", _SHARE),
+    ("float", "learning_rate", None, "compress: initial rate for the scales. Default: "
+     "0.003.", {"lower_bound": 0}),
+    ("float", "l1", 1e-4, "compress: strength of the L1 penalty on the scales.",
+     {"lower_bound": 0}),
+    ("float", "max_drop", 0.01, "compress: accuracy that may be lost on the validation "
+     "images; 0.01 is one point.", _SHARE),
+    ("integer", "batch_size", 32, "compress: images per training step.", _POSITIVE),
+    ("integer", "round_to", 1, "compress: round ranks up to a multiple of this.",
+     _POSITIVE),
+    ("list", "quantization", ["float32"], "LiteRT files to write: float32, float16, "
+     "dynamic, int8."),
+    ("bool", "saved_model", True, "Whether to write a SavedModel too."),
+    ("integer", "runs", 50, "measure: inferences to time.", _POSITIVE),
+    ("integer", "seed", 0, "Seed of everything random.", {"lower_bound": 0}),
+)  # fmt: skip
+
+
 def define_flags() -> flags.FlagValues:
     """The flags of all commands, a fresh set."""
-    v = flags.FlagValues()
-
-    def string(name, default, text):
-        flags.DEFINE_string(name, default, text, flag_values=v)
-
-    def number(kind, name, default, text, **bounds):
-        kind(name, default, text, flag_values=v, **bounds)
-
-    flags.DEFINE_bool("help", False, "Show this text.", flag_values=v, short_name="h")
-    string(
-        "model",
-        None,
-        "A .keras file, or the name of a Keras Application. "
-        "measure also takes a .tflite file.",
-    )
-    string(
-        "weights",
-        None,
-        "Weights of a Keras Application: imagenet, the path of a "
-        "weights file without top, or none for random ones. Default: none for "
-        "inspect and measure, imagenet for compress.",
-    )
-    string(
-        "data",
-        None,
-        "Images: digits (built in), tfds:NAME, a folder with a "
-        "sub-folder per class, or an .npz file.",
-    )
-    string("output_dir", "keras_basisprune_output", "Where compress and export write.")
-    number(
-        flags.DEFINE_integer,
-        "input_size",
-        None,
-        "Height and width of a Keras Application's input. Default: 96.",
-        lower_bound=8,
-    )
-    number(
-        flags.DEFINE_integer,
-        "max_images",
-        None,
-        "Use at most so many images of each split.",
-        lower_bound=1,
-    )
-    number(
-        flags.DEFINE_float,
-        "rank",
-        None,
-        "inspect: bases per layer, an integer, or a share of energy below 1.",
-        lower_bound=0,
-    )
-    flags.DEFINE_list(
-        "include",
-        None,
-        "Layer names or regular expressions to decompose. Default: all convolutions.",
-        flag_values=v,
-    )
-    flags.DEFINE_list(
-        "exclude",
-        None,
-        "Layer names or regular expressions to leave alone.",
-        flag_values=v,
-    )
-    number(
-        flags.DEFINE_integer,
-        "finetune_epochs",
-        5,
-        "compress: epochs of training a "
-        "Keras Application on the data before it is made small.",
-        lower_bound=0,
-    )
-    number(
-        flags.DEFINE_integer,
-        "epochs",
-        10,
-        "compress: epochs of training the scales.",
-        lower_bound=1,
-    )
-    number(
-        flags.DEFINE_float,
-        "threshold",
-        None,
-        "compress: final threshold of the score; higher removes more.",
-        lower_bound=0,
-        upper_bound=1,
-    )
-    number(
-        flags.DEFINE_float,
-        "learning_rate",
-        None,
-        "compress: initial rate for the scales.",
-        lower_bound=0,
-    )
-    number(
-        flags.DEFINE_float,
-        "l1",
-        1e-4,
-        "compress: strength of the L1 penalty on the scales.",
-        lower_bound=0,
-    )
-    number(
-        flags.DEFINE_float,
-        "max_drop",
-        0.01,
-        "compress: accuracy that may be lost "
-        "on the validation images; 0.01 is one point.",
-        lower_bound=0,
-        upper_bound=1,
-    )
-    number(
-        flags.DEFINE_integer,
-        "batch_size",
-        32,
-        "Images per training step.",
-        lower_bound=1,
-    )
-    number(
-        flags.DEFINE_integer,
-        "round_to",
-        1,
-        "compress: round ranks up to a multiple of this.",
-        lower_bound=1,
-    )
-    flags.DEFINE_list(
-        "quantization",
-        ["float32"],
-        "LiteRT files to write: float32, float16, dynamic, int8.",
-        flag_values=v,
-    )
+    values = flags.FlagValues()
     flags.DEFINE_bool(
-        "saved_model", True, "Whether to write a SavedModel too.", flag_values=v
+        "help", False, "Show this text.", flag_values=values, short_name="h"
     )
-    number(
-        flags.DEFINE_integer, "runs", 50, "measure: inferences to time.", lower_bound=1
-    )
-    number(flags.DEFINE_integer, "seed", 0, "Seed of everything random.", lower_bound=0)
-    return v
+    for kind, name, default, text, *bounds in _FLAGS:
+        define = getattr(flags, f"DEFINE_{kind}")
+        define(name, default, text, flag_values=values, **(bounds or [{}])[0])
+    return values
 
 
 def _flag_help(values) -> str:
     lines = []
-    for name, flag in sorted(values._flags().items()):
-        if name in ("h", "help") or len(name) == 1:
-            continue
-        lines.append(f"  --{name:<16} {flag.help}")
-        if flag.default is not None:
-            lines[-1] += f" Default: {flag.default_as_str}."
+    for _, name, default, text, *_ in _FLAGS:
+        lines.append(f"  --{name:<16} {text}")
+        if default is not None:
+            lines[-1] += f" Default: {values[name].default_as_str.strip(chr(39))}."
     return "\n".join(lines)
 
 

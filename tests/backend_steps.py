@@ -26,7 +26,6 @@ import keras_basisprune as kbp
 
 KINDS_TRIED = (
     "plain",
-    "operators",
     "separable",
     "siamese",
     "channels_first",

@@ -19,7 +19,13 @@ def numbers(request, tmp_path_factory):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"`{backend}` is not installed")
     path = tmp_path_factory.mktemp(backend) / "numbers.json"
-    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "PYTHONPATH": str(ROOT),
+        # Half the time: nothing here runs long enough to be worth optimizing.
+        "XLA_FLAGS": "--xla_backend_optimization_level=0",
+    }
     steps = ROOT / "tests" / "backend_steps.py"
     done = subprocess.run(
         [sys.executable, str(steps), str(path)],
@@ -39,7 +45,7 @@ def test_the_layer_equals_numpy(numbers):
 
 
 def test_converted_pruned_and_folded_models(numbers):
-    assert len(numbers["models"]) == 6
+    assert len(numbers["models"]) == 5
     for kind, (differences, unchanged) in numbers["models"].items():
         tolerance = TOLERANCE["bfloat16" if "bfloat16" in kind else "float32"]
         assert max(differences.values()) <= tolerance, (kind, differences)
