@@ -32,7 +32,7 @@ flags.DEFINE_string("output_dir", "transfer_output", "Where the files go.")
 flags.mark_flag_as_required("data")
 
 COLUMNS = (
-    "threshold | test accuracy | parameters | FLOPs | LiteRT float32 bytes | "
+    "threshold | test accuracy | validation | parameters | FLOPs | LiteRT float32 bytes | "
     "float16 | int8 (top-1 agreement) | ms, 1 thread | ms, 2 threads"
 )
 
@@ -89,6 +89,7 @@ def row(label, model, before, data, folder):
     times = kbp.latency(files["float32"].path).litert
     return (
         f"{label} | {kbp.accuracy(model, data.test):.4f} | "
+        f"{kbp.accuracy(model, data.validation):.4f} | "
         f"{cost.params:,} ({cost.params / before.params:.1%}) | "
         f"{cost.flops / 1e6:.1f} M ({cost.flops / before.flops:.1%}) | "
         f"{files['float32'].bytes:,} | {files['float16'].bytes:,} | "
