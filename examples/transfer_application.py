@@ -32,8 +32,9 @@ flags.DEFINE_string("output_dir", "transfer_output", "Where the files go.")
 flags.mark_flag_as_required("data")
 
 COLUMNS = (
-    "threshold | test accuracy | validation | parameters | FLOPs | LiteRT float32 bytes | "
-    "float16 | int8 (top-1 agreement) | ms, 1 thread | ms, 2 threads"
+    "threshold | test accuracy | validation | parameters | FLOPs | "
+    "LiteRT float32 bytes | float16 | int8 (top-1 agreement) | ms, 1 thread | "
+    "ms, 2 threads"
 )
 
 
