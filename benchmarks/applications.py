@@ -108,7 +108,7 @@ def includes(name):
     return None
 
 
-def _randomize_norms(model):
+def randomize_norms(model):
     """Random BatchNormalization.
 
     Factors are small enough that differences die out from layer to layer. With factors
@@ -125,7 +125,7 @@ def _randomize_norms(model):
             weight.assign(rng.normal(0.0, 0.1, weight.shape))
 
 
-def _image(model):
+def random_images(model):
     """Two images of random pixels in the range that the model expects."""
     rng = np.random.default_rng(0)
     own = any(layer.__class__.__name__ == "Rescaling" for layer in model.layers)
@@ -176,7 +176,7 @@ def measure(name) -> Row:
     keras.utils.set_random_seed(0)
     before = _resident()
     model = build(name)
-    _randomize_norms(model)
+    randomize_norms(model)
     built = _resident() - before
     with _Peak() as peak:
         start = time.perf_counter()
@@ -184,7 +184,7 @@ def measure(name) -> Row:
         seconds = time.perf_counter() - start
     described = kbp.describe(converted)
     rng = np.random.default_rng(0)
-    output = functools.partial(_output, image=_image(model))
+    output = functools.partial(_output, image=random_images(model))
     original, equal = output(model), output(converted)
     saved = np.array_equal(equal, output(_saved_and_loaded(converted)))
     _mask_half(converted, rng)

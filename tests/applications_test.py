@@ -6,10 +6,8 @@ A large run that saw all 40 writes its numbers to docs/applications.md.
 import pathlib
 
 import keras
-import numpy as np
 import pytest
 from contract import hold_contract
-from models import randomize
 
 from benchmarks.applications import (
     FAMILIES,
@@ -17,6 +15,8 @@ from benchmarks.applications import (
     build,
     includes,
     measure_apart,
+    random_images,
+    randomize_norms,
     write,
 )
 
@@ -40,10 +40,10 @@ def test_the_table_names_every_application():
 
 @pytest.mark.parametrize("name", [names[0] for names in FAMILIES.values()])
 def test_application(name, tmp_path):
-    model = randomize(build(name))
-    shape = (1, *model.input_shape[1:])
-    image = np.random.default_rng(0).uniform(-1.0, 1.0, shape).astype("float32")
-    described = hold_contract(model, image, tmp_path, include=includes(name))
+    model = build(name)
+    randomize_norms(model)
+    images = random_images(model)
+    described = hold_contract(model, images, tmp_path, include=includes(name))
     assert all(x.reason.startswith(LEFT_ALONE) for x in described.left_alone)
     assert len(described.decomposed) >= 13
     keras.utils.clear_session()
