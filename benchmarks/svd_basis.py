@@ -20,7 +20,7 @@ from absl import app, flags
 from rich.console import Console
 from rich.table import Table
 
-from keras_basisprune.linalg import svd_basis
+from keras_basisprune.linalg.svd_basis import svd_basis
 
 _WEIGHTS = flags.DEFINE_multi_string(
     "weights", [], "`.keras` or `.weights.h5` files to take kernels from, if any."

@@ -1,6 +1,7 @@
 """Make big pre-trained Keras networks small: basis pruning for Keras 3."""
 
 from keras_basisprune import scores
+from keras_basisprune.allocate import allocate
 from keras_basisprune.application import application
 from keras_basisprune.compress import CompressionResult, accuracy, compress
 from keras_basisprune.data import ImageData, load_data
@@ -34,6 +35,7 @@ __all__ = [
     "Recipe",
     "__version__",
     "accuracy",
+    "allocate",
     "application",
     "compare",
     "compress",

@@ -21,7 +21,7 @@ ORDER = [
     ["graph"],
     ["methods", "scores", "surgery", "export"],
     ["measure"],
-    ["select"],
+    ["select", "allocate"],
     ["training"],
     ["sparsify"],
     ["compress"],

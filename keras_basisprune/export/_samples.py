@@ -1,7 +1,8 @@
 """Arrays that fit a model's inputs, from whatever a caller passed, or at random."""
 
-import keras
 import numpy as np
+
+from keras_basisprune.data.sample_batches import sample_batches
 
 _FIRST = 32  # how many samples a check runs on
 _LIMIT = 500  # how many samples are read at most; calibration needs no more
@@ -14,9 +15,7 @@ def sample_arrays(model, specs, data, argument, limit=_LIMIT):
     Args:
         model: The model that `specs` belong to.
         specs: The list of `keras.InputSpec` from `input_specs`.
-        data: One array for a model with one input; a list, tuple or dict (by input
-            name) of arrays for several; or an iterable (a `tf.data.Dataset`, say) of
-            such batches, of `(inputs, targets)` tuples, or of single samples.
+        data: As in `sample_batches`.
         argument: The name of the argument, for messages.
         limit: The largest number of samples to read; later ones are not looked at.
 
@@ -26,23 +25,12 @@ def sample_arrays(model, specs, data, argument, limit=_LIMIT):
     Raises:
         ValueError: If there is no sample, or a shape does not fit.
     """
-    batch = _as_batch(model, specs, data)
-    elements = data if batch is None and hasattr(data, "__iter__") else [data]
     batches, count = [], 0
-    for element in elements:
-        if batch is None:
-            element = keras.utils.unpack_x_y_sample_weight(element)[0]
-        arrays = _as_batch(model, specs, element)
-        _check_batch(specs, arrays, element, argument)
+    for arrays in sample_batches(model, specs, data, argument):
         batches.append([array[: limit - count] for array in arrays])
         count += len(batches[-1][0])
         if count >= limit:
             break
-    if not count:
-        raise ValueError(
-            f"Expected `{argument}` to hold at least one sample. Received: {argument}="
-            f"{_describe(data)}. Pass arrays of the shapes {_wanted(specs)}."
-        )
     return [
         np.concatenate(parts).astype(spec.dtype)
         for parts, spec in zip(zip(*batches, strict=True), specs, strict=True)
@@ -91,62 +79,3 @@ def random_array(spec, count, rng):
     if "float" in dtype:
         return rng.standard_normal(shape).astype(dtype)
     return rng.integers(0, 256 if dtype == "uint8" else 2, shape).astype(dtype)
-
-
-def _as_batch(model, specs, data):
-    """Returns `data` as a list of batches, one per input, or `None` if it is none."""
-    if isinstance(data, dict):
-        names = [tensor.name for tensor in model.inputs]
-        if set(data) != set(names):
-            names = list(model.input) if isinstance(model.input, dict) else names
-            names = sorted(names) if set(data) == set(names) else []
-        data = [data[name] for name in names] or None
-    elif hasattr(data, "shape") and hasattr(data, "dtype"):
-        data = [data]
-    if not isinstance(data, (list, tuple)) or len(data) != len(specs):
-        return None
-    if not all(hasattr(array, "shape") for array in data):
-        return None
-    arrays = [keras.ops.convert_to_numpy(array) for array in data]
-    return [
-        array[None] if array.ndim == len(spec.shape) - 1 else array
-        for array, spec in zip(arrays, specs, strict=True)
-    ]
-
-
-def _check_batch(specs, batch, data, argument):
-    """Raises a `ValueError` unless `batch` fits `specs`."""
-    fits = batch is not None and all(
-        array.ndim == len(spec.shape)
-        and len(array) == len(batch[0])
-        and all(
-            size in (None, got)
-            for size, got in zip(spec.shape[1:], array.shape[1:], strict=True)
-        )
-        for array, spec in zip(batch, specs, strict=True)
-    )
-    if not fits:
-        raise ValueError(
-            f"Expected `{argument}` to hold arrays of the shapes {_wanted(specs)}. "
-            f"Received: {argument}={_describe(data)}. Pass an array, a list or dict "
-            "of arrays for several inputs, or an iterable of batches."
-        )
-    for array, spec in zip(batch, specs, strict=True):
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise ValueError(
-                f"Expected `{argument}` to hold finite numbers. Received: NaN or "
-                f"infinity for the input {spec.name!r}. Remove these samples."
-            )
-
-
-def _wanted(specs):
-    """Returns the shapes of a batch for messages."""
-    return {spec.name: (None, *spec.shape[1:]) for spec in specs}
-
-
-def _describe(data):
-    """Returns a short description of `data` for messages."""
-    shapes = keras.tree.map_structure(
-        lambda leaf: tuple(leaf.shape) if hasattr(leaf, "shape") else type(leaf), data
-    )
-    return str(shapes)[:200]

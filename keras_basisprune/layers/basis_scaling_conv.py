@@ -17,9 +17,11 @@ class BasisScalingConv(keras.layers.Layer):
     `y = activation(((scale * mask) * x) @ kernel + bias)`
 
     with `kernel = diag(singular values) @ V^T`: a 1x1 convolution of any spatial
-    rank, or a dense layer when the input has no spatial axes. Only `scale` is
-    trainable. A basis with `mask == 0` contributes nothing, and leaves for good when
-    the model is pruned.
+    rank, or a dense layer when the input has no spatial axes. If it is `centered`, the
+    features' `mean` is subtracted from `x` first, so that the mean output is `bias`
+    whatever is masked (bases that were taken of data). Only `scale` is trainable. A
+    basis with `mask == 0` contributes nothing, and leaves for good when the model is
+    pruned.
 
     Source: Wong, Kashyap, Moradi 2021, *Basis Scaling and Double Pruning for
     Efficient Transfer Learning* (arXiv:2108.02893), section 3.1.
@@ -28,6 +30,8 @@ class BasisScalingConv(keras.layers.Layer):
         filters: Integer, the number of output channels `cout`.
         activation: Activation of the decomposed layer, applied last. Defaults to none.
         use_bias: Boolean, whether a (frozen) bias is added. Defaults to `True`.
+        centered: Boolean, whether a (frozen) mean is subtracted from the features.
+            Needs `use_bias=True`.
         scale_regularizer: Any Keras regularizer of `scale`.
         l1: Float, short form for `scale_regularizer=keras.regularizers.L1(l1)`. Give
             one of the two.
@@ -45,13 +49,13 @@ class BasisScalingConv(keras.layers.Layer):
 
     Weights:
         `scale` of shape `(r,)`, trainable, ones at first; `mask` of shape `(r,)`,
-        ones at first; `kernel` of shape `(r, filters)` and `bias` of shape
-        `(filters,)`, both frozen.
+        ones at first; `kernel` of shape `(r, filters)`, `bias` of shape `(filters,)`
+        and, if centered, `mean` of shape `(r,)`, all frozen.
 
     Raises:
         ValueError: If `filters` is not positive, `data_format` is unknown, both `l1`
-            and `scale_regularizer` are given, or the number of basis features is not
-            known when the layer is built.
+            and `scale_regularizer` are given, `centered` comes without bias, or the
+            number of basis features is not known when the layer is built.
 
     Example:
 
@@ -69,6 +73,7 @@ class BasisScalingConv(keras.layers.Layer):
         l1=None,
         energy=1.0,
         data_format=None,
+        centered=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -83,6 +88,12 @@ class BasisScalingConv(keras.layers.Layer):
                 f"Received: l1={l1}, scale_regularizer={scale_regularizer}. "
                 "Pass `keras.regularizers.L1(l1)`, or your own regularizer, alone."
             )
+        if centered and not use_bias:
+            raise ValueError(
+                "Expected `use_bias=True` together with `centered=True`. Received: "
+                "use_bias=False. What is subtracted from the features has to come back "
+                "by the bias."
+            )
         self.filters = filters
         self.activation = keras.activations.get(activation)
         self.use_bias = use_bias
@@ -96,6 +107,7 @@ class BasisScalingConv(keras.layers.Layer):
             scale_regularizer = keras.regularizers.L1(l1)
         self.scale_regularizer = keras.regularizers.get(scale_regularizer)
         self.energy = float(energy)
+        self.centered = bool(centered)
         self.data_format = data_format or keras.config.image_data_format()
         self.supports_masking = True
 
@@ -136,19 +148,27 @@ class BasisScalingConv(keras.layers.Layer):
             self.bias = self.add_weight(
                 name="bias", shape=(self.filters,), initializer="zeros", trainable=False
             )
+        self.mean = None
+        if self.centered:
+            self.mean = self.add_weight(
+                name="mean", shape=(rank,), initializer="zeros", trainable=False
+            )
 
     def call(self, inputs):
-        kernel = self.kernel * ops.expand_dims(self.scale * self.mask, -1)
+        matrix = self.kernel * ops.expand_dims(self.scale * self.mask, -1)
         spatial = len(inputs.shape) - 2
         if 1 <= spatial <= 3:
-            kernel = ops.reshape(kernel, (1,) * spatial + tuple(kernel.shape))
+            kernel = ops.reshape(matrix, (1,) * spatial + tuple(matrix.shape))
             outputs = ops.conv(inputs, kernel, data_format=self.data_format)
         else:
-            outputs = ops.matmul(inputs, kernel)
+            outputs = ops.matmul(inputs, matrix)
         if self.bias is not None:
             shape = [1] * len(inputs.shape)
             shape[self._channel_axis(shape)] = self.filters
-            outputs = ops.add(outputs, ops.reshape(self.bias, shape))
+            bias = self.bias
+            if self.mean is not None:
+                bias = bias - ops.matmul(self.mean, matrix)
+            outputs = ops.add(outputs, ops.reshape(bias, shape))
         return self.activation(outputs)
 
     def compute_output_shape(self, input_shape):
@@ -165,6 +185,7 @@ class BasisScalingConv(keras.layers.Layer):
             "scale_regularizer": keras.regularizers.serialize(self.scale_regularizer),
             "energy": self.energy,
             "data_format": self.data_format,
+            "centered": self.centered,
         }
 
     def _channel_axis(self, shape):

@@ -1,10 +1,12 @@
 """Turn every convolution into basis filters and a scaling layer."""
 
+import collections
 import numbers
 
 import keras
 import numpy as np
 
+from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.decomposable import (
     CONVOLUTIONS,
@@ -15,35 +17,70 @@ from keras_basisprune.graph.decomposable import (
 from keras_basisprune.graph.match_layers import match_layers
 from keras_basisprune.graph.rewrite import NewLayer, rewrite
 from keras_basisprune.layers import BasisScalingConv
-from keras_basisprune.linalg import kept_energy, rank_for_energy, svd_basis
+from keras_basisprune.linalg import LowRank, kept_energy, rank_for_energy, svd_basis
+from keras_basisprune.methods._activation_bases import activation_bases
+from keras_basisprune.methods._linear_twin import depthwise_half, linear_twin
+from keras_basisprune.methods._regression_bases import RegressionBases
+from keras_basisprune.plan import Plan
 from keras_basisprune.trace import trace
+
+_BATCH = 64  # samples that are read and computed at once
 
 
 def convert(
-    model, rank=None, basis="weights", l1=0.0, include=None, exclude=None
+    model,
+    rank=None,
+    basis=None,
+    l1=0.0,
+    include=None,
+    exclude=None,
+    data=None,
+    verbose="auto",
 ) -> keras.Model:
     """Decomposes the convolutions of a model into bases with trainable scales.
 
-    Every chosen layer `<layer>` becomes `<layer>_basis` (a plain convolution whose
-    filters are orthonormal, frozen) and `<layer>_scaling` (a `BasisScalingConv`, in
-    which only the scales are trainable). At full rank the converted model computes
-    the same function as the original up to rounding. All other layers keep their
-    weights and their `trainable` flag. Nested models are flattened; the given model
-    is not changed. Regularizers and constraints of decomposed kernels and biases are
-    left out, since these are frozen. Compile the result before training it.
+    Every chosen layer `<layer>` becomes `<layer>_basis` (a plain convolution that holds
+    the basis filters, frozen) and `<layer>_scaling` (a `BasisScalingConv`, in which
+    only the scales are trainable). At full rank the converted model computes the same
+    function as the original up to rounding. All other layers keep their weights and
+    their `trainable` flag. Nested models are flattened; the given model is not
+    changed. Regularizers and constraints of decomposed kernels and biases are left
+    out, since these are frozen. Compile the result before training it.
 
-    Time is that of one singular value decomposition per layer,
-    `O(n cout min(n, cout))` for a kernel of `n = kh kw cin` rows; memory is the two
-    models' and a few float64 copies of one kernel.
+    The bases are those
 
-    Source: Wong, Kashyap, Moradi 2021, *Basis Scaling and Double Pruning for
-    Efficient Transfer Learning* (arXiv:2108.02893), section 3.1.
+    - of the *weights*: singular vectors of the kernels, orthonormal, in need of no
+      data;
+    - of the *activations*: principal components of each layer's outputs on `data`,
+      all layers in one pass. No labels are needed; some hundred images are enough. The
+      mean of every output is kept, whatever basis leaves;
+    - of a *regression*: layer after layer, each is fitted by reduced-rank regression
+      to its original outputs from the inputs that the compressed layers before it
+      deliver, and so makes up for what they lack. This keeps most by far at low ranks
+      (`docs/results.md`). It needs to know the ranks: give `rank`, best a `Plan` made
+      by `allocate`. At full rank it is the same as `"activations"`.
+
+    Time for `"weights"` is that of one singular value decomposition per layer,
+    `O(n cout min(n, cout))` for a kernel of `n = kh kw cin` rows. `"activations"` adds
+    one forward pass and a product `O(cout^2)` per sampled position; memory does not
+    depend on the number of images. `"regression"` runs each layer twice per image, and
+    adds a product `O(n^2)` per sample (60,000 of them at most) and one solution
+    `O(n^3)` per layer; all images and the values that are still needed of both
+    networks are in memory.
+
+    Sources: Wong, Kashyap, Moradi 2021, *Basis Scaling and Double Pruning for
+    Efficient Transfer Learning* (arXiv:2108.02893), section 3.1; Zhang, Zou, He, Sun
+    2015, *Accelerating Very Deep Convolutional Networks for Classification and
+    Detection* (arXiv:1505.06798), sections 3.1 (activations) and 3.2 (regression).
 
     Args:
         model: A built Functional or Sequential `keras.Model`.
-        rank: `None` for full rank, an integer (at most so many bases per layer), or a
-            float in (0, 1]: the share of energy (squared singular values) to keep.
-        basis: `"weights"`: the bases are the singular vectors of the kernels.
+        rank: `None` for full rank, an integer (at most so many bases per layer), a
+            float in (0, 1]: the share of energy (squared singular values) to keep, or
+            a `Plan`: as many bases as it keeps of each layer, full rank where it names
+            none.
+        basis: `"weights"`, `"activations"` or `"regression"`. Defaults to
+            `"activations"` if there is `data`, else to `"weights"`.
         l1: Float, strength of the L1 regularization of the scales.
         include: What to decompose: a layer name or regular expression (which must
             match the whole name), a layer class, a predicate `layer -> bool`, or a
@@ -51,22 +88,36 @@ def convert(
             every `SeparableConv1D/2D`. `Dense` layers are decomposed if they are
             asked for here.
         exclude: What to leave alone, in the same form. Wins over `include`.
+        data: Unlabelled samples for `"activations"` and `"regression"`, as the model
+            was trained on: an array, a list or dict of arrays for several inputs, a
+            `tf.data.Dataset` or `keras.utils.PyDataset` of batches. Labels that come
+            along are left out.
+        verbose: Whether to show a progress bar while data is read: `"auto"` and 1 do,
+            0 doesn't.
 
     Returns:
         A Functional `keras.Model`, not compiled.
 
     Raises:
         ValueError: If the model is subclassed, not built, or converted already; if no
-            layer can be decomposed; if a weight is not finite; if an argument is out
-            of its range or names no layer.
+            layer can be decomposed; if a weight or an output on `data` is not finite;
+            if `data` does not fit the model; if an argument is out of its range or
+            names no layer.
 
     Example:
 
     >>> model = keras.applications.MobileNetV2(weights="imagenet")
     >>> converted = keras_basisprune.convert(model, rank=0.99, l1=1e-4)
     >>> converted.compile("adam", "sparse_categorical_crossentropy")
+
+    Without training, from unlabelled images:
+
+    >>> plan = keras_basisprune.allocate(
+    ...     keras_basisprune.convert(model, data=images), keep=0.15)
+    >>> converted = keras_basisprune.convert(model, plan, "regression", data=images)
     """
-    _check_arguments(rank, basis, l1)
+    basis = basis or ("weights" if data is None else "activations")
+    _check_arguments(rank, basis, l1, data)
     traced = trace(model)
     if pairs := basis_pairs(traced):
         raise ValueError(
@@ -77,28 +128,40 @@ def convert(
     layers = list({id(c.op): c.op for c in traced.calls}.values())
     layers = [layer for layer in layers if isinstance(layer, keras.layers.Layer)]
     chosen = _choose(layers, include, exclude)
+    if basis == "weights":
+        bases = {}
+    else:
+        bases = _bases_of_data(model, traced, chosen, basis, rank, data, bool(verbose))
 
     def replace(layer, name):
         if id(layer) not in chosen:
             return None
-        return _decompose(layer, name, rank, l1)
+        low = bases.pop(id(layer), None) or _of_weights(layer)
+        return _chain(layer, name, low, _rank(low, rank, name), l1)
 
     return rewrite(model, replace, traced)
 
 
-def _check_arguments(rank, basis, l1):
+def _check_arguments(rank, basis, l1, data):
     whole = isinstance(rank, int | np.integer) and not isinstance(rank, bool)
     share = isinstance(rank, float | np.floating) and 0 < rank <= 1
-    if not (rank is None or (whole and rank >= 1) or share):
+    if not (rank is None or (whole and rank >= 1) or share or isinstance(rank, Plan)):
         raise ValueError(
-            "Expected `rank` to be None (full rank), a positive integer, or a float in "
-            f"(0, 1] (the share of energy to keep). Received: rank={rank}. "
+            "Expected `rank` to be None (full rank), a positive integer, a float in "
+            f"(0, 1] (the share of energy to keep), or a Plan. Received: rank={rank}. "
             "Pass, for example, `rank=0.99`."
         )
-    if basis != "weights":
+    if basis not in ("weights", "activations", "regression"):
         raise ValueError(
-            f"Expected `basis` to be 'weights'. Received: basis={basis!r}. "
-            "Leave it out: the bases are taken of the kernels."
+            "Expected `basis` to be 'weights', 'activations' or 'regression'. "
+            f"Received: basis={basis!r}. Leave it out: it goes by whether there is "
+            "`data`."
+        )
+    if (basis == "weights") != (data is None):
+        raise ValueError(
+            "Expected `data` for the bases 'activations' and 'regression', and none "
+            f"for 'weights'. Received: basis={basis!r}, data={type(data).__name__}. "
+            "Pass some hundred unlabelled samples as `data`, or leave it out."
         )
     if not (isinstance(l1, numbers.Real) and np.isfinite(l1) and l1 >= 0):
         raise ValueError(
@@ -134,41 +197,81 @@ def _reasons(layers) -> str:
     return "; ".join(rows[:20]) or "a model without kernels"
 
 
-def _decompose(layer, name, rank, l1) -> list[NewLayer]:
-    """Plain basis layer(s) and the scaling layer that stand for `layer`."""
+def _of_weights(layer) -> LowRank:
     u, s, vt = svd_basis(kernel_matrix(layer))
-    r = _rank(s, rank)
-    config = layer.get_config()
+    return LowRank(u, s[:, None] * vt)
+
+
+def _bases_of_data(model, traced, chosen, basis, rank, data, verbose):
+    """Maps the `id`s of layers to their bases, taken of data."""
+    for call in traced.calls:
+        if id(call.op) in chosen:
+            kernel_matrix(call.op)  # which refuses what is not finite
+    twin = linear_twin(model, traced, chosen)
+    specs = [
+        keras.InputSpec(shape=t.shape, dtype=t.dtype, name=t.name) for t in model.inputs
+    ]
+    batches = sample_batches(model, specs, data, "data", _BATCH)
+    if basis == "activations":
+        return activation_bases(twin, chosen, batches, _floor, verbose)
+    arrays = [np.concatenate(parts) for parts in zip(*batches, strict=True)]
+    counts = collections.Counter(id(call.op) for call in traced.calls)
+    shared = [key for key in chosen if counts[key] > 1]
+    fixed = {}
+    if shared:
+        cut_up = sample_batches(model, specs, arrays, "data", _BATCH)
+        fixed = activation_bases(twin, shared, cut_up, _floor, False)
+    names = {key: layer.name for key, layer in twin.layers.items()}
+
+    def cut(key, low):
+        return low.cut(_rank(low, rank, names[key]))
+
+    return RegressionBases(twin, arrays, cut, _floor, fixed).fit(verbose)
+
+
+def _floor(compute_dtype) -> float:
+    """Smallest standard deviation that features are divided by, relatively."""
+    return 1e-3 if compute_dtype == "float16" else 1e-6  # or they overflow
+
+
+def _rank(low, rank, name) -> int:
+    full = len(low.kernel)
+    if isinstance(rank, Plan):
+        return min(len(rank.bases[name].indices), full) if name in rank.bases else full
+    if isinstance(rank, float | np.floating):
+        return rank_for_energy(low.singular_values, rank)
+    return full if rank is None else min(rank, full)
+
+
+def _chain(layer, name, low, r, l1) -> list[NewLayer]:
+    """Plain basis layer(s) and the scaling layer that stand for `layer`."""
+    energy, low = kept_energy(low.singular_values, r), low.cut(r)
+    centered = low.mean is not None
     scaling = BasisScalingConv(
-        vt.shape[1],
+        low.kernel.shape[1],
         activation=layer.activation,
-        use_bias=layer.use_bias,
+        use_bias=layer.use_bias or centered,
         l1=l1 or None,
-        energy=kept_energy(s, r),
+        energy=energy,
         data_format=getattr(layer, "data_format", "channels_last"),
+        centered=centered,
         activity_regularizer=layer.activity_regularizer,
         dtype=layer.dtype_policy,
         name=f"{name}_scaling",
     )
-    weights = {"kernel": s[:r, None] * vt[:r]}
-    if layer.use_bias:
+    weights = {"kernel": low.kernel}
+    if centered:
+        weights |= {"mean": low.mean, "bias": low.bias}
+    elif layer.use_bias:
         weights["bias"] = layer.bias
     chain = [NewLayer(scaling, weights)]
     if isinstance(layer, SEPARABLE):
-        kernel = u[:, :r].reshape((*layer.pointwise_kernel.shape[:-1], r))
+        kernel = low.filters.reshape((*layer.pointwise_kernel.shape[:-1], r))
         basis = NewLayer(_pointwise(layer, r, name), {"kernel": kernel})
-        weights = {"kernel": layer.depthwise_kernel}
-        return [NewLayer(_depthwise(layer, config, name), weights), basis, *chain]
-    kernel = u[:, :r].reshape((*layer.kernel.shape[:-1], r))
-    return [NewLayer(_basis(layer, config, r, name), {"kernel": kernel}), *chain]
-
-
-def _rank(singular_values, rank) -> int:
-    if rank is None:
-        return len(singular_values)
-    if isinstance(rank, float | np.floating):
-        return rank_for_energy(singular_values, rank)
-    return min(rank, len(singular_values))
+        return [depthwise_half(layer, name), basis, *chain]
+    kernel = low.filters.reshape((*layer.kernel.shape[:-1], r))
+    basis = _basis(layer, layer.get_config(), r, name)
+    return [NewLayer(basis, {"kernel": kernel}), *chain]
 
 
 _OUTPUT_SIDE = ("bias", "kernel", "activity", "activation", "depthwise", "pointwise")
@@ -188,17 +291,6 @@ def _basis(layer, config, r, name):
     config = _linear_config(config, f"{name}_basis")
     config["units" if isinstance(layer, keras.layers.Dense) else "filters"] = r
     return type(layer).from_config({**config, "kernel_initializer": "zeros"})
-
-
-def _depthwise(layer, config, name):
-    kinds = {
-        keras.layers.SeparableConv1D: keras.layers.DepthwiseConv1D,
-        keras.layers.SeparableConv2D: keras.layers.DepthwiseConv2D,
-    }
-    config = _linear_config(config, f"{name}_depthwise")
-    config.pop("filters")
-    config["depthwise_initializer"] = "zeros"
-    return kinds[type(layer)].from_config(config)
 
 
 def _pointwise(layer, r, name):

@@ -152,8 +152,11 @@ def _fold_pair(pair, factor, offset) -> list[NewLayer]:
         kept = np.arange(1)
     filters = _array(pair.basis.kernel)[..., kept]
     weigh = _array(scaling.scale) * _array(scaling.mask)
-    back = (weigh[:, None] * _array(scaling.kernel))[kept] * factor
+    back = (weigh[:, None] * _array(scaling.kernel))[kept]
     bias = _array(scaling.bias) if scaling.use_bias else 0
+    if scaling.centered:
+        bias = bias - _array(scaling.mean)[kept] @ back
+    back = back * factor
     bias = np.broadcast_to(bias * factor + offset, back.shape[1:])
     n, cout, r = filters[..., 0].size, back.shape[1], len(kept)
     last = {"bias": bias} if scaling.use_bias or np.any(offset) else {}

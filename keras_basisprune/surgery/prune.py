@@ -106,7 +106,7 @@ def _cut_basis(layer, kept, name):
 def _cut_scaling(layer, kept, name):
     whole = {
         key: keras.ops.convert_to_numpy(getattr(layer, key).value)
-        for key in ("kernel", "scale", "mask")
+        for key in ("kernel", "scale", "mask", *(["mean"] if layer.centered else []))
     }
     weights = {key: value[kept] for key, value in whole.items()}
     energies = (whole["kernel"].astype("float64") ** 2).sum(axis=1)

@@ -7,11 +7,11 @@ import numpy as np
 
 from keras_basisprune import scores as score_functions
 from keras_basisprune.graph.basis_pairs import basis_pairs
+from keras_basisprune.measure.fold_costs import FoldCosts
 from keras_basisprune.scores.energy import pair_energies
 from keras_basisprune.scores.magnitude import pair_magnitudes
 from keras_basisprune.select import Limits, select
 from keras_basisprune.trace import trace
-from keras_basisprune.training._fold_costs import FoldCosts
 from keras_basisprune.training._guard import Guard
 from keras_basisprune.training._memory import Memory
 from keras_basisprune.training._schedules import target_at

@@ -2,7 +2,7 @@
 
 import math
 
-from keras_basisprune.measure.cost import cost
+from keras_basisprune.measure._count import count
 
 
 class FoldCosts:
@@ -19,13 +19,14 @@ class FoldCosts:
             name: (math.prod(pair.basis.kernel.shape[:-1]), pair.scaling.filters)
             for name, pair in pairs.items()
         }
-        halves = sum(  # kernels, scales and masks; biases stay as they are
-            pair.rank * (sum(self._sizes[name]) + 2) for name, pair in pairs.items()
+        halves = sum(  # kernels, scales, masks, means; biases stay as they are
+            pair.rank * (sum(self._sizes[name]) + 2 + pair.scaling.centered)
+            for name, pair in pairs.items()
         )
         self._rest = {"params": model.count_params() - halves}
         self._each = {"params": dict.fromkeys(pairs, 1)}  # per weight of a kernel
         try:
-            counted = cost(model)
+            counted = count(model)
         except ValueError:  # sizes of the input are unknown: parameters only
             return
         flops = {layer.name: layer.flops for layer in counted.layers}
@@ -36,16 +37,32 @@ class FoldCosts:
             for name, pair in pairs.items()
         }
 
+    def rest(self, kind) -> float:
+        """What all costs that is not decomposed, in `"params"` or `"flops"`."""
+        self._check(kind)
+        return self._rest[kind]
+
+    def per_weight(self, kind) -> dict[str, float]:
+        """What one weight of each decomposed layer's kernels costs."""
+        self._check(kind)
+        return dict(self._each[kind])
+
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """The matrix shape `(n, cout)` of each decomposed layer."""
+        return dict(self._sizes)
+
     def per_basis(self, kind) -> dict[str, float]:
         """What one basis of each layer costs, in `"params"` or `"flops"`."""
+        each = self.per_weight(kind)
+        return {name: each[name] * sum(sizes) for name, sizes in self._sizes.items()}
+
+    def _check(self, kind):
         if kind not in self._each:
             raise ValueError(
                 "Expected a model with a fixed input size for `cost='flops'`. "
                 "Received: sizes that are None. Pass cost='params', or build the "
                 "model with a full `keras.Input(shape)`."
             )
-        each = self._each[kind]
-        return {name: each[name] * sum(sizes) for name, sizes in self._sizes.items()}
 
     def kept_and_total(self) -> tuple[int, int]:
         """Number of bases that are not masked, and of all."""

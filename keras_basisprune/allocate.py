@@ -1,0 +1,161 @@
+"""Give each layer its rank, so that all together cost what they may."""
+
+import bisect
+import dataclasses
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from keras_basisprune.graph.basis_pairs import basis_pairs
+from keras_basisprune.measure.fold_costs import FoldCosts
+from keras_basisprune.plan import Kept, Plan
+from keras_basisprune.scores import energy
+from keras_basisprune.trace import trace
+
+
+def allocate(
+    model, keep, cost="params", of="layers", scores=None, min_rank=1, round_to=1
+) -> Plan:
+    """Chooses ranks so that the decomposed layers keep a share of their cost.
+
+    All bases of all layers are ranked by score per cost, and the best are kept until
+    the budget is spent. Costs are those after `fold`: a layer with `r` of the bases of
+    an `(n, cout)` matrix costs `min(r (n + cout), n cout)`. A layer that would cost as
+    much as the original keeps all of its bases. Time is linear in the number of bases,
+    times the logarithm of it.
+
+    Args:
+        model: A converted model of full rank.
+        keep: Float in (0, 1], the share of the cost to keep. It is exceeded only where
+            `min_rank` demands it.
+        cost: `"params"`, `"flops"`, or a dict that gives the cost of each decomposed
+            layer as it was before (measured milliseconds, say).
+        of: `"layers"`: `keep` is a share of what the decomposed layers cost; or
+            `"model"`: of what the whole model costs.
+        scores: A dict from layer names to arrays of shape `(rank,)`; the share of the
+            layer that each basis stands for. Defaults to `scores.energy(model)`.
+        min_rank: Bases that each layer keeps at least.
+        round_to: Ranks are rounded down to a multiple of this where they stay positive
+            and above `min_rank`.
+
+    Returns:
+        A `Plan` with an entry for every decomposed layer, for `prune`, or for
+        `convert(..., rank=plan, basis="regression")`.
+
+    Raises:
+        ValueError: If the model is not converted, an argument is out of its range, or
+            nothing is left for the decomposed layers.
+
+    Example:
+
+    >>> converted = keras_basisprune.convert(model, data=images)
+    >>> plan = keras_basisprune.allocate(converted, keep=0.15, cost="flops")
+    """
+    _check(keep, cost, of, min_rank, round_to)
+    pairs = basis_pairs(trace(model))
+    if not pairs:
+        raise ValueError(
+            "Expected `model` to be a converted model. Received: "
+            f"model={model.name!r}, without BasisScalingConv layers. Call "
+            "`keras_basisprune.convert(model)` first."
+        )
+    costs = FoldCosts(model, pairs)
+    layers = _layers(pairs, costs, cost, scores or energy(model))
+    rest = costs.rest(cost) if of == "model" else 0.0
+    budget = keep * (sum(layer.whole for layer in layers) + rest) - rest
+    if budget <= 0:
+        raise ValueError(
+            "Expected `keep` to leave something for the decomposed layers. Received: "
+            f"keep={keep} with of='model', of which the other layers cost {rest:,.0f}. "
+            "Pass a larger share, or of='layers'."
+        )
+
+    def plan(cut):
+        return [layer.rank(cut, min_rank, round_to) for layer in layers]
+
+    def fits(cut):
+        spent = sum(x.spent(r) for x, r in zip(layers, plan(cut), strict=True))
+        return spent <= budget * (1 + 1e-9)
+
+    cuts = np.unique(np.concatenate([layer.values for layer in layers]))
+    cuts = np.append(cuts[cuts > 0], np.inf)
+    lowest = bisect.bisect_left(range(len(cuts) - 1), True, key=lambda i: fits(cuts[i]))
+    ranks = zip(layers, plan(cuts[lowest]), strict=True)
+    return Plan(bases={layer.name: layer.best(rank) for layer, rank in ranks})
+
+
+@dataclasses.dataclass(frozen=True)
+class _Layer:
+    """What is known of a decomposed layer: costs, and the value of each basis."""
+
+    name: str
+    size: tuple[int, int]
+    whole: float
+    values: np.ndarray  # score per cost
+
+    def rank(self, cut, min_rank, round_to) -> int:
+        """Rank at which each kept basis is worth the cut."""
+        rank = int(np.count_nonzero(self.values >= cut))
+        rank = max(rank - rank % round_to, min_rank)
+        full = len(self.values)
+        merged = rank * sum(self.size) >= math.prod(self.size)
+        return full if merged else min(rank, full)
+
+    def spent(self, rank) -> float:
+        """Cost of the folded layer at some rank."""
+        return self.whole * min(rank * sum(self.size) / math.prod(self.size), 1.0)
+
+    def best(self, rank) -> Kept:
+        order = np.argsort(-self.values, kind="stable")[:rank]
+        return Kept(tuple(sorted(order)), len(self.values))
+
+
+def _layers(pairs, costs, cost, scores) -> list[_Layer]:
+    sizes = costs.sizes()
+    if isinstance(cost, Mapping):
+        wrong = {name: cost.get(name) for name in pairs if not cost.get(name, 0) > 0}
+        if wrong:
+            raise ValueError(
+                "Expected `cost` to give every decomposed layer a number > 0. "
+                f"Received: {wrong}."
+            )
+        whole = cost
+    else:
+        each = costs.per_weight(cost)
+        whole = {name: each[name] * math.prod(size) for name, size in sizes.items()}
+    layers = []
+    for name, pair in pairs.items():
+        values = np.asarray(scores.get(name, ()), np.float64)
+        if values.shape != (pair.rank,) or not np.all(values >= 0):
+            raise ValueError(
+                f"Expected `scores` to hold an array of shape ({pair.rank},), all "
+                f"numbers >= 0, for `{name}`. Received: {scores.get(name)}."
+            )
+        per_basis = whole[name] * sum(sizes[name]) / math.prod(sizes[name])
+        layers.append(_Layer(name, sizes[name], whole[name], values / per_basis))
+    return layers
+
+
+def _check(keep, cost, of, min_rank, round_to):
+    if not 0 < keep <= 1:
+        raise ValueError(
+            "Expected `keep` to be a float in (0, 1], the share of the cost to keep. "
+            f"Received: keep={keep}. 0.25 removes three quarters."
+        )
+    if not isinstance(cost, Mapping) and cost not in ("params", "flops"):
+        raise ValueError(
+            "Expected `cost` to be 'params', 'flops' or a dict from layer names to "
+            f"costs. Received: cost={cost!r}."
+        )
+    if of not in ("layers", "model") or (of == "model" and isinstance(cost, Mapping)):
+        raise ValueError(
+            "Expected `of` to be 'layers', or 'model' if `cost` is 'params' or "
+            f"'flops'. Received: of={of!r}, cost of type {type(cost).__name__}."
+        )
+    for name, value in (("min_rank", min_rank), ("round_to", round_to)):
+        if not isinstance(value, int | np.integer) or value < 1:
+            raise ValueError(
+                f"Expected `{name}` to be a positive integer. "
+                f"Received: {name}={value}. 1 demands nothing."
+            )

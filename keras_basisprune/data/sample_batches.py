@@ -1,0 +1,116 @@
+"""Batches that fit a model's inputs, from whatever a caller passed."""
+
+import keras
+import numpy as np
+
+
+def sample_batches(model, specs, data, argument, batch_size=None):
+    """Reads samples, batch by batch, from whatever form of `data` a caller passed.
+
+    Labels that come with the samples are left out. One batch is in memory at a time.
+
+    Args:
+        model: The model that `specs` belong to.
+        specs: A list of `keras.InputSpec`, one per input of the model.
+        data: One array for a model with one input; a list, tuple or dict (by input
+            name) of arrays for several; a tuple `(inputs, targets)` of these; or a
+            `keras.utils.PyDataset` or iterable (a `tf.data.Dataset`, say) of such
+            batches, or of single samples.
+        argument: The name of the argument, for messages.
+        batch_size: Size of the batches that arrays are cut into; `None` for one.
+            Batches that come from an iterable are cut if they are larger.
+
+    Yields:
+        Lists with one NumPy array per input, of one common length.
+
+    Raises:
+        ValueError: If there is no sample, a shape does not fit, or a value is not
+            finite.
+    """
+    count = 0
+    for element in _elements(model, specs, data):
+        arrays = _as_batch(model, specs, element)
+        _check_batch(specs, arrays, element, argument)
+        length = len(arrays[0])
+        count += length
+        for start in range(0, length, batch_size or length or 1):
+            stop = start + (batch_size or length)
+            yield [array[start:stop] for array in arrays]
+    if not count:
+        raise ValueError(
+            f"Expected `{argument}` to hold at least one sample. Received: {argument}="
+            f"{_describe(data)}. Pass arrays of the shapes {_wanted(specs)}, or an "
+            "iterable that can be read more than once."
+        )
+
+
+def _elements(model, specs, data):
+    """The batches that `data` comes in, labels left out."""
+    if _as_batch(model, specs, data) is not None:
+        return [data]
+    if isinstance(data, tuple):
+        return [keras.utils.unpack_x_y_sample_weight(data)[0]]
+    if isinstance(data, keras.utils.PyDataset):
+        data = (data[index] for index in range(data.num_batches))
+    elif not hasattr(data, "__iter__"):
+        return [data]
+    return (keras.utils.unpack_x_y_sample_weight(element)[0] for element in data)
+
+
+def _as_batch(model, specs, data):
+    """Returns `data` as a list of batches, one per input, or `None` if it is none."""
+    if isinstance(data, dict):
+        names = [tensor.name for tensor in model.inputs]
+        if set(data) != set(names):
+            names = list(model.input) if isinstance(model.input, dict) else names
+            names = sorted(names) if set(data) == set(names) else []
+        data = [data[name] for name in names] or None
+    elif hasattr(data, "shape") and hasattr(data, "dtype"):
+        data = [data]
+    if not isinstance(data, (list, tuple)) or len(data) != len(specs):
+        return None
+    if not all(hasattr(array, "shape") for array in data):
+        return None
+    arrays = [keras.ops.convert_to_numpy(array) for array in data]
+    return [
+        array[None] if array.ndim == len(spec.shape) - 1 else array
+        for array, spec in zip(arrays, specs, strict=True)
+    ]
+
+
+def _check_batch(specs, batch, data, argument):
+    """Raises a `ValueError` unless `batch` fits `specs`."""
+    fits = batch is not None and all(
+        array.ndim == len(spec.shape)
+        and len(array) == len(batch[0])
+        and all(
+            size in (None, got)
+            for size, got in zip(spec.shape[1:], array.shape[1:], strict=True)
+        )
+        for array, spec in zip(batch, specs, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"Expected `{argument}` to hold arrays of the shapes {_wanted(specs)}. "
+            f"Received: {argument}={_describe(data)}. Pass an array, a list or dict "
+            "of arrays for several inputs, or an iterable of batches."
+        )
+    for array, spec in zip(batch, specs, strict=True):
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(
+                f"Expected `{argument}` to hold finite numbers. Received: NaN or "
+                f"infinity for the input {spec.name!r}. Remove these samples."
+            )
+
+
+def _wanted(specs):
+    """Returns the shapes of a batch for messages."""
+    return {spec.name: (None, *spec.shape[1:]) for spec in specs}
+
+
+def _describe(data):
+    """Returns a short description of `data` for messages."""
+    shapes = keras.tree.map_structure(
+        lambda leaf: tuple(leaf.shape) if hasattr(leaf, "shape") else type(leaf), data
+    )
+    return str(shapes)[:200]

@@ -1,0 +1,87 @@
+"""Find the sum that a layer's output goes into."""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class JoinedBranch:
+    """A layer's output `y` goes into a sum as `factor * y + constant`.
+
+    Attributes:
+        factor: Array of shape `(cout,)`, what BatchNormalization multiplies by.
+        others: The other `KerasTensor`s that are added.
+    """
+
+    factor: np.ndarray
+    others: list
+
+
+def joined_branch(call, consumers) -> JoinedBranch | None:
+    """Finds the sum that a convolution's output goes into, as in residual networks.
+
+    On the way there may be BatchNormalization in inference, and what does nothing in
+    inference (dropout). Anything else, or a second reader, ends the search.
+
+    Args:
+        call: The `Call` of a convolution or dense layer without activation.
+        consumers: The trace's `consumers()`.
+
+    Returns:
+        A `JoinedBranch`, or `None` if there is no such sum of tensors of one shape.
+    """
+    tensor = call.output_tensors[0]
+    factor = np.ones(1)
+    while True:
+        readers = consumers.get(id(tensor), ())
+        if len(readers) != 1 or readers[0].kwargs.get("training"):
+            return None
+        reader = readers[0]
+        if _is_sum(reader):
+            others = [t for t in reader.input_tensors if t is not tensor]
+            same = all(t.shape == tensor.shape for t in others)
+            shapes_fit = (
+                len(others) == len(reader.input_tensors) - 1 and others and same
+            )
+            return JoinedBranch(factor, others) if shapes_fit else None
+        if type(reader.op) is keras.layers.BatchNormalization:
+            if reader.op.axis not in (_channel_axis(call.op), _last(call.op, tensor)):
+                return None
+            factor = factor * _factor(reader.op)
+        elif not isinstance(reader.op, _NOTHING):
+            return None
+        tensor = reader.output_tensors[0]
+
+
+_NOTHING = (
+    keras.layers.Dropout,
+    keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.SpatialDropout3D,
+    keras.layers.Identity,
+)
+
+
+def _is_sum(call):
+    if type(call.op) is keras.layers.Add:
+        return True
+    operator = isinstance(call.op, keras.Operation) and type(call.op).__name__ == "Add"
+    return operator and not isinstance(call.op, keras.layers.Layer)
+
+
+def _channel_axis(layer):
+    return 1 if getattr(layer, "data_format", "") == "channels_first" else -1
+
+
+def _last(layer, tensor):
+    return 1 if _channel_axis(layer) == 1 else len(tensor.shape) - 1
+
+
+def _factor(norm):
+    variance = keras.ops.convert_to_numpy(norm.moving_variance).astype(np.float64)
+    factor = 1 / np.sqrt(variance + norm.epsilon)
+    if norm.scale:
+        factor = factor * keras.ops.convert_to_numpy(norm.gamma)
+    return factor

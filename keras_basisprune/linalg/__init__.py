@@ -1,0 +1,18 @@
+"""Matrices in, matrices out: what the decomposition needs. NumPy only."""
+
+from keras_basisprune.linalg._low_rank import LowRank
+from keras_basisprune.linalg.energy import kept_energy, rank_for_energy
+from keras_basisprune.linalg.moments import Moments
+from keras_basisprune.linalg.principal_basis import principal_basis
+from keras_basisprune.linalg.ridge_update import ridge_update
+from keras_basisprune.linalg.svd_basis import svd_basis
+
+__all__ = [
+    "LowRank",
+    "Moments",
+    "kept_energy",
+    "principal_basis",
+    "rank_for_energy",
+    "ridge_update",
+    "svd_basis",
+]

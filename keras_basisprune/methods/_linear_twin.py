@@ -1,0 +1,106 @@
+"""A copy of a model in which what shall be decomposed is plainly linear."""
+
+import dataclasses
+
+import keras
+
+from keras_basisprune.graph.decomposable import SEPARABLE
+from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
+
+
+@dataclasses.dataclass(frozen=True)
+class LinearTwin:
+    """A flat copy of a model, and which of its layers stand for which originals.
+
+    Attributes:
+        model: A Functional `keras.Model` without nested models, of the same function.
+        layers: Maps the `id` of an original layer to the linear layer (a convolution
+            or dense layer without activation) of its twin.
+    """
+
+    model: keras.Model
+    layers: dict[int, keras.layers.Layer]
+
+
+def linear_twin(model, traced, chosen) -> LinearTwin:
+    """Copies a model and splits layers into their linear part and the rest.
+
+    A convolution or dense layer `<layer>` becomes the same without activation but
+    always with a bias, followed by `<layer>_activation`; a separable convolution
+    becomes `<layer>_depthwise` and the pointwise convolution `<layer>`. The outputs of
+    `<layer>` are what a basis is taken of. The given model is not changed. Time and
+    memory are those of a copy.
+
+    Args:
+        model: A built Functional or Sequential `keras.Model`.
+        traced: Its `Trace`.
+        chosen: The `id`s of the layers to split, each of them decomposable.
+
+    Returns:
+        A `LinearTwin`.
+    """
+    names: dict[int, str] = {}
+
+    def replace(layer, name):
+        if id(layer) not in chosen:
+            return None
+        names[id(layer)] = name
+        return _split(layer, name)
+
+    twin = rewrite(model, replace, traced)
+    return LinearTwin(twin, {key: twin.get_layer(name) for key, name in names.items()})
+
+
+def _split(layer, name) -> list[NewLayer]:
+    bias = {"bias": layer.bias} if layer.use_bias else {}
+    if isinstance(layer, SEPARABLE):
+        weights = {"kernel": layer.pointwise_kernel, **bias}
+        chain = [
+            depthwise_half(layer, name),
+            NewLayer(_pointwise(layer, name), weights),
+        ]
+    else:
+        linear = clone(
+            layer, name, activation=None, activity_regularizer=None, use_bias=True
+        )
+        chain = [NewLayer(linear, {"kernel": layer.kernel, **bias})]
+    if layer.activation is not keras.activations.linear:
+        activation = keras.layers.Activation(
+            layer.activation, dtype=layer.dtype_policy, name=f"{name}_activation"
+        )
+        chain.append(NewLayer(activation))
+    return chain
+
+
+def depthwise_half(layer, name) -> NewLayer:
+    """The depthwise convolution `<name>_depthwise` that a separable one starts with."""
+    kinds = {
+        keras.layers.SeparableConv1D: keras.layers.DepthwiseConv1D,
+        keras.layers.SeparableConv2D: keras.layers.DepthwiseConv2D,
+    }
+    half = kinds[type(layer)](
+        layer.kernel_size,
+        strides=layer.strides,
+        padding=layer.padding,
+        depth_multiplier=layer.depth_multiplier,
+        data_format=layer.data_format,
+        dilation_rate=layer.dilation_rate,
+        use_bias=False,
+        depthwise_initializer="zeros",
+        dtype=layer.dtype_policy,
+        trainable=False,
+        name=f"{name}_depthwise",
+    )
+    return NewLayer(half, {"kernel": layer.depthwise_kernel})
+
+
+def _pointwise(layer, name):
+    kinds = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D}
+    return kinds[len(layer.kernel_size)](
+        layer.filters,
+        1,
+        data_format=layer.data_format,
+        kernel_initializer="zeros",
+        dtype=layer.dtype_policy,
+        name=name,
+    )

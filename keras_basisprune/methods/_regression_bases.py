@@ -1,0 +1,162 @@
+"""Bases fitted layer after layer, by reduced-rank regression."""
+
+import math
+
+import keras
+import numpy as np
+
+from keras_basisprune.graph.patches import patches
+from keras_basisprune.graph.run_calls import run_calls
+from keras_basisprune.graph.sampled_positions import sampled_positions
+from keras_basisprune.linalg import LowRank, Moments, principal_basis, ridge_update
+from keras_basisprune.trace import trace
+
+# Samples (image positions) that each layer is fitted on, at most.
+SAMPLES = 60_000
+# Strength of the ridge, relative to the mean variance of a layer's inputs.
+RIDGE = 0.01
+# Largest `kh kw cin` for which the regression is on input patches.
+LARGEST = 4608
+BATCH = 64
+
+
+class RegressionBases:
+    """Fits each layer to its original outputs, from what compressed layers deliver.
+
+    Two streams of values run through the network, the original one and that of the
+    compressed layers so far. A layer's kernel `W` is corrected by ridge regression of
+    what its outputs lack on the inputs that it gets in the second stream, and cut to
+    its rank by the principal components of its new outputs. Where the output goes into
+    a sum (residual networks), it is fitted so that the sum is right: what the other
+    branch lacks is made up for. Where `kh kw cin` is larger than 4,608, the correction
+    is one of the outputs instead of the kernel.
+
+    Each layer is computed twice per image, once per stream, whatever the depth. Memory:
+    all values that are still needed, of both streams, for all images.
+
+    Args:
+        twin: A `LinearTwin`. Its linear layers' weights are overwritten.
+        arrays: List of arrays, one per input.
+        cut: `cut(key, low_rank)` returns the `LowRank` cut to the rank of that layer.
+        floor: Maps a layer's compute dtype to the floor of `principal_basis`.
+        fixed: Maps keys to `LowRank`s that are taken as they are.
+    """
+
+    def __init__(self, twin, arrays, cut, floor, fixed):
+        self._keys = {id(layer): key for key, layer in twin.layers.items()}
+        self._cut, self._floor, self._fixed = cut, floor, fixed
+        self._trace = trace(twin.model)
+        self._consumers = self._trace.consumers()
+        inputs = keras.tree.flatten(self._trace.inputs)
+        given = {id(t): array for t, array in zip(inputs, arrays, strict=True)}
+        self._count = len(arrays[0])
+        # Values of tensors, by id: as they were, and as compressed layers make them.
+        self._before, self._after = given, dict(given)
+
+    def fit(self, verbose) -> dict[int, LowRank]:
+        """Fits all layers, in order. Returns a dict from keys to full `LowRank`s."""
+        found: dict[int, LowRank] = {}
+        last = _last_uses(self._trace)
+        bar = keras.utils.Progbar(
+            len(self._keys), verbose=1 if verbose else 0, unit_name="layer"
+        )
+        pending = []
+        for position, call in enumerate(self._trace.calls):
+            key = self._keys.get(id(call.op))
+            if key is None:
+                pending.append(call)
+                continue
+            self._advance(pending, position, last)
+            self._before |= self._run(call, self._before)
+            if key not in found:
+                found[key] = self._fixed.get(key) or self._fit_layer(call)
+                bar.add(1)
+            self._after |= self._run_fitted(call, self._cut(key, found[key]))
+            pending = []
+        return found
+
+    def _advance(self, calls, position, last):
+        """Computes, in both streams, what calls from `position` on need."""
+        made = {id(t) for call in calls for t in call.output_tensors}
+        wanted = {key for key in made if last.get(key, -1) >= position}
+        changed = any(
+            self._before[key] is not self._after[key]
+            for key in {id(t) for call in calls for t in call.input_tensors} - made
+        )
+        before = run_calls(calls, self._before, wanted, BATCH)
+        after = run_calls(calls, self._after, wanted, BATCH) if changed else before
+        for values, new in ((self._before, before), (self._after, after)):
+            values.update(new)
+            for key in [k for k in values if last.get(k, -1) < position]:
+                del values[key]
+
+    def _run(self, call, values):
+        return run_calls([call], values, {id(call.output_tensors[0])}, BATCH)
+
+    def _run_fitted(self, call, low):
+        """The outputs of a fitted layer in the stream of the compressed layers."""
+        layer = call.op
+        own = [np.array(keras.ops.convert_to_numpy(w)) for w in layer.weights]
+        kernel, bias = low.merged()
+        layer.kernel.assign(kernel.reshape(layer.kernel.shape))
+        layer.bias.assign(bias)
+        made = self._run(call, self._after)
+        layer.set_weights(own)  # a shared layer is called again
+        return made
+
+    def _fit_layer(self, call) -> LowRank:
+        layer = call.op
+        kernel, bias = (
+            keras.ops.convert_to_numpy(w).astype(np.float64)
+            for w in (layer.kernel, layer.bias)
+        )
+        kernel = kernel.reshape(-1, kernel.shape[-1])
+        inside = len(kernel) <= LARGEST
+        moments = Moments(len(kernel) if inside else kernel.shape[1], kernel.shape[1])
+        before = np.zeros(kernel.shape[1])
+        for inputs, now, lack in self._samples(call, kernel):
+            moments.add(now if inside else now @ kernel, lack)
+            before += (inputs.sum(axis=0)) @ kernel
+        moments.check(layer.name)
+        update = ridge_update(moments.covariance, moments.cross_covariance, RIDGE)
+        target = before / moments.count + bias
+        if inside:
+            matrix = kernel + update
+            covariance = matrix.T @ moments.covariance @ matrix
+            through = moments.mean @ matrix
+        else:
+            turn = np.eye(len(update)) + update
+            matrix = kernel @ turn
+            covariance = turn.T @ moments.covariance @ turn
+            through = moments.mean @ turn
+        return principal_basis(
+            matrix, covariance, through, target, self._floor(layer.compute_dtype)
+        )
+
+    def _samples(self, call, kernel):
+        """Yields input patches of both streams, and what the outputs lack."""
+        source = id(call.input_tensors[0])
+        before, after = self._before[source], self._after[source]
+        size = _positions(call, self._before[id(call.output_tensors[0])])
+        most = max(1, math.ceil(SAMPLES / self._count))
+        positions = sampled_positions(size, most, seed=size)
+        for start in range(0, self._count, BATCH):
+            part = slice(start, start + BATCH)
+            old = patches(call.op, before[part], positions).astype(np.float64)
+            new = patches(call.op, after[part], positions).astype(np.float64)
+            yield old, new, (old - new) @ kernel
+
+
+def _positions(call, outputs) -> int:
+    """Number of positions in a layer's output map."""
+    channels_first = getattr(call.op, "data_format", "") == "channels_first"
+    return math.prod(np.delete(outputs.shape[1:], 0 if channels_first else -1))
+
+
+def _last_uses(traced) -> dict[int, int]:
+    """Maps `id(tensor)` to the position of the last call that reads it."""
+    return {
+        id(t): position
+        for position, call in enumerate(traced.calls)
+        for t in call.input_tensors
+    }
