@@ -5,6 +5,7 @@ import math
 import keras
 import numpy as np
 
+from keras_basisprune.graph.joined_branch import joined_branch
 from keras_basisprune.graph.patches import patches
 from keras_basisprune.graph.run_calls import run_calls
 from keras_basisprune.graph.sampled_positions import sampled_positions
@@ -12,11 +13,14 @@ from keras_basisprune.linalg import LowRank, Moments, principal_basis, ridge_upd
 from keras_basisprune.trace import trace
 
 # Samples (image positions) that each layer is fitted on, at most.
-SAMPLES = 60_000
+SAMPLES = 30_000
 # Strength of the ridge, relative to the mean variance of a layer's inputs.
 RIDGE = 0.01
 # Largest `kh kw cin` for which the regression is on input patches.
 LARGEST = 4608
+# BatchNormalization factors are taken as this share of the largest at least, when a
+# branch is to make up for what another one lacks.
+WEAK = 0.1
 BATCH = 64
 
 
@@ -113,13 +117,12 @@ class RegressionBases:
         kernel = kernel.reshape(-1, kernel.shape[-1])
         inside = len(kernel) <= LARGEST
         moments = Moments(len(kernel) if inside else kernel.shape[1], kernel.shape[1])
-        before = np.zeros(kernel.shape[1])
-        for inputs, now, lack in self._samples(call, kernel):
-            moments.add(now if inside else now @ kernel, lack)
-            before += (inputs.sum(axis=0)) @ kernel
+        for inputs, lack in self._samples(call, kernel):
+            moments.add(inputs if inside else inputs @ kernel, lack)
         moments.check(layer.name)
         update = ridge_update(moments.covariance, moments.cross_covariance, RIDGE)
-        target = before / moments.count + bias
+        now = moments.mean @ kernel if inside else moments.mean
+        target = now + moments.other_mean + bias
         if inside:
             matrix = kernel + update
             covariance = matrix.T @ moments.covariance @ matrix
@@ -134,23 +137,52 @@ class RegressionBases:
         )
 
     def _samples(self, call, kernel):
-        """Yields input patches of both streams, and what the outputs lack."""
-        source = id(call.input_tensors[0])
-        before, after = self._before[source], self._after[source]
-        size = _positions(call, self._before[id(call.output_tensors[0])])
+        """Yields patches of compressed inputs, and what the outputs lack with them."""
+        before, after = (
+            values[id(call.input_tensors[0])] for values in (self._before, self._after)
+        )
+        size = _maps(call.op, self._before[id(call.output_tensors[0])][:1]).shape[1]
         most = max(1, math.ceil(SAMPLES / self._count))
         positions = sampled_positions(size, most, seed=size)
+        branch = self._branch(call)
         for start in range(0, self._count, BATCH):
             part = slice(start, start + BATCH)
-            old = patches(call.op, before[part], positions).astype(np.float64)
-            new = patches(call.op, after[part], positions).astype(np.float64)
-            yield old, new, (old - new) @ kernel
+            inputs = patches(call.op, after[part], positions).astype(np.float64)
+            if before is after:
+                lack = np.zeros((len(inputs), kernel.shape[1]))
+            else:
+                lack = (patches(call.op, before[part], positions) - inputs) @ kernel
+            if branch:
+                lack += self._lack_of_others(call.op, branch, part, positions)
+            yield inputs, lack
+
+    def _branch(self, call):
+        """The sum that the output goes into, if its other tensors are there."""
+        branch = joined_branch(call, self._consumers)
+        if branch and all(id(t) in self._after for t in branch.others):
+            return branch
+        return None
+
+    def _lack_of_others(self, layer, branch, part, positions):
+        """What the layer would have to add so that the sum is as it was.
+
+        Channels whose factor is small can do little, and are not asked for much.
+        """
+        lack = sum(
+            _maps(layer, self._before[id(t)][part])
+            - _maps(layer, self._after[id(t)][part])
+            for t in branch.others
+        )
+        least = WEAK * np.abs(branch.factor).max()
+        factor = np.copysign(np.maximum(np.abs(branch.factor), least), branch.factor)
+        return lack[:, positions].reshape(-1, lack.shape[-1]) / factor
 
 
-def _positions(call, outputs) -> int:
-    """Number of positions in a layer's output map."""
-    channels_first = getattr(call.op, "data_format", "") == "channels_first"
-    return math.prod(np.delete(outputs.shape[1:], 0 if channels_first else -1))
+def _maps(layer, outputs):
+    """Outputs as an array of shape `(batch, positions, channels)`."""
+    if getattr(layer, "data_format", "") == "channels_first":
+        outputs = np.moveaxis(outputs, 1, -1)
+    return outputs.reshape(len(outputs), -1, outputs.shape[-1])
 
 
 def _last_uses(traced) -> dict[int, int]:

@@ -64,7 +64,7 @@ def convert(
     `O(n cout min(n, cout))` for a kernel of `n = kh kw cin` rows. `"activations"` adds
     one forward pass and a product `O(cout^2)` per sampled position; memory does not
     depend on the number of images. `"regression"` runs each layer twice per image, and
-    adds a product `O(n^2)` per sample (60,000 of them at most) and one solution
+    adds a product `O(n^2)` per sample (30,000 of them at most) and one solution
     `O(n^3)` per layer; all images and the values that are still needed of both
     networks are in memory.
 

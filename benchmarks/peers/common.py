@@ -1,0 +1,44 @@
+"""What both sides of the comparison share: data, order of batches, result rows."""
+
+import json
+import os
+
+import numpy as np
+
+EPOCHS, BATCH, RATE, IMAGES = 5, 32, 1e-3, 3000
+
+
+def load(path: str, recovery: int | None = None) -> tuple:
+    """Reads images for the recovery and for the test.
+
+    Args:
+        path: Path of an `.npz` with `x_train`, `y_train`, `x_test`, `y_test`.
+        recovery: Integer, so many training images are drawn; `None` for all.
+
+    Returns:
+        `(x, y), (x_test, y_test)`, images as uint8 in NHWC, labels of shape `(n,)`.
+    """
+    with np.load(path) as data:
+        x, y = data["x_train"], data["y_train"].ravel()
+        test = data["x_test"], data["y_test"].ravel()
+    chosen = np.random.default_rng(0).permutation(len(x))[:recovery]
+    return (x[chosen], y[chosen]), test
+
+
+def orders(count: int) -> list[np.ndarray]:
+    """The order of the training images in every epoch of the recovery."""
+    rng = np.random.default_rng(1)
+    return [rng.permutation(count) for _ in range(EPOCHS)]
+
+
+def add_row(path: str, **row) -> None:
+    """Adds a result to a JSON file of rows and prints it."""
+    rows = []
+    if os.path.exists(path):
+        with open(path) as file:
+            rows = json.load(file)
+    draft = f"{path}.part"
+    with open(draft, "w") as file:
+        json.dump([*rows, row], file, indent=1)
+    os.replace(draft, path)
+    print(json.dumps(row), flush=True)
