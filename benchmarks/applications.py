@@ -15,15 +15,15 @@ import json
 import math
 import os
 import pathlib
-import resource
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 import numpy as np
 from absl import app, flags
+
+from benchmarks.peak_memory import PeakMemory, resident
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -134,37 +134,6 @@ def random_images(model):
     return rng.uniform(low, high, (2, *model.input_shape[1:])).astype("float32")
 
 
-class _Peak:
-    """Watches the memory of this process while its block runs."""
-
-    def __enter__(self):
-        self.bytes = _resident()
-        self._highest = _ever()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._done.set()
-        self._thread.join()
-        if _ever() > self._highest:  # exact if the block set the process' record
-            self.bytes = _ever()
-
-    def _watch(self):
-        while not self._done.wait(0.005):
-            self.bytes = max(self.bytes, _resident())
-
-
-def _resident():
-    pages = pathlib.Path("/proc/self/statm").read_text().split()[1]
-    return int(pages) * resource.getpagesize()
-
-
-def _ever():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
 def measure(name) -> Row:
     """Builds and converts one model in this process."""
     import keras
@@ -174,11 +143,11 @@ def measure(name) -> Row:
     warm = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3)])
     kbp.convert(warm)  # what TensorFlow loads at its first operation is not counted
     keras.utils.set_random_seed(0)
-    before = _resident()
+    before = resident()
     model = build(name)
     randomize_norms(model)
-    built = _resident() - before
-    with _Peak() as peak:
+    built = resident() - before
+    with PeakMemory() as peak:
         start = time.perf_counter()
         converted = kbp.convert(model, include=includes(name))
         seconds = time.perf_counter() - start

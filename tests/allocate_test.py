@@ -1,0 +1,237 @@
+import keras
+import numpy as np
+import pytest
+from models import array, randomize
+
+import keras_basisprune as kbp
+from keras_basisprune import Kept, Plan
+from keras_basisprune.graph import basis_pairs
+from keras_basisprune.trace import trace
+
+layers = keras.layers
+# By hand: shapes of the kernels' matrices, ranks, and positions of the output maps.
+SIZES = {"a": (27, 16), "b": (144, 24), "c": (24, 40), "d": (360, 10)}
+RANKS = {name: min(size) for name, size in SIZES.items()}
+POSITIONS = {"a": 144, "b": 36, "c": 36, "d": 9}
+
+
+def network():
+    x = inputs = keras.Input((12, 12, 3))
+    x = layers.Conv2D(16, 3, padding="same", name="a")(x)
+    x = layers.BatchNormalization(name="bn")(x)
+    x = layers.Conv2D(24, 3, padding="same", strides=2, use_bias=False, name="b")(x)
+    x = layers.SeparableConv2D(40, 3, padding="same", activation="relu", name="c")(x)
+    x = layers.Conv2D(10, 3, padding="same", strides=2, name="d")(x)
+    x = layers.Dense(6, name="head")(layers.GlobalAveragePooling2D()(x))
+    return randomize(keras.Model(inputs, x))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return network()
+
+
+@pytest.fixture(scope="module")
+def converted(model):
+    return kbp.convert(model)
+
+
+def drawn_scores(seed):
+    rng = np.random.default_rng(seed)
+    return {name: rng.uniform(0.01, 1.0, rank) ** 3 for name, rank in RANKS.items()}
+
+
+def wholes(cost):
+    """What each layer costs before."""
+    return {
+        name: n * cout * (2 * POSITIONS[name] if cost == "flops" else 1)
+        for name, (n, cout) in SIZES.items()
+    }
+
+
+def rank_costs(ranks, whole):
+    """What the folded layers cost together, whose kernels are two or merged."""
+    total = 0.0
+    for name, (n, cout) in SIZES.items():
+        total += whole[name] * min(ranks[name] * (n + cout) / (n * cout), 1.0)
+    return total
+
+
+def greedy(scores, whole, budget):
+    """One basis after the other, best per cost first, while they fit the budget."""
+    per_basis = {x: whole[x] * sum(SIZES[x]) / np.prod(SIZES[x]) for x in SIZES}
+    order = [
+        (score / per_basis[name], name, index)
+        for name, values in scores.items()
+        for index, score in enumerate(values)
+    ]
+    kept = {name: [] for name in scores}
+    for _, name, index in sorted(order, reverse=True):
+        more = {**kept, name: [*kept[name], index]}
+        ranks = {x: max(len(indices), 1) for x, indices in more.items()}
+        if rank_costs(ranks, whole) > budget:
+            break
+        kept = more
+    return Plan({name: _finished(kept[name], name, scores[name]) for name in kept})
+
+
+def _finished(indices, name, scores):
+    n, cout = SIZES[name]
+    if not indices:
+        indices = [np.argmax(scores)]
+    if len(indices) * (n + cout) >= n * cout:  # folded, it is the original
+        indices = range(RANKS[name])
+    return Kept(tuple(sorted(indices)), RANKS[name])
+
+
+def kernel_costs(model, cost):
+    """What the kernels of the decomposed layers cost in a folded model, by `cost`."""
+    total = 0
+    for layer in kbp.cost(model).layers:
+        name = layer.name.removesuffix("_basis")
+        if name not in SIZES or layer.kind == "SeparableConv2D":
+            continue
+        bias = model.get_layer(layer.name).bias
+        params = layer.params - (0 if bias is None else bias.shape[0])
+        total += layer.flops if cost == "flops" else params
+    return total
+
+
+def folded(converted, plan):
+    return kbp.fold(kbp.prune(converted, plan), batch_norm=False)
+
+
+def with_next_best(plan, scores, whole):
+    """The plan, with the one basis more that is worth most of what is left."""
+    left = {
+        (values[index] / whole[name] * np.prod(SIZES[name]) / sum(SIZES[name])): (
+            name,
+            index,
+        )
+        for name, values in scores.items()
+        for index in set(range(RANKS[name])) - set(plan.bases[name].indices)
+    }
+    name, index = left[max(left)]
+    more = tuple(sorted((*plan.bases[name].indices, index)))
+    return Plan({**plan.bases, name: Kept(more, RANKS[name])})
+
+
+@pytest.mark.parametrize("cost", ["params", "flops"])
+@pytest.mark.parametrize("keep", [0.15, 0.3, 0.6])
+def test_layers_cost_what_they_may(converted, cost, keep):
+    scores, whole = drawn_scores(1), wholes(cost)
+    plan = kbp.allocate(converted, keep, cost, scores=scores)
+    budget = keep * sum(whole.values())
+    spent = kernel_costs(folded(converted, plan), cost)
+    assert spent <= budget
+    ranks = {name: len(kept.indices) for name, kept in plan.bases.items()}
+    assert spent == round(rank_costs(ranks, whole))
+    more = with_next_best(plan, scores, whole)
+    assert kernel_costs(folded(converted, more), cost) > budget
+
+
+@pytest.mark.parametrize("cost", ["params", "flops"])
+@pytest.mark.parametrize("keep", [0.4, 0.7])
+def test_the_model_costs_what_it_may(model, converted, cost, keep):
+    scores = drawn_scores(2)
+    plan = kbp.allocate(converted, keep, cost, of="model", scores=scores)
+    budget = keep * getattr(kbp.cost(model), cost)
+    assert getattr(kbp.cost(folded(converted, plan)), cost) <= budget
+    more = folded(converted, with_next_best(plan, scores, wholes(cost)))
+    assert getattr(kbp.cost(more), cost) > budget
+
+
+def test_bases_of_activations_cost_the_same(model):
+    """Their means and biases are no kernels: `b` gains a bias."""
+    images = np.random.default_rng(0).standard_normal((8, 12, 12, 3))
+    converted = kbp.convert(model, data=images, verbose=0)
+    scores = drawn_scores(3)
+    for cost in ("params", "flops"):
+        plan = kbp.allocate(converted, 0.3, cost, scores=scores)
+        assert plan == greedy(scores, wholes(cost), 0.3 * sum(wholes(cost).values()))
+        budget = 0.5 * getattr(kbp.cost(model), cost)
+        plan = kbp.allocate(converted, 0.5, cost, of="model", scores=scores)
+        spent = getattr(kbp.cost(folded(converted, plan)), cost)
+        assert spent <= budget + (24 if cost == "params" else 0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("cost", ["params", "flops"])
+def test_equals_a_greedy_choice(model, converted, cost, seed):
+    scores, whole = drawn_scores(10 + seed), wholes(cost)
+    rest = getattr(kbp.cost(model), cost) - sum(whole.values())
+    for keep in (0.05, 0.2, 0.5, 0.8, 0.95):
+        plan = kbp.allocate(converted, keep, cost, scores=scores)
+        assert plan == greedy(scores, whole, keep * sum(whole.values()))
+    for keep in (0.4, 0.9):
+        plan = kbp.allocate(converted, keep, cost, of="model", scores=scores)
+        budget = keep * (sum(whole.values()) + rest) - rest
+        assert plan == greedy(scores, whole, budget)
+
+
+def test_milliseconds(converted):
+    scores = drawn_scores(4)
+    for seed in range(3):
+        costs = np.random.default_rng(seed).uniform(0.1, 9.0, 4)
+        whole = dict(zip(SIZES, costs, strict=True))
+        plan = kbp.allocate(converted, 0.35, whole, scores=scores)
+        assert plan == greedy(scores, whole, 0.35 * costs.sum())
+        scaled = {**{name: 1e-3 * x for name, x in whole.items()}, "head": 5.0}
+        assert plan == kbp.allocate(converted, 0.35, scaled, scores=scores)
+
+
+@pytest.mark.parametrize("cost", ["params", "flops"])
+def test_costs_in_a_dict_equal_those_counted(converted, cost):
+    whole = {name: 3.7 * value for name, value in wholes(cost).items()}
+    for keep in (0.2, 0.6):
+        assert kbp.allocate(converted, keep, whole) == kbp.allocate(
+            converted, keep, cost
+        )
+
+
+def test_scores_are_energies_unless_given(converted):
+    energies = kbp.scores.energy(converted)
+    plan = kbp.allocate(converted, 0.3)
+    assert plan == kbp.allocate(converted, 0.3, scores=energies)
+    budget = 0.3 * sum(wholes("params").values())
+    assert plan == greedy(energies, wholes("params"), budget)
+    for kept in plan.bases.values():  # singular values descend
+        assert kept.indices == tuple(range(len(kept.indices)))
+
+
+@pytest.mark.parametrize("cost", ["params", "flops"])
+@pytest.mark.parametrize("of", ["layers", "model"])
+def test_keep_1_keeps_all(converted, cost, of):
+    plan = kbp.allocate(converted, 1, cost, of)
+    everything = {x: Kept(tuple(range(rank)), rank) for x, rank in RANKS.items()}
+    assert plan == Plan(everything)
+
+
+def test_what_would_cost_as_much_keeps_all(converted):
+    """`r (27 + 16) >= 27 * 16` from `r = 11` of 16 on."""
+    scores = {name: np.zeros(rank) for name, rank in RANKS.items()}
+    scores["a"] = np.r_[np.full(10, 2.0), 1.0, np.zeros(5)]
+    ones = {"b": 144 + 24, "c": 24 + 40, "d": 360 + 10}
+    total, one = sum(wholes("params").values()), sum(ones.values())
+    for rank, budget in ((10, 10 * 43), (10, 27 * 16 - 1), (16, 27 * 16)):
+        keep = (budget + one) / total
+        plan = kbp.allocate(converted, keep, scores=scores)
+        assert plan.bases["a"] == Kept(tuple(range(rank)), 16)
+
+
+@pytest.mark.parametrize("min_rank", [1, 2, 5, 12, 99])
+def test_min_rank(converted, min_rank):
+    scores = drawn_scores(5)
+    for keep in (1e-9, 0.3, 0.7):
+        plan = kbp.allocate(converted, keep, scores=scores, min_rank=min_rank)
+        ranks = {name: len(kept.indices) for name, kept in plan.bases.items()}
+        demanded = {name: min(min_rank, rank) for name, rank in RANKS.items()}
+        assert all(ranks[name] >= demanded[name] for name in RANKS)
+        whole = wholes("params")
+        budget = keep * sum(whole.values())
+        if rank_costs(demanded, whole) > budget:  # nothing but what is demanded
+            assert rank_costs(ranks, whole) == pytest.approx(
+                rank_costs(demanded, whole)
+            )
+        else:
+            assert rank_costs(ranks, whole) <= budget * (1 + 1e-9)

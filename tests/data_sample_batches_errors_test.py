@@ -1,0 +1,120 @@
+import re
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_basisprune.data.sample_batches import sample_batches
+
+A = np.random.default_rng(0).standard_normal((7, 4)).astype("float32")
+B = np.random.default_rng(1).standard_normal((7, 3, 2)).astype("float32")
+LABELS = np.arange(7)
+ONE_SHAPE = re.escape("of the shapes {'image': (None, 4)}")
+
+
+def one_input():
+    inputs = keras.Input((4,), name="image")
+    return keras.Model(inputs, inputs * 2.0)
+
+
+def two_inputs():
+    """Inputs that are not in the order of their names."""
+    b, a = keras.Input((4,), name="b"), keras.Input((3, 2), name="a")
+    return keras.Model([b, a], keras.layers.Flatten()(a) * b[:, :1])
+
+
+def read(model, data, batch_size=None, argument="data"):
+    specs = [
+        keras.InputSpec(shape=t.shape, dtype=t.dtype, name=t.name) for t in model.inputs
+    ]
+    return list(sample_batches(model, specs, data, argument, batch_size))
+
+
+REFUSED = {
+    "width": (B[:, :, 0], r"Received: data=\(7, 3\)"),
+    "axes": (B, r"Received: data=\(7, 3, 2\)"),
+    "in a batch": ([A[:3], B], r"Received: data=\(7, 3, 2\)"),
+    "one number": (np.float32(3), r"Received: data=\(\)"),
+    "number": (3, r"Received: data=<class 'int'>"),
+    "none": (None, r"Received: data=<class 'NoneType'>"),
+    "text": ("abc", r"Received: data=<class 'str'>"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_refuses_what_does_not_fit(kind):
+    data, received = REFUSED[kind]
+    match = f"Expected `data` to hold arrays {ONE_SHAPE}. {received}. Pass an array"
+    with pytest.raises(ValueError, match=match):
+        read(one_input(), data)
+
+
+@pytest.mark.parametrize(
+    ("data", "received"),
+    [
+        ([A, B[:5]], "[(7, 4), (5, 3, 2)]"),
+        ([B, A], "[(7, 3, 2), (7, 4)]"),
+        ({"a": A, "b": B}, "{'a': (7, 4), 'b': (7, 3, 2)}"),
+        ([A[0], B], "[(4,), (7, 3, 2)]"),
+    ],
+)
+def test_refuses_for_two_inputs(data, received):
+    match = re.escape(
+        "Expected `images` to hold arrays of the shapes {'b': (None, 4), "
+        f"'a': (None, 3, 2)}}. Received: images={received}. Pass an array, a list or"
+    )
+    with pytest.raises(ValueError, match=match):
+        read(two_inputs(), data, argument="images")
+
+
+@pytest.mark.parametrize("names", [("b", "c"), ("a",), ("a", "b", "c")])
+def test_refuses_other_names(names):
+    with pytest.raises(ValueError, match="Expected `data` to hold arrays of the sh"):
+        read(two_inputs(), dict.fromkeys(names, A))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_refuses_what_is_not_finite(bad, dtype):
+    data = A.astype(dtype)
+    data[5, 2] = bad
+    match = (
+        "Expected `data` to hold finite numbers. Received: NaN or infinity for the "
+        "input 'image'. Remove these samples."
+    )
+    for form in (data, (data, LABELS), [A, data], iter([data])):
+        with pytest.raises(ValueError, match=match):
+            read(one_input(), form)
+    with pytest.raises(ValueError, match="infinity for the input 'b'"):
+        read(two_inputs(), [data, B])
+
+
+EMPTY = {
+    "array": (A[:0], r"\(0, 4\)"),
+    "array and labels": ((A[:0], LABELS[:0]), r"\(\(0, 4\), \(0,\)\)"),
+    "list": ([], r"\[\]"),
+    "dict": ({}, "{}"),
+    "empty batches": ([A[:0], A[:0]], r"\[\(0, 4\), \(0, 4\)\]"),
+    "dataset": (tf.data.Dataset.from_tensor_slices(A).take(0), "<class "),
+}
+
+
+@pytest.mark.parametrize("kind", EMPTY)
+def test_refuses_no_samples(kind):
+    data, received = EMPTY[kind]
+    match = (
+        f"Expected `data` to hold at least one sample. Received: data={received}.*"
+        f"Pass arrays {ONE_SHAPE}, or an iterable that can be read more than once."
+    )
+    with pytest.raises(ValueError, match=match):
+        read(one_input(), data)
+
+
+def test_refuses_an_exhausted_generator():
+    generator = (A[start : start + 1] for start in range(7))
+    (whole,) = np.concatenate(read(one_input(), generator), axis=1)
+    np.testing.assert_array_equal(whole, A)
+    match = "`data` to hold at least one sample. Received: data=<class 'generator'>"
+    with pytest.raises(ValueError, match=match):
+        read(one_input(), generator)
