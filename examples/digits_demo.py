@@ -1,12 +1,14 @@
 """From a trained network to a small LiteRT file, on real handwritten digits.
 
 A convolutional network is trained on the digits 0 to 4 of scikit-learn's scans (no
-download) and transferred to the digits 5 to 9. Then: decompose, train the scales,
-prune, fold, export. Takes some minutes on two cores.
+download) and transferred to the digits 5 to 9. Then: take the bases of what each layer
+puts out, choose ranks, fit layer after layer, train the scales, prune, fold, export.
+Takes some minutes on two cores.
 
     python -m examples.digits_demo --output_dir=demo_output
 """
 
+import logging
 import pathlib
 
 import keras
@@ -18,7 +20,8 @@ import keras_basisprune as kbp
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output_dir", "demo_output", "Where the files go.")
 flags.DEFINE_integer("seed", 0, "Seed of everything random.")
-flags.DEFINE_float("threshold", 7e-3, "Final threshold; higher removes more.")
+flags.DEFINE_float("keep", 0.05, "Share of the convolutions' parameters to keep.")
+flags.DEFINE_float("threshold", 1e-4, "Final threshold; higher removes more.")
 
 EPOCHS = 12
 
@@ -94,17 +97,24 @@ def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
     keras.utils.set_random_seed(FLAGS.seed)
+    logging.getLogger("tensorflow").setLevel("ERROR")  # it warns of many small models
     folder = pathlib.Path(FLAGS.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     model, (train_data, validation_data, test_data) = transferred()
 
-    print("3. Decompose, train the scales under L1, mask weak bases.")
-    converted = kbp.convert(model, l1=1e-3)
-    recipe = kbp.Recipe(threshold=FLAGS.threshold, epochs=15)
-    kbp.sparsify(converted, train_data, validation_data, recipe, verbose=2)
-    kbp.plot_bases(converted, folder / "bases.png")
+    print("3. Bases of the data: choose ranks, then fit layer after layer. No labels.")
+    images = train_data[0]
+    whole = kbp.convert(model, data=images)
+    plan = kbp.allocate(whole, FLAGS.keep)
+    kbp.plot_bases(whole, folder / "bases.png", plan)
+    converted = kbp.convert(model, plan, "regression", l1=1e-3, data=images)
+    print(f"Accuracy on test so far: {kbp.accuracy(converted, test_data):.4f}")
 
-    print("4. Prune, fold, export.")
+    print("4. Train the scales under L1, mask weak bases.")
+    recipe = kbp.Recipe(threshold=FLAGS.threshold, epochs=10)
+    kbp.sparsify(converted, train_data, validation_data, recipe, verbose=2)
+
+    print("5. Prune, fold, export.")
     small = kbp.fold(kbp.prune(converted))
     small.save(folder / "small.keras")
     before = kbp.export_tflite(model, folder / "original_float32.tflite")

@@ -70,7 +70,7 @@ def compress(
     recipe = dataclasses.replace(
         recipe or Recipe(), max_drop=max_drop, baseline=baseline
     )
-    converted = convert(model, l1=l1)
+    converted = convert(model, data=train[0], l1=l1, verbose=0)
     history = sparsify(converted, train, validation, recipe, (), verbose).history
     plan = Plan.from_masks(converted)
     small = fold(prune(converted, plan))

@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-EPOCHS, BATCH, RATE, IMAGES = 5, 32, 1e-3, 3000
+EPOCHS, BATCH, RATE, IMAGES, TESTS = 5, 32, 1e-3, 3000, 5000
 
 
 def load(path: str, recovery: int | None = None) -> tuple:
@@ -20,7 +20,7 @@ def load(path: str, recovery: int | None = None) -> tuple:
     """
     with np.load(path) as data:
         x, y = data["x_train"], data["y_train"].ravel()
-        test = data["x_test"], data["y_test"].ravel()
+        test = data["x_test"][:TESTS], data["y_test"].ravel()[:TESTS]
     chosen = np.random.default_rng(0).permutation(len(x))[:recovery]
     return (x[chosen], y[chosen]), test
 

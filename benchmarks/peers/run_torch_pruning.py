@@ -22,10 +22,15 @@ _DATA = flags.DEFINE_string("data", None, "The .npz of the data.", required=True
 _OUTPUT = flags.DEFINE_string("output", None, "JSON of rows to add to.", required=True)
 _RECOVERY = flags.DEFINE_integer("recovery", None, "Training images, all if not set.")
 _SHARES = flags.DEFINE_list("shares", ["0.5", "0.25", "0.1"], "FLOPs to keep.")
-_CRITERIA = flags.DEFINE_list("criteria", ["bn_scale", "taylor"], "Or none.")
-_STEPS = flags.DEFINE_integer("steps", 200, "Steps from all channels to none.")
-_GRADIENTS = flags.DEFINE_integer("gradients", 256, "Images per step for taylor.")
-_MOST = flags.DEFINE_float("max_pruning_ratio", 0.95, "Of the channels of a layer.")
+_CRITERIA = flags.DEFINE_list(
+    "criteria",
+    ["bn_scale", "taylor", "uniform"],
+    "BatchNorm scales, Taylor: both ranked globally; the same share of every layer by "
+    "L2 norm; or none: only the training.",
+)
+_STEPS = flags.DEFINE_integer("steps", 100, "Steps from all channels to none.")
+_GRADIENTS = flags.DEFINE_integer("gradients", 256, "Images for taylor.")
+_MOST = flags.DEFINE_float("max_pruning_ratio", 0.9, "Of the channels of a layer.")
 
 
 @torch.no_grad()
@@ -53,17 +58,24 @@ def with_new_statistics(model: nn.Module, images) -> nn.Module:
     return model
 
 
+def importance(criterion: str):
+    """The importance of their package that a criterion stands for."""
+    if criterion == "taylor":
+        return tp.importance.GroupTaylorImportance()
+    if criterion == "bn_scale":
+        return tp.importance.BNScaleImportance()
+    return tp.importance.GroupMagnitudeImportance(p=2)
+
+
 def pruned(model: nn.Module, criterion: str, shares, train):
     """Prunes step by step; yields `(share, model)` when a share is reached."""
     x, y = train[0][: _GRADIENTS.value], torch.from_numpy(train[1][: _GRADIENTS.value])
     x = torch_networks.as_tensor(x)
-    taylor = criterion == "taylor"
-    importance = tp.importance.GroupTaylorImportance if taylor else None
     pruner = tp.pruner.BasePruner(
         model,
         x[:1],
-        importance=(importance or tp.importance.BNScaleImportance)(),
-        global_pruning=True,
+        importance=importance(criterion),
+        global_pruning=criterion != "uniform",
         pruning_ratio=1.0,
         max_pruning_ratio=_MOST.value,
         iterative_steps=_STEPS.value,
@@ -72,10 +84,10 @@ def pruned(model: nn.Module, criterion: str, shares, train):
     before, _ = tp.utils.count_ops_and_params(model, x[:1])
     now = before
     for share in sorted(shares, reverse=True):
+        if criterion == "taylor":
+            model.eval().zero_grad()
+            nn.functional.cross_entropy(model(x), y).backward()
         while now > share * before and pruner.current_step < _STEPS.value:
-            if taylor:
-                model.eval().zero_grad()
-                nn.functional.cross_entropy(model(x), y).backward()
             pruner.step()
             now, _ = tp.utils.count_ops_and_params(model, x[:1])
         small = copy.deepcopy(model)

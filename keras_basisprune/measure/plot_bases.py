@@ -12,7 +12,7 @@ from keras_basisprune.trace import trace
 _KEPT, _MASKED = "#1f6feb", "#c9d1d9"
 
 
-def plot_bases(model, path) -> pathlib.Path:
+def plot_bases(model, path, plan=None) -> pathlib.Path:
     """Draws, per decomposed layer, `|s_i| sigma_i` of each basis and which are kept.
 
     One panel per layer: the bases in descending order of their singular values,
@@ -22,6 +22,7 @@ def plot_bases(model, path) -> pathlib.Path:
     Args:
         model: A converted model, masked or not.
         path: Where to write; `.png`, `.svg` or `.pdf`. Parent folders are created.
+        plan: A `Plan`: its bases are drawn as kept instead of those not masked.
 
     Returns:
         The path.
@@ -46,7 +47,7 @@ def plot_bases(model, path) -> pathlib.Path:
     canvas = figure(3.2 * columns, 2.2 * rows + 0.4)
     axes = list(canvas.subplots(rows, columns, squeeze=False).flat)
     for axis, pair in zip(axes, pairs, strict=False):
-        _panel(axis, pair)
+        _panel(axis, pair, _kept(pair, plan))
     for axis in axes[len(pairs) :]:
         axis.set_axis_off()
     canvas.supylabel("|scale| x singular value, relative")
@@ -54,11 +55,18 @@ def plot_bases(model, path) -> pathlib.Path:
     return save(canvas, path)
 
 
-def _panel(axis, pair):
+def _kept(pair, plan):
+    """Boolean array of shape `(rank,)`."""
+    if plan is None or pair.name not in plan.bases:
+        return pair.mask
+    return np.isin(np.arange(pair.rank), plan.bases[pair.name].indices)
+
+
+def _panel(axis, pair, kept):
     values = pair.singular_values
     order = np.argsort(-values, kind="stable")
     heights = (np.abs(pair.scale) * values)[order] / (values.max() or 1.0)
-    kept = pair.mask[order]
+    kept = kept[order]
     places = np.arange(len(values))
     for chosen, colour in ((~kept, _MASKED), (kept, _KEPT)):
         axis.bar(places[chosen], heights[chosen], width=1.0, color=colour)

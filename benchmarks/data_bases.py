@@ -1,0 +1,178 @@
+"""Accuracy without training: bases of the weights, the activations, by regression.
+
+    python -m benchmarks.data_bases --model=baseline.keras --data=eurosat.npz \\
+        --keep=0.5,0.35,0.25,0.15,0.08,0.05 --images=300,1000,3000
+
+The model is a trained classifier. For each share of the decomposed layers' parameters
+to keep, ranks are chosen by energy per parameter (`allocate`). No label is used and
+nothing is trained, unless `--recover` names shares: there, the network that the most
+images gave is trained on for five epochs, all weights, on all training images: towards
+the labels, or (`--recovery=distilled`) towards what the original network says of the
+images and their mirror images, without labels. Each seed draws other images (and
+another order in recovery). Prints a Markdown table: test accuracy in
+percent, mean over the seeds and, behind ±, half the distance of highest and lowest.
+"""
+
+import logging
+import pathlib
+import time
+
+import keras
+import numpy as np
+from absl import app, flags
+from rich.console import Console
+
+import keras_basisprune as kbp
+
+_MODEL = flags.DEFINE_string("model", None, "A .keras file.", required=True)
+_DATA = flags.DEFINE_string("data", None, "As in load_data.", required=True)
+_KEEP = flags.DEFINE_list("keep", ["0.5", "0.25", "0.15", "0.08"], "Shares to keep.")
+_IMAGES = flags.DEFINE_list("images", ["300", "1000", "3000"], "Numbers of images.")
+_RECOVER = flags.DEFINE_list("recover", [], "Shares to train on for five epochs.")
+_EPOCHS = flags.DEFINE_integer("epochs", 5, "Epochs of recovery.")
+_RATE = flags.DEFINE_float("rate", 1e-3, "Initial rate of Adam in recovery.")
+_RECOVERY = flags.DEFINE_enum(
+    "recovery", "distilled", ["labels", "distilled"], "What recovery trains towards."
+)
+_FLIPS = flags.DEFINE_enum(
+    "flips", "both", ["none", "horizontal", "both"], "Mirror images when distilling."
+)
+_SEEDS = flags.DEFINE_integer("seeds", 3, "How many seeds.", lower_bound=1)
+_OUTPUT = flags.DEFINE_string("output", "", "File for the table, if any.")
+
+
+class Table:
+    """Accuracies by row and share, one per seed."""
+
+    def __init__(self, model, keep):
+        self._keep = keep
+        self._cells: dict[tuple[str, float], list[float]] = {}
+        self._kept: dict[float, list[float]] = {}
+        self._rows: dict[str, list[float]] = {}  # seconds per network
+        self._params = kbp.cost(model).params
+
+    def add(self, row, keep, small, test, seconds):
+        """Takes in one network that was made in some seconds."""
+        accuracy = kbp.accuracy(small, test)
+        self._cells.setdefault((row, keep), []).append(100 * accuracy)
+        self._rows.setdefault(row, []).append(seconds)
+        share = 100 * kbp.cost(small).params / self._params
+        self._kept.setdefault(keep, []).append(share)
+        Console().print(f"{row}, {keep:g}: {accuracy:.4f} ({seconds:.0f} s)")
+
+    def __str__(self):
+        shares = [f"{100 * k:g} % ({np.mean(self._kept[k]):.1f} %)" for k in self._keep]
+        lines = [
+            f"| parameters kept in decomposed layers (in all) | {' | '.join(shares)} "
+            "| seconds |",
+            f"|---|{'---:|' * (len(shares) + 1)}",
+        ]
+        for row, seconds in self._rows.items():
+            cells = [self._cell(row, keep) for keep in self._keep]
+            lines.append(f"| {row} | {' | '.join(cells)} | {np.mean(seconds):.0f} |")
+        return "\n".join(lines)
+
+    def _cell(self, row, keep):
+        values = self._cells.get((row, keep))
+        if values is None:
+            return ""
+        half = (max(values) - min(values)) / 2
+        return f"{np.mean(values):.2f}" + (f" ± {half:.2f}" if len(values) > 1 else "")
+
+
+def plain(model, table, test, keeps):
+    """Rows of the weights' SVD, which need no images and so know no seeds."""
+    start = time.time()
+    converted = kbp.convert(model)
+    for keep in keeps:
+        small = kbp.fold(kbp.prune(converted, kbp.allocate(converted, keep)))
+        table.add("weights (SVD)", keep, small, test, time.time() - start)
+        start = time.time()
+
+
+def from_data(model, table, train, test, keeps, count, seed):
+    """Rows of one number of images and one seed; returns the last conversions."""
+    order = np.random.default_rng(seed).permutation(len(train[0]))[:count]
+    images, made = train[0][order], {}
+    start = time.time()
+    converted = kbp.convert(model, data=images, verbose=0)
+    for keep in keeps:
+        plan = kbp.allocate(converted, keep)
+        small = kbp.fold(kbp.prune(converted, plan))
+        table.add(f"activations, {count}", keep, small, test, time.time() - start)
+        start = time.time()
+        made[keep] = kbp.convert(model, plan, "regression", data=images, verbose=0)
+        seconds = time.time() - start
+        small = kbp.fold(made[keep])
+        table.add(f"regression, {count}", keep, small, test, seconds)
+        start = time.time()
+    return made
+
+
+class Mirrored(keras.utils.PyDataset):
+    """Batches of images, mirrored at random, and what a network says of them."""
+
+    def __init__(self, network, images, flips, seed):
+        super().__init__()
+        self._network, self._images = network, images
+        self._axes = {"none": (), "horizontal": (2,), "both": (1, 2)}[flips]
+        self._rng = np.random.default_rng(seed)
+        self.on_epoch_end()
+
+    @property
+    def num_batches(self):
+        return -(-len(self._images) // 32)
+
+    def on_epoch_end(self):
+        self._order = self._rng.permutation(len(self._images))
+
+    def __getitem__(self, index):
+        batch = self._images[self._order[32 * index : 32 * index + 32]].copy()
+        for axis in self._axes:
+            chosen = self._rng.random(len(batch)) < 0.5
+            batch[chosen] = np.flip(batch[chosen], axis)
+        return batch, self._network.predict_on_batch(batch)
+
+
+def recovered(model, converted, train, seed):
+    """The network after some epochs of training of all weights."""
+    keras.utils.set_random_seed(seed)
+    small = kbp.fold(converted, batch_norm=False)
+    steps = _EPOCHS.value * -(-len(train[0]) // 32)
+    rate = keras.optimizers.schedules.CosineDecay(_RATE.value, steps)
+    optimizer = keras.optimizers.Adam(rate)
+    if _RECOVERY.value == "labels":
+        small.compile(optimizer, "sparse_categorical_crossentropy")
+        small.fit(*train, epochs=_EPOCHS.value, batch_size=32, verbose=0)
+    else:
+        small.compile(optimizer, "kl_divergence")
+        batches = Mirrored(model, train[0], _FLIPS.value, seed)
+        small.fit(batches, epochs=_EPOCHS.value, verbose=0)
+    return kbp.fold(small)
+
+
+def main(_):
+    model = keras.models.load_model(_MODEL.value)
+    size, channels = model.input_shape[1], model.input_shape[-1]
+    data = kbp.load_data(_DATA.value, size, channels=channels)
+    train, test = data.train, data.test
+    keeps = sorted({float(k) for k in (*_KEEP.value, *_RECOVER.value)}, reverse=True)
+    print(f"{data}\nbaseline: {kbp.accuracy(model, test):.4f}", flush=True)
+    table = Table(model, keeps)
+    logging.getLogger("tensorflow").setLevel("ERROR")  # of each new network's compiling
+    plain(model, table, test, keeps)
+    for seed in range(_SEEDS.value):
+        for count in map(int, _IMAGES.value):
+            made = from_data(model, table, train, test, keeps, count, seed)
+        for keep in map(float, _RECOVER.value):
+            start = time.time()
+            small = recovered(model, made[keep], train, seed)
+            row = f"regression, {count}, {_EPOCHS.value} epochs, {_RECOVERY.value}"
+            table.add(row, keep, small, test, time.time() - start)
+        if _OUTPUT.value:
+            pathlib.Path(_OUTPUT.value).write_text(f"{table}\n")
+    print(table)
+
+
+if __name__ == "__main__":
+    app.run(main)
