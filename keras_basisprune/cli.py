@@ -5,7 +5,7 @@ Usage:
 
 Commands:
   inspect   say of each layer whether it can be decomposed, and what --rank would do
-  compress  train on --data, remove what the task doesn't need, write small files
+  compress  remove what the task of --data doesn't need, write small files
   export    turn a .keras file into LiteRT files and a SavedModel
   measure   count parameters, FLOPs and bytes, and time one inference
 
@@ -96,9 +96,10 @@ _FLAGS = (  # kind, name, default, help, bounds
      "alone."),
     ("integer", "finetune_epochs", 5, "compress: epochs of training a Keras "
      "Application on the data before it is made small.", {"lower_bound": 0}),
-    ("integer", "epochs", 10, "compress: epochs of training the scales.", _POSITIVE),
-    ("float", "threshold", None, "compress: final threshold of the score; higher "
-     "removes more. Default: 0.001.", _SHARE),
+    ("integer", "epochs", 0, "compress: epochs of training the scales after the ranks "
+     "were chosen. 0 trains nothing.", {"lower_bound": 0}),
+    ("float", "threshold", None, "compress: final threshold of the score when "
+     "scales are trained; higher removes more. Default: 0.001.", _SHARE),
     ("float", "learning_rate", None, "compress: initial rate for the scales. Default: "
      "0.003.", {"lower_bound": 0}),
     ("float", "l1", 1e-4, "compress: strength of the L1 penalty on the scales.",

@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import dataclasses
 import os
 import pathlib
 import tempfile
@@ -28,9 +27,17 @@ def inspect(flags, console):
     rank = flags.rank
     if rank is not None and (rank > 1 or rank == int(rank)):
         rank = int(rank)
+    images = None
+    if flags.data is not None:
+        images = _images(flags, console, model.input_shape[1:]).train[0]
     with _busy(console, "Decomposing"):
         converted = convert(
-            model, rank=rank, include=flags.include, exclude=flags.exclude
+            model,
+            rank=rank,
+            include=flags.include,
+            exclude=flags.exclude,
+            data=images,
+            verbose=0,
         )
     described = describe(converted)
     console.print(escape(str(described)), soft_wrap=True, highlight=False)
@@ -49,29 +56,33 @@ def compress(flags, console):
     if flags.data is None:
         raise ValueError(
             "Expected --data: digits, tfds:NAME, a folder of images per class, or an "
-            ".npz file. Received: none. compress trains on these images."
+            ".npz file. Received: none. compress takes its bases of these images."
         )
     if flags.model in application_names():
         model, data = _transferred(flags, console)
     else:
         model = _load(flags, console)
         data = _images(flags, console, model.input_shape[1:])
-    recipe = Recipe(
-        epochs=flags.epochs, batch_size=flags.batch_size, round_to=flags.round_to
-    )
-    given = {"threshold": flags.threshold, "learning_rate": flags.learning_rate}
-    given = {name: value for name, value in given.items() if value is not None}
-    recipe = dataclasses.replace(recipe, **given)
-    console.print("Training the scales:")
+    console.print("Looking for the lowest ranks within the budget:")
     result = compress_model(
-        model, data.train, data.validation, flags.max_drop, recipe, flags.l1
+        model,
+        data.train,
+        data.validation,
+        flags.max_drop,
+        _recipe(flags),
+        flags.l1,
+        flags.round_to,
     )
     folder = _folder(flags)
     with _busy(console, "Writing files"):
         _save(model, folder / "original.keras")
         _save(result.model, folder / "small.keras")
         _write(folder / "plan.json", result.plan.to_json())
-        _write_history(folder / "history.csv", result.history)
+        trials = {"keep": 0, "val_accuracy": 1}
+        trials = {k: [trial[i] for trial in result.trials] for k, i in trials.items()}
+        _write_history(folder / "trials.csv", trials, "trial")
+        if result.history:
+            _write_history(folder / "history.csv", result.history)
         before = export_tflite(model, folder / "original_float32.tflite")
         exports = _exports(flags, result.model, folder, data.train[0])
     test = data.test if len(data.test[1]) else data.validation
@@ -88,6 +99,15 @@ def compress(flags, console):
             "The accuracy budget could not be met: small.keras is the original, folded."
         )
     _list_files(folder, console)
+
+
+def _recipe(flags):
+    """How the scales are trained; `None` for not at all."""
+    if not flags.epochs:
+        return None
+    given = {"threshold": flags.threshold, "learning_rate": flags.learning_rate}
+    given = {name: value for name, value in given.items() if value is not None}
+    return Recipe(epochs=flags.epochs, batch_size=flags.batch_size, **given)
 
 
 def export(flags, console):
@@ -218,15 +238,15 @@ def _write(path, text):
     os.replace(file.name, path)
 
 
-def _write_history(path, history):
+def _write_history(path, history, count="epoch"):
     columns = zip(*history.values(), strict=True)
     rows = [dict(zip(history, row, strict=True)) for row in columns]
     with tempfile.NamedTemporaryFile(
         "w", dir=path.parent, delete=False, newline=""
     ) as file:
-        writer = csv.DictWriter(file, ["epoch", *history])
+        writer = csv.DictWriter(file, [count, *history])
         writer.writeheader()
-        writer.writerows({"epoch": i, **row} for i, row in enumerate(rows))
+        writer.writerows({count: i, **row} for i, row in enumerate(rows))
     os.replace(file.name, path)
 
 

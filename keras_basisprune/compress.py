@@ -1,4 +1,4 @@
-"""The whole job: decompose, train the scales, prune, fold."""
+"""The whole job: bases of the data, the lowest ranks within a budget, fold."""
 
 import dataclasses
 import warnings
@@ -6,11 +6,16 @@ import warnings
 import keras
 import numpy as np
 
+from keras_basisprune.allocate import allocate
 from keras_basisprune.measure import Comparison, compare
 from keras_basisprune.methods import convert
 from keras_basisprune.plan import Plan
-from keras_basisprune.sparsify import Recipe, check_data, sparsify
+from keras_basisprune.sparsify import check_data, sparsify
 from keras_basisprune.surgery import fold, prune
+
+_LOWEST = 0.01  # the smallest share of the layers' parameters that is tried
+_TRIALS = 7
+_IMAGES = 1000  # on which each trial is fitted; more are slower and help little
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +25,9 @@ class CompressionResult:
     Attributes:
         model: The small model; plain Keras layers only.
         plan: The bases that were kept.
-        history: The logs of training, a list of values per name.
+        trials: Pairs `(keep, accuracy)`: shares of the decomposed layers' parameters
+            that were tried, and what was reached on the validation data.
+        history: The logs of training, a list of values per name; empty without.
         report: A `Comparison` of original and small model, accuracy included.
         met_budget: Whether the validation accuracy fell by no more than `max_drop`.
             If not, `model` is the original, folded.
@@ -28,28 +35,42 @@ class CompressionResult:
 
     model: keras.Model
     plan: Plan
+    trials: tuple[tuple[float, float], ...]
     history: dict[str, list[float]]
     report: Comparison
     met_budget: bool
 
 
 def compress(
-    model, train, validation, max_drop=0.01, recipe=None, l1=1e-4, verbose="auto"
+    model,
+    train,
+    validation,
+    max_drop=0.01,
+    recipe=None,
+    l1=1e-4,
+    round_to=1,
+    verbose="auto",
 ) -> CompressionResult:
     """Makes a trained classifier small within an accuracy budget.
 
-    `convert` (bases of the weights), `sparsify` by the recipe with a guard on the
-    validation accuracy, `prune`, `fold`. The given model is not changed. Time is that
-    of `recipe.epochs` training epochs, plus the decomposition.
+    Bases are taken of the outputs of the layers on at most 1,000 training images, and
+    ranks are chosen by energy per parameter (`allocate`). Seven shares of parameters
+    are tried by bisection: each time the layers are fitted one after the other
+    (`convert(basis="regression")`), folded, and judged on `validation`. Nothing is
+    trained and no label of `train` is used, unless there is a `recipe`: then the scales
+    of the best network are trained by it (`sparsify`), with a guard on the validation
+    accuracy. The given model is not changed. Time is that of seven conversions, plus
+    `recipe.epochs` training epochs.
 
     Args:
         model: A trained Functional or Sequential classifier with softmax outputs.
         train: A pair `(x, y)` of arrays, `y` integer labels.
         validation: A pair of the same kind, on which the budget is judged.
         max_drop: Float, how much accuracy may be lost on `validation`.
-        recipe: A `Recipe`; its `max_drop` and `baseline` are set here. Defaults to
-            `Recipe()`.
-        l1: Float, strength of the L1 regularization of the scales.
+        recipe: A `Recipe` for training the scales; its `max_drop`, `baseline` and
+            `round_to` are set here. Defaults to no training.
+        l1: Float, strength of the L1 regularization of the scales in training.
+        round_to: Ranks are multiples of this where they can be.
         verbose: As in `keras.Model.fit`.
 
     Returns:
@@ -67,25 +88,96 @@ def compress(
     check_data("train", model, train)
     check_data("validation", model, validation)
     baseline = accuracy(model, validation)
-    recipe = dataclasses.replace(
-        recipe or Recipe(), max_drop=max_drop, baseline=baseline
-    )
-    converted = convert(model, data=train[0], l1=l1, verbose=0)
-    history = sparsify(converted, train, validation, recipe, (), verbose).history
-    plan = Plan.from_masks(converted)
-    small = fold(prune(converted, plan))
-    reached = accuracy(small, validation)
-    met_budget = reached >= baseline - max_drop
-    if not met_budget:
+    search = _Search(model, train[0], validation, l1, round_to)
+    best = search.run(baseline - max_drop, verbose)
+    history = {}
+    if best and recipe:
+        recipe = dataclasses.replace(
+            recipe, max_drop=max_drop, baseline=baseline, round_to=round_to
+        )
+        history = sparsify(
+            best.converted, train, validation, recipe, (), verbose
+        ).history
+        trained = best.after_training(validation)
+        if trained.accuracy >= baseline - max_drop:
+            best = trained
+    if best is None:
         warnings.warn(
-            f"The budget of max_drop={max_drop} could not be met: accuracy fell from "
-            f"{baseline:.4f} to {reached:.4f}. The original model is returned, folded. "
-            "Train for more epochs, or lower `recipe.threshold`.",
+            f"The budget of max_drop={max_drop} could not be met: even with "
+            f"{search.trials[-1][0]:.0%} of the parameters, the accuracy falls from "
+            f"{baseline:.4f} to {search.trials[-1][1]:.4f}. The original model is "
+            "returned, folded. Allow a larger drop, or train the scales (`sparsify`).",
             stacklevel=2,
         )
-        small, reached = fold(model), baseline
+    small = best.model if best else fold(model)
+    reached = best.accuracy if best else baseline
     report = compare(model, small, accuracy_on_validation=(baseline, reached))
-    return CompressionResult(small, plan, history, report, bool(met_budget))
+    plan = best.plan if best else Plan()
+    trials = tuple(search.trials)
+    return CompressionResult(small, plan, trials, history, report, best is not None)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Trial:
+    """A network that was tried."""
+
+    plan: Plan
+    converted: keras.Model
+    model: keras.Model
+    accuracy: float
+
+    def after_training(self, validation):
+        """The same with what training and masks have made of it."""
+        masks = Plan.from_masks(self.converted).bases
+        kept = {}
+        for name, bases in self.plan.bases.items():
+            indices = [bases.indices[i] for i in masks[name].indices]
+            kept[name] = dataclasses.replace(bases, indices=tuple(indices))
+        small = fold(prune(self.converted))
+        return _Trial(
+            Plan(bases=kept), self.converted, small, accuracy(small, validation)
+        )
+
+
+class _Search:
+    """Looks for the smallest share of parameters that is accurate enough."""
+
+    def __init__(self, model, images, validation, l1, round_to):
+        if len(images) > _IMAGES:
+            order = np.random.default_rng(0).permutation(len(images))
+            images = images[np.sort(order[:_IMAGES])]
+        self._model, self._images, self._validation = model, images, validation
+        self._l1, self._round_to = l1, round_to
+        self.trials: list[tuple[float, float]] = []
+
+    def run(self, least, verbose):
+        """The smallest `_Trial` with an accuracy of at least `least`, or `None`."""
+        whole = convert(self._model, data=self._images, verbose=0)
+        bar = keras.utils.Progbar(
+            _TRIALS,
+            verbose=1 if verbose else 0,
+            stateful_metrics=["keep", "val_accuracy"],
+            unit_name="trial",
+        )
+        low, high, best = np.log(_LOWEST), 0.0, None
+        for _ in range(_TRIALS):
+            keep = float(np.exp((low + high) / 2))
+            trial = self._try(whole, keep)
+            self.trials.append((keep, trial.accuracy))
+            bar.add(1, [("keep", keep), ("val_accuracy", trial.accuracy)])
+            if trial.accuracy >= least:
+                best, high = trial, np.log(keep)
+            else:
+                low = np.log(keep)
+        return best
+
+    def _try(self, whole, keep):
+        plan = allocate(whole, keep, round_to=self._round_to)
+        converted = convert(
+            self._model, plan, "regression", self._l1, data=self._images, verbose=0
+        )
+        small = fold(converted)
+        return _Trial(plan, converted, small, accuracy(small, self._validation))
 
 
 def accuracy(model, data, batch_size=64) -> float:

@@ -64,7 +64,7 @@ def test_every_flag_is_explained():
         (("inspect", "measure", "--model=x"), "Received: inspect measure"),
         (("inspect",), "Expected --model: a .keras file, or a Keras Application"),
         (("inspect", "--modle=x"), "Unknown command line flag 'modle'"),
-        (("compress", "--model=x", "--epochs=0"), "epochs"),
+        (("compress", "--model=x", "--epochs=-1"), "epochs"),
         (("measure", "--model=x", "--runs=many"), "runs"),
     ],
 )
@@ -134,6 +134,7 @@ def test_compress_writes_files_that_agree(capsys, digits, model_path, tmp_path):
         "saved_model",
         "plan.json",
         "history.csv",
+        "trials.csv",
         "report.txt",
     }
     small = keras.models.load_model(tmp_path / "small.keras")
