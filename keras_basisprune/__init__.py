@@ -7,6 +7,7 @@ from keras_basisprune.compress import CompressionResult, accuracy, compress
 from keras_basisprune.data import ImageData, load_data
 from keras_basisprune.export import export_saved_model, export_tflite
 from keras_basisprune.graph import flatten
+from keras_basisprune.layer_latency import layer_latency
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.measure import (
     compare,
@@ -47,6 +48,7 @@ __all__ = [
     "flatten",
     "fold",
     "latency",
+    "layer_latency",
     "load_data",
     "plot_bases",
     "plot_comparison",

@@ -6,9 +6,12 @@ A large run that saw all 40 writes its numbers to docs/applications.md.
 import pathlib
 
 import keras
+import numpy as np
 import pytest
-from contract import hold_contract
+from contract import hold_contract, mask_half
+from models import outputs, relative_difference
 
+import keras_basisprune as kbp
 from benchmarks.applications import (
     FAMILIES,
     MODELS,
@@ -46,6 +49,26 @@ def test_application(name, tmp_path):
     described = hold_contract(model, images, tmp_path, include=includes(name))
     assert all(x.reason.startswith(LEFT_ALONE) for x in described.left_alone)
     assert len(described.decomposed) >= 13
+    keras.utils.clear_session()
+
+
+@pytest.mark.parametrize("basis", ["activations", "regression"])
+@pytest.mark.parametrize("name", [names[0] for names in FAMILIES.values()])
+def test_application_by_bases_of_data(name, basis):
+    model = build(name)
+    randomize_norms(model)
+    images = np.concatenate([random_images(model), -random_images(model)])
+    converted = kbp.convert(
+        model, basis=basis, data=images, include=includes(name), verbose=0
+    )
+    before = outputs(model, images)
+    assert relative_difference(before, outputs(converted, images)) <= 1e-5
+    mask_half(converted)
+    masked = outputs(converted, images)
+    assert relative_difference(before, masked) > 1e-4
+    folded = kbp.fold(kbp.prune(converted))
+    assert relative_difference(masked, outputs(folded, images)) <= 1e-5
+    assert folded.count_params() < model.count_params()
     keras.utils.clear_session()
 
 

@@ -21,7 +21,7 @@ ORDER = [
     ["graph"],
     ["methods", "scores", "surgery", "export"],
     ["measure"],
-    ["select", "allocate"],
+    ["select", "allocate", "layer_latency"],
     ["training"],
     ["sparsify"],
     ["compress"],

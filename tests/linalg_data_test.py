@@ -122,9 +122,12 @@ def test_ridge_update_solves_the_least_squares(n, cout, ridge, seed):
     np.testing.assert_allclose(left, moments.cross_covariance, atol=1e-10)
 
 
-def test_ridge_update_of_inputs_that_do_not_vary():
-    found = ridge_update(np.zeros((3, 3)), np.zeros((3, 2)), 0.01)
+@pytest.mark.parametrize("covariance", [np.zeros((3, 3)), np.eye(3)])
+def test_ridge_update_of_nothing_is_zero(covariance):
+    """Inputs that do not vary, or nothing that their outputs lack."""
+    found = ridge_update(covariance, np.zeros((3, 2)), 0.01)
     np.testing.assert_array_equal(found, np.zeros((3, 2)))
+    assert found.dtype == np.float64
 
 
 def test_ridge_leaves_alone_what_does_not_vary():

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 
 
-def run_calls(calls, values, wanted, batch_size) -> dict[int, np.ndarray]:
-    """Computes tensors of a traced model from others, in inference.
+def run_calls(calls, values, wanted) -> dict[int, list[np.ndarray]]:
+    """Computes tensors of a traced model from others, in inference, batch by batch.
 
     Time is that of a forward pass through `calls`; memory is that of the result, plus
     one batch through `calls`.
@@ -13,25 +13,19 @@ def run_calls(calls, values, wanted, batch_size) -> dict[int, np.ndarray]:
     Args:
         calls: A list of `Call`s in execution order, the last ones of which need no
             other tensors than `values` and the outputs of those before.
-        values: Maps `id(tensor)` to arrays with one entry per sample.
+        values: Maps `id(tensor)` to a list of arrays, one per batch.
         wanted: The `id`s of the tensors to compute, each made by one of `calls`.
-        batch_size: Samples that are computed at once.
 
     Returns:
-        A dict from the `id`s in `wanted` to arrays.
+        A dict from the `id`s in `wanted` to lists of arrays, one per batch.
     """
-    if not wanted:
-        return {}
+    results: dict[int, list[np.ndarray]] = {key: [] for key in wanted}
     needed = {id(t) for call in calls for t in call.input_tensors} & values.keys()
-    count = len(next(iter(values.values())))
-    results: dict[int, np.ndarray] = {}
-    for start in range(0, count, batch_size):
-        part = slice(start, min(start + batch_size, count))
-        made = _run_batch(calls, {key: values[key][part] for key in needed}, wanted)
-        for key, value in made.items():
-            if key not in results:
-                results[key] = np.empty((count, *value.shape[1:]), value.dtype)
-            results[key][part] = value
+    batches = len(next(iter(values.values()))) if wanted else 0
+    for index in range(batches):
+        arrays = {key: values[key][index] for key in needed}
+        for key, value in _run_batch(calls, arrays, wanted).items():
+            results[key].append(value)
     return results
 
 

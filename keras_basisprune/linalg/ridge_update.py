@@ -17,7 +17,8 @@ def ridge_update(covariance, cross_covariance, ridge) -> np.ndarray:
         ridge: Float > 0, relative to the mean variance of the inputs.
 
     Returns:
-        A float64 array `D` of shape `(n, cout)`; zeros if the inputs do not vary.
+        A float64 array `D` of shape `(n, cout)`; zeros if the inputs do not vary, or
+        nothing lacks.
 
     Example:
 
@@ -26,7 +27,7 @@ def ridge_update(covariance, cross_covariance, ridge) -> np.ndarray:
            [2.]])
     """
     strength = ridge * np.trace(covariance) / len(covariance)
-    if not strength > 0:
+    if not (strength > 0 and np.any(cross_covariance)):
         return np.zeros(cross_covariance.shape)
     return np.linalg.solve(
         covariance + strength * np.eye(len(covariance)), cross_covariance

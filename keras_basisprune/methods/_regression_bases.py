@@ -1,5 +1,6 @@
 """Bases fitted layer after layer, by reduced-rank regression."""
 
+import contextlib
 import math
 
 import keras
@@ -21,7 +22,6 @@ LARGEST = 4608
 # BatchNormalization factors are taken as this share of the largest at least, when a
 # branch is to make up for what another one lacks.
 WEAK = 0.1
-BATCH = 64
 
 
 class RegressionBases:
@@ -39,74 +39,62 @@ class RegressionBases:
     all values that are still needed, of both streams, for all images.
 
     Args:
-        twin: A `LinearTwin`. Its linear layers' weights are overwritten.
-        arrays: List of arrays, one per input.
+        twin: A `LinearTwin`.
+        batches: An iterable of lists of arrays, one per input; read once.
         cut: `cut(key, low_rank)` returns the `LowRank` cut to the rank of that layer.
         floor: Maps a layer's compute dtype to the floor of `principal_basis`.
         fixed: Maps keys to `LowRank`s that are taken as they are.
     """
 
-    def __init__(self, twin, arrays, cut, floor, fixed):
+    def __init__(self, twin, batches, cut, floor, fixed):
         self._keys = {id(layer): key for key, layer in twin.layers.items()}
         self._cut, self._floor, self._fixed = cut, floor, fixed
         self._trace = trace(twin.model)
         self._consumers = self._trace.consumers()
-        inputs = keras.tree.flatten(self._trace.inputs)
-        given = {id(t): array for t, array in zip(inputs, arrays, strict=True)}
-        self._count = len(arrays[0])
+        self._last = _last_uses(self._trace)
+        inputs = [id(t) for t in keras.tree.flatten(self._trace.inputs)]
+        arrays = map(list, zip(*batches, strict=True))
         # Values of tensors, by id: as they were, and as compressed layers make them.
-        self._before, self._after = given, dict(given)
+        # Each is a list of batches.
+        self._before = dict(zip(inputs, arrays, strict=True))
+        self._after = dict(self._before)
+        self._count = sum(map(len, self._before[inputs[0]]))
 
     def fit(self, verbose) -> dict[int, LowRank]:
         """Fits all layers, in order. Returns a dict from keys to full `LowRank`s."""
         found: dict[int, LowRank] = {}
-        last = _last_uses(self._trace)
         bar = keras.utils.Progbar(
             len(self._keys), verbose=1 if verbose else 0, unit_name="layer"
         )
-        pending = []
+        pending, fitted = (
+            [],
+            None,
+        )  # the calls since the last layer, and its new weights
         for position, call in enumerate(self._trace.calls):
-            key = self._keys.get(id(call.op))
-            if key is None:
-                pending.append(call)
-                continue
-            self._advance(pending, position, last)
-            self._before |= self._run(call, self._before)
-            if key not in found:
-                found[key] = self._fixed.get(key) or self._fit_layer(call)
-                bar.add(1)
-            self._after |= self._run_fitted(call, self._cut(key, found[key]))
-            pending = []
+            if key := self._keys.get(id(call.op)):
+                self._advance(pending, fitted, position)
+                if key not in found:
+                    found[key] = self._fixed.get(key) or self._fit_layer(call)
+                    bar.add(1)
+                pending, fitted = [], self._cut(key, found[key])
+            pending.append(call)
         return found
 
-    def _advance(self, calls, position, last):
-        """Computes, in both streams, what calls from `position` on need."""
+    def _advance(self, calls, fitted, position):
+        """Computes, in both streams, what calls from `position` on need.
+
+        The first of `calls` is that of the layer that was `fitted` last, if any.
+        """
         made = {id(t) for call in calls for t in call.output_tensors}
-        wanted = {key for key in made if last.get(key, -1) >= position}
-        changed = any(
-            self._before[key] is not self._after[key]
-            for key in {id(t) for call in calls for t in call.input_tensors} - made
-        )
-        before = run_calls(calls, self._before, wanted, BATCH)
-        after = run_calls(calls, self._after, wanted, BATCH) if changed else before
+        wanted = {key for key in made if self._last.get(key, -1) >= position}
+        before = after = run_calls(calls, self._before, wanted)
+        if fitted:
+            with _weights(calls[0].op, *fitted.merged()):
+                after = run_calls(calls, self._after, wanted)
         for values, new in ((self._before, before), (self._after, after)):
             values.update(new)
-            for key in [k for k in values if last.get(k, -1) < position]:
+            for key in [k for k in values if self._last.get(k, -1) < position]:
                 del values[key]
-
-    def _run(self, call, values):
-        return run_calls([call], values, {id(call.output_tensors[0])}, BATCH)
-
-    def _run_fitted(self, call, low):
-        """The outputs of a fitted layer in the stream of the compressed layers."""
-        layer = call.op
-        own = [np.array(keras.ops.convert_to_numpy(w)) for w in layer.weights]
-        kernel, bias = low.merged()
-        layer.kernel.assign(kernel.reshape(layer.kernel.shape))
-        layer.bias.assign(bias)
-        made = self._run(call, self._after)
-        layer.set_weights(own)  # a shared layer is called again
-        return made
 
     def _fit_layer(self, call) -> LowRank:
         layer = call.op
@@ -138,23 +126,27 @@ class RegressionBases:
 
     def _samples(self, call, kernel):
         """Yields patches of compressed inputs, and what the outputs lack with them."""
-        before, after = (
-            values[id(call.input_tensors[0])] for values in (self._before, self._after)
-        )
-        size = _maps(call.op, self._before[id(call.output_tensors[0])][:1]).shape[1]
+        source = id(call.input_tensors[0])
         most = max(1, math.ceil(SAMPLES / self._count))
+        size = self._positions(call)
         positions = sampled_positions(size, most, seed=size)
         branch = self._branch(call)
-        for start in range(0, self._count, BATCH):
-            part = slice(start, start + BATCH)
-            inputs = patches(call.op, after[part], positions).astype(np.float64)
+        both = zip(self._before[source], self._after[source], strict=True)
+        for index, (before, after) in enumerate(both):
+            inputs = patches(call.op, after, positions).astype(np.float64)
             if before is after:
                 lack = np.zeros((len(inputs), kernel.shape[1]))
             else:
-                lack = (patches(call.op, before[part], positions) - inputs) @ kernel
+                lack = (patches(call.op, before, positions) - inputs) @ kernel
             if branch:
-                lack += self._lack_of_others(call.op, branch, part, positions)
+                lack += self._lack_of_others(call.op, branch, index, positions)
             yield inputs, lack
+
+    def _positions(self, call) -> int:
+        """Number of positions in a layer's output map."""
+        source, output = id(call.input_tensors[0]), id(call.output_tensors[0])
+        one = {source: [self._before[source][0][:1]]}
+        return _maps(call.op, run_calls([call], one, {output})[output][0]).shape[1]
 
     def _branch(self, call):
         """The sum that the output goes into, if its other tensors are there."""
@@ -163,19 +155,30 @@ class RegressionBases:
             return branch
         return None
 
-    def _lack_of_others(self, layer, branch, part, positions):
+    def _lack_of_others(self, layer, branch, index, positions):
         """What the layer would have to add so that the sum is as it was.
 
         Channels whose factor is small can do little, and are not asked for much.
         """
         lack = sum(
-            _maps(layer, self._before[id(t)][part])
-            - _maps(layer, self._after[id(t)][part])
+            _maps(layer, self._before[id(t)][index])
+            - _maps(layer, self._after[id(t)][index])
             for t in branch.others
         )
         least = WEAK * np.abs(branch.factor).max()
         factor = np.copysign(np.maximum(np.abs(branch.factor), least), branch.factor)
         return lack[:, positions].reshape(-1, lack.shape[-1]) / factor
+
+
+@contextlib.contextmanager
+def _weights(layer, kernel, bias):
+    """Gives a layer other weights for a while (a shared layer is called again)."""
+    own = [np.array(keras.ops.convert_to_numpy(w)) for w in layer.weights]
+    try:
+        layer.set_weights([kernel.reshape(layer.kernel.shape), bias])
+        yield
+    finally:
+        layer.set_weights(own)
 
 
 def _maps(layer, outputs):

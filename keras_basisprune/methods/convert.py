@@ -214,19 +214,18 @@ def _bases_of_data(model, traced, chosen, basis, rank, data, verbose):
     batches = sample_batches(model, specs, data, "data", _BATCH)
     if basis == "activations":
         return activation_bases(twin, chosen, batches, _floor, verbose)
-    arrays = [np.concatenate(parts) for parts in zip(*batches, strict=True)]
+    batches = list(batches)
     counts = collections.Counter(id(call.op) for call in traced.calls)
     shared = [key for key in chosen if counts[key] > 1]
     fixed = {}
     if shared:
-        cut_up = sample_batches(model, specs, arrays, "data", _BATCH)
-        fixed = activation_bases(twin, shared, cut_up, _floor, False)
+        fixed = activation_bases(twin, shared, batches, _floor, False)
     names = {key: layer.name for key, layer in twin.layers.items()}
 
     def cut(key, low):
         return low.cut(_rank(low, rank, names[key]))
 
-    return RegressionBases(twin, arrays, cut, _floor, fixed).fit(verbose)
+    return RegressionBases(twin, batches, cut, _floor, fixed).fit(verbose)
 
 
 def _floor(compute_dtype) -> float:
