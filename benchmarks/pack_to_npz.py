@@ -2,7 +2,8 @@
 
 A pack is an xz-compressed `.npz` with `blob` (all JPEG files one after the other),
 `off` (where each begins), `y` (labels), `split` (0 train, 1 validation, 2 test) and
-`classes`. `--per_class` keeps so many training images of each class.
+`classes`; or `x_train`, `y_train`, `x_test`, `y_test` as arrays. `--per_class` keeps so
+many training images of each class.
 
     python -m benchmarks.pack_to_npz --pack=eurosat_64_13k.npz.xz \\
         --per_class=400 --output=eurosat.npz
@@ -36,22 +37,42 @@ def read_pack(path, per_class=None, seed=0) -> dict[str, np.ndarray]:
         A dict of `x_train` (uint8, NHWC), `y_train`, and the same for `val` and
         `test` where the pack has them, and `class_names`.
     """
+    rng = np.random.default_rng(seed)
     with np.load(io.BytesIO(lzma.open(path).read())) as pack:
+        if "x_train" in pack:
+            return _arrays(pack, per_class, rng)
         blob, offsets, labels = pack["blob"], pack["off"], pack["y"]
         split, names = pack["split"], pack["classes"]
-    rng = np.random.default_rng(seed)
     arrays = {"class_names": np.array([str(name) for name in names])}
     for part, code in _SPLITS.items():
         chosen = np.flatnonzero(split == code)
         if part == "train" and per_class:
-            groups = [chosen[labels[chosen] == k] for k in range(len(names))]
-            chosen = np.concatenate([rng.permutation(g)[:per_class] for g in groups])
+            chosen = chosen[_some_of_each(labels[chosen], per_class, rng)]
         if chosen.size:
             files = (blob[offsets[i] : offsets[i + 1]].tobytes() for i in chosen)
             images = np.stack([np.asarray(Image.open(io.BytesIO(f))) for f in files])
             arrays[f"x_{part}"] = images.reshape((*images.shape[:3], -1))
             arrays[f"y_{part}"] = labels[chosen].astype(np.int64)
     return arrays
+
+
+def _arrays(pack, per_class, rng):
+    """A pack of arrays; grey images get an axis for their channel."""
+    arrays = {}
+    for part in ("train", "test"):
+        images, labels = pack[f"x_{part}"], pack[f"y_{part}"].astype(np.int64)
+        if part == "train" and per_class:
+            chosen = _some_of_each(labels, per_class, rng)
+            images, labels = images[chosen], labels[chosen]
+        arrays[f"x_{part}"] = images.reshape((*images.shape[:3], -1))
+        arrays[f"y_{part}"] = labels
+    return arrays
+
+
+def _some_of_each(labels, per_class, rng):
+    """Positions of so many of each class, at random."""
+    groups = [np.flatnonzero(labels == k) for k in range(labels.max() + 1)]
+    return np.concatenate([rng.permutation(g)[:per_class] for g in groups])
 
 
 def main(argv):
