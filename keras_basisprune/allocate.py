@@ -22,8 +22,8 @@ def allocate(
     All bases of all layers are ranked by score per cost, and the best are kept until
     the budget is spent. Costs are those after `fold`: a layer with `r` of the bases of
     an `(n, cout)` matrix costs `min(r (n + cout), n cout)`. A layer that would cost as
-    much as the original keeps all of its bases. Time is linear in the number of bases,
-    times the logarithm of it.
+    much as the original keeps all of its bases but those that score 0 (masked ones).
+    Time is linear in the number of bases, times the logarithm of it.
 
     Args:
         model: A converted model of full rank.
@@ -36,8 +36,8 @@ def allocate(
         scores: A dict from layer names to arrays of shape `(rank,)`; the share of the
             layer that each basis stands for. Defaults to `scores.energy(model)`.
         min_rank: Bases that each layer keeps at least.
-        round_to: Ranks are rounded down to a multiple of this where they stay positive
-            and above `min_rank`.
+        round_to: Ranks are rounded down to a multiple of this, unless they are smaller
+            or `min_rank` demands more.
 
     Returns:
         A `Plan` with an entry for every decomposed layer, for `prune`, or for
@@ -61,7 +61,7 @@ def allocate(
             "`keras_basisprune.convert(model)` first."
         )
     costs = FoldCosts(model, pairs)
-    layers = _layers(pairs, costs, cost, scores or energy(model))
+    layers = _layers(pairs, costs, cost, energy(model) if scores is None else scores)
     rest = costs.rest(cost) if of == "model" else 0.0
     budget = keep * (sum(layer.whole for layer in layers) + rest) - rest
     if budget <= 0:
@@ -97,10 +97,10 @@ class _Layer:
     def rank(self, cut, min_rank, round_to) -> int:
         """Rank at which each kept basis is worth the cut."""
         rank = int(np.count_nonzero(self.values >= cut))
-        rank = max(rank - rank % round_to, min_rank)
-        full = len(self.values)
+        rank = max(rank - rank % round_to if rank >= round_to else rank, min_rank)
+        alive = max(np.count_nonzero(self.values), min_rank)
         merged = rank * sum(self.size) >= math.prod(self.size)
-        return full if merged else min(rank, full)
+        return min(alive if merged else rank, len(self.values))
 
     def spent(self, rank) -> float:
         """Cost of the folded layer at some rank."""
@@ -114,7 +114,9 @@ class _Layer:
 def _layers(pairs, costs, cost, scores) -> list[_Layer]:
     sizes = costs.sizes()
     if isinstance(cost, Mapping):
-        wrong = {name: cost.get(name) for name in pairs if not cost.get(name, 0) > 0}
+        wrong = {
+            name: cost.get(name) for name in pairs if not (cost.get(name) or 0) > 0
+        }
         if wrong:
             raise ValueError(
                 "Expected `cost` to give every decomposed layer a number > 0. "

@@ -211,10 +211,10 @@ def test_keep_1_keeps_all(converted, cost, of):
 def test_what_would_cost_as_much_keeps_all(converted):
     """`r (27 + 16) >= 27 * 16` from `r = 11` of 16 on."""
     scores = {name: np.zeros(rank) for name, rank in RANKS.items()}
-    scores["a"] = np.r_[np.full(10, 2.0), 1.0, np.zeros(5)]
+    scores["a"] = np.r_[np.full(10, 2.0), np.ones(5), 0.0]  # the last is masked
     ones = {"b": 144 + 24, "c": 24 + 40, "d": 360 + 10}
     total, one = sum(wholes("params").values()), sum(ones.values())
-    for rank, budget in ((10, 10 * 43), (10, 27 * 16 - 1), (16, 27 * 16)):
+    for rank, budget in ((10, 10 * 43), (10, 27 * 16 - 1), (15, 27 * 16)):
         keep = (budget + one) / total
         plan = kbp.allocate(converted, keep, scores=scores)
         assert plan.bases["a"] == Kept(tuple(range(rank)), 16)

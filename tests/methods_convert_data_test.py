@@ -276,3 +276,15 @@ def test_fold_takes_the_cheaper_form():
     # 7 (27 + 8) weights are more than 27 x 8, and 7 (72 + 8) are less than 72 x 8.
     assert kinds == ["InputLayer", "Conv2D", "ReLU", "Conv2D", "Conv2D", "ReLU"]
     assert relative_difference(outputs(made, data), outputs(plain, data)) <= 1e-5
+
+
+def test_a_branch_that_is_a_result_itself_is_not_bent():
+    inputs = keras.Input((8, 8, 3))
+    arguments = {"filters": 8, "kernel_size": 3, "padding": "same"}
+    result = layers.Conv2D(**arguments, name="conv")(inputs)
+    total = layers.Conv2D(**arguments, name="side")(inputs) + result
+    model = randomize(keras.Model(inputs, [total, result]))
+    data = sample(model, batch=100)
+    plan = kbp.Plan(bases={"side": kbp.Kept((0, 1), 8)})
+    made = convert(model, data, "regression", rank=plan)
+    assert relative_difference(outputs(model, data)[1], outputs(made, data)[1]) <= 1e-5

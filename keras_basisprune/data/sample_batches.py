@@ -51,10 +51,15 @@ def _elements(model, specs, data):
     if isinstance(data, tuple):
         return [keras.utils.unpack_x_y_sample_weight(data)[0]]
     if isinstance(data, keras.utils.PyDataset):
-        data = (data[index] for index in range(data.num_batches))
+        data = map(data.__getitem__, range(len(data)))
     elif not hasattr(data, "__iter__"):
         return [data]
-    return (keras.utils.unpack_x_y_sample_weight(element)[0] for element in data)
+    return (
+        element
+        if _as_batch(model, specs, element) is not None
+        else keras.utils.unpack_x_y_sample_weight(element)[0]
+        for element in data
+    )
 
 
 def _as_batch(model, specs, data):

@@ -11,7 +11,8 @@ class JoinedBranch:
     """A layer's output `y` goes into a sum as `factor * y + constant`.
 
     Attributes:
-        factor: Array of shape `(cout,)`, what BatchNormalization multiplies by.
+        factor: Array of shape `(cout,)`, what BatchNormalization multiplies by; `(1,)`
+            without BatchNormalization.
         others: The other `KerasTensor`s that are added.
     """
 
@@ -19,15 +20,17 @@ class JoinedBranch:
     others: list
 
 
-def joined_branch(call, consumers) -> JoinedBranch | None:
+def joined_branch(call, consumers, results=()) -> JoinedBranch | None:
     """Finds the sum that a convolution's output goes into, as in residual networks.
 
     On the way there may be BatchNormalization in inference, and what does nothing in
-    inference (dropout). Anything else, or a second reader, ends the search.
+    inference (dropout). Anything else ends the search: a second reader, or that the
+    tensor is a result of the model.
 
     Args:
         call: The `Call` of a convolution or dense layer without activation.
         consumers: The trace's `consumers()`.
+        results: The `id`s of the model's output tensors.
 
     Returns:
         A `JoinedBranch`, or `None` if there is no such sum of tensors of one shape.
@@ -36,7 +39,8 @@ def joined_branch(call, consumers) -> JoinedBranch | None:
     factor = np.ones(1)
     while True:
         readers = consumers.get(id(tensor), ())
-        if len(readers) != 1 or readers[0].kwargs.get("training"):
+        alone = len(readers) == 1 and id(tensor) not in results
+        if not alone or readers[0].kwargs.get("training"):
             return None
         reader = readers[0]
         if _is_sum(reader):

@@ -6,10 +6,11 @@ import numpy as np
 class Moments:
     """First and second moments of samples that come batch by batch.
 
-    All sums are float64. Memory is `size (size + others)` numbers, whatever the number
-    of samples; time is one matrix product per batch. Sums of the values themselves are
-    kept, so that the result does not depend on how samples are divided into batches,
-    up to rounding.
+    All sums are float64, of what is left when the mean of the first batch is
+    subtracted: so they stay accurate where values vary little around a large mean, and
+    do not depend on how samples are divided into batches, up to rounding. Memory is
+    `size (size + others)` numbers, whatever the number of samples; time is one matrix
+    product per batch.
 
     Args:
         size: Number of values per sample.
@@ -26,6 +27,7 @@ class Moments:
 
     def __init__(self, size, others=0):
         self.count = 0
+        self._shift = np.zeros(size)
         self._sum = np.zeros(size)
         self._squares = np.zeros((size, size))
         self._other_sum = np.zeros(others)
@@ -39,6 +41,9 @@ class Moments:
             others: Array of shape `(samples, others)`.
         """
         values = np.asarray(values, np.float64)
+        if not self.count and len(values):
+            self._shift = values.mean(axis=0)
+        values = values - self._shift
         self.count += len(values)
         self._sum += values.sum(axis=0)
         self._squares += values.T @ values
@@ -59,7 +64,7 @@ class Moments:
     @property
     def mean(self) -> np.ndarray:
         """Array of shape `(size,)`."""
-        return self._sum / self.count
+        return self._shift + self._sum / self.count
 
     @property
     def other_mean(self) -> np.ndarray:
@@ -69,9 +74,11 @@ class Moments:
     @property
     def covariance(self) -> np.ndarray:
         """Array of shape `(size, size)`."""
-        return self._squares / self.count - np.outer(self.mean, self.mean)
+        mean = self._sum / self.count
+        return self._squares / self.count - np.outer(mean, mean)
 
     @property
     def cross_covariance(self) -> np.ndarray:
         """Array of shape `(size, others)`."""
-        return self._products / self.count - np.outer(self.mean, self.other_mean)
+        mean = self._sum / self.count
+        return self._products / self.count - np.outer(mean, self.other_mean)

@@ -51,6 +51,7 @@ class RegressionBases:
         self._cut, self._floor, self._fixed = cut, floor, fixed
         self._trace = trace(twin.model)
         self._consumers = self._trace.consumers()
+        self._results = {id(t) for t in keras.tree.flatten(self._trace.outputs)}
         self._last = _last_uses(self._trace)
         inputs = [id(t) for t in keras.tree.flatten(self._trace.inputs)]
         arrays = map(list, zip(*batches, strict=True))
@@ -150,7 +151,7 @@ class RegressionBases:
 
     def _branch(self, call):
         """The sum that the output goes into, if its other tensors are there."""
-        branch = joined_branch(call, self._consumers)
+        branch = joined_branch(call, self._consumers, self._results)
         if branch and all(id(t) in self._after for t in branch.others):
             return branch
         return None
