@@ -53,13 +53,7 @@ def allocate(
     >>> plan = keras_basisprune.allocate(converted, keep=0.15, cost="flops")
     """
     _check(keep, cost, of, min_rank, round_to)
-    pairs = basis_pairs(trace(model))
-    if not pairs:
-        raise ValueError(
-            "Expected `model` to be a converted model. Received: "
-            f"model={model.name!r}, without BasisScalingConv layers. Call "
-            "`keras_basisprune.convert(model)` first."
-        )
+    pairs = basis_pairs(trace(model), model.name)
     costs = FoldCosts(model, pairs)
     layers = _layers(pairs, costs, cost, energy(model) if scores is None else scores)
     rest = costs.rest(cost) if of == "model" else 0.0

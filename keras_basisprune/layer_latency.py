@@ -39,13 +39,7 @@ def layer_latency(model, threads=1, runs=30) -> dict[str, float]:
     >>> plan = keras_basisprune.allocate(converted, 0.25, cost=milliseconds)
     """
     traced = trace(model)
-    pairs = basis_pairs(traced)
-    if not pairs:
-        raise ValueError(
-            "Expected `model` to be a converted model. Received: "
-            f"model={model.name!r}, without BasisScalingConv layers. Call "
-            "`keras_basisprune.convert(model)` first."
-        )
+    pairs = basis_pairs(traced, model.name)
     names = {id(pair.basis): name for name, pair in pairs.items()}
     known: dict[tuple, float] = {}
     found: dict[str, float] = collections.defaultdict(float)

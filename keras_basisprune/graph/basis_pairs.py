@@ -48,11 +48,12 @@ class BasisPair:
         return np.linalg.norm(kernel.astype(np.float64), axis=1)
 
 
-def basis_pairs(traced: Trace) -> dict[str, BasisPair]:
+def basis_pairs(traced: Trace, required_of: str | None = None) -> dict[str, BasisPair]:
     """Finds the decomposed layers of a converted model, in order of execution.
 
     Args:
         traced: The model's `Trace`.
+        required_of: Name of the model, if it must be a converted one.
 
     Returns:
         A dict from the name of the layer that was decomposed (the `BasisScalingConv`'s
@@ -60,8 +61,8 @@ def basis_pairs(traced: Trace) -> dict[str, BasisPair]:
 
     Raises:
         ValueError: If a `BasisScalingConv` does not stand alone behind the layer that
-            makes its input, so that no basis could leave; or if two layers of nested
-            models share a name.
+            makes its input, so that no basis could leave; if two layers of nested
+            models share a name; or if there is none and one is required.
     """
     producers, consumers = traced.producers(), traced.consumers()
     results = {id(tensor) for tensor in keras.tree.flatten(traced.outputs)}
@@ -89,4 +90,10 @@ def basis_pairs(traced: Trace) -> dict[str, BasisPair]:
                 "renames one of them."
             )
         pairs[name] = BasisPair(name, basis, call.op)
+    if required_of is not None and not pairs:
+        raise ValueError(
+            "Expected `model` to be a converted model. Received: "
+            f"model={required_of!r}, without BasisScalingConv layers. Call "
+            "`keras_basisprune.convert(model)` first; a folded model is pruned already."
+        )
     return pairs

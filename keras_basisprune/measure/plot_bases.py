@@ -35,13 +35,7 @@ def plot_bases(model, path, plan=None) -> pathlib.Path:
 
     >>> keras_basisprune.plot_bases(converted, "bases.png")
     """
-    pairs = list(basis_pairs(trace(model)).values())
-    if not pairs:
-        raise ValueError(
-            "Expected `model` to be a converted model. Received: "
-            f"model={model.name!r}, without BasisScalingConv layers. Plot it before "
-            "`prune` and `fold`, which leave nothing to see."
-        )
+    pairs = list(basis_pairs(trace(model), model.name).values())
     columns = min(4, len(pairs))
     rows = math.ceil(len(pairs) / columns)
     canvas = figure(3.2 * columns, 2.2 * rows + 0.4)

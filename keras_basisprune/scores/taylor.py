@@ -42,13 +42,7 @@ def taylor(model, data, loss, batch_size=32) -> dict[str, np.ndarray]:
     ...     model, (x_train[:512], y_train[:512]), "sparse_categorical_crossentropy")
     """
     twin = flatten(model)
-    pairs = basis_pairs(trace(twin))
-    if not pairs:
-        raise ValueError(
-            "Expected `model` to be a converted model. Received: "
-            f"model={model.name!r}, without BasisScalingConv layers. Call "
-            "`keras_basisprune.convert(model)` first."
-        )
+    pairs = basis_pairs(trace(twin), model.name)
     for layer in twin.layers:
         layer.trainable = isinstance(layer, BasisScalingConv)
     for pair in pairs.values():

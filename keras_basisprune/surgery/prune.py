@@ -40,13 +40,7 @@ def prune(model, plan=None, round_to=1) -> keras.Model:
     >>> plain = keras_basisprune.fold(small)
     """
     traced = trace(model)
-    pairs = basis_pairs(traced)
-    if not pairs:
-        raise ValueError(
-            "Expected `model` to be a converted model. Received: "
-            f"model={model.name!r}, without BasisScalingConv layers. Call "
-            "`keras_basisprune.convert(model)` first; a folded model is pruned already."
-        )
+    pairs = basis_pairs(traced, model.name)
     masked = plan is None
     if not masked and round_to != 1:
         raise ValueError(
