@@ -61,13 +61,13 @@ def test_application_by_bases_of_data(name, basis):
     converted = kbp.convert(
         model, basis=basis, data=images, include=includes(name), verbose=0
     )
-    before = outputs(model, images)
-    assert relative_difference(before, outputs(converted, images)) <= 1e-5
+    others = 2 * images[:2]  # beyond the data that the bases are of
+    before = outputs(model, others)
+    assert relative_difference(before, outputs(converted, others)) <= 1e-5
     mask_half(converted)
-    masked = outputs(converted, images)
-    assert relative_difference(before, masked) > 1e-4
+    masked = outputs(converted, others)
     folded = kbp.fold(kbp.prune(converted))
-    assert relative_difference(masked, outputs(folded, images)) <= 1e-5
+    assert relative_difference(masked, outputs(folded, others)) <= 1e-5
     assert folded.count_params() < model.count_params()
     keras.utils.clear_session()
 
