@@ -6,6 +6,7 @@ import pytest
 from models import array
 
 from keras_basisprune.graph.patches import patches
+from keras_basisprune.graph.position_jitter import position_jitter
 from keras_basisprune.graph.sampled_positions import sampled_positions
 
 CONVOLUTIONS = {
@@ -148,13 +149,13 @@ def test_some_positions(positions):
     hold(conv(x, (2, 3), padding="same", dilation_rate=2), x, positions)
 
 
-def test_drawn_positions_of_each_kind():
+def test_some_positions_of_each_kind():
     for shape in ((20, 3), (9, 8, 3), (5, 6, 4, 3)):
         x = images(2, *shape)
-        hold(conv(x, 2, padding="same"), x, sampled_positions(20, 7, seed=3))
+        hold(conv(x, 2, padding="same"), x, np.array([0, 5, 19]))
         count = int(np.prod([-(-size // 2) for size in shape[:-1]]))
         layer = conv(x, 3, padding="same", strides=2)
-        hold(layer, x, sampled_positions(count, 5, seed=3))
+        hold(layer, x, np.array([0, count // 2, count - 1]))
 
 
 def test_patches_by_hand():
@@ -175,32 +176,48 @@ def test_inputs_do_not_change():
     np.testing.assert_array_equal(x, before)
 
 
-@pytest.mark.parametrize(("size", "most"), [(1, 1), (10, 10), (10, 11), (5, 64)])
-def test_all_positions_when_there_are_few(size, most):
-    for seed in (0, 7):
-        np.testing.assert_array_equal(
-            sampled_positions(size, most, seed), np.arange(size)
-        )
+def test_each_sample_has_positions_of_its_own():
+    x = images(3, 6, 7, 2)
+    layer = conv(x, (3, 2), padding="same", strides=2)
+    positions = np.array([[0, 3], [11, 5], [7, 7]])
+    together = patches(layer, x, positions)
+    apart = [patches(layer, x[i : i + 1], positions[i]) for i in range(3)]
+    np.testing.assert_array_equal(together, np.concatenate(apart))
 
 
-@pytest.mark.parametrize(("size", "most"), [(10, 9), (10, 1), (3136, 64)])
-def test_sampled_positions(size, most):
-    drawn = sampled_positions(size, most, seed=1)
-    assert drawn.shape == (most,)
-    assert drawn.dtype.kind == "i"
-    assert drawn[0] >= 0 and drawn[-1] < size
-    assert np.all(np.diff(drawn) > 0)
-    np.testing.assert_array_equal(drawn, sampled_positions(size, most, seed=1))
+@pytest.mark.parametrize(("size", "count"), [(1, 1), (10, 10), (10, 11), (5, 64)])
+def test_all_positions_when_there_are_few(size, count):
+    jitter = np.random.default_rng(0).random((3, count))
+    np.testing.assert_array_equal(sampled_positions(size, jitter), np.arange(size))
 
 
-def test_another_seed_draws_others():
-    one, other = (sampled_positions(3136, 64, seed) for seed in (1, 2))
-    assert not np.array_equal(one, other)
+@pytest.mark.parametrize(("size", "count"), [(10, 9), (10, 1), (3136, 64)])
+def test_sampled_positions(size, count):
+    jitter = np.random.default_rng(0).random((5, count)).astype("float32")
+    drawn = sampled_positions(size, jitter)
+    expected = np.floor((np.arange(count) + jitter.astype(float)) * size / count)
+    np.testing.assert_array_equal(drawn, expected)
+    assert drawn.min() >= 0 and drawn.max() < size
+    assert np.all(np.diff(drawn, axis=1) >= 0)
+    last = sampled_positions(size, np.full((1, count), 1 - 1e-9, "float32"))
+    assert last.max() == size - 1
 
 
 def test_positions_are_drawn_evenly():
-    counts = np.zeros(20)
-    for seed in range(400):
-        counts[sampled_positions(20, 5, seed)] += 1
+    jitter = np.random.default_rng(0).random((400, 5))
+    counts = np.bincount(sampled_positions(20, jitter).reshape(-1), minlength=20)
     assert counts.sum() == 2000
     assert 70 <= counts.min() and counts.max() <= 130  # 100, and 3.5 deviations of it
+
+
+def test_jitter_belongs_to_the_sample():
+    x, y = images(4, 3, 3, 1), np.arange(8).reshape(4, 2)
+    whole = position_jitter([x, y], 6)
+    assert whole.shape == (4, 6) and whole.min() >= 0.0 and whole.max() < 1.0
+    assert len(np.unique(whole)) == 24
+    order = [2, 0, 3, 1]
+    np.testing.assert_array_equal(
+        position_jitter([x[order], y[order]], 6), whole[order]
+    )
+    np.testing.assert_array_equal(position_jitter([x[1:2], y[1:2]], 6), whole[1:2])
+    assert not np.array_equal(position_jitter([x, y + 1], 6), whole)

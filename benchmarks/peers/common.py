@@ -9,7 +9,7 @@ EPOCHS, BATCH, RATE, IMAGES, TESTS = 5, 32, 1e-3, 3000, 5000
 
 
 def load(path: str, recovery: int | None = None) -> tuple:
-    """Reads images for the recovery and for the test.
+    """Reads images for the recovery and, 5,000 at most, for the test.
 
     Args:
         path: Path of an `.npz` with `x_train`, `y_train`, `x_test`, `y_test`.
@@ -20,9 +20,11 @@ def load(path: str, recovery: int | None = None) -> tuple:
     """
     with np.load(path) as data:
         x, y = data["x_train"], data["y_train"].ravel()
-        test = data["x_test"][:TESTS], data["y_test"].ravel()[:TESTS]
+        x_test, y_test = data["x_test"], data["y_test"].ravel()
+    # Files may be sorted by class.
     chosen = np.random.default_rng(0).permutation(len(x))[:recovery]
-    return (x[chosen], y[chosen]), test
+    tested = np.random.default_rng(0).permutation(len(x_test))[:TESTS]
+    return (x[chosen], y[chosen]), (x_test[tested], y_test[tested])
 
 
 def orders(count: int) -> list[np.ndarray]:

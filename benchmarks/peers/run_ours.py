@@ -7,7 +7,6 @@
 import time
 
 import keras
-import numpy as np
 from absl import app, flags
 
 import keras_basisprune as kbp
@@ -18,7 +17,7 @@ _MODEL = flags.DEFINE_string("model", None, "The .keras file.", required=True)
 _DATA = flags.DEFINE_string("data", None, "The .npz of the data.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON of rows to add to.", required=True)
 _RECOVERY = flags.DEFINE_integer("recovery", None, "Training images, all if not set.")
-_SHARES = flags.DEFINE_list("shares", ["0.5", "0.25", "0.1"], "FLOPs to keep, or 1.")
+_SHARES = flags.DEFINE_list("shares", ["0.5", "0.25", "0.1"], "FLOPs to keep.")
 
 
 def recover(model: keras.Model, train) -> None:
@@ -32,27 +31,24 @@ def recover(model: keras.Model, train) -> None:
         model.fit(x[order], y[order], common.BATCH, shuffle=False, verbose=0)
 
 
-def compressed(model: keras.Model, keep: float, images: np.ndarray) -> keras.Model:
-    """The model at a share of its FLOPs, from unlabelled images."""
-    converted = kbp.convert(model, data=images, verbose=0)
-    plan = kbp.allocate(converted, keep, cost="flops", of="model")
-    return kbp.convert(model, plan, "regression", data=images, verbose=0)
-
-
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
     train, test = common.load(_DATA.value, _RECOVERY.value)
     images = train[0][: common.IMAGES]
+    model = keras.saving.load_model(_MODEL.value)
+    full = kbp.cost(model)
+    converted = kbp.convert(model, data=images, verbose=0)
     for keep in map(float, _SHARES.value):
         keras.utils.set_random_seed(0)
-        model = keras.saving.load_model(_MODEL.value)
-        full = kbp.cost(model)
         start = time.time()
-        small = model if keep == 1 else compressed(model, keep, images)
+        small = model
+        if keep < 1:
+            plan = kbp.allocate(converted, keep, cost="flops", of="model")
+            small = kbp.convert(model, plan, "regression", data=images, verbose=0)
         seconds = time.time() - start
         before = kbp.accuracy(kbp.fold(small), test)
-        small = small if keep == 1 else kbp.fold(small, batch_norm=False)
+        small = kbp.fold(small, batch_norm=False)
         start = time.time()
         recover(small, train)
         cost = kbp.cost(small)

@@ -17,15 +17,14 @@ def patches(layer, inputs, positions) -> np.ndarray:
         layer: A built `Conv1D/2D/3D` without groups, or `Dense`, without activation.
         inputs: Array of shape `(batch, ..., cin)`, `(batch, cin, ...)` if the layer is
             "channels_first".
-        positions: Integer array of shape `(count,)`: positions in the flattened
-            output map.
+        positions: Integer array of shape `(count,)`, or `(batch, count)` for others in
+            each sample: positions in the flattened output map.
 
     Returns:
         An array of shape `(batch * count, n)`, `n = kh * kw * cin`, `inputs`' dtype.
     """
     if isinstance(layer, keras.layers.Dense):
-        maps = inputs.reshape(len(inputs), -1, inputs.shape[-1])
-        return maps[:, positions].reshape(-1, inputs.shape[-1])
+        return _gathered(inputs, positions).reshape(-1, inputs.shape[-1])
     if layer.data_format == "channels_first":
         inputs = np.moveaxis(inputs, 1, -1)
     reach = [
@@ -39,13 +38,23 @@ def patches(layer, inputs, positions) -> np.ndarray:
     taps = np.meshgrid(
         *map(_taps, layer.kernel_size, layer.dilation_rate), indexing="ij"
     )
-    index = np.zeros((len(positions), math.prod(layer.kernel_size)), np.intp)
+    index = np.zeros((*positions.shape, math.prod(layer.kernel_size)), np.intp)
     for start, stride, tap, size in zip(
         starts, layer.strides, taps, inputs.shape[1:-1], strict=True
     ):
-        index = index * size + (start * stride)[:, None] + tap.reshape(-1)
+        index = index * size + (start * stride)[..., None] + tap.reshape(-1)
+    width = index.shape[-1] * inputs.shape[-1]
+    return _gathered(inputs, index.reshape(*positions.shape[:-1], -1)).reshape(
+        -1, width
+    )
+
+
+def _gathered(inputs, index):
+    """Values at positions of flattened maps, the same for all samples or their own."""
     maps = inputs.reshape(len(inputs), -1, inputs.shape[-1])
-    return maps[:, index].reshape(len(inputs) * len(positions), -1)
+    if index.ndim == 1:
+        return maps[:, index]
+    return maps[np.arange(len(maps))[:, None], index]
 
 
 def _taps(size, dilation):

@@ -3,17 +3,23 @@
 import numpy as np
 
 
-def sampled_positions(size, most, seed) -> np.ndarray:
-    """Draws positions of a map that stand for all of them.
+def sampled_positions(size, jitter) -> np.ndarray:
+    """Chooses positions of a map that stand for all of them.
+
+    The flattened map is cut into as many stretches as there are positions to choose,
+    and one is drawn of each: other ones in each sample, so that over some hundred
+    samples all of the map is seen.
 
     Args:
         size: Number of positions there are.
-        most: Number of positions to draw at most.
-        seed: Integer; the same seed draws the same positions.
+        jitter: Array of shape `(samples, count)`, from `position_jitter`.
 
     Returns:
-        An integer array of `min(size, most)` ascending positions.
+        An integer array: `arange(size)` if the map has no more than `count` positions,
+        else one of shape `(samples, count)`, each row ascending.
     """
-    if size <= most:
+    count = jitter.shape[1]
+    if size <= count:
         return np.arange(size)
-    return np.sort(np.random.default_rng(seed).choice(size, most, replace=False))
+    places = (np.arange(count) + jitter.astype(np.float64)) * (size / count)
+    return np.minimum(places.astype(np.intp), size - 1)

@@ -5,21 +5,20 @@ import math
 import keras
 import numpy as np
 
-from keras_basisprune.graph.sampled_positions import sampled_positions
+from keras_basisprune.graph.position_jitter import position_jitter
 from keras_basisprune.linalg import LowRank, Moments, principal_basis
 
-# Positions per image that a map gives at most. Neighbours are alike: with 600 images,
-# 64 of them tell the covariance of VGG-like maps to about one percent.
+# Positions per image that a map gives at most.
 POSITIONS = 64
 
 
 def activation_bases(twin, keys, batches, floor, verbose) -> dict[int, LowRank]:
     """Takes the basis of each layer's outputs, all layers in one pass.
 
-    Of maps with more than 64 positions, 64 are drawn, the same in each image. Sums are
-    float64, so that neither batch size nor order of the data matter, up to rounding.
-    Memory is independent of the number of images: the sum of `cout^2` over the layers,
-    and one batch through the network.
+    Of maps with more than 64 positions, 64 are drawn, spread over the map and others
+    in each image, by its content. Sums are float64, so that neither batch size nor
+    order of the data matter, up to rounding. Memory is independent of the number of
+    images: the sum of `cout^2` over the layers, and one batch through the network.
 
     Args:
         twin: A `LinearTwin`.
@@ -36,7 +35,7 @@ def activation_bases(twin, keys, batches, floor, verbose) -> dict[int, LowRank]:
     moments = {key: Moments(layer.bias.shape[0]) for key, layer in layers.items()}
     bar = keras.utils.Progbar(None, verbose=1 if verbose else 0, unit_name="batch")
     for arrays in batches:
-        outputs = probe.predict_on_batch(arrays if len(arrays) > 1 else arrays[0])
+        outputs = probe.predict_on_batch([*arrays, position_jitter(arrays, POSITIONS)])
         for key, output in zip(owners, keras.tree.flatten(outputs), strict=True):
             moments[key].add(output.reshape(-1, output.shape[-1]))
         bar.add(1)
@@ -60,21 +59,22 @@ def _probe(model, layers):
     """A model of the sampled outputs of all calls of `layers`, and whose they are."""
     keys = {id(layer): key for key, layer in layers.items()}
     outputs, owners = [], []
+    jitter = keras.Input((POSITIONS,), dtype="float32")
 
     def call(op, *args, **kwargs):
         output = op(*args, **kwargs)
         if id(op) in keys:
-            outputs.append(_sampled(op, output, len(owners)))
+            outputs.append(_sampled(op, output, jitter))
             owners.append(keys[id(op)])
         return output
 
     copy = keras.models.clone_model(
         model, clone_function=lambda op: op, call_function=call
     )
-    return keras.Model(copy.inputs, outputs), owners
+    return keras.Model([*copy.inputs, jitter], outputs), owners
 
 
-def _sampled(layer, output, seed):
+def _sampled(layer, output, jitter):
     """The outputs at some positions: shape `(batch, positions, channels)`."""
     if getattr(layer, "data_format", "") == "channels_first":
         output = keras.ops.moveaxis(output, 1, -1)
@@ -82,5 +82,10 @@ def _sampled(layer, output, seed):
         return keras.ops.reshape(output, (-1, 1, output.shape[-1]))
     size = math.prod(output.shape[1:-1])
     output = keras.ops.reshape(output, (-1, size, output.shape[-1]))
-    positions = sampled_positions(size, POSITIONS, seed)
-    return output if len(positions) == size else keras.ops.take(output, positions, 1)
+    if size <= POSITIONS:
+        return output
+    places = (keras.ops.arange(POSITIONS, dtype="float32") + jitter) * (
+        size / POSITIONS
+    )
+    places = keras.ops.minimum(keras.ops.cast(places, "int32"), size - 1)
+    return keras.ops.take_along_axis(output, places[..., None], axis=1)

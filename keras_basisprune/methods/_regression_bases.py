@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_basisprune.graph.joined_branch import joined_branch
 from keras_basisprune.graph.patches import patches
+from keras_basisprune.graph.position_jitter import position_jitter
 from keras_basisprune.graph.run_calls import run_calls
 from keras_basisprune.graph.sampled_positions import sampled_positions
 from keras_basisprune.linalg import LowRank, Moments, principal_basis, ridge_update
@@ -59,7 +60,12 @@ class RegressionBases:
         # Each is a list of batches.
         self._before = dict(zip(inputs, arrays, strict=True))
         self._after = dict(self._before)
-        self._count = sum(map(len, self._before[inputs[0]]))
+        count = sum(map(len, self._before[inputs[0]]))
+        most = max(1, math.ceil(SAMPLES / count))
+        self._jitter = [
+            position_jitter(arrays, most)
+            for arrays in zip(*self._before.values(), strict=True)
+        ]
 
     def fit(self, verbose) -> dict[int, LowRank]:
         """Fits all layers, in order. Returns a dict from keys to full `LowRank`s."""
@@ -128,12 +134,11 @@ class RegressionBases:
     def _samples(self, call, kernel):
         """Yields patches of compressed inputs, and what the outputs lack with them."""
         source = id(call.input_tensors[0])
-        most = max(1, math.ceil(SAMPLES / self._count))
         size = self._positions(call)
-        positions = sampled_positions(size, most, seed=size)
         branch = self._branch(call)
         both = zip(self._before[source], self._after[source], strict=True)
         for index, (before, after) in enumerate(both):
+            positions = sampled_positions(size, self._jitter[index])
             inputs = patches(call.op, after, positions).astype(np.float64)
             if before is after:
                 lack = np.zeros((len(inputs), kernel.shape[1]))
@@ -168,7 +173,11 @@ class RegressionBases:
         )
         least = WEAK * np.abs(branch.factor).max()
         factor = np.copysign(np.maximum(np.abs(branch.factor), least), branch.factor)
-        return lack[:, positions].reshape(-1, lack.shape[-1]) / factor
+        if positions.ndim == 1:
+            lack = lack[:, positions]
+        else:
+            lack = np.take_along_axis(lack, positions[..., None], axis=1)
+        return lack.reshape(-1, lack.shape[-1]) / factor
 
 
 @contextlib.contextmanager
