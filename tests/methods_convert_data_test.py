@@ -288,3 +288,14 @@ def test_a_branch_that_is_a_result_itself_is_not_bent():
     plan = kbp.Plan(bases={"side": kbp.Kept((0, 1), 8)})
     made = convert(model, data, "regression", rank=plan)
     assert relative_difference(outputs(model, data)[1], outputs(made, data)[1]) <= 1e-5
+
+
+def test_names_of_the_model_are_not_in_the_way(tmp_path):
+    x = inputs = keras.Input((12, 12, 3), name="position_jitter")
+    x = layers.Conv2D(8, 3, padding="same", name="conv")(x)
+    randomize(keras.Model(inputs, x)).save(tmp_path / "model.keras")
+    keras.utils.clear_session()  # automatic names start again from input_layer
+    model = keras.models.load_model(tmp_path / "model.keras")
+    data = sample(model, batch=10)
+    made = convert(model, data)
+    assert relative_difference(outputs(model, data), outputs(made, data)) <= 1e-5

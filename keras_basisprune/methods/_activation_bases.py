@@ -59,7 +59,10 @@ def _probe(model, layers):
     """A model of the sampled outputs of all calls of `layers`, and whose they are."""
     keys = {id(layer): key for key, layer in layers.items()}
     outputs, owners = [], []
-    jitter = keras.Input((POSITIONS,), dtype="float32")
+    name = "position_jitter"
+    while any(layer.name == name for layer in model.layers):
+        name += "_"
+    jitter = keras.Input((POSITIONS,), dtype="float32", name=name)
 
     def call(op, *args, **kwargs):
         output = op(*args, **kwargs)
