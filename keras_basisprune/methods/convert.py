@@ -24,7 +24,7 @@ from keras_basisprune.methods._regression_bases import RegressionBases
 from keras_basisprune.plan import Plan
 from keras_basisprune.trace import trace
 
-_BATCH = 64  # samples that are read and computed at once
+_BATCH = 32  # samples that are read and computed at once
 
 
 def convert(
