@@ -5,6 +5,8 @@ import numpy as np
 from keras import layers
 from models import randomize
 
+import keras_basisprune as kbp
+
 
 def residual():
     """Two residual blocks, one with BatchNormalization at the end of its branch."""
