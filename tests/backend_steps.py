@@ -21,6 +21,7 @@ from models import (
     relative_difference,
     sample,
 )
+from stacks import residual
 
 import keras_basisprune as kbp
 
@@ -70,6 +71,22 @@ def model_differences(kind):
     same = identical(state, [array(v) for v in model.variables])
     same = same and relative_difference(before, outputs(model, x)) == 0.0
     return found, same
+
+
+def data_differences(basis):
+    """Of bases of data: at full rank, after folding, and what rank 4 loses."""
+    model = residual()
+    x, fresh = sample(model, batch=70), sample(model, seed=3, batch=20)
+    before = outputs(model, fresh)
+    full, small = (
+        kbp.convert(model, rank, basis, data=x, verbose=0) for rank in (None, 4)
+    )
+    after = outputs(small, fresh)
+    return {
+        "full": relative_difference(before, outputs(full, fresh)),
+        "folded": relative_difference(after, outputs(kbp.fold(small), fresh)),
+        "lost": relative_difference(before, after),
+    }
 
 
 def saved_difference():
@@ -149,6 +166,7 @@ def main(path):
         "backend": keras.backend.backend(),
         "layer": layer_differences(),
         "models": {kind: model_differences(kind) for kind in KINDS_TRIED},
+        "data": {b: data_differences(b) for b in ("activations", "regression")},
         "saved": saved_difference(),
         "taylor": taylor_difference(),
         "training": training(),

@@ -52,6 +52,14 @@ def test_converted_pruned_and_folded_models(numbers):
         assert unchanged, kind
 
 
+def test_bases_of_data(numbers):
+    for differences in numbers["data"].values():
+        assert differences["full"] <= 1e-5
+        assert differences["folded"] <= 1e-5
+    lost = {basis: found["lost"] for basis, found in numbers["data"].items()}
+    assert lost["regression"] < 0.9 * lost["activations"]
+
+
 def test_saved_and_loaded(numbers):
     assert numbers["saved"] == 0.0
 
