@@ -5,6 +5,8 @@ import dataclasses
 import keras
 import numpy as np
 
+from keras_basisprune.graph._norm_factor import norm_factor
+
 
 @dataclasses.dataclass(frozen=True)
 class JoinedBranch:
@@ -53,7 +55,7 @@ def joined_branch(call, consumers, results=()) -> JoinedBranch | None:
         if type(reader.op) is keras.layers.BatchNormalization:
             if reader.op.axis not in (_channel_axis(call.op), _last(call.op, tensor)):
                 return None
-            factor = factor * _factor(reader.op)
+            factor = factor * norm_factor(reader.op)
         elif not isinstance(reader.op, _NOTHING):
             return None
         tensor = reader.output_tensors[0]
@@ -81,11 +83,3 @@ def _channel_axis(layer):
 
 def _last(layer, tensor):
     return 1 if _channel_axis(layer) == 1 else len(tensor.shape) - 1
-
-
-def _factor(norm):
-    variance = keras.ops.convert_to_numpy(norm.moving_variance).astype(np.float64)
-    factor = 1 / np.sqrt(variance + norm.epsilon)
-    if norm.scale:
-        factor = factor * keras.ops.convert_to_numpy(norm.gamma)
-    return factor

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from keras_basisprune.graph._norm_factor import norm_factor
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.decomposable import CONVOLUTIONS
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
@@ -133,8 +134,7 @@ def _factor(norms):
     """The factor and offset per channel that BatchNormalizations amount to."""
     factor, offset = np.float64(1), np.float64(0)
     for norm in norms:
-        own = 1 / np.sqrt(_array(norm.moving_variance) + norm.epsilon)
-        own = own * _array(norm.gamma) if norm.scale else own
+        own = norm_factor(norm)
         beta = _array(norm.beta) if norm.center else 0
         factor, offset = factor * own, (offset - _array(norm.moving_mean)) * own + beta
     return factor, offset
