@@ -8,7 +8,7 @@ import numpy as np
 from keras_basisprune.graph.position_jitter import position_jitter
 from keras_basisprune.linalg import LowRank, Moments, principal_basis
 
-# Positions per image that a map gives at most.
+# Positions per image that a map gives at most; docs/benchmarks.md has the error.
 POSITIONS = 64
 
 
