@@ -64,10 +64,10 @@ def convert(
     `O(n cout min(n, cout))` for a kernel of `n = kh kw cin` rows. `"activations"` adds
     one forward pass and a product `O(cout^2)` per sampled position (64 per image and
     layer at most, which moves singular values by about 1 % with 600 images); memory
-    does not depend on the number of images. `"regression"` runs each layer twice per image, and
-    adds a product `O(n^2)` per sample (30,000 of them at most) and one solution
-    `O(n^3)` per layer; all images and the values that are still needed of both
-    networks are in memory.
+    does not depend on the number of images. `"regression"` runs each layer twice per
+    image, and adds a product `O(n^2)` per sample (30,000 of them at most) and one
+    solution `O(n^3)` per layer; all images and the values that are still needed of
+    both networks are in memory.
 
     Sources: Wong, Kashyap, Moradi 2021, *Basis Scaling and Double Pruning for
     Efficient Transfer Learning* (arXiv:2108.02893), section 3.1; Zhang, Zou, He, Sun
