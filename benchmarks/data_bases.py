@@ -1,18 +1,22 @@
 """Accuracy without training: bases of the weights, the activations, by regression.
 
-    python -m benchmarks.data_bases --model=baseline.keras --data=eurosat.npz \\
-        --keep=0.5,0.35,0.25,0.15,0.08,0.05 --images=300,1000,3000
+    python -m benchmarks.data_bases --model=a.keras,b.keras,c.keras \\
+        --data=eurosat.npz --keep=0.5,0.35,0.25,0.15,0.08,0.05 --images=300,1000,3000
 
-The model is a trained classifier. For each share of the decomposed layers' parameters
-to keep, ranks are chosen by energy per parameter (`allocate`). No label is used and
-nothing is trained, unless `--recover` names shares: there, the network that the most
-images gave is trained on for five epochs, all weights, on all training images: towards
-the labels, or (`--recovery=distilled`) towards what the original network says of the
-images and their mirror images, without labels. Each seed draws other images (and
-another order in recovery). Prints a Markdown table: test accuracy in
-percent, mean over the seeds and, behind ±, half the distance of highest and lowest.
+The models are trained classifiers, the same but for the seed of their training. For
+each share of the decomposed layers' parameters to keep, ranks are chosen by energy per
+parameter (`allocate`). No label is used and nothing is trained, unless `--recover`
+names shares: there, the network that the last row's images gave is trained on for five
+epochs, all weights, on all training images: towards the labels, or
+(`--recovery=distilled`) towards what the original network says of the images and their
+mirror images, without labels. Each model is taken with a seed of its own (with one
+model, `--seeds` of them), which draws other images (and another order in recovery).
+`--mirrored=4000` adds rows for which 4,000 images are drawn and their mirror images
+added. Prints a Markdown table: test accuracy in percent, mean over the seeds and,
+behind ±, half the distance of highest and lowest.
 """
 
+import itertools
 import logging
 import pathlib
 import time
@@ -24,10 +28,11 @@ from rich.console import Console
 
 import keras_basisprune as kbp
 
-_MODEL = flags.DEFINE_string("model", None, "A .keras file.", required=True)
+_MODELS = flags.DEFINE_list("model", None, ".keras files.", required=True)
 _DATA = flags.DEFINE_string("data", None, "As in load_data.", required=True)
 _KEEP = flags.DEFINE_list("keep", ["0.5", "0.25", "0.15", "0.08"], "Shares to keep.")
 _IMAGES = flags.DEFINE_list("images", ["300", "1000", "3000"], "Numbers of images.")
+_MIRRORED = flags.DEFINE_list("mirrored", [], "Numbers of images, mirrored too.")
 _RECOVER = flags.DEFINE_list("recover", [], "Shares to train on for five epochs.")
 _EPOCHS = flags.DEFINE_integer("epochs", 5, "Epochs of recovery.")
 _RATE = flags.DEFINE_float("rate", 1e-3, "Initial rate of Adam in recovery.")
@@ -35,21 +40,27 @@ _RECOVERY = flags.DEFINE_enum(
     "recovery", "distilled", ["labels", "distilled"], "What recovery trains towards."
 )
 _FLIPS = flags.DEFINE_enum(
-    "flips", "both", ["none", "horizontal", "both"], "Mirror images when distilling."
+    "flips", "both", ["none", "horizontal", "both"], "Axes along which to mirror."
 )
-_SEEDS = flags.DEFINE_integer("seeds", 3, "How many seeds.", lower_bound=1)
+_SEEDS = flags.DEFINE_integer("seeds", 3, "Seeds of the only model.", lower_bound=1)
 _OUTPUT = flags.DEFINE_string("output", "", "File for the table, if any.")
 
 
 class Table:
     """Accuracies by row and share, one per seed."""
 
-    def __init__(self, model, keep):
+    def __init__(self, keep):
         self._keep = keep
         self._cells: dict[tuple[str, float], list[float]] = {}
         self._kept: dict[float, list[float]] = {}
         self._rows: dict[str, list[float]] = {}  # seconds per network
+        self._baselines: list[float] = []
+
+    def start(self, model, test):
+        """Takes in the network that the next ones are made of."""
         self._params = kbp.cost(model).params
+        self._baselines.append(100 * kbp.accuracy(model, test))
+        print(f"baseline: {self._baselines[-1]:.2f}", flush=True)
 
     def add(self, row, keep, small, test, seconds):
         """Takes in one network that was made in some seconds."""
@@ -63,6 +74,8 @@ class Table:
     def __str__(self):
         shares = [f"{100 * k:g} % ({np.mean(self._kept[k]):.1f} %)" for k in self._keep]
         lines = [
+            f"Baseline {_mean(self._baselines)}.",
+            "",
             f"| parameters kept in decomposed layers (in all) | {' | '.join(shares)} "
             "| seconds |",
             f"|---|{'---:|' * (len(shares) + 1)}",
@@ -74,10 +87,12 @@ class Table:
 
     def _cell(self, row, keep):
         values = self._cells.get((row, keep))
-        if values is None:
-            return ""
-        half = (max(values) - min(values)) / 2
-        return f"{np.mean(values):.2f}" + (f" ± {half:.2f}" if len(values) > 1 else "")
+        return "" if values is None else _mean(values)
+
+
+def _mean(values) -> str:
+    half = (max(values) - min(values)) / 2
+    return f"{np.mean(values):.2f}" + (f" ± {half:.2f}" if len(values) > 1 else "")
 
 
 def plain(model, table, test, keeps):
@@ -90,32 +105,42 @@ def plain(model, table, test, keeps):
         start = time.time()
 
 
-def from_data(model, table, train, test, keeps, count, seed):
-    """Rows of one number of images and one seed; returns the last conversions."""
-    order = np.random.default_rng(seed).permutation(len(train[0]))[:count]
-    images, made = train[0][order], {}
+def from_data(model, table, images, label, test, keeps):
+    """Rows of one choice of images; returns the last conversions."""
+    made = {}
     start = time.time()
     converted = kbp.convert(model, data=images, verbose=0)
     for keep in keeps:
         plan = kbp.allocate(converted, keep)
         small = kbp.fold(kbp.prune(converted, plan))
-        table.add(f"activations, {count}", keep, small, test, time.time() - start)
+        table.add(f"activations, {label}", keep, small, test, time.time() - start)
         start = time.time()
         made[keep] = kbp.convert(model, plan, "regression", data=images, verbose=0)
         seconds = time.time() - start
         small = kbp.fold(made[keep])
-        table.add(f"regression, {count}", keep, small, test, seconds)
+        table.add(f"regression, {label}", keep, small, test, seconds)
         start = time.time()
     return made
+
+
+def axes() -> tuple[int, ...]:
+    """The axes along which images are mirrored."""
+    return {"none": (), "horizontal": (2,), "both": (1, 2)}[_FLIPS.value]
+
+
+def with_mirrored(images):
+    """The images and all their mirror images."""
+    for axis in axes():
+        images = np.concatenate([images, np.flip(images, axis)])
+    return images
 
 
 class Mirrored(keras.utils.PyDataset):
     """Batches of images, mirrored at random, and what a network says of them."""
 
-    def __init__(self, network, images, flips, seed):
+    def __init__(self, network, images, seed):
         super().__init__()
         self._network, self._images = network, images
-        self._axes = {"none": (), "horizontal": (2,), "both": (1, 2)}[flips]
         self._rng = np.random.default_rng(seed)
         self.on_epoch_end()
 
@@ -128,7 +153,7 @@ class Mirrored(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         batch = self._images[self._order[32 * index : 32 * index + 32]].copy()
-        for axis in self._axes:
+        for axis in axes():
             chosen = self._rng.random(len(batch)) < 0.5
             batch[chosen] = np.flip(batch[chosen], axis)
         return batch, self._network.predict_on_batch(batch)
@@ -146,31 +171,43 @@ def recovered(model, converted, train, seed):
         small.fit(*train, epochs=_EPOCHS.value, batch_size=32, verbose=0)
     else:
         small.compile(optimizer, "kl_divergence")
-        batches = Mirrored(model, train[0], _FLIPS.value, seed)
+        batches = Mirrored(model, train[0], seed)
         small.fit(batches, epochs=_EPOCHS.value, verbose=0)
     return kbp.fold(small)
 
 
-def main(_):
-    model = keras.models.load_model(_MODEL.value)
-    size, channels = model.input_shape[1], model.input_shape[-1]
-    data = kbp.load_data(_DATA.value, size, channels=channels)
+def measure(model, table, data, keeps, seed):
+    """All rows of images that one seed draws."""
     train, test = data.train, data.test
+    order = np.random.default_rng(seed).permutation(len(train[0]))
+    for count in map(int, _IMAGES.value):
+        label, images = f"{count:,}", train[0][order[:count]]
+        made = from_data(model, table, images, label, test, keeps)
+    for count in map(int, _MIRRORED.value):
+        label, images = f"{count:,} mirrored", with_mirrored(train[0][order[:count]])
+        made = from_data(model, table, images, label, test, keeps)
+    for keep in map(float, _RECOVER.value):
+        start = time.time()
+        small = recovered(model, made[keep], train, seed)
+        row = f"regression, {label}, {_EPOCHS.value} epochs, {_RECOVERY.value}"
+        table.add(row, keep, small, test, time.time() - start)
+    if _OUTPUT.value:
+        pathlib.Path(_OUTPUT.value).write_text(f"{table}\n")
+
+
+def main(_):
+    models = [keras.models.load_model(path) for path in _MODELS.value]
+    size, channels = models[0].input_shape[1], models[0].input_shape[-1]
+    data = kbp.load_data(_DATA.value, size, channels=channels)
+    print(data, flush=True)
     keeps = sorted({float(k) for k in (*_KEEP.value, *_RECOVER.value)}, reverse=True)
-    print(f"{data}\nbaseline: {kbp.accuracy(model, test):.4f}", flush=True)
-    table = Table(model, keeps)
+    table, seeds = Table(keeps), itertools.count()
     logging.getLogger("tensorflow").setLevel("ERROR")  # of each new network's compiling
-    plain(model, table, test, keeps)
-    for seed in range(_SEEDS.value):
-        for count in map(int, _IMAGES.value):
-            made = from_data(model, table, train, test, keeps, count, seed)
-        for keep in map(float, _RECOVER.value):
-            start = time.time()
-            small = recovered(model, made[keep], train, seed)
-            row = f"regression, {count}, {_EPOCHS.value} epochs, {_RECOVERY.value}"
-            table.add(row, keep, small, test, time.time() - start)
-        if _OUTPUT.value:
-            pathlib.Path(_OUTPUT.value).write_text(f"{table}\n")
+    for model in models:
+        table.start(model, data.test)
+        plain(model, table, data.test, keeps)
+        for _ in range(_SEEDS.value if len(models) == 1 else 1):
+            measure(model, table, data, keeps, next(seeds))
     print(table)
 
 

@@ -18,6 +18,7 @@ _SIZE = flags.DEFINE_integer("image_size", 28, "Height and width.")
 _CHANNELS = flags.DEFINE_integer("channels", 1, "1 for grey images, 3 for colour.")
 _WIDTHS = flags.DEFINE_list("widths", ["32", "64", "128"], "Channels of the stages.")
 _EPOCHS = flags.DEFINE_integer("epochs", 8, "Epochs of training.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.")
 
 
 def network(shape, widths, classes):
@@ -40,7 +41,7 @@ def network(shape, widths, classes):
 
 
 def main(_):
-    keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(_SEED.value)
     data = kbp.load_data(_DATA.value, _SIZE.value, channels=_CHANNELS.value)
     print(data)
     widths = [int(width) for width in _WIDTHS.value]

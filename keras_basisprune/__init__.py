@@ -6,7 +6,13 @@ from keras_basisprune.application import application
 from keras_basisprune.compress import CompressionResult, accuracy, compress
 from keras_basisprune.data import ImageData, load_data
 from keras_basisprune.export import export_saved_model, export_tflite
-from keras_basisprune.graph import flatten
+from keras_basisprune.graph import (
+    ChannelGroups,
+    Rule,
+    channel_groups,
+    channel_rule,
+    flatten,
+)
 from keras_basisprune.layer_latency import layer_latency
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.measure import (
@@ -27,6 +33,7 @@ from keras_basisprune.version import __version__
 
 __all__ = [
     "BasisScalingConv",
+    "ChannelGroups",
     "CompressionResult",
     "ImageData",
     "Kept",
@@ -34,10 +41,13 @@ __all__ = [
     "Limits",
     "Plan",
     "Recipe",
+    "Rule",
     "__version__",
     "accuracy",
     "allocate",
     "application",
+    "channel_groups",
+    "channel_rule",
     "compare",
     "compress",
     "convert",

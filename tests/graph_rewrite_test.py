@@ -300,7 +300,7 @@ def test_rewrite_asks_once_per_layer_and_replaces_shared_layers_once():
         asked.append(name)
         if name != "conv":
             return None
-        zeros = {"kernel": np.zeros(layer.kernel.shape)}
+        zeros = {"kernel": np.zeros(layer.kernel.shape), "bias": np.zeros(4)}
         return [NewLayer(layers.Conv2D(4, 3, name="conv"), zeros)]
 
     model = randomize(shared())

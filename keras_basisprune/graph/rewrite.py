@@ -1,6 +1,7 @@
 """Clone a model while replacing layers; flatten nested models; carry weights over."""
 
 import dataclasses
+import operator
 import types
 from collections.abc import Callable, Sequence
 
@@ -15,16 +16,18 @@ class NewLayer:
     """A layer that takes another's place, with the weights that it shall have.
 
     Attributes:
-        layer: An unbuilt `keras.layers.Layer`. Its name may be changed if it is taken.
-        weights: Maps attribute names of the built layer (`"kernel"`, `"bias"`, ...) to
-            arrays.
+        layer: An unbuilt `keras.layers.Layer` (or other operation). Its name may be
+            changed if it is taken.
+        weights: Maps attribute names of the built layer (`"kernel"`, `"bias"`, or
+            `"query_dense.kernel"`) to arrays. If it takes the place of a layer of the
+            same class, other weights are carried over where their shapes agree.
     """
 
     layer: keras.layers.Layer
     weights: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
-Replace = Callable[[keras.layers.Layer, str], Sequence[NewLayer] | None]
+Replace = Callable[[keras.Operation, str], Sequence[NewLayer] | None]
 
 
 def flatten(model: keras.Model) -> keras.Model:
@@ -57,7 +60,10 @@ def flatten(model: keras.Model) -> keras.Model:
 
 
 def rewrite(
-    model: keras.Model, replace: Replace, traced: Trace | None = None
+    model: keras.Model,
+    replace: Replace,
+    traced: Trace | None = None,
+    arguments: Callable | None = None,
 ) -> keras.Model:
     """Clones a model while replacing layers, and carries all weights over.
 
@@ -67,11 +73,13 @@ def rewrite(
 
     Args:
         model: A built Functional or Sequential `keras.Model`.
-        replace: `replace(layer, name)` is asked once per layer, where `name` is the
-            layer's name in the new model. It answers `None` (clone the layer) or a
-            list of `NewLayer`s to be applied one after the other instead. An empty
-            list passes the input on.
+        replace: `replace(layer, name)` is asked once per layer (or other operation),
+            where `name` is the layer's name in the new model. It answers `None` (clone
+            the layer) or a list of `NewLayer`s to be applied one after the other
+            instead. An empty list passes the input on.
         traced: The model's `Trace`, if it is at hand. `replace` gets its operations.
+        arguments: `arguments(call)` returns the args and kwargs that take the place of
+            a call's own. Defaults to those.
 
     Returns:
         A Functional `keras.Model` with weights of its own, not compiled.
@@ -96,7 +104,8 @@ def rewrite(
     for call in traced.calls:
         if first := id(call.op) not in chains:
             chains[id(call.op)] = _chain(call, replace, names)
-        args, kwargs = keras.tree.map_structure(new, (call.args, call.kwargs))
+        given = arguments(call) if arguments else (call.args, call.kwargs)
+        args, kwargs = keras.tree.map_structure(new, given)
         outputs = _apply(chains[id(call.op)], args, kwargs)
         if first:
             _load(chains[id(call.op)], call.op)
@@ -151,9 +160,7 @@ def _functions(op, keys):
 def _chain(call, replace, names):
     """The layers that stand for `call.op` in the new model, names made unique."""
     name = _unique(call.op.name, names, call.scope)
-    news = None
-    if isinstance(call.op, keras.layers.Layer):
-        news = replace(call.op, name)
+    news = replace(call.op, name)
     if news is None:
         news = [NewLayer(clone(call.op, name))]
     for position, item in enumerate(news):
@@ -189,13 +196,23 @@ def _apply(chain, args, kwargs):
 
 def _load(chain, source):
     """Gives built layers their weights: the stated ones, or those of `source`."""
-    first = chain[0] if chain else None
-    if len(chain) == 1 and type(first.layer) is type(source) and not first.weights:
-        _carry(source, first.layer)
+    same = len(chain) == 1 and type(chain[0].layer) is type(source)
+    if same and not chain[0].weights:
+        _carry(source, chain[0].layer)
+    elif same:
+        _carry_same_shapes(source, chain[0].layer)
     for position, item in enumerate(chain):
         for attribute, value in item.weights.items():
-            getattr(item.layer, attribute).assign(_copy(value))
+            operator.attrgetter(attribute)(item.layer).assign(_copy(value))
         chain[position] = dataclasses.replace(item, weights={})  # frees the arrays
+
+
+def _carry_same_shapes(old, new):
+    if len(old.variables) != len(new.variables):
+        return
+    for before, after in zip(old.variables, new.variables, strict=True):
+        if before.shape == after.shape:
+            after.assign(_copy(before))
 
 
 def _carry(old, new):

@@ -1,6 +1,7 @@
 """Matrices in, matrices out: what the decomposition needs. NumPy only."""
 
 from keras_basisprune.linalg._low_rank import LowRank
+from keras_basisprune.linalg.components import components
 from keras_basisprune.linalg.energy import kept_energy, rank_for_energy
 from keras_basisprune.linalg.moments import Moments
 from keras_basisprune.linalg.principal_basis import principal_basis
@@ -10,6 +11,7 @@ from keras_basisprune.linalg.svd_basis import svd_basis
 __all__ = [
     "LowRank",
     "Moments",
+    "components",
     "kept_energy",
     "principal_basis",
     "rank_for_energy",

@@ -1,29 +1,41 @@
 """Cut out what a plan does not keep."""
 
 import keras
+import numpy as np
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
+from keras_basisprune.graph.channel_groups import groups_of
+from keras_basisprune.graph.channels import channel_map, rule_of
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 from keras_basisprune.plan import Plan
 from keras_basisprune.trace import trace
 
 
 def prune(model, plan=None, round_to=1) -> keras.Model:
-    """Removes the bases that a plan does not keep.
+    """Removes the bases and channels that a plan does not keep.
 
-    Columns of the basis filters, scales, and rows of the scaling kernel leave for
-    good. The number of channels that a layer takes and gives stays the same, so this
-    is right on every architecture. The result can be trained further, and folded. Its
-    outputs equal those of the masked model up to rounding. The given model is not
-    changed. Time and memory are linear in calls and weights.
+    *Bases*: columns of the basis filters, scales, and rows of the scaling kernel leave.
+    The number of channels that a layer takes and gives stays the same. Outputs equal
+    those of the masked model up to rounding.
+
+    *Channels*: output channels leave, and with them whatever the architecture ties to
+    them (`channel_groups`): filters, biases, statistics, and the weights of all layers
+    that read them. Outputs equal, up to rounding, those of the model in which the
+    weights by which other layers read those channels are zero, unless a layer computes
+    statistics across channels (`ChannelGroups.mixing`).
+
+    The result can be trained further, and folded. The given model is not changed. Time
+    and memory are linear in calls and weights.
 
     Source: Wong, Kashyap, Moradi 2021, *Basis Scaling and Double Pruning for
     Efficient Transfer Learning* (arXiv:2108.02893), section 3.2.
 
     Args:
-        model: A converted model.
-        plan: A `Plan` whose `bases` name decomposed layers. Defaults to
-            `Plan.from_masks(model, round_to)`: masked bases leave.
+        model: A converted model; any model, if the plan names channels only.
+        plan: A `Plan` whose `bases` name decomposed layers and whose `channels` name
+            layers that make channels. Channels that are tied to those that leave need
+            not be named. Defaults to `Plan.from_masks(model, round_to)`: masked bases
+            leave.
         round_to: Rank per layer is rounded up to a multiple of this (at most the
             rank there is), since some runtimes are fastest at multiples of 8. Masked
             bases that come back by it are unmasked. Only without a `plan`.
@@ -32,7 +44,9 @@ def prune(model, plan=None, round_to=1) -> keras.Model:
         A smaller Functional `keras.Model`, not compiled.
 
     Raises:
-        ValueError: If the model is not converted, or the plan does not fit it.
+        ValueError: If the model is not converted (and the plan names no channels), the
+            plan does not fit it, tied channels are both kept and left out, a channel
+            can't leave, or no channel of a layer would be left.
 
     Example:
 
@@ -40,8 +54,15 @@ def prune(model, plan=None, round_to=1) -> keras.Model:
     >>> plain = keras_basisprune.fold(small)
     """
     traced = trace(model)
-    pairs = basis_pairs(traced, model.name)
     masked = plan is None
+    if not (masked or isinstance(plan, Plan)):
+        raise ValueError(
+            "Expected `plan` to be a `keras_basisprune.Plan` or None. Received: "
+            f"plan={plan!r} (of type {type(plan).__name__}). Make one with "
+            "`keras_basisprune.select(...)` or `Plan.from_masks(model)`."
+        )
+    needed = masked or plan.bases or not plan.channels
+    pairs = basis_pairs(traced, model.name if needed else None)
     if not masked and round_to != 1:
         raise ValueError(
             "Expected `round_to=1` together with `plan`, which says what is kept. "
@@ -49,35 +70,17 @@ def prune(model, plan=None, round_to=1) -> keras.Model:
             "`Plan.from_masks(model, round_to)` or `Limits(round_to=...)`."
         )
     plan = Plan.from_masks(model, round_to) if masked else plan
-    _check(plan, pairs)
-    halves = {}
-    for name, kept in plan.bases.items():
-        halves[id(pairs[name].basis)] = (_cut_basis, kept)
-        unmask = masked and round_to > 1
-        cut = _cut_scaling_unmasked if unmask else _cut_scaling
-        halves[id(pairs[name].scaling)] = (cut, kept)
-
-    def replace(layer, name):
-        if id(layer) not in halves:
-            return None
-        cut, kept = halves[id(layer)]
-        return [cut(layer, list(kept.indices), name)]
-
-    return rewrite(model, replace, traced)
+    channels = channel_map(traced)
+    alive = np.ones(channels.count, bool)
+    _mark_bases(plan, pairs, traced, channels, alive)
+    _mark_channels(plan, groups_of(traced, channels), alive)
+    unmask = {id(p.scaling) for p in pairs.values()} if masked and round_to > 1 else ()
+    return _Surgery(traced, channels, alive, unmask).cut(model)
 
 
-def _check(plan, pairs):
-    if not isinstance(plan, Plan):
-        raise ValueError(
-            "Expected `plan` to be a `keras_basisprune.Plan` or None. Received: "
-            f"plan={plan!r} (of type {type(plan).__name__}). Make one with "
-            "`keras_basisprune.select(...)` or `Plan.from_masks(model)`."
-        )
-    if plan.channels:
-        raise ValueError(
-            "Expected `plan` to name bases only. Received: a plan for the channels of "
-            f"{list(plan.channels)[:5]}. Channels can't be pruned in this version."
-        )
+def _mark_bases(plan, pairs, traced, channels, alive):
+    """Marks the basis features that leave."""
+    outputs = {id(call.op): call.output_tensors[0] for call in traced.calls}
     for name, kept in plan.bases.items():
         if name not in pairs:
             raise ValueError(
@@ -89,29 +92,97 @@ def _check(plan, pairs):
                 f"Expected `plan` to count {pairs[name].rank} bases in `{name}`. "
                 f"Received: total={kept.total}. Make the plan from this model."
             )
+        groups = channels.of(outputs[id(pairs[name].basis)])
+        alive[np.delete(groups, kept.indices)] = False
 
 
-def _cut_basis(layer, kept, name):
-    kernel = keras.ops.convert_to_numpy(layer.kernel.value)[..., kept]
-    width = "units" if isinstance(layer, keras.layers.Dense) else "filters"
-    return NewLayer(clone(layer, name, **{width: len(kept)}), {"kernel": kernel})
+def _mark_channels(plan, groups, alive):
+    """Marks the channels that leave."""
+    kept_by, left_by = {}, {}
+    for name, kept in plan.channels.items():
+        if name not in groups.layers:
+            raise ValueError(
+                "Expected `plan` to name layers of `model` that make channels. "
+                f"Received: `{name}`; there are {list(groups.layers)[:20]}. Make it "
+                "from this model."
+            )
+        found = groups.layers[name]
+        if kept.total != len(found):
+            raise ValueError(
+                f"Expected `plan` to count {len(found)} channels of `{name}`. "
+                f"Received: total={kept.total}. Make the plan from this model."
+            )
+        kept_by |= dict.fromkeys(found[list(kept.indices)].tolist(), name)
+        left_by |= dict.fromkeys(np.delete(found, kept.indices).tolist(), name)
+    for group, name in left_by.items():
+        if group in groups.pinned:
+            raise ValueError(
+                f"Expected `plan` to keep the channels of `{name}` that can't leave. "
+                f"Received: one of them left out ({groups.pinned[group]}). "
+                "`channel_groups(model)` says which channels may leave."
+            )
+        if group in kept_by:
+            raise ValueError(
+                "Expected `plan` to treat tied channels alike. Received: one that "
+                f"`{kept_by[group]}` keeps and `{name}` leaves out. Name one of the "
+                "two layers only, or both alike (`channel_groups(model)`)."
+            )
+        alive[group] = False
 
 
-def _cut_scaling(layer, kept, name):
-    whole = {
-        key: keras.ops.convert_to_numpy(getattr(layer, key).value)
-        for key in ("kernel", "scale", "mask", *(["mean"] if layer.centered else []))
-    }
-    weights = {key: value[kept] for key, value in whole.items()}
-    energies = (whole["kernel"].astype("float64") ** 2).sum(axis=1)
-    share = float(energies[kept].sum() / (energies.sum() or 1.0))
-    if layer.bias is not None:
-        weights["bias"] = layer.bias
-    return NewLayer(clone(layer, name, energy=layer.energy * share), weights)
+class _Surgery:
+    """Cuts a traced model down to the channels that are alive."""
 
+    def __init__(self, traced, channels, alive, unmask):
+        self._traced, self._unmask = traced, unmask
+        self._kept = {
+            id(tensor): channels.kept(tensor, alive)
+            for tensor in [
+                *keras.tree.flatten(traced.inputs),
+                *(t for call in traced.calls for t in call.output_tensors),
+            ]
+        }
+        self._calls = {}
+        for call in traced.calls:
+            self._calls.setdefault(id(call.op), call)
 
-def _cut_scaling_unmasked(layer, kept, name):
-    new = _cut_scaling(layer, kept, name)
-    alive = bool(new.weights["mask"].any())  # else the layer's output is its bias alone
-    weights = {**new.weights, "mask": new.weights["mask"] * 0 + alive}
-    return NewLayer(new.layer, weights)
+    def cut(self, model) -> keras.Model:
+        """The smaller model."""
+        for call in self._traced.calls:
+            for kept in filter(None, self._sides(call)[1]):
+                if not len(kept):
+                    raise ValueError(
+                        "Expected `plan` to keep a channel of every layer. Received: "
+                        f"none of `{call.op.name}`. Keep at least one."
+                    )
+        return rewrite(model, self._replace, self._traced, self._arguments)
+
+    def _sides(self, call):
+        sides = call.input_tensors, call.output_tensors
+        return [[self._kept[id(t)] for t in tensors] for tensors in sides]
+
+    def _changed(self, call):
+        return any(
+            k is not None and len(k) < k.total
+            for side in self._sides(call)
+            for k in side
+        )
+
+    def _replace(self, op, name):
+        call = self._calls[id(op)]
+        unmask = id(op) in self._unmask
+        if not (unmask or self._changed(call)):
+            return None
+        config, weights = rule_of(op).cut(op, *self._sides(call))
+        if unmask:
+            mask = weights.get("mask", keras.ops.convert_to_numpy(op.mask))
+            alive = bool(mask.any())  # else the layer's output is its bias alone
+            weights = {**weights, "mask": mask * 0 + alive}
+        if not (config or weights):
+            return None
+        return [NewLayer(clone(op, name, **config), weights)]
+
+    def _arguments(self, call):
+        if not self._changed(call):
+            return call.args, call.kwargs
+        return rule_of(call.op).arguments(call, *self._sides(call))

@@ -1,0 +1,139 @@
+"""The channels of every tensor of a model, and which of them are tied together."""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from keras_basisprune.graph.channels._base import (
+    Channels,
+    Flow,
+    KeptChannels,
+    rule_of,
+)
+from keras_basisprune.linalg import components
+from keras_basisprune.trace import Trace
+
+
+@dataclasses.dataclass(frozen=True)
+class ChannelMap:
+    """What `channel_map` finds.
+
+    Attributes:
+        groups: Integer array: the group of each channel identity.
+        pinned: Maps numbers of groups that have to stay to the reason.
+        mixing: Names of layers that compute statistics across channels.
+        tensors: Maps `id(tensor)` to its `Channels`, if it has some.
+    """
+
+    groups: np.ndarray
+    pinned: dict[int, str]
+    mixing: tuple[str, ...]
+    tensors: dict[int, Channels]
+
+    @property
+    def count(self) -> int:
+        """Number of groups."""
+        return int(self.groups.max(initial=-1)) + 1
+
+    def of(self, tensor) -> np.ndarray | None:
+        """The group of each channel of a tensor; `None` if it has no channels."""
+        channels = self.tensors.get(id(tensor))
+        return None if channels is None else self.groups[channels.ids]
+
+    def kept(self, tensor, alive) -> KeptChannels | None:
+        """Which channels of a tensor are in groups that are `alive`."""
+        channels = self.tensors.get(id(tensor))
+        if channels is None:
+            return None
+        indices = np.flatnonzero(alive[self.groups[channels.ids]])
+        return KeptChannels(indices, len(channels), channels.axis)
+
+
+def channel_map(traced: Trace) -> ChannelMap:
+    """Follows every channel through a model.
+
+    Each layer's rule says which channels come out. Layers without a rule pin all that
+    they touch, as inputs and outputs of the model do. Time and memory are linear in
+    the number of calls and channels.
+
+    Args:
+        traced: The model's `Trace`.
+
+    Returns:
+        A `ChannelMap`.
+    """
+    flow, tensors, first = Flow(), {}, {}
+    axes = _stated_axes(traced)
+    for tensor in keras.tree.flatten(traced.inputs):
+        tensors[id(tensor)] = _pinned(tensor, "input of the model", flow, axes)
+    for call in traced.calls:
+        flow.call = call
+        inputs = [tensors.get(id(t)) for t in call.input_tensors]
+        outputs = _through(call, inputs, flow, axes)
+        for tensor, channels in zip(call.output_tensors, outputs, strict=True):
+            tensors[id(tensor)] = channels
+        rule = rule_of(call.op)
+        if rule is not None and not rule.free:
+            _same_in_all_calls(
+                first.setdefault(id(call.op), inputs), inputs, call, flow
+            )
+    for tensor in keras.tree.flatten(traced.outputs):
+        if channels := tensors.get(id(tensor)):
+            flow.pin(channels.ids, "output of the model")
+    groups = components(flow.count, flow.edges)
+    pinned: dict[int, str] = {}
+    for ids, reason in flow.pins:
+        for group in np.unique(groups[ids]):
+            pinned.setdefault(int(group), reason)
+    found = {key: value for key, value in tensors.items() if value is not None}
+    return ChannelMap(groups, pinned, tuple(flow.mixing), found)
+
+
+def _stated_axes(traced) -> dict[int, int]:
+    """Maps `id(tensor)` to 1 if a layer reads it with the channels first."""
+    return {
+        id(tensor): 1
+        for call in traced.calls
+        for tensor in call.input_tensors
+        if getattr(call.op, "data_format", None) == "channels_first"
+    }
+
+
+def _pinned(tensor, reason, flow, axes):
+    """New channels of a tensor's channel axis, which have to stay."""
+    axis = axes.get(id(tensor), len(tensor.shape) - 1)
+    if len(tensor.shape) < 2 or tensor.shape[axis] is None:
+        return None
+    ids = flow.fresh(tensor.shape[axis])
+    flow.pin(ids, reason)
+    return Channels(ids, axis)
+
+
+def _through(call, inputs, flow, axes) -> list:
+    """What comes out of a call."""
+    rule = rule_of(call.op)
+    if rule is not None and inputs and None not in inputs:
+        outputs = rule.propagate(call.op, inputs, flow)
+        outputs = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+        if len(outputs) == len(call.output_tensors):
+            return outputs
+    kind = type(call.op).__name__
+    why = f"no rule for `{call.op.name}` (of type {kind})"
+    if rule is not None:
+        why = f"channels of what `{call.op.name}` (of type {kind}) reads are unknown"
+    for channels in filter(None, inputs):
+        flow.pin(channels.ids, why)
+    return [_pinned(tensor, why, flow, axes) for tensor in call.output_tensors]
+
+
+def _same_in_all_calls(first, inputs, call, flow):
+    """A layer that is called again reads the same channels each time."""
+    for one, other in zip(first, inputs, strict=True):
+        if one is None or other is None or one is other:
+            continue
+        if len(one) == len(other) and one.axis == other.axis:
+            flow.unite(one.ids, other.ids)
+        else:
+            for channels in (one, other):
+                flow.pin(channels.ids, f"`{call.op.name}` is called on unlike inputs")
