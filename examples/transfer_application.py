@@ -1,17 +1,30 @@
 """Transfer a Keras Application to a small task, then make it small.
 
-Trains the application with a new head on the data (the baseline), and from there, for
-each threshold: decompose, train scales + BatchNormalization + head, prune, fold,
-export to LiteRT, measure. Prints a Markdown table and writes it with all files.
+Trains the application with a new head on the data (the baseline), and from there makes
+a small network of
+
+- each share in `--keep` of the decomposed layers' parameters: choose ranks, fit layer
+  after layer by regression on at most 3,000 training images, fold; no training and no
+  labels, unless `--recover_epochs` asks to train all weights for so many epochs then;
+- each threshold in `--thresholds`, as in the paper: bases of the weights, train scales,
+  BatchNormalization and head, prune, fold.
+
+Each is exported to LiteRT and measured. Either list may be empty. Prints a Markdown
+table and writes it with all files.
 
     python -m examples.transfer_application --application=MobileNet \\
-        --weights=imagenet --data=tfds:eurosat --input_size=64 --thresholds=3e-4,1e-3
+        --weights=imagenet --data=tfds:eurosat --input_size=64
+    python -m examples.transfer_application --application=MobileNet \\
+        --weights=imagenet --data=tfds:eurosat --input_size=64 --keep= \\
+        --thresholds=3e-4,1e-3
 """
 
+import functools
 import pathlib
 import time
 
 import keras
+import numpy as np
 from absl import app, flags
 
 import keras_basisprune as kbp
@@ -22,20 +35,41 @@ flags.DEFINE_string("weights", "imagenet", "imagenet, or a weights file without 
 flags.DEFINE_string("data", None, "tfds:NAME, a folder of images per class, an .npz.")
 flags.DEFINE_integer("input_size", 64, "Height and width of the input.")
 flags.DEFINE_integer("max_images", None, "At most so many images per split.")
-flags.DEFINE_list("thresholds", ["3e-4", "1e-3", "3e-3"], "Final thresholds.")
 flags.DEFINE_integer("finetune_epochs", 8, "Epochs of training the baseline.")
 flags.DEFINE_float("finetune_rate", 1e-3, "Initial learning rate of the baseline.")
-flags.DEFINE_integer("epochs", 6, "Epochs of training the scales.")
-flags.DEFINE_float("l1", 1e-4, "L1 strength on the scales.")
+flags.DEFINE_list(
+    "keep",
+    ["0.35", "0.15", "0.08", "0.05"],
+    "Shares of the decomposed layers' parameters, by bases of the data.",
+)
+flags.DEFINE_integer(
+    "recover_epochs", 0, "Epochs of training all weights after that.", lower_bound=0
+)
+flags.DEFINE_list("thresholds", [], "Final thresholds, by bases of the weights.")
+flags.DEFINE_integer("epochs", 6, "Epochs of training the scales of the latter.")
+flags.DEFINE_float("l1", 1e-4, "L1 strength on the scales of the latter.")
 flags.DEFINE_integer("seed", 0, "Seed of everything random.")
 flags.DEFINE_string("output_dir", "transfer_output", "Where the files go.")
 flags.mark_flag_as_required("data")
 
+IMAGES = 3000  # that bases are taken of, at most
+RECOVER_RATE = 1e-3
 COLUMNS = (
-    "threshold | test accuracy | validation | parameters | FLOPs | "
+    "network | test accuracy | validation | parameters | FLOPs | "
     "LiteRT float32 bytes | float16 | int8 (top-1 agreement) | ms, 1 thread | "
     "ms, 2 threads"
 )
+
+
+def train(model, data, epochs, rate):
+    """Ordinary Keras training of all weights, towards the labels."""
+    steps = epochs * -(-len(data.train[1]) // 32)
+    model.compile(
+        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, steps)),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    model.fit(*data.train, validation_data=data.validation, epochs=epochs, verbose=2)
 
 
 def baseline(data, folder):
@@ -47,30 +81,52 @@ def baseline(data, folder):
     model = kbp.application(
         FLAGS.application, FLAGS.weights, (size, size, 3), len(data.class_names)
     )
-    steps = FLAGS.finetune_epochs * -(-len(data.train[1]) // 32)
-    rate = keras.optimizers.schedules.CosineDecay(FLAGS.finetune_rate, steps)
-    model.compile(
-        keras.optimizers.Adam(rate),
-        "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-    model.fit(
-        *data.train,
-        validation_data=data.validation,
-        epochs=FLAGS.finetune_epochs,
-        verbose=2,
-    )
+    train(model, data, FLAGS.finetune_epochs, FLAGS.finetune_rate)
     model.save(path)
     return model
 
 
-def shrink(model, data, threshold):
-    """The small network that one threshold gives."""
+def makers(model, data):
+    """Maps labels to functions without arguments that make the small networks."""
+    found = {}
+    if FLAGS.keep:
+        order = np.random.default_rng(FLAGS.seed).permutation(len(data.train[0]))
+        images = data.train[0][order[:IMAGES]]
+        whole = kbp.convert(model, data=images)
+        for keep in FLAGS.keep:
+            plan = kbp.allocate(whole, float(keep))
+            found[f"keep {keep}"] = functools.partial(
+                of_data, model, data, images, plan
+            )
+    for threshold in FLAGS.thresholds:
+        found[f"threshold {threshold}"] = functools.partial(
+            of_weights, model, data, float(threshold)
+        )
+    return found
+
+
+def of_data(model, data, images, plan):
+    """The small network that the bases of a plan, fitted on images, give."""
+    converted = kbp.convert(model, plan, "regression", data=images)
+    if FLAGS.recover_epochs:
+        keras.utils.set_random_seed(FLAGS.seed)
+        converted = kbp.fold(converted, batch_norm=False)
+        train(converted, data, FLAGS.recover_epochs, RECOVER_RATE)
+    return kbp.fold(converted)
+
+
+def of_weights(model, data, threshold):
+    """The small network that one threshold on the scales of the SVD's bases gives."""
     keras.utils.set_random_seed(FLAGS.seed)
     converted = kbp.convert(model, l1=FLAGS.l1)
     recipe = kbp.Recipe(threshold=threshold, epochs=FLAGS.epochs)
     kbp.sparsify(converted, data.train, data.validation, recipe, verbose=2)
     return kbp.fold(kbp.prune(converted))
+
+
+def file_name(label):
+    """The start of the names of a network's files."""
+    return label.replace(" ", "_")
 
 
 def row(label, model, before, data, folder):
@@ -79,7 +135,7 @@ def row(label, model, before, data, folder):
     files = {
         kind: kbp.export_tflite(
             model,
-            folder / f"{label}_{kind}.tflite",
+            folder / f"{file_name(label)}_{kind}.tflite",
             kind,
             representative_data=data.train[0][:200] if kind == "int8" else None,
             samples=data.test[0][:100],
@@ -99,6 +155,12 @@ def row(label, model, before, data, folder):
     )
 
 
+def write(rows, folder):
+    """Writes the table as far as it is."""
+    table = "\n".join(f"| {line} |" for line in rows)
+    (folder / "table.md").write_text(f"{table}\n", encoding="utf-8")
+
+
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
@@ -112,15 +174,15 @@ def main(argv):
     before = kbp.cost(model)
     rows = [COLUMNS, " | ".join(["---"] * (COLUMNS.count("|") + 1))]
     rows.append(row("baseline", model, before, data, folder))
-    for threshold in FLAGS.thresholds:
+    write(rows, folder)
+    for label, make in makers(model, data).items():
         start = time.time()
-        small = shrink(model, data, float(threshold))
-        print(f"threshold {threshold}: {time.time() - start:.0f} s")
-        small.save(folder / f"{threshold}.keras")
-        rows.append(row(threshold, small, before, data, folder))
-        table = "\n".join(f"| {line} |" for line in rows)
-        (folder / "table.md").write_text(f"{table}\n")
-    print(table)
+        small = make()
+        print(f"{label}: {time.time() - start:.0f} s")
+        small.save(folder / f"{file_name(label)}.keras")
+        rows.append(row(label, small, before, data, folder))
+        write(rows, folder)
+    print((folder / "table.md").read_text())
 
 
 if __name__ == "__main__":

@@ -89,32 +89,30 @@ def compress(
     check_data("validation", model, validation)
     baseline = accuracy(model, validation)
     search = _Search(model, train[0], validation, l1, round_to)
-    best = search.run(baseline - max_drop, verbose)
-    history = {}
+    best, history = search.run(baseline - max_drop, verbose), {}
     if best and recipe:
         recipe = dataclasses.replace(
             recipe, max_drop=max_drop, baseline=baseline, round_to=round_to
         )
-        history = sparsify(
-            best.converted, train, validation, recipe, (), verbose
-        ).history
-        trained = best.after_training(validation)
-        if trained.accuracy >= baseline - max_drop:
-            best = trained
+        best, history = best.trained(train, validation, recipe, verbose)
     if best is None:
-        warnings.warn(
-            f"The budget of max_drop={max_drop} could not be met: even with "
-            f"{search.trials[-1][0]:.0%} of the parameters, the accuracy falls from "
-            f"{baseline:.4f} to {search.trials[-1][1]:.4f}. The original model is "
-            "returned, folded. Allow a larger drop, or train the scales (`sparsify`).",
-            stacklevel=2,
-        )
-    small = best.model if best else fold(model)
-    reached = best.accuracy if best else baseline
-    report = compare(model, small, accuracy_on_validation=(baseline, reached))
-    plan = best.plan if best else Plan()
-    trials = tuple(search.trials)
-    return CompressionResult(small, plan, trials, history, report, best is not None)
+        warnings.warn(_unmet(max_drop, baseline, *search.trials[-1]), stacklevel=2)
+    result = best or _Trial(Plan(), model, fold(model), baseline)
+    report = compare(
+        model, result.model, accuracy_on_validation=(baseline, result.accuracy)
+    )
+    trials, met = tuple(search.trials), best is not None
+    return CompressionResult(result.model, result.plan, trials, history, report, met)
+
+
+def _unmet(max_drop, baseline, keep, reached) -> str:
+    """What is said when the smallest share that was tried is not accurate enough."""
+    return (
+        f"The budget of max_drop={max_drop} could not be met: even with {keep:.0%} of "
+        f"the parameters, the accuracy falls from {baseline:.4f} to {reached:.4f}. The "
+        "original model is returned, folded. Allow a larger drop, or train the scales "
+        "(`sparsify`)."
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +124,16 @@ class _Trial:
     model: keras.Model
     accuracy: float
 
-    def after_training(self, validation):
+    def trained(self, train, validation, recipe, verbose):
+        """It after training, or as it was if that is too bad, and the logs."""
+        history = sparsify(
+            self.converted, train, validation, recipe, (), verbose
+        ).history
+        after = self._after_training(validation)
+        enough = after.accuracy >= recipe.baseline - recipe.max_drop
+        return after if enough else self, history
+
+    def _after_training(self, validation):
         """The same with what training and masks have made of it."""
         masks = Plan.from_masks(self.converted).bases
         kept = {}

@@ -3,6 +3,7 @@ import re
 import keras
 import numpy as np
 import pytest
+from allocation import drawn_scores
 from models import KINDS, randomize
 
 import keras_basisprune as kbp
@@ -43,11 +44,6 @@ def masked(model, alive):
 
 def indices(plan):
     return {name: kept.indices for name, kept in plan.bases.items()}
-
-
-def drawn_scores(seed):
-    rng = np.random.default_rng(seed)
-    return {name: rng.uniform(0.01, 1.0, rank) for name, rank in RANKS.items()}
 
 
 def test_masked_bases_are_not_kept(model):
@@ -96,7 +92,7 @@ def test_equal_scores_share_their_fate(converted):
 @pytest.mark.parametrize("round_to", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("cost", ["params", "flops"])
 def test_round_to(converted, round_to, cost):
-    scores = drawn_scores(1)
+    scores = drawn_scores(RANKS, 1)
     for keep in np.linspace(0.3, 0.95, 8):
         plan = kbp.allocate(converted, keep, cost, scores=scores, round_to=round_to)
         spent = 0.0
@@ -130,7 +126,7 @@ def test_rounding_frees_what_others_may_spend(converted):
 
 
 def test_given_scores_do_not_change_and_may_be_lists(converted):
-    scores = drawn_scores(2)
+    scores = drawn_scores(RANKS, 2)
     before = {name: values.copy() for name, values in scores.items()}
     plan = kbp.allocate(converted, 0.3, scores=scores)
     for name, values in scores.items():
@@ -144,7 +140,7 @@ def test_given_scores_do_not_change_and_may_be_lists(converted):
 def test_a_larger_share_keeps_more(converted):
     before = {name: set() for name in RANKS}
     for keep in np.linspace(0.02, 1.0, 25):
-        found = indices(kbp.allocate(converted, keep, scores=drawn_scores(3)))
+        found = indices(kbp.allocate(converted, keep, scores=drawn_scores(RANKS, 3)))
         assert all(before[name] <= set(found[name]) for name in RANKS)
         before = {name: set(kept) for name, kept in found.items()}
     assert {name: len(kept) for name, kept in before.items()} == RANKS

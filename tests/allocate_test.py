@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from allocation import drawn_scores
 from models import randomize
 
 import keras_basisprune as kbp
@@ -32,11 +33,6 @@ def model():
 @pytest.fixture(scope="module")
 def converted(model):
     return kbp.convert(model)
-
-
-def drawn_scores(seed):
-    rng = np.random.default_rng(seed)
-    return {name: rng.uniform(0.01, 1.0, rank) ** 3 for name, rank in RANKS.items()}
 
 
 def wholes(cost):
@@ -117,7 +113,7 @@ def with_next_best(plan, scores, whole):
 @pytest.mark.parametrize("cost", ["params", "flops"])
 @pytest.mark.parametrize("keep", [0.15, 0.3, 0.6])
 def test_layers_cost_what_they_may(converted, cost, keep):
-    scores, whole = drawn_scores(1), wholes(cost)
+    scores, whole = drawn_scores(RANKS, 1, power=3), wholes(cost)
     plan = kbp.allocate(converted, keep, cost, scores=scores)
     budget = keep * sum(whole.values())
     spent = kernel_costs(folded(converted, plan), cost)
@@ -131,7 +127,7 @@ def test_layers_cost_what_they_may(converted, cost, keep):
 @pytest.mark.parametrize("cost", ["params", "flops"])
 @pytest.mark.parametrize("keep", [0.4, 0.7])
 def test_the_model_costs_what_it_may(model, converted, cost, keep):
-    scores = drawn_scores(2)
+    scores = drawn_scores(RANKS, 2, power=3)
     plan = kbp.allocate(converted, keep, cost, of="model", scores=scores)
     budget = keep * getattr(kbp.cost(model), cost)
     assert getattr(kbp.cost(folded(converted, plan)), cost) <= budget
@@ -143,7 +139,7 @@ def test_bases_of_activations_cost_the_same(model):
     """Their means are no cost, once they are folded; `b` gains a bias of 24."""
     images = np.random.default_rng(0).standard_normal((8, 12, 12, 3))
     converted = kbp.convert(model, data=images, verbose=0)
-    scores = drawn_scores(3)
+    scores = drawn_scores(RANKS, 3, power=3)
     for cost, gained in (("params", 24), ("flops", 0)):
         whole, total = wholes(cost), getattr(kbp.cost(model), cost) + gained
         rest = total - sum(whole.values())
@@ -159,7 +155,7 @@ def test_bases_of_activations_cost_the_same(model):
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("cost", ["params", "flops"])
 def test_equals_a_greedy_choice(model, converted, cost, seed):
-    scores, whole = drawn_scores(10 + seed), wholes(cost)
+    scores, whole = drawn_scores(RANKS, 10 + seed, power=3), wholes(cost)
     rest = getattr(kbp.cost(model), cost) - sum(whole.values())
     for keep in (0.05, 0.2, 0.5, 0.8, 0.95):
         plan = kbp.allocate(converted, keep, cost, scores=scores)
@@ -171,7 +167,7 @@ def test_equals_a_greedy_choice(model, converted, cost, seed):
 
 
 def test_milliseconds(converted):
-    scores = drawn_scores(4)
+    scores = drawn_scores(RANKS, 4, power=3)
     for seed in range(3):
         costs = np.random.default_rng(seed).uniform(0.1, 9.0, 4)
         whole = dict(zip(SIZES, costs, strict=True))
@@ -222,7 +218,7 @@ def test_what_would_cost_as_much_keeps_all(converted):
 
 @pytest.mark.parametrize("min_rank", [1, 2, 5, 12, 99])
 def test_min_rank(converted, min_rank):
-    scores = drawn_scores(5)
+    scores = drawn_scores(RANKS, 5, power=3)
     for keep in (1e-9, 0.3, 0.7):
         plan = kbp.allocate(converted, keep, scores=scores, min_rank=min_rank)
         ranks = {name: len(kept.indices) for name, kept in plan.bases.items()}

@@ -75,6 +75,38 @@ def test_neither_batches_nor_order_matter(basis):
         assert relative_difference(made[0], other) <= 2e-5
 
 
+class Counted(layers.Layer):
+    """Counts how often it is compiled."""
+
+    compiled = 0
+
+    def call(self, inputs):
+        if not isinstance(inputs, keras.KerasTensor):
+            Counted.compiled += 1
+        return inputs
+
+
+def test_a_smaller_last_batch_compiles_nothing_anew():
+    inputs = keras.Input((6, 6, 3))
+    x = Counted()(layers.Conv2D(8, 3, name="conv")(inputs))
+    model = randomize(keras.Model(inputs, layers.Conv2D(8, 1, name="last")(x)))
+    counts = []
+    for size in (64, 41):
+        before = Counted.compiled
+        converted = convert(model, sample(model, batch=size))
+        counts.append(Counted.compiled - before)
+    assert counts[0] == counts[1] > 0
+    # As each sample counts once, all is as with one batch.
+    data = sample(model, batch=41)
+    pair = basis_pairs(trace(converted))["last"]
+    made = flat(array(inner(model, "last")(data)))
+    np.testing.assert_allclose(
+        pair.singular_values[:4],
+        np.sqrt(np.linalg.eigvalsh(np.cov(made.T, bias=True))[::-1])[:4],
+        rtol=1e-5,
+    )
+
+
 def test_a_plan_gives_ranks_by_name():
     model = stack()
     plan = kbp.Plan(bases={"conv1": kbp.Kept((0, 3, 4), 16)})

@@ -34,9 +34,8 @@ def activation_bases(twin, keys, batches, floor, verbose) -> dict[int, LowRank]:
     probe, owners = _probe(twin.model, layers)
     moments = {key: Moments(layer.bias.shape[0]) for key, layer in layers.items()}
     bar = keras.utils.Progbar(None, verbose=1 if verbose else 0, unit_name="batch")
-    for arrays in batches:
-        outputs = probe.predict_on_batch([*arrays, position_jitter(arrays, POSITIONS)])
-        for key, output in zip(owners, keras.tree.flatten(outputs), strict=True):
+    for outputs in _outputs(probe, batches):
+        for key, output in zip(owners, outputs, strict=True):
             moments[key].add(output.reshape(-1, output.shape[-1]))
         bar.add(1)
     bases = {}
@@ -53,6 +52,27 @@ def activation_bases(twin, keys, batches, floor, verbose) -> dict[int, LowRank]:
             floor(layer.compute_dtype),
         )
     return bases
+
+
+def _outputs(probe, batches):
+    """Yields the outputs of each batch, as lists of arrays.
+
+    TensorFlow compiles the probe anew for the first batch of another size. Mostly that
+    is the last one, and smaller. Where there is one output per sample, it is padded.
+    """
+    size = 0  # what a smaller batch is padded to
+    for index, arrays in enumerate(batches):
+        count = len(arrays[0])
+        inputs = [*arrays, position_jitter(arrays, POSITIONS)]
+        if missing := max(0, size - count):
+            inputs = [np.concatenate([x, *[x[-1:]] * missing]) for x in inputs]
+        outputs = keras.tree.flatten(probe.predict_on_batch(inputs))
+        if missing:
+            outputs = [output[:count] for output in outputs]
+            size = 0  # small batches that come again and again are worth compiling for
+        if not index and all(len(output) == count for output in outputs):
+            size = count
+        yield outputs
 
 
 def _probe(model, layers):

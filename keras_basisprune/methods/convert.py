@@ -8,17 +8,12 @@ import numpy as np
 
 from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.graph.basis_pairs import basis_pairs
-from keras_basisprune.graph.decomposable import (
-    CONVOLUTIONS,
-    SEPARABLE,
-    decomposable,
-    kernel_matrix,
-)
-from keras_basisprune.graph.match_layers import match_layers
-from keras_basisprune.graph.rewrite import NewLayer, rewrite
-from keras_basisprune.layers import BasisScalingConv
-from keras_basisprune.linalg import LowRank, kept_energy, rank_for_energy, svd_basis
+from keras_basisprune.graph.decomposable import SEPARABLE, kernel_matrix
+from keras_basisprune.graph.rewrite import rewrite
+from keras_basisprune.linalg import LowRank, rank_for_energy, svd_basis
 from keras_basisprune.methods._activation_bases import activation_bases
+from keras_basisprune.methods._basis_chain import basis_chain
+from keras_basisprune.methods._chosen_layers import chosen_layers
 from keras_basisprune.methods._linear_twin import depthwise_half, linear_twin
 from keras_basisprune.methods._regression_bases import RegressionBases
 from keras_basisprune.plan import Plan
@@ -128,7 +123,7 @@ def convert(
         )
     layers = list({id(c.op): c.op for c in traced.calls}.values())
     layers = [layer for layer in layers if isinstance(layer, keras.layers.Layer)]
-    chosen = _choose(layers, include, exclude)
+    chosen = chosen_layers(layers, include, exclude)
     if basis == "weights":
         bases = {}
     else:
@@ -138,7 +133,10 @@ def convert(
         if id(layer) not in chosen:
             return None
         low = bases.pop(id(layer), None) or _of_weights(layer)
-        return _chain(layer, name, low, _rank(low, rank, name), l1)
+        chain = basis_chain(layer, name, low, _rank(low, rank, name), l1)
+        if isinstance(layer, SEPARABLE):
+            chain.insert(0, depthwise_half(layer, name))
+        return chain
 
     return rewrite(model, replace, traced)
 
@@ -169,33 +167,6 @@ def _check_arguments(rank, basis, l1, data):
             "Expected `l1` to be a finite number >= 0. "
             f"Received: l1={l1}. Pass, for example, `l1=1e-4`."
         )
-
-
-def _choose(layers, include, exclude) -> set[int]:
-    """The ids of the layers to decompose."""
-    if include is None:
-        include = [*CONVOLUTIONS, *SEPARABLE]
-    wanted = match_layers(layers, include, "include")
-    unwanted = {id(x) for x in match_layers(layers, exclude or (), "exclude")}
-    chosen = [x for x in wanted if id(x) not in unwanted and decomposable(x) is None]
-    if not chosen:
-        raise ValueError(
-            "Expected `model` to have a layer that can be decomposed. Received: "
-            f"{_reasons(layers)}. Dense layers are decomposed if `include` "
-            "asks for them, for example `include=keras.layers.Dense`."
-        )
-    return {id(x) for x in chosen}
-
-
-def _reasons(layers) -> str:
-    rows = []
-    for layer in layers:
-        reason = decomposable(layer)
-        if reason is None:
-            reason = "not chosen by `include` and `exclude`"
-        if reason:
-            rows.append(f"`{layer.name}` ({reason})")
-    return "; ".join(rows[:20]) or "a model without kernels"
 
 
 def _of_weights(layer) -> LowRank:
@@ -241,67 +212,3 @@ def _rank(low, rank, name) -> int:
     if isinstance(rank, float | np.floating):
         return rank_for_energy(low.singular_values, rank)
     return full if rank is None else min(rank, full)
-
-
-def _chain(layer, name, low, r, l1) -> list[NewLayer]:
-    """Plain basis layer(s) and the scaling layer that stand for `layer`."""
-    energy, low = kept_energy(low.singular_values, r), low.cut(r)
-    centered = low.mean is not None
-    scaling = BasisScalingConv(
-        low.kernel.shape[1],
-        activation=layer.activation,
-        use_bias=layer.use_bias or centered,
-        l1=l1 or None,
-        energy=energy,
-        data_format=getattr(layer, "data_format", "channels_last"),
-        centered=centered,
-        activity_regularizer=layer.activity_regularizer,
-        dtype=layer.dtype_policy,
-        name=f"{name}_scaling",
-    )
-    weights = {"kernel": low.kernel}
-    if centered:
-        weights |= {"mean": low.mean, "bias": low.bias}
-    elif layer.use_bias:
-        weights["bias"] = layer.bias
-    chain = [NewLayer(scaling, weights)]
-    if isinstance(layer, SEPARABLE):
-        kernel = low.filters.reshape((*layer.pointwise_kernel.shape[:-1], r))
-        basis = NewLayer(_pointwise(layer, r, name), {"kernel": kernel})
-        return [depthwise_half(layer, name), basis, *chain]
-    kernel = low.filters.reshape((*layer.kernel.shape[:-1], r))
-    basis = _basis(layer, layer.get_config(), r, name)
-    return [NewLayer(basis, {"kernel": kernel}), *chain]
-
-
-_OUTPUT_SIDE = ("bias", "kernel", "activity", "activation", "depthwise", "pointwise")
-
-
-def _linear_config(config, name):
-    """A layer's config without what belongs to its bias, activation and training."""
-    config = {
-        key: value
-        for key, value in config.items()
-        if not key.startswith(_OUTPUT_SIDE) or key == "kernel_size"
-    }
-    return {**config, "use_bias": False, "trainable": False, "name": name}
-
-
-def _basis(layer, config, r, name):
-    config = _linear_config(config, f"{name}_basis")
-    config["units" if isinstance(layer, keras.layers.Dense) else "filters"] = r
-    return type(layer).from_config({**config, "kernel_initializer": "zeros"})
-
-
-def _pointwise(layer, r, name):
-    kinds = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D}
-    return kinds[len(layer.kernel_size)](
-        r,
-        1,
-        use_bias=False,
-        data_format=layer.data_format,
-        kernel_initializer="zeros",
-        dtype=layer.dtype_policy,
-        trainable=False,
-        name=f"{name}_basis",
-    )
