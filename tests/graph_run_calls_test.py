@@ -4,7 +4,7 @@ import pytest
 from models import KINDS, TOLERANCE, array, outputs, randomize, relative_difference
 from models import sample as sample_of
 
-from keras_basisprune.graph.run_calls import run_calls
+from keras_basisprune.graph.running import run_calls
 from keras_basisprune.trace import trace
 
 layers = keras.layers

@@ -5,6 +5,7 @@ from keras_basisprune.linalg.components import components
 from keras_basisprune.linalg.energy import kept_energy, rank_for_energy
 from keras_basisprune.linalg.moments import Moments
 from keras_basisprune.linalg.principal_basis import principal_basis
+from keras_basisprune.linalg.removal_order import removal_order
 from keras_basisprune.linalg.ridge_update import ridge_update
 from keras_basisprune.linalg.svd_basis import svd_basis
 
@@ -15,6 +16,7 @@ __all__ = [
     "kept_energy",
     "principal_basis",
     "rank_for_energy",
+    "removal_order",
     "ridge_update",
     "svd_basis",
 ]

@@ -51,7 +51,9 @@ class ChannelCosts:
             return
         seen: set[int] = set()
         for call in traced.calls:
-            ends = [channels.of(call.input_tensors[0])] if call.input_tensors else [None]
+            ends = (
+                [channels.of(call.input_tensors[0])] if call.input_tensors else [None]
+            )
             ends.append(channels.of(call.output_tensors[0]))
             if kind == "flops":
                 self._add(call.op, _flops(call), ends)
@@ -133,5 +135,7 @@ def _params(op):
     if type(op) in _MIXING and not _depthwise(op):
         kernel = math.prod(op.kernel.shape)
         return 0, 0, sum(weights) - kernel, kernel
-    seeds = sum(math.prod(w.shape) for w in getattr(op, "weights", ()) if "seed" in w.name)
+    seeds = sum(
+        math.prod(w.shape) for w in getattr(op, "weights", ()) if "seed" in w.name
+    )
     return seeds, 0, sum(weights) - seeds, 0

@@ -5,6 +5,7 @@ import dataclasses
 import keras
 
 from keras_basisprune.graph.decomposable import SEPARABLE
+from keras_basisprune.graph.depthwise_half import depthwise_half
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 
 
@@ -54,9 +55,10 @@ def linear_twin(model, traced, chosen) -> LinearTwin:
 def _split(layer, name) -> list[NewLayer]:
     bias = {"bias": layer.bias} if layer.use_bias else {}
     if isinstance(layer, SEPARABLE):
+        depthwise = {"kernel": layer.depthwise_kernel}
         weights = {"kernel": layer.pointwise_kernel, **bias}
         chain = [
-            depthwise_half(layer, name),
+            NewLayer(depthwise_half(layer, name), depthwise),
             NewLayer(_pointwise(layer, name), weights),
         ]
     else:
@@ -70,28 +72,6 @@ def _split(layer, name) -> list[NewLayer]:
         )
         chain.append(NewLayer(activation))
     return chain
-
-
-def depthwise_half(layer, name) -> NewLayer:
-    """The depthwise convolution `<name>_depthwise` that a separable one starts with."""
-    kinds = {
-        keras.layers.SeparableConv1D: keras.layers.DepthwiseConv1D,
-        keras.layers.SeparableConv2D: keras.layers.DepthwiseConv2D,
-    }
-    half = kinds[type(layer)](
-        layer.kernel_size,
-        strides=layer.strides,
-        padding=layer.padding,
-        depth_multiplier=layer.depth_multiplier,
-        data_format=layer.data_format,
-        dilation_rate=layer.dilation_rate,
-        use_bias=False,
-        depthwise_initializer="zeros",
-        dtype=layer.dtype_policy,
-        trainable=False,
-        name=f"{name}_depthwise",
-    )
-    return NewLayer(half, {"kernel": layer.depthwise_kernel})
 
 
 def _pointwise(layer, name):

@@ -9,7 +9,7 @@ import numpy as np
 from keras_basisprune.graph.joined_branch import joined_branch
 from keras_basisprune.graph.patches import patches
 from keras_basisprune.graph.position_jitter import position_jitter
-from keras_basisprune.graph.run_calls import run_calls
+from keras_basisprune.graph.running import run_calls
 from keras_basisprune.graph.sampled_positions import sampled_positions
 from keras_basisprune.linalg import LowRank, Moments, principal_basis, ridge_update
 from keras_basisprune.trace import trace

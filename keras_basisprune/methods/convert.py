@@ -9,12 +9,13 @@ import numpy as np
 from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.decomposable import SEPARABLE, kernel_matrix
-from keras_basisprune.graph.rewrite import rewrite
+from keras_basisprune.graph.depthwise_half import depthwise_half
+from keras_basisprune.graph.rewrite import NewLayer, rewrite
 from keras_basisprune.linalg import LowRank, rank_for_energy, svd_basis
 from keras_basisprune.methods._activation_bases import activation_bases
 from keras_basisprune.methods._basis_chain import basis_chain
 from keras_basisprune.methods._chosen_layers import chosen_layers
-from keras_basisprune.methods._linear_twin import depthwise_half, linear_twin
+from keras_basisprune.methods._linear_twin import linear_twin
 from keras_basisprune.methods._regression_bases import RegressionBases
 from keras_basisprune.plan import Plan
 from keras_basisprune.trace import trace
@@ -135,7 +136,8 @@ def convert(
         low = bases.pop(id(layer), None) or _of_weights(layer)
         chain = basis_chain(layer, name, low, _rank(low, rank, name), l1)
         if isinstance(layer, SEPARABLE):
-            chain.insert(0, depthwise_half(layer, name))
+            half = {"kernel": layer.depthwise_kernel}
+            chain.insert(0, NewLayer(depthwise_half(layer, name), half))
         return chain
 
     return rewrite(model, replace, traced)

@@ -1,4 +1,5 @@
+from keras_basisprune.surgery._alive_groups import alive_groups
 from keras_basisprune.surgery.fold import fold
 from keras_basisprune.surgery.prune import prune
 
-__all__ = ["fold", "prune"]
+__all__ = ["alive_groups", "fold", "prune"]

@@ -1,13 +1,12 @@
 """Cut out what a plan does not keep."""
 
 import keras
-import numpy as np
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
-from keras_basisprune.graph.channel_groups import groups_of
 from keras_basisprune.graph.channels import channel_map, rule_of
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 from keras_basisprune.plan import Plan
+from keras_basisprune.surgery._alive_groups import alive_groups
 from keras_basisprune.trace import trace
 
 
@@ -71,63 +70,9 @@ def prune(model, plan=None, round_to=1) -> keras.Model:
         )
     plan = Plan.from_masks(model, round_to) if masked else plan
     channels = channel_map(traced)
-    alive = np.ones(channels.count, bool)
-    _mark_bases(plan, pairs, traced, channels, alive)
-    _mark_channels(plan, groups_of(traced, channels), alive)
+    alive = alive_groups(traced, channels, plan, pairs)
     unmask = {id(p.scaling) for p in pairs.values()} if masked and round_to > 1 else ()
     return _Surgery(traced, channels, alive, unmask).cut(model)
-
-
-def _mark_bases(plan, pairs, traced, channels, alive):
-    """Marks the basis features that leave."""
-    outputs = {id(call.op): call.output_tensors[0] for call in traced.calls}
-    for name, kept in plan.bases.items():
-        if name not in pairs:
-            raise ValueError(
-                "Expected `plan` to name decomposed layers of `model`. Received: "
-                f"`{name}`; there are {list(pairs)[:20]}. Make it from this model."
-            )
-        if kept.total != pairs[name].rank:
-            raise ValueError(
-                f"Expected `plan` to count {pairs[name].rank} bases in `{name}`. "
-                f"Received: total={kept.total}. Make the plan from this model."
-            )
-        groups = channels.of(outputs[id(pairs[name].basis)])
-        alive[np.delete(groups, kept.indices)] = False
-
-
-def _mark_channels(plan, groups, alive):
-    """Marks the channels that leave."""
-    kept_by, left_by = {}, {}
-    for name, kept in plan.channels.items():
-        if name not in groups.layers:
-            raise ValueError(
-                "Expected `plan` to name layers of `model` that make channels. "
-                f"Received: `{name}`; there are {list(groups.layers)[:20]}. Make it "
-                "from this model."
-            )
-        found = groups.layers[name]
-        if kept.total != len(found):
-            raise ValueError(
-                f"Expected `plan` to count {len(found)} channels of `{name}`. "
-                f"Received: total={kept.total}. Make the plan from this model."
-            )
-        kept_by |= dict.fromkeys(found[list(kept.indices)].tolist(), name)
-        left_by |= dict.fromkeys(np.delete(found, kept.indices).tolist(), name)
-    for group, name in left_by.items():
-        if group in groups.pinned:
-            raise ValueError(
-                f"Expected `plan` to keep the channels of `{name}` that can't leave. "
-                f"Received: one of them left out ({groups.pinned[group]}). "
-                "`channel_groups(model)` says which channels may leave."
-            )
-        if group in kept_by:
-            raise ValueError(
-                "Expected `plan` to treat tied channels alike. Received: one that "
-                f"`{kept_by[group]}` keeps and `{name}` leaves out. Name one of the "
-                "two layers only, or both alike (`channel_groups(model)`)."
-            )
-        alive[group] = False
 
 
 class _Surgery:

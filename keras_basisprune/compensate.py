@@ -1,0 +1,219 @@
+"""Prune channels, and let those that stay make up for those that leave."""
+
+import collections
+import math
+
+import keras
+import numpy as np
+
+from keras_basisprune.data.sample_batches import sample_batches
+from keras_basisprune.graph.basis_pairs import basis_pairs
+from keras_basisprune.graph.channels import channel_map
+from keras_basisprune.graph.depthwise_half import depthwise_half
+from keras_basisprune.graph.patches import patches
+from keras_basisprune.graph.position_jitter import position_jitter
+from keras_basisprune.graph.running import LiveValues, run_calls
+from keras_basisprune.graph.sampled_positions import sampled_positions
+from keras_basisprune.layers import BasisScalingConv
+from keras_basisprune.linalg import Moments, ridge_update
+from keras_basisprune.surgery import alive_groups, prune
+from keras_basisprune.trace import trace
+
+_BATCH = 32  # samples that are computed at once
+# Samples (image positions) that each layer is fitted on, at most.
+SAMPLES = 30_000
+# Largest `kh kw cin` for which the correction is one of the whole kernel.
+LARGEST = 4608
+_SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
+_FITTED = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.Dense,
+)
+
+
+def compensate(model, plan, data, ridge=0.01, verbose="auto") -> keras.Model:
+    """Prunes a model and corrects the layers that read what has left.
+
+    Layer after layer, the kernel and bias of each convolution and dense layer are
+    corrected by ridge regression, so that it makes what it made in the original model
+    from the inputs that the pruned layers before it deliver: with `C` the covariance of
+    those inputs (patches of them) and `X` their covariance with what the outputs lack,
+    by `(C + ridge mean(diag C) I)^-1 X`. No labels, no gradients. Removed channels that
+    are linear combinations of kept ones cost nothing (as `ridge` goes to 0).
+
+    Means are kept by the bias or, without one, by the BatchNormalization behind.
+    Grouped, depthwise and transposed convolutions, kernels with `kh kw cin` above
+    4,608, and attention stay as pruning leaves them; a layer that is called several
+    times is fitted on what its first call reads.
+
+    Time is that of one forward pass of both models, and per layer a product `O(n^2)` a
+    sample (30,000 of them at most) and one solution `O(n^3)`, `n = kh kw cin`. All
+    images and the values that are still needed of both models are in memory.
+
+    Source: *Compensation-aware pruning* (CaP, arXiv:2108.13728).
+
+    Args:
+        model: A built Functional or Sequential `keras.Model`.
+        plan: A `Plan`, as for `prune`.
+        data: Unlabelled samples, some hundred of them, as the model was trained on: an
+            array, a list or dict of arrays for several inputs, or a dataset of batches.
+        ridge: Float > 0, strength of the ridge towards the weights as they were,
+            relative to the mean variance of a layer's inputs.
+        verbose: Whether to show a progress bar: `"auto"` and 1 do, 0 doesn't.
+
+    Returns:
+        A smaller Functional `keras.Model`, not compiled.
+
+    Raises:
+        ValueError: If the plan or the data do not fit the model, `ridge` is not
+            positive, or outputs on `data` are not finite.
+
+    Example:
+
+    >>> found = keras_basisprune.scores.channels.l2_norm(model)
+    >>> plan = keras_basisprune.select_channels(model, found, keep=0.5)
+    >>> small = keras_basisprune.compensate(model, plan, images)
+    """
+    if not ridge > 0:
+        raise ValueError(
+            "Expected `ridge` to be a positive float. "
+            f"Received: ridge={ridge}. Pass, for example, `ridge=0.01`."
+        )
+    specs = [
+        keras.InputSpec(shape=t.shape, dtype=t.dtype, name=t.name) for t in model.inputs
+    ]
+    batches = list(sample_batches(model, specs, data, "data", _BATCH))
+    return _Compensation(model, plan, batches, ridge).run(bool(verbose))
+
+
+class _Compensation:
+    """Runs the original and the pruned model side by side."""
+
+    def __init__(self, model, plan, batches, ridge):
+        self._ridge = ridge
+        self._old = trace(model)
+        channels = channel_map(self._old)
+        alive = alive_groups(self._old, channels, plan, basis_pairs(self._old))
+        self._kept = [
+            channels.kept(call.output_tensors[0], alive) for call in self._old.calls
+        ]
+        self._pruned = prune(model, plan)
+        self._new = trace(self._pruned)
+        self._readers = self._new.consumers()
+        self._calls = collections.Counter(id(call.op) for call in self._new.calls)
+        self._before = LiveValues(self._old, batches)
+        self._after = LiveValues(self._new, batches)
+        count = sum(len(arrays[0]) for arrays in batches)
+        most = max(1, math.ceil(SAMPLES / count))
+        self._jitter = [position_jitter(arrays, most) for arrays in batches]
+
+    def run(self, verbose) -> keras.Model:
+        """Corrects all layers, in order."""
+        first: dict[int, int] = {}
+        for position, call in enumerate(self._new.calls):
+            if _is_fitted(call.op):
+                first.setdefault(id(call.op), position)
+        bar = keras.utils.Progbar(
+            len(first), verbose=1 if verbose else 0, unit_name="layer"
+        )
+        for position in first.values():
+            self._before.advance(position)
+            self._after.advance(position)
+            self._fit(self._old.calls[position], self._new.calls[position], position)
+            bar.add(1)
+        return self._pruned
+
+    def _fit(self, old, new, position):
+        """Corrects one layer."""
+        before = self._before.of(old.input_tensors[0])
+        after = self._after.of(new.input_tensors[0])
+        size = _positions(new, after[0][:1])
+        if size != _positions(old, before[0][:1]):
+            return  # it reads along another axis than that of the channels
+        wanted, now = _matrix(old.op), _matrix(new.op)
+        kept = self._kept[position]
+        if kept is not None and kept.total == wanted.shape[1]:
+            wanted = wanted[:, kept.indices]
+        shifted = self._shifted(new)
+        moments = Moments(*now.shape)
+        gather = _patches(old.op), _patches(new.op)
+        for arrays in zip(before, after, self._jitter, strict=True):
+            positions = sampled_positions(size, arrays[2])
+            inputs = gather[1](arrays[1], positions)
+            moments.add(inputs, gather[0](arrays[0], positions) @ wanted - inputs @ now)
+        moments.check(new.op.name)
+        second, cross = moments.covariance, moments.cross_covariance
+        if shifted is None:  # no constant can be added: least squares without one
+            second = second + np.outer(moments.mean, moments.mean)
+            cross = cross + np.outer(moments.mean, moments.other_mean)
+        update = ridge_update(second, cross, self._ridge)
+        kernel = _kernel(new.op)
+        kernel.assign((now + update).reshape(kernel.shape))
+        if shifted is not None:
+            sign, weight = shifted
+            shift = moments.other_mean - moments.mean @ update
+            weight.assign(keras.ops.convert_to_numpy(weight) + sign * shift)
+
+    def _shifted(self, call):
+        """The weight that a constant can be added to, and the sign it is added with.
+
+        That is the layer's bias, or the mean that its only reader subtracts.
+        """
+        if call.op.use_bias:
+            return 1, call.op.bias
+        readers = self._readers.get(id(call.output_tensors[0]), ())
+        if len(readers) != 1 or self._calls[id(readers[0].op)] > 1:
+            return None
+        reader = readers[0].op
+        if type(reader) is keras.layers.BatchNormalization:
+            return -1, reader.moving_mean
+        if type(reader) is BasisScalingConv and reader.centered:
+            return -1, reader.mean
+        return None
+
+
+def _is_fitted(op) -> bool:
+    if type(op) in _SEPARABLE:
+        return True
+    if type(op) not in _FITTED or getattr(op, "groups", 1) > 1:
+        return False
+    return math.prod(op.kernel.shape[:-1]) <= LARGEST
+
+
+def _kernel(op):
+    return op.pointwise_kernel if type(op) in _SEPARABLE else op.kernel
+
+
+def _matrix(op) -> np.ndarray:
+    kernel = keras.ops.convert_to_numpy(_kernel(op)).astype(np.float64)
+    return kernel.reshape(-1, kernel.shape[-1])
+
+
+def _patches(op):
+    """A function of a layer's inputs and positions: what its kernel is multiplied by.
+
+    For a separable convolution, that is what the depthwise half makes.
+    """
+    if type(op) not in _SEPARABLE:
+        return lambda inputs, at: patches(op, inputs, at).astype(np.float64)
+    half = depthwise_half(op, op.name)
+    spatial = (keras.layers.Conv1D, keras.layers.Conv2D)[len(op.kernel_size) - 1]
+    point = spatial(1, 1, data_format=op.data_format)
+    half.build(op.input.shape)
+    half.kernel.assign(op.depthwise_kernel)
+
+    def gather(inputs, at):
+        maps = keras.ops.convert_to_numpy(half(inputs))
+        return patches(point, maps, at).astype(np.float64)
+
+    return gather
+
+
+def _positions(call, sample) -> int:
+    """Number of positions in a layer's output map."""
+    source, output = id(call.input_tensors[0]), id(call.output_tensors[0])
+    made = run_calls([call], {source: [sample]}, {output})[output][0]
+    first = getattr(call.op, "data_format", "") == "channels_first"
+    return math.prod(made.shape[2:] if first else made.shape[1:-1])

@@ -1,0 +1,33 @@
+"""The first half of a separable convolution."""
+
+import keras
+
+
+def depthwise_half(layer, name) -> keras.layers.Layer:
+    """The depthwise convolution that a separable one starts with.
+
+    Args:
+        layer: A `SeparableConv1D` or `SeparableConv2D`.
+        name: The name to which `_depthwise` is added.
+
+    Returns:
+        A layer that is not built; its `kernel` is to be the separable layer's
+        `depthwise_kernel`. No bias, no activation, not trainable.
+    """
+    kinds = {
+        keras.layers.SeparableConv1D: keras.layers.DepthwiseConv1D,
+        keras.layers.SeparableConv2D: keras.layers.DepthwiseConv2D,
+    }
+    return kinds[type(layer)](
+        layer.kernel_size,
+        strides=layer.strides,
+        padding=layer.padding,
+        depth_multiplier=layer.depth_multiplier,
+        data_format=layer.data_format,
+        dilation_rate=layer.dilation_rate,
+        use_bias=False,
+        depthwise_initializer="zeros",
+        dtype=layer.dtype_policy,
+        trainable=False,
+        name=f"{name}_depthwise",
+    )

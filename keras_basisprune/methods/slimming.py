@@ -1,0 +1,80 @@
+"""Prepare a model for network slimming: L1 regularization of BatchNormalization."""
+
+import numbers
+
+import keras
+import numpy as np
+
+from keras_basisprune.graph.channels import channel_map
+from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
+from keras_basisprune.trace import trace
+
+
+def slimming(model, l1) -> keras.Model:
+    """Copies a model, and regularizes the factors of its BatchNormalization.
+
+    Every BatchNormalization with factors, some channels of which may leave, gets
+    `gamma_regularizer=keras.regularizers.L1(l1)`. Training the copy then drives the
+    factors of channels that are not needed towards zero, and
+    `keras_basisprune.scores.channels.bn_scale` finds them. Weights are carried over;
+    until it is trained, the copy computes the same function. Nested models are
+    flattened; the given model is not changed. Layers keep their `trainable` flag:
+    factors of a frozen layer are not regularized by Keras.
+
+    Source: Liu, Li, Shen, Huang, Yan, Zhang 2017, *Learning Efficient Convolutional
+    Networks through Network Slimming* (arXiv:1708.06519), section 3.
+
+    Args:
+        model: A built Functional or Sequential `keras.Model`.
+        l1: Float > 0, strength of the regularization. The paper takes 1e-4 to 1e-5.
+
+    Returns:
+        A Functional `keras.Model`, not compiled.
+
+    Raises:
+        ValueError: If `l1` is not a finite number > 0, the model is subclassed or not
+            built, or it has no such BatchNormalization.
+
+    Example:
+
+    >>> slim = keras_basisprune.methods.slimming(model, l1=1e-4)
+    >>> slim.compile("sgd", "sparse_categorical_crossentropy")
+    >>> slim.fit(x_train, y_train)
+    >>> scores = keras_basisprune.scores.channels.bn_scale(slim)
+    """
+    real = isinstance(l1, numbers.Real) and not isinstance(l1, bool)
+    if not (real and np.isfinite(l1) and l1 > 0):
+        raise ValueError(
+            "Expected `l1` to be a finite number > 0. "
+            f"Received: l1={l1!r}. Pass, for example, `l1=1e-4`."
+        )
+    traced = trace(model)
+    chosen = _chosen(traced)
+    if not chosen:
+        raise ValueError(
+            "Expected `model` to have BatchNormalization with factors "
+            "(`scale=True`) on channels that may leave. Received: "
+            f"model={model.name!r}, which has none. Take another criterion, such as "
+            "`scores.channels.l1_norm`; `channel_groups(model)` says what stays."
+        )
+
+    def replace(layer, name):
+        if id(layer) not in chosen:
+            return None
+        regularizer = keras.regularizers.L1(float(l1))
+        return [NewLayer(clone(layer, name, gamma_regularizer=regularizer))]
+
+    return rewrite(model, replace, traced)
+
+
+def _chosen(traced) -> set[int]:
+    """The `id`s of the layers to regularize."""
+    channels = channel_map(traced)
+    chosen = set()
+    for call in traced.calls:
+        layer = call.op
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.scale:
+            of = channels.of(call.output_tensors[0])
+            if of is not None and not channels.pinned.keys() >= set(of.tolist()):
+                chosen.add(id(layer))
+    return chosen

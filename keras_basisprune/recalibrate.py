@@ -1,0 +1,88 @@
+"""Estimate the statistics of BatchNormalization anew."""
+
+import keras
+import numpy as np
+
+from keras_basisprune.data.sample_batches import sample_batches
+from keras_basisprune.graph.rewrite import flatten
+from keras_basisprune.graph.running import LiveValues
+from keras_basisprune.trace import trace
+
+_BATCH = 32  # samples that are computed at once
+
+
+def recalibrate(model, data, verbose="auto") -> keras.Model:
+    """Sets each BatchNormalization's mean and variance to those of its inputs on data.
+
+    Layer after layer, so that each sees what the ones before it make with their new
+    statistics; exact means and variances over all data, in inference, no moving
+    averages. Pruning without `compensate` leaves statistics that no longer hold; this
+    mends those. The given model is not changed. Time is that of one forward pass; all
+    images and the values that are still needed are in memory.
+
+    Args:
+        model: A built Functional or Sequential `keras.Model`.
+        data: Unlabelled samples, some hundred of them: an array, a list or dict of
+            arrays for several inputs, or a dataset of batches.
+        verbose: Whether to show a progress bar: `"auto"` and 1 do, 0 doesn't.
+
+    Returns:
+        A Functional `keras.Model` with weights of its own, not compiled. Layers that
+        are called several times get the statistics of their first call.
+
+    Raises:
+        ValueError: If there is no BatchNormalization, `data` does not fit the model, or
+            a value is not finite.
+
+    Example:
+
+    >>> small = keras_basisprune.prune(model, plan)
+    >>> small = keras_basisprune.recalibrate(small, images)
+    """
+    specs = [
+        keras.InputSpec(shape=t.shape, dtype=t.dtype, name=t.name) for t in model.inputs
+    ]
+    batches = list(sample_batches(model, specs, data, "data", _BATCH))
+    copy = flatten(model)
+    traced = trace(copy)
+    first: dict[int, int] = {}
+    for position, call in enumerate(traced.calls):
+        if type(call.op) is keras.layers.BatchNormalization:
+            first.setdefault(id(call.op), position)
+    if not first:
+        raise ValueError(
+            "Expected `model` to have BatchNormalization layers. Received: a model "
+            "without. `fold` merges them into convolutions: recalibrate before."
+        )
+    values = LiveValues(traced, batches)
+    bar = keras.utils.Progbar(
+        len(first), verbose=1 if verbose else 0, unit_name="layer"
+    )
+    for position in first.values():
+        values.advance(position)
+        call = traced.calls[position]
+        _set_statistics(call.op, values.of(call.input_tensors[0]))
+        bar.add(1)
+    return copy
+
+
+def _set_statistics(layer, batches):
+    """Mean and variance per channel, float64 sums around the first batch's mean."""
+    axis = layer.axis % batches[0].ndim
+    others = tuple(a for a in range(batches[0].ndim) if a != axis)
+    shift = batches[0].astype(np.float64).mean(axis=others, keepdims=True)
+    count, total, squares = 0, 0.0, 0.0
+    for values in batches:
+        values = values.astype(np.float64) - shift
+        count += values.size // values.shape[axis]
+        total = total + values.sum(axis=others)
+        squares = squares + (values**2).sum(axis=others)
+    mean = total / count
+    variance = squares / count - mean**2
+    if not np.isfinite(variance).all():
+        raise ValueError(
+            "Expected `model` to give finite values on `data`. Received: NaN or "
+            f"infinity in `{layer.name}`. Scale the images as for training."
+        )
+    layer.moving_mean.assign(shift.ravel() + mean)
+    layer.moving_variance.assign(np.maximum(variance, 0.0))
