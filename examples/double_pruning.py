@@ -1,0 +1,119 @@
+"""Double pruning: bases, then channels; and either alone at the same FLOPs.
+
+    python -m examples.double_pruning --model=baseline.keras --data=tfds:eurosat \\
+        --keep=0.5,0.25,0.1
+
+The model is a trained classifier. For each share of its FLOPs, it is made small by
+bases alone, by channels alone, and by both: first the one, to the square root of the
+share, then the other. Nothing is trained and no label is used, unless there are
+`--recover_epochs` (all weights, Adam with cosine decay, labels). Prints a Markdown
+table and writes it with the networks.
+"""
+
+import pathlib
+import time
+
+import keras
+import numpy as np
+from absl import app, flags
+
+import keras_basisprune as kbp
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("model", None, "A .keras file.", required=True)
+flags.DEFINE_string("data", None, "As in load_data.", required=True)
+flags.DEFINE_list("keep", ["0.5", "0.25", "0.1"], "Shares of the FLOPs to keep.")
+flags.DEFINE_integer("images", 1000, "Unlabelled training images.")
+flags.DEFINE_integer("recover_epochs", 0, "Epochs of training all weights afterwards.")
+flags.DEFINE_float("recover_rate", 1e-3, "Initial learning rate of these.")
+flags.DEFINE_integer("seed", 0, "Seed of everything random.")
+flags.DEFINE_string("output_dir", "double_output", "Where the files go.")
+
+COLUMNS = "FLOPs to keep | how | FLOPs | parameters | test accuracy | after recovery | seconds"
+
+
+def by_bases(model, images, flops):
+    """Bases by regression, ranks by energy, to so many FLOPs."""
+    converted = kbp.convert(model, data=images, verbose=0)
+    keep = flops / kbp.cost(model).flops
+    plan = kbp.allocate(converted, keep, cost="flops", of="model")
+    small = kbp.convert(model, plan, "regression", data=images, verbose=0)
+    return kbp.fold(small, batch_norm=False)
+
+
+def by_channels(model, images, flops):
+    """Channels that the others can best stand in for leave, to so many FLOPs."""
+    scores = kbp.scores.channels.compensated(model, images)
+    keep = flops / kbp.cost(model).flops
+    plan = kbp.select_channels(model, scores, keep, of="flops")
+    return kbp.compensate(model, plan, images, verbose=0)
+
+
+WAYS = {
+    "bases": [by_bases],
+    "channels": [by_channels],
+    "bases, then channels": [by_bases, by_channels],
+    "channels, then bases": [by_channels, by_bases],
+}
+
+
+def recover(model, train):
+    """Trains all weights for a while."""
+    if not FLAGS.recover_epochs:
+        return model
+    keras.utils.set_random_seed(FLAGS.seed)
+    steps = FLAGS.recover_epochs * -(-len(train[0]) // 32)
+    rate = keras.optimizers.schedules.CosineDecay(FLAGS.recover_rate, steps)
+    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
+    model.fit(*train, epochs=FLAGS.recover_epochs, batch_size=32, verbose=0)
+    return model
+
+
+def row(how, keep, model, data, images):
+    """One line of the table, and the small network."""
+    before, start = kbp.cost(model), time.time()
+    small = model
+    for passed, step in enumerate(WAYS[how], start=1):
+        small = step(small, images, before.flops * keep ** (passed / len(WAYS[how])))
+    seconds = time.time() - start
+    accuracy, plain = kbp.accuracy(small, data.test), kbp.fold(small)
+    after = kbp.cost(plain)
+    recovered = ""
+    if FLAGS.recover_epochs:
+        plain = kbp.fold(recover(small, data.train))
+        recovered = f"{kbp.accuracy(plain, data.test):.4f}"
+    line = (
+        f"{keep:.0%} | {how} | {after.flops / before.flops:.1%} | "
+        f"{after.params / before.params:.1%} | {accuracy:.4f} | {recovered} | "
+        f"{seconds:.0f}"
+    )
+    return line, plain
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
+    keras.utils.set_random_seed(FLAGS.seed)
+    folder = pathlib.Path(FLAGS.output_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    model = keras.models.load_model(FLAGS.model)
+    data = kbp.load_data(
+        FLAGS.data, model.input_shape[1], channels=model.input_shape[-1]
+    )
+    order = np.random.default_rng(FLAGS.seed).permutation(len(data.train[0]))
+    images = data.train[0][order[: FLAGS.images]]
+    print(f"{data}\nbaseline: {kbp.accuracy(model, data.test):.4f}, {kbp.cost(model)}")
+    rows = [COLUMNS, "|".join(["---"] * (COLUMNS.count("|") + 1))]
+    for keep in map(float, FLAGS.keep):
+        for how in WAYS:
+            line, small = row(how, keep, model, data, images)
+            print(line, flush=True)
+            small.save(folder / f"{keep:g}_{how.replace(', then ', '_')}.keras")
+            rows.append(line)
+            table = "\n".join(f"| {line} |" for line in rows)
+            (folder / "table.md").write_text(f"{table}\n")
+    print(table)
+
+
+if __name__ == "__main__":
+    app.run(main)
