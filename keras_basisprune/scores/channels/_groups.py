@@ -1,0 +1,185 @@
+"""From scores of each layer's channels to scores of groups."""
+
+import keras
+import numpy as np
+
+from keras_basisprune.graph.basis_pairs import basis_pairs
+from keras_basisprune.graph.channels import channel_map
+from keras_basisprune.layers import BasisScalingConv
+from keras_basisprune.trace import trace
+
+_AGGREGATES = ("sum", "mean", "max")
+_NORMALIZERS = (None, "mean", "max")
+
+_CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+_TRANSPOSED = (
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+)
+_DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+_DENSE = (keras.layers.Dense, keras.layers.EinsumDense)
+_SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
+
+
+class Groups:
+    """The groups of a model, and what their members score.
+
+    Args:
+        model: A built Functional or Sequential `keras.Model`.
+        aggregate: `"sum"`, `"mean"` or `"max"`, over the members of a group.
+        normalize: `None`, or what each layer's scores are divided by: their `"mean"` or
+            their `"max"`.
+
+    Raises:
+        ValueError: If an argument is none of these, or the model can't be read.
+    """
+
+    def __init__(self, model, aggregate="sum", normalize=None):
+        _check_choice("aggregate", aggregate, _AGGREGATES)
+        _check_choice("normalize", normalize, _NORMALIZERS)
+        self.traced = trace(model)
+        self.channels = channel_map(self.traced)
+        self._aggregate, self._normalize = aggregate, normalize
+        self._free = np.ones(self.channels.count, bool)
+        self._free[list(self.channels.pinned)] = False
+        self._members: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def layers(self) -> list[list]:
+        """The calls of each layer that has weights and channels that may leave."""
+        calls: dict[int, list] = {}
+        for call in self.traced.calls:
+            of = self.channels.of(call.output_tensors[0])
+            if getattr(call.op, "weights", ()) and of is not None:
+                if self._free[of].any():
+                    calls.setdefault(id(call.op), []).append(call)
+        return list(calls.values())
+
+    def makers(self) -> list[list]:
+        """The calls of those layers that make channels, or have filters of their own.
+
+        The latter are depthwise and grouped convolutions.
+        """
+        return [calls for calls in self.layers() if any(map(self._makes, calls))]
+
+    def _makes(self, call):
+        layer = _inside(call.op)
+        if isinstance(layer, _DEPTHWISE):
+            return True
+        if isinstance(layer, _CONVOLUTIONS) and layer.groups > 1:
+            return True
+        found = self.channels.tensors
+        given = [found[id(t)].ids for t in call.input_tensors if id(t) in found]
+        made = found[id(call.output_tensors[0])].ids
+        return not np.isin(made, np.concatenate([[-1], *given])).all()
+
+    def add(self, call, scores):
+        """Adds a layer, once: an array with the score of each output channel."""
+        of = self.channels.of(call.output_tensors[0])
+        scores = np.asarray(scores, np.float64)
+        if of is None or of.shape != scores.shape:
+            return  # its weights belong to another axis, and its channels stay
+        if not np.isfinite(scores).all():
+            raise ValueError(
+                f"Expected finite scores of the channels of `{call.op.name}`. "
+                "Received: NaN or infinity. Look for weights or samples that are not "
+                "finite."
+            )
+        if self._normalize is not None:
+            scores = scores / (getattr(scores, self._normalize)() or 1.0)
+        self._members.append((of, scores))
+
+    def scores(self) -> np.ndarray:
+        """Float64 array of shape `(groups,)`; `inf` where there is no say."""
+        of = np.concatenate([np.empty(0, np.int64), *(m[0] for m in self._members)])
+        values = np.concatenate([np.empty(0), *(m[1] for m in self._members)])
+        count = np.bincount(of, minlength=len(self._free))
+        if self._aggregate == "max":
+            total = np.full(len(self._free), -np.inf)
+            np.maximum.at(total, of, values)
+        else:
+            total = np.bincount(of, values, minlength=len(self._free))
+        if self._aggregate == "mean":
+            total = total / np.maximum(count, 1)
+        return np.where(self._free & (count > 0), total, np.inf)
+
+
+def filter_scores(model, score, aggregate, normalize) -> np.ndarray:
+    """Scores groups by the filters of the layers that make their channels.
+
+    Args:
+        model: A built Functional or Sequential `keras.Model`.
+        score: Takes a float64 matrix of shape `(weights per filter, filters)` and
+            returns an array of shape `(filters,)`.
+        aggregate: As of `Groups`.
+        normalize: As of `Groups`.
+
+    Returns:
+        A float64 array of shape `(groups,)`.
+    """
+    groups = Groups(model, aggregate, normalize)
+    pairs = {id(p.scaling): p for p in basis_pairs(groups.traced).values()}
+    for call, *_ in groups.makers():
+        matrix = _filters(_inside(call.op), pairs.get(id(call.op)))
+        if matrix is not None:
+            groups.add(call, score(matrix))
+    return groups.scores()
+
+
+def _inside(layer):
+    """The layer that is called at each time step, or the layer itself."""
+    return layer.layer if isinstance(layer, keras.layers.TimeDistributed) else layer
+
+
+def _filters(layer, pair) -> np.ndarray | None:
+    """The filters of a layer as columns, a float64 matrix; `None` if it has none."""
+    if isinstance(layer, BasisScalingConv):
+        return _merged(layer, pair)
+    if isinstance(layer, _TRANSPOSED):
+        kernel = np.moveaxis(_array(layer.kernel), -2, -1)
+    elif isinstance(layer, _DEPTHWISE):
+        kernel = _array(layer.kernel)
+        kernel = kernel.reshape(*kernel.shape[:-2], -1)
+    elif isinstance(layer, _SEPARABLE):
+        kernel = _array(layer.pointwise_kernel)
+    elif isinstance(layer, keras.layers.Embedding):
+        kernel = _array(layer.embeddings)
+    elif isinstance(layer, keras.layers.MultiHeadAttention):
+        kernel = _array(layer.output_dense.kernel)
+    elif isinstance(layer, (*_CONVOLUTIONS, *_DENSE)):
+        kernel = _array(layer.kernel)
+    else:
+        return None
+    return kernel.reshape(-1, kernel.shape[-1])
+
+
+def _merged(layer, pair):
+    """The filters that a basis and its scaling layer amount to."""
+    weights = _array(layer.scale) * _array(layer.mask)
+    rows = weights[:, None] * _array(layer.kernel)
+    if pair is None:
+        return rows
+    basis = _array(pair.basis.kernel)
+    return basis.reshape(-1, basis.shape[-1]) @ rows
+
+
+def _array(weight):
+    return keras.ops.convert_to_numpy(weight).astype(np.float64)
+
+
+def check_positive(argument, value):
+    """Raises a `ValueError` unless `value` is a positive integer."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < 1:
+        raise ValueError(
+            f"Expected `{argument}` to be a positive integer. Received: "
+            f"{argument}={value!r}. Pass for example {argument}=32."
+        )
+
+
+def _check_choice(argument, value, choices):
+    if not any(value is choice or value == choice for choice in choices):
+        raise ValueError(
+            f"Expected `{argument}` to be one of {', '.join(map(repr, choices))}. "
+            f"Received: {argument}={value!r}. Leave it out for {choices[0]!r}."
+        )

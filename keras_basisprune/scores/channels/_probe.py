@@ -1,0 +1,105 @@
+"""Look at, or change, tensors of a model on their way, in a copy of it."""
+
+import keras
+
+from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
+from keras_basisprune.trace import is_kerases
+
+_FOLLOWERS = (
+    keras.layers.Activation,
+    keras.layers.BatchNormalization,
+    keras.layers.ELU,
+    keras.layers.LeakyReLU,
+    keras.layers.PReLU,
+    keras.layers.ReLU,
+)
+# Behind `keras.ops` functions, which have no public class.
+_FUNCTIONS = {
+    "Celu",
+    "Elu",
+    "Gelu",
+    "HardSigmoid",
+    "HardSilu",
+    "HardTanh",
+    "LeakyRelu",
+    "Mish",
+    "Relu",
+    "Relu6",
+    "Selu",
+    "Sigmoid",
+    "Silu",
+    "Softplus",
+    "Softsign",
+    "Tanh",
+}
+
+
+def ends(traced, makers) -> dict[int, int]:
+    """Finds where what a layer makes is ready to be read.
+
+    That is behind the BatchNormalization and the activation that follow, as long as
+    nothing else reads what is in between.
+
+    Args:
+        traced: The model's `Trace`.
+        makers: A list of the calls of each layer (a list of lists).
+
+    Returns:
+        A dict from `id(tensor)` to the number of the layer in `makers`, one entry for
+        each call.
+    """
+    readers = traced.consumers()
+    results = {id(tensor) for tensor in keras.tree.flatten(traced.outputs)}
+    found = {}
+    for number, calls in enumerate(makers):
+        for call in calls:
+            tensor = call.output_tensors[0]
+            while id(tensor) not in results:
+                after = readers.get(id(tensor), [])
+                if len(after) != 1 or not _follows(after[0].op):
+                    break
+                tensor = after[0].output_tensors[0]
+            found[id(tensor)] = number
+    return found
+
+
+def _follows(op):
+    kind = type(op)
+    named = kind.__name__ in _FUNCTIONS and is_kerases(kind)
+    return isinstance(op, _FOLLOWERS) or named
+
+
+def rebuild(model, traced, change):
+    """Calls the layers of a copy of a model while tensors are changed.
+
+    The given model is not changed, and its layers gain no node.
+
+    Args:
+        model: A built Functional or Sequential `keras.Model`.
+        traced: Its `Trace`.
+        change: `change(before, after)` gets each tensor of `traced` and the new one,
+            and returns what is to be read instead of the latter.
+
+    Returns:
+        A pair: the inputs and the outputs, structures as the model has them.
+    """
+    clones = {}
+
+    def replace(op, name):
+        clones[id(op)] = clone(op, name)
+        return [NewLayer(clones[id(op)])]
+
+    copy = rewrite(model, replace, traced)
+    olds = keras.tree.flatten(traced.inputs)
+    tensors = {id(a): b for a, b in zip(olds, copy.inputs, strict=True)}
+
+    def new(value):
+        return tensors[id(value)] if isinstance(value, keras.KerasTensor) else value
+
+    for call in traced.calls:
+        args, kwargs = keras.tree.map_structure(new, (call.args, call.kwargs))
+        made = keras.tree.flatten(clones[id(call.op)](*args, **kwargs))
+        for before, after in zip(call.output_tensors, made, strict=True):
+            tensors[id(before)] = change(before, after)
+    inputs = keras.tree.pack_sequence_as(traced.inputs, copy.inputs)
+    return inputs, keras.tree.map_structure(new, traced.outputs)

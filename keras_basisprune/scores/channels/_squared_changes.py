@@ -1,0 +1,68 @@
+"""First-order estimates of what the loss would change without a weight."""
+
+import keras
+import numpy as np
+
+
+def squared_changes(model, variables, data, loss, batch_size) -> list[np.ndarray]:
+    """Averages `(v dL/dv)^2` over batches, for every element of some variables.
+
+    Gradients come from Keras' own training loop, so that every backend works, by way of
+    an optimizer that changes nothing.
+
+    Args:
+        model: A Functional `keras.Model`. It is compiled.
+        variables: The `keras.Variable`s, trainable ones of the model.
+        data: A tuple `(x, y)` or `(x, y, sample_weight)` of arrays, or whatever else
+            `Model.fit` takes.
+        loss: The loss, as `Model.compile` takes it.
+        batch_size: Samples per batch when `data` are arrays.
+
+    Returns:
+        A list of float64 arrays of the shapes of `variables`.
+
+    Raises:
+        ValueError: If no batch has finite gradients.
+    """
+    collector = _Collector(learning_rate=0.0, name="squared_changes")
+    # XLA takes longer to compile than one short pass lasts; JAX has nothing else.
+    jit_compile = "auto" if keras.backend.backend() == "jax" else False
+    model.compile(optimizer=collector, loss=loss, jit_compile=jit_compile)
+    if isinstance(data, tuple):
+        arrays = dict(zip(("x", "y", "sample_weight"), data, strict=False))
+        model.fit(**arrays, batch_size=batch_size, shuffle=False, verbose=0)
+    else:
+        model.fit(data, shuffle=False, verbose=0)
+    return [collector.mean_squares(variable) for variable in variables]
+
+
+class _Collector(keras.optimizers.Optimizer):
+    """Adds up `(variable * gradient)^2` and changes nothing."""
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self._sums = self.add_optimizer_variables(variables, "squares")
+
+    def update_step(self, gradient, variable, learning_rate):
+        total = self._sum(variable)
+        change = keras.ops.multiply(variable, gradient)
+        self.assign_add(total, keras.ops.square(keras.ops.cast(change, total.dtype)))
+
+    def _sum(self, variable):
+        # Private, yet what every custom optimizer goes by: backends hand over
+        # different objects for the same variable.
+        return self._sums[self._get_variable_index(variable)]
+
+    def mean_squares(self, variable):
+        """The average over all steps, a float64 array."""
+        total = keras.ops.convert_to_numpy(self._sum(variable).value)
+        steps = int(keras.ops.convert_to_numpy(self.iterations))
+        if not steps or not np.isfinite(total).all():
+            raise ValueError(
+                "Expected `data` to give finite gradients. Received: none in any batch "
+                "(float16 overflows until its loss scale has settled), or NaN. Pass "
+                "more batches, or train with a lower learning rate."
+            )
+        return total.astype(np.float64) / steps

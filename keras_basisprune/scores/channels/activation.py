@@ -1,0 +1,107 @@
+"""Importance of channels by how much they carry on data."""
+
+import keras
+import numpy as np
+
+from keras_basisprune.data.sample_batches import sample_batches
+from keras_basisprune.scores.channels._groups import Groups, check_positive
+from keras_basisprune.scores.channels._probe import ends, rebuild
+
+
+def activation(
+    model, data, aggregate="sum", normalize=None, batch_size=32
+) -> np.ndarray:
+    """Scores each group of channels by their mean absolute activation on data.
+
+    The mean is over all samples and positions, of what a layer that makes channels (or
+    has filters for each) delivers: behind the BatchNormalization and the activation
+    that follow it. The model runs in inference. Sums are float64, so that neither
+    batch size nor order of the data matter, up to rounding. The cost is one forward
+    pass and a copy of the model; one batch is in memory at a time.
+
+    Source: Molchanov, Tyree, Karras, Aila, Kautz 2017, *Pruning Convolutional Neural
+    Networks for Resource Efficient Inference* (arXiv:1611.06440), section 2.2; the
+    absolute value makes it fit activations that can be negative.
+
+    Args:
+        model: A built Functional or Sequential `keras.Model`, converted or not.
+        data: Unlabelled samples: an array, a list or dict of arrays for several inputs,
+            a `tf.data.Dataset` or `keras.utils.PyDataset` of batches. Labels that come
+            along are left out.
+        aggregate: `"sum"`, `"mean"` or `"max"` over the members of a group. Layers that
+            are called several times count once, by the mean of their calls; channels
+            of one layer that are tied to each other count each.
+        normalize: `"mean"` or `"max"` to divide each layer's scores by their mean or
+            largest first. Defaults to none.
+        batch_size: Integer, the most samples that are computed at once.
+
+    Returns:
+        A float64 array of shape `(len(channel_groups(model)),)`. `inf` for groups that
+        can't leave.
+
+    Raises:
+        ValueError: If an argument is out of its range, `data` does not fit the model,
+            an activation is not finite, or the model is subclassed or not built.
+
+    Example:
+
+    >>> scores = keras_basisprune.scores.channels.activation(model, images[:256])
+    """
+    check_positive("batch_size", batch_size)
+    groups = Groups(model, aggregate, normalize)
+    makers = groups.makers()
+    specs = [
+        keras.InputSpec(shape=t.shape, dtype=t.dtype, name=t.name) for t in model.inputs
+    ]
+    batches = sample_batches(model, specs, data, "data", batch_size)
+    if not makers:
+        return groups.scores()
+    probe, owners = _probe(model, groups, makers)
+    sums, counts = [0.0] * len(makers), [0] * len(makers)
+    for means in _outputs(probe, batches):
+        for owner, mean in zip(owners, means, strict=True):
+            sums[owner] = sums[owner] + mean.astype(np.float64).sum(axis=0)
+            counts[owner] += len(mean)
+    for calls, total, count in zip(makers, sums, counts, strict=True):
+        groups.add(calls[0], total / count)
+    return groups.scores()
+
+
+def _probe(model, groups, makers):
+    """A model of the mean absolute outputs per sample, and which makers' they are."""
+    wanted = ends(groups.traced, makers)
+    outputs, owners = [], []
+
+    def change(before, after):
+        if id(before) in wanted:
+            axis = groups.channels.tensors[id(before)].axis
+            outputs.append(_mean_size(after, axis))
+            owners.append(wanted[id(before)])
+        return after
+
+    inputs, _ = rebuild(model, groups.traced, change)
+    return keras.Model(keras.tree.flatten(inputs), outputs), owners
+
+
+def _mean_size(tensor, axis):
+    """Mean absolute value per sample and channel: shape `(batch, channels)`."""
+    dtype = keras.backend.result_type(tensor.dtype, "float32")  # no overflow in half
+    others = [a for a in range(1, len(tensor.shape)) if a != axis]
+    sizes = keras.ops.abs(keras.ops.cast(tensor, dtype))
+    return keras.ops.mean(sizes, axis=others) if others else sizes
+
+
+def _outputs(probe, batches):
+    """Yields the outputs of each batch. A smaller one is padded to the first's size.
+
+    TensorFlow would compile the probe anew for it.
+    """
+    size = 0
+    for arrays in batches:
+        count = len(arrays[0])
+        size = size or count
+        missing = max(0, size - count)
+        if missing:
+            arrays = [np.concatenate([x, *[x[-1:]] * missing]) for x in arrays]
+        outputs = keras.tree.flatten(probe.predict_on_batch(arrays))
+        yield [output[:count] for output in outputs]

@@ -1,0 +1,38 @@
+"""Random importance of channels: what every criterion has to be better than."""
+
+import numpy as np
+
+from keras_basisprune.scores.channels._groups import Groups
+
+
+def random(model, seed=0) -> np.ndarray:
+    """Scores each group of channels by a random number. The control of experiments.
+
+    No data is needed. Time is linear in the number of calls and channels.
+
+    Args:
+        model: A built Functional or Sequential `keras.Model`, converted or not.
+        seed: Integer >= 0. The same seed gives the same scores.
+
+    Returns:
+        A float64 array of shape `(len(channel_groups(model)),)`, uniform in [0, 1).
+        `inf` for groups that can't leave.
+
+    Raises:
+        ValueError: If `seed` is not an integer >= 0, or the model is subclassed or not
+            built.
+
+    Example:
+
+    >>> scores = keras_basisprune.scores.channels.random(model, seed=1)
+    """
+    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+    if not whole or seed < 0:
+        raise ValueError(
+            "Expected `seed` to be an integer >= 0. "
+            f"Received: seed={seed!r}. Pass for example seed=0."
+        )
+    channels = Groups(model).channels
+    scores = np.random.default_rng(seed).random(channels.count)
+    scores[list(channels.pinned)] = np.inf
+    return scores

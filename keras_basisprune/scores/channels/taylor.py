@@ -1,0 +1,96 @@
+"""Importance of channels by what the loss would change without them."""
+
+import keras
+import numpy as np
+
+from keras_basisprune.scores.channels._groups import Groups, check_positive
+from keras_basisprune.scores.channels._probe import ends, rebuild
+from keras_basisprune.scores.channels._squared_changes import squared_changes
+
+
+def taylor(
+    model, data, loss, aggregate="sum", normalize=None, batch_size=32
+) -> np.ndarray:
+    """Scores each group of channels by `E[(g dL/dg)^2]` of gates `g = 1` on them.
+
+    First-order Taylor estimate of what the loss changes when a channel becomes zero,
+    squared and averaged over the batches of `data`. It equals the squared sum of
+    `activation * gradient` over positions and samples of a batch. Gates stand behind
+    each layer that makes channels or has filters for each (depthwise ones), and behind
+    the BatchNormalization and the activation that follow it, in a copy of the model.
+    Gradients come from Keras' own training loop, so that every backend works; no weight
+    is changed, BatchNormalization runs in inference (dropout as in training). The cost
+    is that of one training epoch over `data` and two copies of the model's graph.
+
+    Source: Molchanov, Mallya, Tyree, Frosio, Kautz 2019, *Importance Estimation for
+    Neural Network Pruning* (arXiv:1906.10771), section 3, with gates.
+
+    Args:
+        model: A built Functional or Sequential `keras.Model`, converted or not.
+        data: A tuple `(x, y)` or `(x, y, sample_weight)` of arrays, or whatever else
+            `Model.fit` takes.
+        loss: The loss, as `Model.compile` takes it.
+        aggregate: `"sum"`, `"mean"` or `"max"` over the members of a group, which are
+            its gates. Layers that are called several times have one gate per channel;
+            channels of one layer that are tied to each other count each.
+        normalize: `"mean"` or `"max"` to divide each layer's scores by their mean or
+            largest first. Defaults to none.
+        batch_size: Integer, samples per batch when `data` are arrays. The gradient is
+            averaged over a batch before it is squared; batches weigh the same.
+
+    Returns:
+        A float64 array of shape `(len(channel_groups(model)),)`. `inf` for groups that
+        can't leave.
+
+    Raises:
+        ValueError: If an argument is out of its range, the model is subclassed or not
+            built, or no batch has finite gradients.
+
+    Example:
+
+    >>> scores = keras_basisprune.scores.channels.taylor(
+    ...     model, (x_train[:512], y_train[:512]), "sparse_categorical_crossentropy")
+    """
+    check_positive("batch_size", batch_size)
+    groups = Groups(model, aggregate, normalize)
+    makers = groups.makers()
+    if not makers:
+        return groups.scores()
+    gates = [_gate(calls[0], groups) for calls in makers]
+    gated = ends(groups.traced, makers)
+
+    def change(before, after):
+        return gates[gated[id(before)]](after) if id(before) in gated else after
+
+    twin = keras.Model(*rebuild(model, groups.traced, change), name=model.name)
+    for layer in twin.layers:
+        layer.trainable = isinstance(layer, _ChannelGate)
+    variables = [gate.gate for gate in gates]
+    squares = squared_changes(twin, variables, data, loss, batch_size)
+    for calls, square in zip(makers, squares, strict=True):
+        groups.add(calls[0], square)
+    return groups.scores()
+
+
+def _gate(call, groups):
+    axis = groups.channels.tensors[id(call.output_tensors[0])].axis
+    return _ChannelGate(axis, dtype=call.op.dtype_policy)
+
+
+class _ChannelGate(keras.layers.Layer):
+    """Multiplies each channel by a trainable one."""
+
+    def __init__(self, axis, **kwargs):
+        super().__init__(**kwargs)
+        self.axis = axis
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        self.gate = self.add_weight(
+            name="gate", shape=(input_shape[self.axis],), initializer="ones"
+        )
+
+    def call(self, inputs):
+        shape = [1] * len(inputs.shape)
+        shape[self.axis] = -1
+        return inputs * keras.ops.reshape(self.gate, shape)

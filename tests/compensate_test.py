@@ -1,0 +1,180 @@
+"""compensate: nothing is lost where the others can stand in for what leaves."""
+
+import keras
+import numpy as np
+import pytest
+from channel_twins import twinned
+from keras import layers
+from models import array, conv_block, outputs, relative_difference
+
+import keras_basisprune as kbp
+from benchmarks.applications import FAMILIES, MODELS, build, randomize_norms
+from benchmarks.applications import random_images as images_of
+
+# ConvNeXt computes statistics across channels, which change when some leave.
+EXACT = [names[0] for family, names in FAMILIES.items() if family != "ConvNeXt"]
+
+
+def drawn(model, count=40, seed=0):
+    shape = (count, *model.input_shape[1:])
+    return np.random.default_rng(seed).normal(0.5, 1.0, shape).astype("f")
+
+
+def lost(model, plan, x, **given):
+    """What pruning and compensation change of the outputs, relatively."""
+    before = outputs(model, x)
+    pruned = relative_difference(before, outputs(kbp.prune(model, plan), x))
+    small = kbp.compensate(model, plan, x, verbose=0, **given)
+    return pruned, relative_difference(before, outputs(small, x))
+
+
+def keep(indices, total):
+    return kbp.Kept(tuple(indices), total)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_linear_combinations_cost_nothing(padding):
+    inputs = keras.Input((7, 7, 4))
+    x = layers.Conv2D(6, 3, padding=padding, use_bias=False, name="made")(inputs)
+    x = layers.Conv2D(5, 3, padding=padding, activation="relu", name="read")(x)
+    model = keras.Model(inputs, x)
+    kernel = array(model.get_layer("made").kernel)
+    kernel[..., 4] = 2 * kernel[..., 0] - kernel[..., 1]
+    kernel[..., 5] = 0.5 * kernel[..., 2] + kernel[..., 3] - kernel[..., 0]
+    model.get_layer("made").kernel.assign(kernel)
+    plan = kbp.Plan(channels={"made": keep(range(4), 6)})
+    pruned, compensated = lost(model, plan, drawn(model), ridge=1e-9)
+    assert pruned > 0.05
+    assert compensated <= 1e-5
+
+
+def test_the_corrected_kernel_is_that_of_least_squares():
+    inputs = keras.Input((6,))
+    x = layers.Dense(5, activation="tanh", name="made")(inputs)
+    model = keras.Model(inputs, layers.Dense(3, name="read")(x))
+    x = drawn(model, 200)
+    plan = kbp.Plan(channels={"made": keep((0, 2, 3), 5)})
+    small = kbp.compensate(model, plan, x, ridge=1e-10, verbose=0)
+    probe = keras.Model(model.inputs, model.get_layer("made").output)
+    made = outputs(probe, x)[0][:, [0, 2, 3]].astype(np.float64)
+    design = np.concatenate([made, np.ones((len(made), 1))], axis=1)
+    found = np.linalg.lstsq(design, outputs(model, x)[0], rcond=None)[0]
+    read = small.get_layer("read")
+    np.testing.assert_allclose(array(read.kernel), found[:-1], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(array(read.bias), found[-1], rtol=1e-3, atol=1e-4)
+
+
+def test_a_strong_ridge_only_moves_the_bias():
+    inputs = keras.Input((6,))
+    x = layers.Dense(5, activation="relu", name="made")(inputs)
+    model = keras.Model(inputs, layers.Dense(3, name="read")(x))
+    x = drawn(model, 100)
+    plan = kbp.Plan(channels={"made": keep((0, 2, 3), 5)})
+    small = kbp.compensate(model, plan, x, ridge=1e9, verbose=0)
+    pruned = kbp.prune(model, plan)
+    np.testing.assert_allclose(
+        array(small.get_layer("read").kernel),
+        array(pruned.get_layer("read").kernel),
+        atol=1e-6,
+    )
+    difference = outputs(model, x)[0] - outputs(small, x)[0]
+    np.testing.assert_allclose(difference.mean(0), 0, atol=1e-5)
+
+
+def test_means_are_kept_by_the_batch_normalization_behind():
+    inputs = keras.Input((8, 8, 3))
+    x = conv_block(conv_block(inputs, 8, "a"), 6, "b")
+    model = keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
+    x = drawn(model)
+    plan = kbp.Plan(channels={"a": keep(range(5), 8)})
+    small = kbp.compensate(model, plan, x, verbose=0)
+    probes = [keras.Model(m.inputs, m.get_layer("b_bn").output) for m in (model, small)]
+    means = [outputs(probe, x)[0].mean((0, 1, 2)) for probe in probes]
+    np.testing.assert_allclose(means[1], means[0], atol=1e-5)
+    assert "bias" not in [w.name for w in small.get_layer("b").weights]
+
+
+def test_bases_and_channels_of_a_converted_model_in_one_pass():
+    inputs = keras.Input((8, 8, 3))
+    x = conv_block(conv_block(conv_block(inputs, 16, "a"), 16, "b"), 12, "c")
+    model = keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
+    x = drawn(model, 64)
+    converted = kbp.convert(model, data=x, verbose=0)
+    bases = kbp.allocate(converted, 0.6).bases
+    scores = np.random.default_rng(0).random(len(kbp.channel_groups(converted)))
+    channels = kbp.select_channels(converted, scores, 0.7, "channels").channels
+    plan = kbp.Plan(bases=bases, channels=channels)
+    small = kbp.compensate(converted, plan, x, verbose=0)
+    errors = [
+        np.mean((outputs(model, x)[0] - outputs(other, x)[0]) ** 2)
+        for other in (kbp.prune(converted, plan), small)
+    ]
+    assert errors[1] < 0.5 * errors[0]
+    folded = kbp.fold(small)
+    assert relative_difference(outputs(small, x), outputs(folded, x)) <= 1e-5
+
+
+def test_order_and_batches_do_not_matter_and_the_model_stays():
+    inputs = keras.Input((9, 9, 3))
+    x = conv_block(conv_block(inputs, 8, "a"), 6, "b")
+    model = keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
+    x = drawn(model, 50)
+    plan = kbp.Plan(channels={"a": keep(range(4), 8)})
+    before = outputs(model, x)[0]
+    one = outputs(kbp.compensate(model, plan, x, verbose=0), x)
+    turned = [x[::-1][start : start + 7] for start in range(0, 50, 7)]
+    other = outputs(kbp.compensate(model, plan, iter(turned), verbose=0), x)
+    assert relative_difference(one, other) <= 1e-5
+    np.testing.assert_array_equal(outputs(model, x)[0], before)
+
+
+def test_a_plan_for_nothing_changes_nothing():
+    inputs = keras.Input((9, 9, 3))
+    model = keras.Model(inputs, conv_block(inputs, 4, "a"))
+    x = drawn(model)
+    groups = kbp.channel_groups(model)
+    assert not groups.prunable("a").any()  # outputs of the model
+    plan = kbp.Plan(channels={"a": keep(range(4), 4)})
+    assert lost(model, plan, x) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"ridge": 0}, "`ridge` to be a positive float.*ridge=0"),
+        ({"data": np.zeros((2, 3), "f")}, "`data` to hold arrays of the shapes"),
+        ({"plan": kbp.Plan(channels={"b": keep((0,), 6)})}, "`plan`.*that can't leave"),
+    ],
+)
+def test_what_is_refused(changes, message):
+    inputs = keras.Input((9, 9, 3))
+    model = keras.Model(inputs, conv_block(conv_block(inputs, 8, "a"), 6, "b"))
+    plan = kbp.Plan(channels={"a": keep(range(4), 8)})
+    given = {"plan": plan, "data": drawn(model), "verbose": 0, **changes}
+    with pytest.raises(ValueError, match=message):
+        kbp.compensate(model, **given)
+
+
+def hold_twins(name):
+    """Copies of kept channels leave, and outputs stay."""
+    model = build(name)
+    randomize_norms(model)
+    images = images_of(model)
+    x = np.concatenate([images, -images, images / 2, images / 4])
+    plan = twinned(model)
+    assert sum(k.total - len(k.indices) for k in plan.channels.values()) > 100
+    pruned, compensated = lost(model, plan, x, ridge=1e-9)
+    assert pruned > 1e-3
+    assert compensated <= 1e-4
+    keras.utils.clear_session()
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_application(name):
+    hold_twins(name)
+
+
+@pytest.mark.large
+@pytest.mark.parametrize("name", [n for n in MODELS if not n.startswith("ConvNeXt")])
+def test_every_application(name):
+    hold_twins(name)
