@@ -1,9 +1,10 @@
 """From a trained network to a small LiteRT file, on real handwritten digits.
 
 A convolutional network is trained on the digits 0 to 4 of scikit-learn's scans (no
-download) and transferred to the digits 5 to 9. Then: take the bases of what each layer
-puts out, choose ranks, fit layer after layer, train the scales, prune, fold, export.
-Takes some minutes on two cores.
+download) and transferred to the digits 5 to 9. Then, double pruning: channels leave and
+those that stay make up for them; bases are taken of what each layer puts out, ranks are
+chosen, layer after layer is fitted. Train the scales, prune, fold, export. Takes some
+minutes on two cores.
 
     python -m examples.digits_demo --output_dir=demo_output
 """
@@ -20,7 +21,8 @@ import keras_basisprune as kbp
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output_dir", "demo_output", "Where the files go.")
 flags.DEFINE_integer("seed", 0, "Seed of everything random.")
-flags.DEFINE_float("keep", 0.05, "Share of the convolutions' parameters to keep.")
+flags.DEFINE_float("keep_channels", 0.3, "Share of the parameters to keep at first.")
+flags.DEFINE_float("keep_bases", 0.083, "Share of those to keep then.")
 flags.DEFINE_float("threshold", 1e-4, "Final threshold; higher removes more.")
 
 EPOCHS = 12
@@ -102,19 +104,25 @@ def main(argv):
     folder.mkdir(parents=True, exist_ok=True)
     model, (train_data, validation_data, test_data) = transferred()
 
-    print("3. Bases of the data: choose ranks, then fit layer after layer. No labels.")
+    print("3. Channels leave, and those that stay make up for them. No labels.")
     images = train_data[0]
-    whole = kbp.convert(model, data=images)
-    plan = kbp.allocate(whole, FLAGS.keep)
+    scores = kbp.scores.channels.compensated(model, images)
+    plan = kbp.select_channels(model, scores, FLAGS.keep_channels, of="params")
+    slim = kbp.compensate(model, plan, images)
+    print(f"{kbp.cost(slim)}; accuracy on test {kbp.accuracy(slim, test_data):.4f}")
+
+    print("4. Bases of the data: choose ranks, then fit layer after layer. No labels.")
+    whole = kbp.convert(slim, data=images)
+    plan = kbp.allocate(whole, FLAGS.keep_bases)
     kbp.plot_bases(whole, folder / "bases.png", plan)
-    converted = kbp.convert(model, plan, "regression", l1=1e-3, data=images)
+    converted = kbp.convert(slim, plan, "regression", l1=1e-3, data=images)
     print(f"Accuracy on test so far: {kbp.accuracy(converted, test_data):.4f}")
 
-    print("4. Train the scales under L1, mask weak bases.")
+    print("5. Train the scales under L1, mask weak bases.")
     recipe = kbp.Recipe(threshold=FLAGS.threshold, epochs=10)
     kbp.sparsify(converted, train_data, validation_data, recipe, verbose=2)
 
-    print("5. Prune, fold, export.")
+    print("6. Prune, fold, export.")
     small = kbp.fold(kbp.prune(converted))
     small.save(folder / "small.keras")
     before = kbp.export_tflite(model, folder / "original_float32.tflite")
@@ -135,7 +143,7 @@ def main(argv):
         milliseconds=_milliseconds(before.path, folder / "small_float32.tflite"),
     )
     kbp.plot_comparison(
-        report, folder / "before_after.png", "Digits, before and after basis pruning"
+        report, folder / "before_after.png", "Digits, before and after double pruning"
     )
     print(kbp.describe(converted))
     print(f"\n{report}\n\nFiles in {folder}:")

@@ -29,7 +29,9 @@ flags.DEFINE_float("recover_rate", 1e-3, "Initial learning rate of these.")
 flags.DEFINE_integer("seed", 0, "Seed of everything random.")
 flags.DEFINE_string("output_dir", "double_output", "Where the files go.")
 
-COLUMNS = "FLOPs to keep | how | FLOPs | parameters | test accuracy | after recovery | seconds"
+COLUMNS = (
+    "to keep | how | FLOPs | parameters | test accuracy | after recovery | seconds"
+)
 
 
 def by_bases(model, images, flops):

@@ -3,6 +3,7 @@
 from keras_basisprune import scores
 from keras_basisprune.allocate import allocate
 from keras_basisprune.application import application
+from keras_basisprune.compensate import compensate
 from keras_basisprune.compress import CompressionResult, accuracy, compress
 from keras_basisprune.data import ImageData, load_data
 from keras_basisprune.export import export_saved_model, export_tflite
@@ -25,7 +26,9 @@ from keras_basisprune.measure import (
 )
 from keras_basisprune.methods import convert
 from keras_basisprune.plan import Kept, Plan
+from keras_basisprune.recalibrate import recalibrate
 from keras_basisprune.select import Limits, select
+from keras_basisprune.select_channels import ChannelLimits, select_channels
 from keras_basisprune.sparsify import Recipe, sparsify
 from keras_basisprune.surgery import fold, prune
 from keras_basisprune.training import L1Thresholding
@@ -34,6 +37,7 @@ from keras_basisprune.version import __version__
 __all__ = [
     "BasisScalingConv",
     "ChannelGroups",
+    "ChannelLimits",
     "CompressionResult",
     "ImageData",
     "Kept",
@@ -49,6 +53,7 @@ __all__ = [
     "channel_groups",
     "channel_rule",
     "compare",
+    "compensate",
     "compress",
     "convert",
     "cost",
@@ -63,7 +68,9 @@ __all__ = [
     "plot_bases",
     "plot_comparison",
     "prune",
+    "recalibrate",
     "scores",
     "select",
+    "select_channels",
     "sparsify",
 ]

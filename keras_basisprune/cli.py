@@ -107,8 +107,11 @@ _FLAGS = (  # kind, name, default, help, bounds
     ("float", "max_drop", 0.01, "compress: accuracy that may be lost on the validation "
      "images; 0.01 is one point.", _SHARE),
     ("integer", "batch_size", 32, "compress: images per training step.", _POSITIVE),
-    ("integer", "round_to", 1, "compress: round ranks up to a multiple of this.",
+    ("integer", "round_to", 1, "compress: make ranks and channels multiples of this.",
      _POSITIVE),
+    ("list", "methods", ["channels", "bases"], "compress: what is removed."),
+    ("bool", "compensate", True, "compress: correct the kernels that read channels "
+     "which have left."),
     ("list", "quantization", ["float32"], "LiteRT files to write: float32, float16, "
      "dynamic, int8."),
     ("bool", "saved_model", True, "Whether to write a SavedModel too."),

@@ -63,7 +63,7 @@ def compress(flags, console):
     else:
         model = _load(flags, console)
         data = _images(flags, console, model.input_shape[1:])
-    console.print("Looking for the lowest ranks within the budget:")
+    console.print("Looking for the smallest network within the budget:")
     result = compress_model(
         model,
         data.train,
@@ -72,6 +72,8 @@ def compress(flags, console):
         _recipe(flags),
         flags.l1,
         flags.round_to,
+        methods=flags.methods,
+        compensation=flags.compensate,
     )
     folder = _folder(flags)
     with _busy(console, "Writing files"):

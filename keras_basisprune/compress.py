@@ -1,15 +1,19 @@
-"""The whole job: bases of the data, the lowest ranks within a budget, fold."""
+"""The whole job: channels and bases leave, as many as a budget allows; fold."""
 
 import dataclasses
+import functools
 import warnings
 
 import keras
 import numpy as np
 
 from keras_basisprune.allocate import allocate
+from keras_basisprune.compensate import compensate
 from keras_basisprune.measure import Comparison, compare
 from keras_basisprune.methods import convert
 from keras_basisprune.plan import Plan
+from keras_basisprune.scores.channels import compensated
+from keras_basisprune.select_channels import ChannelLimits, select_channels
 from keras_basisprune.sparsify import check_data, sparsify
 from keras_basisprune.surgery import fold, prune
 
@@ -24,9 +28,11 @@ class CompressionResult:
 
     Attributes:
         model: The small model; plain Keras layers only.
-        plan: The bases that were kept.
-        trials: Pairs `(keep, accuracy)`: shares of the decomposed layers' parameters
-            that were tried, and what was reached on the validation data.
+        plan: The channels that were kept of the given model, and the bases that were
+            kept of the model in which the other channels have left.
+        trials: Pairs `(keep, accuracy)`: shares of the parameters that were tried, and
+            what was reached on the validation data (NaN where so many channels can't
+            leave).
         history: The logs of training, a list of values per name; empty without.
         report: A `Comparison` of original and small model, accuracy included.
         met_budget: Whether the validation accuracy fell by no more than `max_drop`.
@@ -50,17 +56,22 @@ def compress(
     l1=1e-4,
     round_to=1,
     verbose="auto",
+    methods=("channels", "bases"),
+    compensation=True,
 ) -> CompressionResult:
     """Makes a trained classifier small within an accuracy budget.
 
-    Bases are taken of the outputs of the layers on at most 1,000 training images, and
-    ranks are chosen by energy per parameter (`allocate`). Seven shares of parameters
-    are tried by bisection: each time the layers are fitted one after the other
-    (`convert(basis="regression")`), folded, and judged on `validation`. Nothing is
-    trained and no label of `train` is used, unless there is a `recipe`: then the scales
-    of the best network are trained by it (`sparsify`), with a guard on the validation
-    accuracy. The given model is not changed. Time is that of seven conversions, plus
-    `recipe.epochs` training epochs.
+    Seven shares of parameters are tried by bisection. Each time, channels leave first,
+    down to the square root of the share, those that the others can best stand in for
+    (`scores.channels.compensated`), and kernels are corrected (`compensate`). Then
+    bases are taken of the outputs of the layers, ranks are chosen by energy per
+    parameter (`allocate`), and the layers are fitted one after the other
+    (`convert(basis="regression")`), folded, and judged on `validation`. All of it is
+    done on at most 1,000 training images. Nothing is trained and no label of `train` is
+    used, unless there is a `recipe`: then the scales of the best network are trained by
+    it (`sparsify`), with a guard on the validation accuracy. The given model is not
+    changed. Time is that of seven times three conversions, plus `recipe.epochs`
+    training epochs.
 
     Args:
         model: A trained Functional or Sequential classifier with softmax outputs.
@@ -72,6 +83,8 @@ def compress(
         l1: Float, strength of the L1 regularization of the scales in training.
         round_to: Ranks are multiples of this where they can be.
         verbose: As in `keras.Model.fit`.
+        methods: What is removed: `"channels"`, `"bases"` or, for double pruning, both.
+        compensation: Boolean, whether kernels are corrected when channels have left.
 
     Returns:
         A `CompressionResult`.
@@ -87,8 +100,10 @@ def compress(
     """
     check_data("train", model, train)
     check_data("validation", model, validation)
+    _check_methods(methods, recipe)
     baseline = accuracy(model, validation)
-    search = _Search(model, train[0], validation, l1, round_to)
+    ways = _Ways(tuple(methods), compensation, l1, round_to)
+    search = _Search(model, train[0], validation, ways)
     best, history = search.run(baseline - max_drop, verbose), {}
     if best and recipe:
         recipe = dataclasses.replace(
@@ -103,6 +118,29 @@ def compress(
     )
     trials, met = tuple(search.trials), best is not None
     return CompressionResult(result.model, result.plan, trials, history, report, met)
+
+
+def _check_methods(methods, recipe):
+    if not methods or not set(methods) <= {"channels", "bases"}:
+        raise ValueError(
+            "Expected `methods` to name 'channels', 'bases' or both, in a list. "
+            f"Received: methods={methods}. Leave it out for both."
+        )
+    if recipe and "bases" not in methods:
+        raise ValueError(
+            "Expected 'bases' among `methods` together with `recipe`, by which their "
+            f"scales are trained. Received: methods={methods}."
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Ways:
+    """How a share is reached."""
+
+    methods: tuple[str, ...]
+    compensation: bool
+    l1: float
+    round_to: int
 
 
 def _unmet(max_drop, baseline, keep, reached) -> str:
@@ -141,25 +179,23 @@ class _Trial:
             indices = [bases.indices[i] for i in masks[name].indices]
             kept[name] = dataclasses.replace(bases, indices=tuple(indices))
         small = fold(prune(self.converted))
-        return _Trial(
-            Plan(bases=kept), self.converted, small, accuracy(small, validation)
-        )
+        plan = dataclasses.replace(self.plan, bases=kept)
+        return _Trial(plan, self.converted, small, accuracy(small, validation))
 
 
 class _Search:
     """Looks for the smallest share of parameters that is accurate enough."""
 
-    def __init__(self, model, images, validation, l1, round_to):
+    def __init__(self, model, images, validation, ways):
         if len(images) > _IMAGES:
             order = np.random.default_rng(0).permutation(len(images))
             images = images[np.sort(order[:_IMAGES])]
         self._model, self._images, self._validation = model, images, validation
-        self._l1, self._round_to = l1, round_to
+        self._ways = ways
         self.trials: list[tuple[float, float]] = []
 
     def run(self, least, verbose):
         """The smallest `_Trial` with an accuracy of at least `least`, or `None`."""
-        whole = convert(self._model, data=self._images, verbose=0)
         bar = keras.utils.Progbar(
             _TRIALS,
             verbose=1 if verbose else 0,
@@ -169,7 +205,7 @@ class _Search:
         low, high, best = np.log(_LOWEST), 0.0, None
         for _ in range(_TRIALS):
             keep = float(np.exp((low + high) / 2))
-            trial = self._try(whole, keep)
+            trial = self._try(keep)
             self.trials.append((keep, trial.accuracy))
             bar.add(1, [("keep", keep), ("val_accuracy", trial.accuracy)])
             if trial.accuracy >= least:
@@ -178,13 +214,54 @@ class _Search:
                 low = np.log(keep)
         return best
 
-    def _try(self, whole, keep):
-        plan = allocate(whole, keep, round_to=self._round_to)
-        converted = convert(
-            self._model, plan, "regression", self._l1, data=self._images, verbose=0
-        )
-        small = fold(converted)
-        return _Trial(plan, converted, small, accuracy(small, self._validation))
+    def _try(self, keep) -> _Trial:
+        ways, slim, channels = self._ways, self._model, {}
+        if "channels" in ways.methods:
+            first = keep**0.5 if "bases" in ways.methods else keep
+            slim, channels = self._slim(first)
+            keep = keep / first if channels else keep
+        if "bases" in ways.methods:
+            whole = self._whole
+            if channels or whole is None:
+                whole = convert(slim, data=self._images, verbose=0)
+            plan = allocate(whole, keep, round_to=ways.round_to)
+            converted = convert(
+                slim, plan, "regression", ways.l1, data=self._images, verbose=0
+            )
+            small = fold(converted)
+        else:
+            plan, converted, small = Plan(), None, fold(slim)
+        reached = accuracy(small, self._validation)
+        if not (channels or "bases" in ways.methods):
+            reached = float("nan")  # so many channels can't leave
+        plan = Plan(bases=plan.bases, channels=channels)
+        return _Trial(plan, converted, small, reached)
+
+    @functools.cached_property
+    def _whole(self):
+        return convert(self._model, data=self._images, verbose=0)
+
+    @functools.cached_property
+    def _scores(self):
+        return compensated(self._model, self._images)
+
+    def _slim(self, keep):
+        """The model without the channels that leave, and those that are kept.
+
+        The model as it is if its channels can't leave down to such a share.
+        """
+        limits = ChannelLimits(round_to=self._ways.round_to)
+        try:
+            plan = select_channels(
+                self._model, self._scores, keep, "params", limits=limits
+            )
+        except ValueError:
+            return self._model, {}
+        if self._ways.compensation:
+            slim = compensate(self._model, plan, self._images, verbose=0)
+        else:
+            slim = prune(self._model, plan)
+        return slim, plan.channels
 
 
 def accuracy(model, data, batch_size=64) -> float:

@@ -32,7 +32,9 @@ def model(digits):
 
 def test_compress_stays_within_the_budget_without_training(model, digits):
     weights = model.get_weights()
-    result = kbp.compress(model, digits.train, digits.validation, 0.03, verbose=0)
+    result = kbp.compress(
+        model, digits.train, digits.validation, 0.03, verbose=0, methods=["bases"]
+    )
     before = kbp.accuracy(model, digits.validation)
     after = kbp.accuracy(result.model, digits.validation)
     assert result.met_budget
@@ -158,3 +160,62 @@ def test_statistics_follow_the_masks_at_once(digits):
     # from 0 at first; by 80 steps with a momentum of 0.999 it would be 8 % of the way
     mean, deviation = seen.mean((0, 1, 2)), seen.std((0, 1, 2))
     assert np.all(np.abs(norm.moving_mean.numpy() - mean) < 0.1 * deviation)
+
+
+def test_double_pruning_finds_a_smaller_network_than_bases_alone(model, digits):
+    ways = (["bases"], ["channels"], ["channels", "bases"])
+    results = [
+        kbp.compress(
+            model, digits.train, digits.validation, 0.03, verbose=0, methods=way
+        )
+        for way in ways
+    ]
+    least = kbp.accuracy(model, digits.validation) - 0.03
+    for result, way in zip(results, ways, strict=True):
+        assert result.met_budget
+        assert kbp.accuracy(result.model, digits.validation) >= least
+        assert bool(result.plan.channels) == ("channels" in way)
+        assert bool(result.plan.bases) == ("bases" in way)
+    bases, channels, both = (result.report.params_ratio for result in results)
+    assert both < bases
+    # The plan says what was done: the same by hand is the same network.
+    images = np.sort(np.random.default_rng(0).permutation(len(digits.train[0]))[:1000])
+    images = digits.train[0][images]
+    plan = kbp.Plan(channels=results[1].plan.channels)
+    again = kbp.compensate(model, plan, images, verbose=0)
+    np.testing.assert_allclose(
+        again.predict(images[:9], verbose=0),
+        results[1].model.predict(images[:9], verbose=0),
+        atol=1e-5,
+    )
+
+
+def test_without_compensation_fewer_channels_can_leave(model, digits):
+    ratios = [
+        kbp.compress(
+            model,
+            digits.train,
+            digits.validation,
+            0.03,
+            verbose=0,
+            methods=["channels"],
+            compensation=compensation,
+        ).report.params_ratio
+        for compensation in (True, False)
+    ]
+    assert ratios[0] < ratios[1]
+
+
+@pytest.mark.parametrize(
+    ("methods", "recipe", "text"),
+    [
+        ([], None, r"`methods` to name .*methods=\[\]"),
+        (["heads"], None, r"`methods` to name 'channels', 'bases'.*\['heads'\]"),
+        (["channels"], kbp.Recipe(epochs=1), "'bases' among `methods`.*`recipe`"),
+    ],
+)
+def test_methods_that_are_refused(model, digits, methods, recipe, text):
+    with pytest.raises(ValueError, match=text):
+        kbp.compress(
+            model, digits.train, digits.validation, recipe=recipe, methods=methods
+        )
