@@ -24,7 +24,7 @@ from keras_basisprune.measure import (
     plot_bases,
     plot_comparison,
 )
-from keras_basisprune.methods import convert
+from keras_basisprune.methods import convert, slimming
 from keras_basisprune.plan import Kept, Plan
 from keras_basisprune.recalibrate import recalibrate
 from keras_basisprune.select import Limits, select
@@ -72,5 +72,6 @@ __all__ = [
     "scores",
     "select",
     "select_channels",
+    "slimming",
     "sparsify",
 ]

@@ -2,10 +2,12 @@
 
 import json
 import os
+import time
 
 import numpy as np
 
 EPOCHS, BATCH, RATE, IMAGES, TESTS = 5, 32, 1e-3, 3000, 5000
+REPEATS = 5  # of the surgery; seconds are medians
 
 
 def load(path: str, recovery: int | None = None) -> tuple:
@@ -44,3 +46,22 @@ def add_row(path: str, **row) -> None:
         json.dump([*rows, row], file, indent=1)
     os.replace(draft, path)
     print(json.dumps(row), flush=True)
+
+
+def timed(function, repeats: int) -> tuple:
+    """A function's last result, and the medians of its seconds.
+
+    Returns:
+        `(result, seconds)`, the latter an array of wall time and time of the processor.
+    """
+    seconds = []
+    for _ in range(repeats):
+        start = clocks()
+        result = function()
+        seconds.append(clocks() - start)
+    return result, np.median(seconds, axis=0)
+
+
+def clocks() -> np.ndarray:
+    """Wall time and the processor time of this process, in seconds."""
+    return np.array([time.perf_counter(), time.process_time()])

@@ -3,7 +3,7 @@
     python -m benchmarks.peers.export_weights --model=vgg.keras --data=cifar10.npz \\
         --output=vgg_weights.npz
 
-Entries are `<layer>/<weight>`, besides `check_images` and `check_outputs`.
+Entries are `<layer>/<weight>`, besides `check_images` and `check_logits`.
 """
 
 import os
@@ -32,6 +32,13 @@ def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
     return arrays
 
 
+def logits_of(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """What the last layer, `head`, makes before its softmax."""
+    head = model.get_layer("head")
+    features = keras.Model(model.inputs, head.input).predict(images, verbose=0)
+    return features @ np.asarray(head.kernel) + np.asarray(head.bias)
+
+
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
@@ -39,7 +46,7 @@ def main(argv):
     _, (images, _) = common.load(_DATA.value)
     arrays = weights_of(model)
     arrays["check_images"] = images[: _COUNT.value]
-    arrays["check_outputs"] = model.predict(arrays["check_images"], verbose=0)
+    arrays["check_logits"] = logits_of(model, arrays["check_images"])
     draft = f"{_OUTPUT.value}.part.npz"
     np.savez(draft, **arrays)
     os.replace(draft, _OUTPUT.value)

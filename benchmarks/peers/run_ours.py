@@ -2,8 +2,12 @@
 
     python -m benchmarks.peers.run_ours --network=vgg --model=vgg.keras \\
         --data=cifar10.npz --recovery=4000 --output=rows.json
+    python -m benchmarks.peers.run_ours --network=vgg --model=vgg.keras \\
+        --data=cifar10.npz --recovery=4000 --output=rows.json \\
+        --criteria=l2,bn_scale,compensated --shares=0.5,0.25
 """
 
+import functools
 import time
 
 import keras
@@ -12,12 +16,23 @@ from absl import app, flags
 import keras_basisprune as kbp
 from benchmarks.peers import common
 
-_NETWORK = flags.DEFINE_enum("network", None, ["mobilenet", "vgg"], "", required=True)
+_NETWORK = flags.DEFINE_enum(
+    "network", None, ["mobilenet", "resnet56", "vgg"], "", required=True
+)
 _MODEL = flags.DEFINE_string("model", None, "The .keras file.", required=True)
 _DATA = flags.DEFINE_string("data", None, "The .npz of the data.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON of rows to add to.", required=True)
 _RECOVERY = flags.DEFINE_integer("recovery", None, "Training images, all if not set.")
+_TRAIN = flags.DEFINE_bool("train", True, "Whether to train what is left.")
 _SHARES = flags.DEFINE_list("shares", ["0.5", "0.25", "0.1"], "FLOPs to keep.")
+_CRITERIA = flags.DEFINE_list(
+    "criteria",
+    ["regression"],
+    "regression: bases. Channels: the same share of every layer by the L2 norm of "
+    "filters (l2); ranked over all layers by BatchNorm scales (bn_scale), taylor, or "
+    "what is left after compensation (compensated), then trained from `compensate`.",
+)
+_GRADIENTS = flags.DEFINE_integer("gradients", 256, "Images for taylor.")
 
 
 def recover(model: keras.Model, train) -> None:
@@ -31,40 +46,101 @@ def recover(model: keras.Model, train) -> None:
         model.fit(x[order], y[order], common.BATCH, shuffle=False, verbose=0)
 
 
+def after_recovery(model: keras.Model, train, test) -> float | None:
+    if not _TRAIN.value:
+        return None
+    recover(model, train)
+    return kbp.accuracy(kbp.fold(model), test)
+
+
+def bases(model: keras.Model, keep: float, train, test) -> dict:
+    """Fewer bases, by regression: a row's figures."""
+    images = train[0][: common.IMAGES]
+    start = time.time()
+    small = model
+    if keep < 1:
+        converted = kbp.convert(model, data=images, verbose=0)
+        plan = kbp.allocate(converted, keep, cost="flops", of="model")
+        small = kbp.convert(model, plan, "regression", data=images, verbose=0)
+    seconds = time.time() - start
+    before = kbp.accuracy(kbp.fold(small), test)
+    small = kbp.fold(small, batch_norm=False)
+    return dict(
+        method="keras_basisprune" if keep < 1 else "Keras",
+        criterion="regression" if keep < 1 else "none",
+        **_shares(small, model),
+        before=before,
+        after=after_recovery(small, train, test),
+        compress_seconds=seconds,
+    )
+
+
+def channels(model: keras.Model, criterion: str, keep: float, train, test) -> dict:
+    """Fewer channels: a row's figures."""
+    images = train[0][: common.IMAGES]
+    select = functools.partial(plan_of, model, criterion, keep, train)
+    repeats = common.REPEATS if criterion in ("l2", "bn_scale") else 1
+    plan, select_seconds = common.timed(select, repeats)
+    small, seconds = common.timed(lambda: kbp.prune(model, plan), common.REPEATS)
+    compensated, compensate_seconds = common.timed(
+        lambda: kbp.compensate(model, plan, images, verbose=0), 1
+    )
+    figures = dict(
+        method="keras_basisprune",
+        criterion=criterion,
+        **_shares(small, model),
+        before=kbp.accuracy(small, test),
+        new_statistics=kbp.accuracy(kbp.recalibrate(small, images, verbose=0), test),
+        compensated=kbp.accuracy(compensated, test),
+        select_seconds=list(select_seconds),
+        surgery_seconds=list(seconds),
+        compensate_seconds=list(compensate_seconds),
+    )
+    trained = compensated if criterion == "compensated" else small
+    return figures | dict(after=after_recovery(trained, train, test))
+
+
+def plan_of(model: keras.Model, criterion: str, keep: float, train) -> kbp.Plan:
+    """Scores channels by a criterion, and selects."""
+    known = kbp.scores.channels
+    if criterion == "l2":
+        scores = known.l2_norm(model, aggregate="mean", normalize="mean")
+        return kbp.select_channels(model, scores, keep, scope="local")
+    if criterion == "bn_scale":
+        scores = known.bn_scale(model, aggregate="mean", normalize="mean")
+    elif criterion == "taylor":
+        chosen = train[0][: _GRADIENTS.value], train[1][: _GRADIENTS.value]
+        scores = known.taylor(model, chosen, "sparse_categorical_crossentropy")
+    else:
+        scores = known.compensated(model, train[0][: common.IMAGES])
+    return kbp.select_channels(model, scores, keep)
+
+
+def _shares(small: keras.Model, model: keras.Model) -> dict:
+    cost, full = kbp.cost(small), kbp.cost(model)
+    return dict(flops=cost.flops / full.flops, params=cost.params / full.params)
+
+
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
     train, test = common.load(_DATA.value, _RECOVERY.value)
-    images = train[0][: common.IMAGES]
     model = keras.saving.load_model(_MODEL.value)
-    full = kbp.cost(model)
-    converted = kbp.convert(model, data=images, verbose=0)
-    for keep in map(float, _SHARES.value):
-        keras.utils.set_random_seed(0)
-        start = time.time()
-        small = model
-        if keep < 1:
-            plan = kbp.allocate(converted, keep, cost="flops", of="model")
-            small = kbp.convert(model, plan, "regression", data=images, verbose=0)
-        seconds = time.time() - start
-        before = kbp.accuracy(kbp.fold(small), test)
-        small = kbp.fold(small, batch_norm=False)
-        start = time.time()
-        recover(small, train)
-        cost = kbp.cost(small)
-        common.add_row(
-            _OUTPUT.value,
-            network=_NETWORK.value,
-            method="keras_basisprune" if keep < 1 else "Keras",
-            criterion="regression" if keep < 1 else "none",
-            wanted=keep,
-            flops=cost.flops / full.flops,
-            params=cost.params / full.params,
-            before=before,
-            after=kbp.accuracy(kbp.fold(small), test),
-            compress_seconds=seconds,
-            seconds=time.time() - start,
-        )
+    for criterion in _CRITERIA.value:
+        for keep in map(float, _SHARES.value):
+            keras.utils.set_random_seed(0)
+            start = time.time()
+            if criterion == "regression":
+                row = bases(model, keep, train, test)
+            else:
+                row = channels(model, criterion, keep, train, test)
+            common.add_row(
+                _OUTPUT.value,
+                network=_NETWORK.value,
+                wanted=keep,
+                **row,
+                seconds=time.time() - start,
+            )
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ TOLERANCE = 1e-4
 _STRIDED = (2, 4, 6, 12)
 _CHANNELS = (64, 128, 128, 256, 256, *(512,) * 6, 1024, 1024)
 _DEPTHS = (2, 2, 3, 3, 3)
+_BLOCKS = 9
 
 
 class _Scaled(nn.Module):
@@ -69,6 +70,52 @@ def vgg(weights: dict[str, np.ndarray]) -> nn.Sequential:
     return nn.Sequential(OrderedDict(layers))
 
 
+class _ResNet56(nn.Module):
+    """Modules are attributes with the names of the Keras layers."""
+
+    def __init__(self, weights: dict[str, np.ndarray]):
+        super().__init__()
+        for key, kernel in weights.items():
+            name, weight = key.split("/") if "/" in key else (key, "")
+            if weight != "kernel" or name == "head":
+                continue
+            size, _, cin, cout = kernel.shape
+            stride = 2 if self._halves(name) else 1
+            padding = size // 2 if stride == 1 else 0
+            conv = nn.Conv2d(cin, cout, size, stride, padding, bias=False)
+            self.add_module(name, conv)
+            norm = nn.BatchNorm2d(cout, eps=1e-3, momentum=0.1)
+            self.add_module(name.replace("conv", "bn"), norm)
+        self.head = nn.Linear(cout, weights["head/kernel"].shape[1])
+
+    @staticmethod
+    def _halves(name: str) -> bool:
+        stage, *rest = map(int, name.split("_")[1:])
+        return stage > 1 and rest in ([0], [1, 1])
+
+    def _make(self, name: str, x):
+        conv = getattr(self, name)
+        if conv.stride == (2, 2) and conv.kernel_size == (3, 3):
+            x = nn.functional.pad(x, (0, 1, 0, 1))
+        return getattr(self, name.replace("conv", "bn"))(conv(x))
+
+    def forward(self, x):
+        x = torch.relu(self._make("conv_0", x / 127.5 - 1))
+        for stage in range(1, 4):
+            for block in range(1, _BLOCKS + 1):
+                name, shortcut = f"conv_{stage}_{block}", x
+                if self._halves(f"{name}_1"):
+                    shortcut = self._make(f"conv_{stage}_0", x)
+                x = torch.relu(self._make(f"{name}_1", x))
+                x = torch.relu(self._make(f"{name}_2", x) + shortcut)
+        return self.head(x.mean((2, 3)))
+
+
+def resnet56(weights: dict[str, np.ndarray]) -> nn.Module:
+    """ResNet-56 for 32x32 images with 1x1 projections, as wide as the weights."""
+    return _ResNet56(weights)
+
+
 def _copy(module: nn.Module, weights: dict[str, np.ndarray]) -> None:
     """Copies the Keras weights of one layer, named as in Keras."""
     if isinstance(module, nn.BatchNorm2d):
@@ -86,15 +133,16 @@ def _copy(module: nn.Module, weights: dict[str, np.ndarray]) -> None:
 
 
 @torch.no_grad()
-def load(network: str, path: str) -> nn.Sequential:
-    """Builds `"mobilenet"` or `"vgg"` with weights from `export_weights.py`.
+def load(network: str, path: str) -> nn.Module:
+    """Builds `"mobilenet"`, `"resnet56"` or `"vgg"` with weights from `export_weights`.
 
     Raises:
-        AssertionError: If its outputs are not those of Keras.
+        AssertionError: If its logits are not those of Keras.
     """
     with np.load(path) as file:
         arrays = dict(file)
-    model = {"mobilenet": mobilenet, "vgg": vgg}[network](arrays)
+    builders = {"mobilenet": mobilenet, "resnet56": resnet56, "vgg": vgg}
+    model = builders[network](arrays)
     for name, module in model.named_children():
         found = {
             key.split("/")[1]: array
@@ -104,10 +152,10 @@ def load(network: str, path: str) -> nn.Sequential:
         if any(True for _ in module.parameters()):
             _copy(module, found)
     model.eval()
-    outputs = model(as_tensor(arrays["check_images"])).softmax(1).numpy()
-    worst = np.abs(outputs - arrays["check_outputs"]).max()
-    assert worst < TOLERANCE, f"{network}: off by {worst:.1e} from Keras"
-    print(f"{network}: at most {worst:.1e} from Keras")
+    logits = model(as_tensor(arrays["check_images"])).numpy()
+    worst = np.abs(logits - arrays["check_logits"]).max()
+    assert worst < TOLERANCE, f"{network}: logits off by {worst:.1e} from Keras"
+    print(f"{network}: logits at most {worst:.1e} from Keras")
     return model
 
 

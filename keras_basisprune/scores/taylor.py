@@ -1,11 +1,11 @@
 """Importance of bases by what the loss would change without them."""
 
-import keras
 import numpy as np
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.layers import BasisScalingConv
+from keras_basisprune.scores.channels._squared_changes import squared_changes
 from keras_basisprune.trace import trace
 
 
@@ -47,49 +47,9 @@ def taylor(model, data, loss, batch_size=32) -> dict[str, np.ndarray]:
         layer.trainable = isinstance(layer, BasisScalingConv)
     for pair in pairs.values():
         pair.scaling.scale.regularizer = None
-    collector = _Collector(learning_rate=0.0, name="taylor_collector")
-    # XLA takes longer to compile than one short pass lasts; JAX has nothing else.
-    jit_compile = "auto" if keras.backend.backend() == "jax" else False
-    twin.compile(optimizer=collector, loss=loss, jit_compile=jit_compile)
-    if isinstance(data, tuple):
-        arrays = dict(zip(("x", "y", "sample_weight"), data, strict=False))
-        twin.fit(**arrays, batch_size=batch_size, shuffle=False, verbose=0)
-    else:
-        twin.fit(data, shuffle=False, verbose=0)
+    scales = [pair.scaling.scale for pair in pairs.values()]
+    changes = squared_changes(twin, scales, data, loss, batch_size)
     return {
-        name: collector.mean_squares(pair.scaling.scale) * pair.mask
-        for name, pair in pairs.items()
+        name: change * pair.mask
+        for (name, pair), change in zip(pairs.items(), changes, strict=True)
     }
-
-
-@keras.saving.register_keras_serializable(package="keras_basisprune")
-class _Collector(keras.optimizers.Optimizer):
-    """An optimizer that adds up `(variable * gradient)^2` and changes nothing."""
-
-    def build(self, variables):
-        if self.built:
-            return
-        super().build(variables)
-        self._sums = self.add_optimizer_variables(variables, "squares")
-
-    def update_step(self, gradient, variable, learning_rate):
-        total = self._sum(variable)
-        change = keras.ops.multiply(variable, gradient)
-        self.assign_add(total, keras.ops.square(keras.ops.cast(change, total.dtype)))
-
-    def _sum(self, variable):
-        # Private, yet what every custom optimizer goes by: backends hand over
-        # different objects for the same variable.
-        return self._sums[self._get_variable_index(variable)]
-
-    def mean_squares(self, variable):
-        """The average over all steps, a float64 array."""
-        total = keras.ops.convert_to_numpy(self._sum(variable).value)
-        steps = int(keras.ops.convert_to_numpy(self.iterations))
-        if not steps or not np.isfinite(total).all():
-            raise ValueError(
-                "Expected `data` to give finite gradients. Received: none in any batch "
-                "(float16 overflows until its loss scale has settled), or NaN. Pass "
-                "more batches, or train with a lower learning rate."
-            )
-        return total.astype(np.float64) / steps

@@ -1,113 +1,11 @@
-"""What rules are made of: the channels of a tensor, and what ties them."""
+"""What rules are made of: how a layer class is given one, and asked for it."""
 
-import dataclasses
 from collections.abc import Callable
 
 import keras
 import numpy as np
 
-from keras_basisprune.trace import Call, is_kerases
-
-
-@dataclasses.dataclass(frozen=True)
-class Channels:
-    """The channels of one tensor.
-
-    Attributes:
-        ids: Integer array of shape `(channels,)`: the identity of each channel. What
-            has the same identity lives or dies together.
-        axis: The tensor's channel axis, counted from the batch axis (0) on.
-    """
-
-    ids: np.ndarray
-    axis: int
-
-    def __len__(self):
-        return len(self.ids)
-
-
-@dataclasses.dataclass(frozen=True)
-class KeptChannels:
-    """Which channels of one tensor are kept.
-
-    Attributes:
-        indices: Integer array, their positions along `axis`, ascending.
-        total: How many there were.
-        axis: The tensor's channel axis, counted from the batch axis (0) on.
-    """
-
-    indices: np.ndarray
-    total: int
-    axis: int
-
-    def __len__(self):
-        return len(self.indices)
-
-    def take(self, weight, axis=-1) -> np.ndarray:
-        """The kept part of a weight (or any array) along one of its axes."""
-        weight = keras.ops.convert_to_numpy(weight)
-        if len(self) == self.total:
-            return weight
-        return np.take(weight, self.indices, axis)
-
-
-class Flow:
-    """What `propagate` of a rule does with channels beside passing them on.
-
-    Attributes:
-        call: The `Call` that channels pass through at the moment.
-    """
-
-    def __init__(self):
-        self.call: Call | None = None
-        self.count = 0
-        self.pins: list[tuple[np.ndarray, str]] = []
-        self.mixing: dict[str, None] = {}
-        self._edges: list[np.ndarray] = []
-        self._made: dict[tuple, np.ndarray] = {}
-
-    @property
-    def edges(self) -> np.ndarray:
-        """Integer array of shape `(edges, 2)`: the identities that were united."""
-        return np.concatenate([np.empty((0, 2), np.int64), *self._edges])
-
-    def make(self, size, key="") -> np.ndarray:
-        """Identities of `size` new channels, the same whenever a layer is called."""
-        own = (id(self.call.op), key)
-        if own not in self._made:
-            self._made[own] = self.fresh(size)
-        return self._made[own]
-
-    def fresh(self, size) -> np.ndarray:
-        """Identities of `size` new channels, others with each call."""
-        self.count += size
-        return np.arange(self.count - size, self.count)
-
-    def unite(self, some, others):
-        """Ties two arrays of identities, position by position."""
-        pairs = np.stack(np.broadcast_arrays(some, others), axis=-1)
-        self._edges.append(pairs.reshape(-1, 2))
-
-    def pin(self, ids, reason):
-        """Makes channels stay, whatever a plan says."""
-        self.pins.append((np.asarray(ids), reason))
-
-    def normalizes(self):
-        """Notes that the layer computes statistics across channels.
-
-        What it makes of a channel depends on the others, so that removing channels is
-        not the same as no longer reading them.
-        """
-        self.mixing[self.call.op.name] = None
-
-    def axis_size(self, axis) -> int | None:
-        """Size of the (first) output along an axis."""
-        return self.call.output_tensors[0].shape[axis]
-
-    def channel_axis(self, tensor) -> int:
-        """The axis that the layer's own `data_format` names."""
-        first = getattr(self.call.op, "data_format", None) == "channels_first"
-        return 1 if first else len(tensor.shape) - 1
+from keras_basisprune.trace import is_kerases
 
 
 class Rule:
@@ -130,7 +28,8 @@ class Rule:
 
         Returns:
             The `Channels` of the output, or a list of them for several outputs; `None`
-            for an output without channels.
+            for an output without channels; `flow.stop(inputs, reason)` where channels
+            can't be followed.
         """
         return inputs[0]
 
@@ -244,3 +143,11 @@ def no_mixing(layer, ids, flow):
         name = getattr(function, "__name__", type(function).__name__)
         flow.pin(ids, f"activation {name} of `{layer.name}` reads across channels")
     return ids
+
+
+def axes_of(axis, rank) -> list[int]:
+    """The axes that an `axis` argument names, counted from the batch axis on."""
+    if axis is None:
+        return list(range(rank))
+    axes = axis if isinstance(axis, list | tuple) else [axis]
+    return [a % rank for a in axes]

@@ -5,12 +5,8 @@ import dataclasses
 import keras
 import numpy as np
 
-from keras_basisprune.graph.channels._base import (
-    Channels,
-    Flow,
-    KeptChannels,
-    rule_of,
-)
+from keras_basisprune.graph.channels._base import rule_of
+from keras_basisprune.graph.channels._flow import Channels, Flow, KeptChannels
 from keras_basisprune.linalg import components
 from keras_basisprune.trace import Trace
 
@@ -47,7 +43,7 @@ class ChannelMap:
         if channels is None:
             return None
         indices = np.flatnonzero(alive[self.groups[channels.ids]])
-        return KeptChannels(indices, len(channels), channels.axis)
+        return KeptChannels(indices, len(channels), channels.axis, len(tensor.shape))
 
 
 def channel_map(traced: Trace) -> ChannelMap:
@@ -63,21 +59,20 @@ def channel_map(traced: Trace) -> ChannelMap:
     Returns:
         A `ChannelMap`.
     """
-    flow, tensors, first = Flow(), {}, {}
-    axes = _stated_axes(traced)
+    flow, tensors, first = Flow(_stated_axes(traced)), {}, {}
     for tensor in keras.tree.flatten(traced.inputs):
-        tensors[id(tensor)] = _pinned(tensor, "input of the model", flow, axes)
+        tensors[id(tensor)] = flow.pinned(tensor, "input of the model")
     for call in traced.calls:
         flow.call = call
         inputs = [tensors.get(id(t)) for t in call.input_tensors]
-        outputs = _through(call, inputs, flow, axes)
+        outputs = _through(call, inputs, flow)
         for tensor, channels in zip(call.output_tensors, outputs, strict=True):
             tensors[id(tensor)] = channels
         rule = rule_of(call.op)
         if rule is not None and not rule.free:
-            _same_in_all_calls(
-                first.setdefault(id(call.op), inputs), inputs, call, flow
-            )
+            before = first.setdefault(id(call.op), (inputs, outputs))
+            for some, others in zip(before, (inputs, outputs), strict=True):
+                _same_in_all_calls(some, others, flow)
     for tensor in keras.tree.flatten(traced.outputs):
         if channels := tensors.get(id(tensor)):
             flow.pin(channels.ids, "output of the model")
@@ -100,40 +95,35 @@ def _stated_axes(traced) -> dict[int, int]:
     }
 
 
-def _pinned(tensor, reason, flow, axes):
-    """New channels of a tensor's channel axis, which have to stay."""
-    axis = axes.get(id(tensor), len(tensor.shape) - 1)
-    if len(tensor.shape) < 2 or tensor.shape[axis] is None:
-        return None
-    ids = flow.fresh(tensor.shape[axis])
-    flow.pin(ids, reason)
-    return Channels(ids, axis)
-
-
-def _through(call, inputs, flow, axes) -> list:
+def _through(call, inputs, flow) -> list:
     """What comes out of a call."""
-    rule = rule_of(call.op)
-    if rule is not None and inputs and None not in inputs:
-        outputs = rule.propagate(call.op, inputs, flow)
-        outputs = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
-        if len(outputs) == len(call.output_tensors):
-            return outputs
-    kind = type(call.op).__name__
-    why = f"no rule for `{call.op.name}` (of type {kind})"
-    if rule is not None:
-        why = f"channels of what `{call.op.name}` (of type {kind}) reads are unknown"
-    for channels in filter(None, inputs):
-        flow.pin(channels.ids, why)
-    return [_pinned(tensor, why, flow, axes) for tensor in call.output_tensors]
+    rule, name = (
+        rule_of(call.op),
+        f"`{call.op.name}` (of type {type(call.op).__name__})",
+    )
+    if rule is None:
+        return flow.stop(inputs, f"no rule for {name}")
+    if not inputs or any(channels is None for channels in inputs):
+        return flow.stop(inputs, f"channels of what {name} reads are unknown")
+    outputs = rule.propagate(call.op, inputs, flow)
+    outputs = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+    if len(outputs) != len(call.output_tensors):
+        return flow.stop(inputs, f"the rule for {name} knows {len(outputs)} outputs")
+    return outputs
 
 
-def _same_in_all_calls(first, inputs, call, flow):
-    """A layer that is called again reads the same channels each time."""
-    for one, other in zip(first, inputs, strict=True):
-        if one is None or other is None or one is other:
+def _same_in_all_calls(first, others, flow):
+    """A layer that is called again reads and makes the same channels each time."""
+    reason = f"`{flow.call.op.name}` is called on unlike inputs"
+    if len(first) != len(others):
+        first, others = [*first, *others], [None] * (len(first) + len(others))
+    for one, other in zip(first, others, strict=True):
+        if one is other:
             continue
-        if len(one) == len(other) and one.axis == other.axis:
+        alike = None not in (one, other) and one.axis == other.axis
+        if alike and len(one) == len(other):
             flow.unite(one.ids, other.ids)
-        else:
-            for channels in (one, other):
-                flow.pin(channels.ids, f"`{call.op.name}` is called on unlike inputs")
+            continue
+        for channels in (one, other):
+            if channels is not None:
+                flow.pin(channels.ids, reason)

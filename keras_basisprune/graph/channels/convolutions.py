@@ -3,12 +3,8 @@
 import keras
 import numpy as np
 
-from keras_basisprune.graph.channels._base import (
-    Channels,
-    Rule,
-    channel_rule,
-    no_mixing,
-)
+from keras_basisprune.graph.channels._base import Rule, channel_rule, no_mixing
+from keras_basisprune.graph.channels._flow import Channels
 
 
 class _Convolution(Rule):
@@ -35,12 +31,6 @@ def _bias(layer, kept):
     return {"bias": kept.take(layer.bias)} if layer.use_bias else {}
 
 
-def each_group_alike(ids, groups, flow):
-    """Ties the positions of groups of channels: each keeps the same number."""
-    ids = ids.reshape(groups, -1)
-    flow.unite(ids[:1], ids)
-
-
 @channel_rule(keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 class ConvolutionRule(_Convolution):
     """Kernels of shape `(*size, cin / groups, cout)`."""
@@ -50,9 +40,9 @@ class ConvolutionRule(_Convolution):
             return flow.make(layer.filters)
         if layer.groups == len(source):  # depthwise
             return np.repeat(source.ids, layer.filters // layer.groups)
-        each_group_alike(source.ids, layer.groups, flow)
+        flow.unite_groups(source.ids, layer.groups)
         made = flow.make(layer.filters)
-        each_group_alike(made, layer.groups, flow)
+        flow.unite_groups(made, layer.groups)
         return made
 
     def cut(self, layer, kept_in, kept_out):

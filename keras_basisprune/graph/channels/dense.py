@@ -1,13 +1,11 @@
 """Rules for dense layers, embeddings, and this package's scaling layer."""
 
+import re
+
 import keras
 
-from keras_basisprune.graph.channels._base import (
-    Channels,
-    Rule,
-    channel_rule,
-    no_mixing,
-)
+from keras_basisprune.graph.channels._base import Rule, channel_rule, no_mixing
+from keras_basisprune.graph.channels._flow import Channels
 from keras_basisprune.layers import BasisScalingConv
 
 
@@ -26,12 +24,38 @@ class DenseRule(Rule):
     def cut(self, layer, kept_in, kept_out):
         """Cuts the kernel at both ends."""
         rows, columns = kept_in[0], kept_out[0]
-        if (rows.total, columns.total) != tuple(layer.kernel.shape):
+        if rows.behind != 1:
             return {}, {}  # it is another axis that was cut
         weights = {"kernel": columns.take(rows.take(layer.kernel, 0))}
         if layer.use_bias:
             weights["bias"] = columns.take(layer.bias)
         return {"units": len(columns)}, weights
+
+
+@channel_rule(keras.layers.EinsumDense)
+class EinsumDenseRule(Rule):
+    """A kernel of shape `(cin, cout)` on the last axis, if that is the equation."""
+
+    def propagate(self, layer, inputs, flow):
+        """Issues new channels, if all other axes pass unchanged."""
+        (source,) = inputs
+        last = len(flow.call.input_tensors[0].shape) - 1
+        read, kernel, made = re.split(",|->", layer.equation.replace(" ", ""))
+        like_dense = (read[-1] + made[-1], read[:-1]) == (kernel, made[:-1])
+        if not like_dense or source.axis != last:
+            reason = f"`{layer.name}` is not like Dense: {layer.equation}"
+            return flow.stop(inputs, reason)
+        ids = flow.make(flow.axis_size(last))
+        return Channels(no_mixing(layer, ids, flow), last)
+
+    def cut(self, layer, kept_in, kept_out):
+        """Cuts the kernel at both ends, and a bias that has the last axis."""
+        rows, columns = kept_in[0], kept_out[0]
+        weights = {"kernel": columns.take(rows.take(layer.kernel, 0))}
+        if layer.equation[-1] in (layer.bias_axes or ""):
+            weights["bias"] = columns.take(layer.bias)
+        shape = [*layer.partial_output_shape[:-1], len(columns)]
+        return {"output_shape": shape}, weights
 
 
 @channel_rule(keras.layers.Embedding)

@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 
-from keras_basisprune.graph.channels._base import Channels, Rule, channel_rule
+from keras_basisprune.graph.channels._base import Rule, channel_rule
+from keras_basisprune.graph.channels._flow import Channels
 
 
 @channel_rule(
@@ -13,6 +14,35 @@ from keras_basisprune.graph.channels._base import Channels, Rule, channel_rule
     keras.layers.Minimum,
     keras.layers.Multiply,
     keras.layers.Subtract,
+    "Add",
+    "Arctan2",
+    "CustomScaleLayer",  # of InceptionResNetV2
+    "Divide",
+    "DivideNoNan",
+    "Equal",
+    "FloorDivide",
+    "Fmax",
+    "Fmin",
+    "Fmod",
+    "Greater",
+    "GreaterEqual",
+    "Heaviside",
+    "Hypot",
+    "Less",
+    "LessEqual",
+    "Logaddexp",
+    "LogicalAnd",
+    "LogicalOr",
+    "LogicalXor",
+    "Maximum",
+    "Minimum",
+    "Mod",
+    "Multiply",
+    "NotEqual",
+    "Power",
+    "Subtract",
+    "TrueDivide",
+    "Where",
 )
 class JoiningRule(Rule):
     """Channels at the same position are united; sizes are aligned from the right."""
@@ -28,6 +58,9 @@ class JoiningRule(Rule):
         ]
         main = max(range(len(inputs)), key=lambda i: len(inputs[i]))
         size, axis = len(inputs[main]), len(output.shape) - behind[main]
+        if output.shape[axis] != size:
+            reason = f"`{layer.name}` spreads one channel over a constant"
+            return flow.stop(inputs, reason)
         for source, place in zip(inputs, behind, strict=True):
             if place != behind[main]:
                 flow.pin(source.ids, f"`{layer.name}` joins them with another axis")
@@ -40,20 +73,21 @@ class JoiningRule(Rule):
 
     def arguments(self, call, kept_in, kept_out):
         """Cuts constants that have one number per channel."""
-        kept = kept_out[0]
-        behind = len(call.output_tensors[0].shape) - kept.axis
-
-        def cut(value):
-            shape = getattr(value, "shape", ())
-            if isinstance(value, keras.KerasTensor) or len(shape) < behind:
-                return value
-            whole = shape[-behind] == kept.total and kept.total > 1
-            return kept.take(value, -behind) if whole else value
-
-        return keras.tree.map_structure(cut, (call.args, call.kwargs))
+        args = [_cut_constant(value, kept_out[0]) for value in call.args]
+        kwargs = {k: _cut_constant(v, kept_out[0]) for k, v in call.kwargs.items()}
+        return args, kwargs
 
 
-@channel_rule(keras.layers.Concatenate)
+def _cut_constant(value, kept):
+    """A constant, cut at the channel axis if it has one."""
+    shape = getattr(value, "shape", ())
+    if isinstance(value, keras.KerasTensor) or len(shape) < kept.behind:
+        return value
+    whole = shape[-kept.behind] == kept.total
+    return kept.take(value, -kept.behind) if whole else value
+
+
+@channel_rule(keras.layers.Concatenate, "Concatenate")
 class ConcatenateRule(Rule):
     """Channels stand one behind the other."""
 
@@ -62,16 +96,29 @@ class ConcatenateRule(Rule):
     def propagate(self, layer, inputs, flow):
         """Joins the arrays, or ties them where another axis grows."""
         axis = layer.axis % len(flow.call.output_tensors[0].shape)
-        for source in inputs[1:]:
-            if source.axis != inputs[0].axis:
-                for other in inputs:
-                    flow.pin(other.ids, f"`{layer.name}` joins different axes")
-                size = flow.axis_size(inputs[0].axis)
-                made = flow.fresh(size)
-                flow.pin(made, f"`{layer.name}` joins different axes")
-                return Channels(made, inputs[0].axis)
+        if len(inputs) != len(keras.tree.flatten((flow.call.args, flow.call.kwargs))):
+            return flow.stop(inputs, f"`{layer.name}` joins them with a constant")
+        if any(source.axis != inputs[0].axis for source in inputs):
+            return flow.stop(inputs, f"`{layer.name}` joins different axes")
         if axis == inputs[0].axis:
             return Channels(np.concatenate([source.ids for source in inputs]), axis)
         for source in inputs[1:]:
             flow.unite(inputs[0].ids, source.ids)
         return inputs[0]
+
+
+@channel_rule("Stack")
+class StackRule(Rule):
+    """Tensors stand one behind the other on a new axis."""
+
+    free = True
+
+    def propagate(self, layer, inputs, flow):
+        """Ties channels at the same position."""
+        new = layer.axis % len(flow.call.output_tensors[0].shape)
+        given = len(keras.tree.flatten((flow.call.args, flow.call.kwargs)))
+        if not new or given != len(inputs) or len({s.axis for s in inputs}) > 1:
+            return flow.stop(inputs, f"`{layer.name}` stacks unlike tensors")
+        for source in inputs[1:]:
+            flow.unite(inputs[0].ids, source.ids)
+        return Channels(inputs[0].ids, inputs[0].axis + (new <= inputs[0].axis))

@@ -1,20 +1,20 @@
 """Rules for normalization, and for layers with one number per channel."""
 
 import keras
+import numpy as np
 
-from keras_basisprune.graph.channels._base import Rule, channel_rule
+from keras_basisprune.graph.channels._base import Rule, axes_of, channel_rule
 
 
-def _weights(layer, kept, names):
+def _weights(layer, kept, names=("gamma", "beta")):
     """The kept parts of those weights (of shape `(channels,)`) that there are."""
     found = {name: getattr(layer, name, None) for name in names}
     return {name: kept.take(w) for name, w in found.items() if w is not None}
 
 
-def _axes(layer, call) -> list[int]:
+def _axes(layer, flow) -> list[int]:
     """The axes that a layer's `axis` names, counted from the batch axis on."""
-    axes = layer.axis if isinstance(layer.axis, list | tuple) else [layer.axis]
-    return [axis % len(call.input_tensors[0].shape) for axis in axes]
+    return axes_of(layer.axis, len(flow.call.input_tensors[0].shape))
 
 
 @channel_rule(keras.layers.BatchNormalization)
@@ -25,7 +25,7 @@ class BatchNormalizationRule(Rule):
 
     def propagate(self, layer, inputs, flow):
         """Passes channels on, if it normalizes each by itself."""
-        if inputs[0].axis not in _axes(layer, flow.call):
+        if inputs[0].axis not in _axes(layer, flow):
             flow.pin(inputs[0].ids, f"`{layer.name}` normalizes along another axis")
         return inputs[0]
 
@@ -42,19 +42,114 @@ class BatchNormalizationRule(Rule):
 class LayerNormalizationRule(Rule):
     """Statistics across channels; factors and shifts per channel."""
 
-    names = ("gamma", "beta", "scale")
-
     def propagate(self, layer, inputs, flow):
         """Passes channels on, unless the weights have other axes too."""
-        axes = _axes(layer, flow.call)
+        axes = _axes(layer, flow)
         if inputs[0].axis in axes:
             flow.normalizes()
-        if getattr(layer, "weights", ()) and axes != [inputs[0].axis]:
-            flow.pin(inputs[0].ids, f"`{layer.name}` normalizes along several axes")
+        if layer.weights and axes != [inputs[0].axis]:
+            flow.pin(inputs[0].ids, f"`{layer.name}` has weights for several axes")
         return inputs[0]
 
     def cut(self, layer, kept_in, kept_out):
         """Cuts all weights."""
-        if not layer.weights:
+        scales = isinstance(layer, keras.layers.RMSNormalization)
+        return {}, _weights(
+            layer, kept_in[0], ["scale"] if scales else ["gamma", "beta"]
+        )
+
+
+@channel_rule(keras.layers.GroupNormalization)
+class GroupNormalizationRule(Rule):
+    """Statistics across the channels of each group."""
+
+    def propagate(self, layer, inputs, flow):
+        """Passes channels on; each group keeps the same number."""
+        (source,) = inputs
+        if [source.axis] != _axes(layer, flow):
+            flow.pin(source.ids, f"`{layer.name}` normalizes along another axis")
+        elif layer.groups < len(source):
+            flow.normalizes()
+            flow.unite_groups(source.ids, layer.groups)
+        return source
+
+    def cut(self, layer, kept_in, kept_out):
+        """Cuts all weights. Groups stay, unless each channel is one."""
+        kept = kept_in[0]
+        groups = len(kept) if layer.groups == kept.total else layer.groups
+        return {"groups": groups}, _weights(layer, kept)
+
+
+@channel_rule(keras.layers.Normalization)
+class NormalizationRule(Rule):
+    """Given means and variances per channel."""
+
+    def propagate(self, layer, inputs, flow):
+        """Passes channels on. Statistics that were measured are not cut."""
+        (source,) = inputs
+        given = np.ndim(layer.input_mean)
+        if layer.weights and source.axis in _axes(layer, flow):
+            flow.pin(source.ids, f"`{layer.name}` has measured their statistics")
+        elif given and _axes(layer, flow) != [source.axis]:
+            flow.pin(source.ids, f"`{layer.name}` normalizes along several axes")
+        return source
+
+    def cut(self, layer, kept_in, kept_out):
+        """Cuts what the config states."""
+        given = {"mean": layer.input_mean, "variance": layer.input_variance}
+        return {
+            name: kept_in[0].take(np.asarray(value)).tolist()
+            for name, value in given.items()
+            if np.size(value) == kept_in[0].total and np.ndim(value)
+        }, {}
+
+
+@channel_rule(keras.layers.Rescaling)
+class RescalingRule(Rule):
+    """A factor and an offset, or one of them per channel."""
+
+    def propagate(self, layer, inputs, flow):
+        """Passes channels on, if factors and offsets are on their axis."""
+        last = len(flow.call.input_tensors[0].shape) - 1
+        listed = np.ndim(layer.scale) or np.ndim(layer.offset)
+        first = keras.config.image_data_format() == "channels_first"
+        if listed and (first or inputs[0].axis != last):
+            flow.pin(inputs[0].ids, f"`{layer.name}` has numbers for another axis")
+        return inputs[0]
+
+    def cut(self, layer, kept_in, kept_out):
+        """Cuts lists of factors and offsets."""
+        given = {"scale": layer.scale, "offset": layer.offset}
+        return {
+            name: kept_in[0].take(np.asarray(value)).tolist()
+            for name, value in given.items()
+            if np.shape(value)[-1:] == (kept_in[0].total,)
+        }, {}
+
+
+@channel_rule(keras.layers.PReLU)
+class PReLURule(Rule):
+    """A slope per channel, or per position of each channel."""
+
+    def cut(self, layer, kept_in, kept_out):
+        """Cuts slopes at the channel axis, unless channels share them."""
+        axis = kept_in[0].axis - 1
+        if layer.alpha.shape[axis] != kept_in[0].total:
             return {}, {}
-        return {}, _weights(layer, kept_in[0], self.names)
+        return {}, {"alpha": kept_in[0].take(layer.alpha, axis)}
+
+
+@channel_rule("LayerScale")  # of ConvNeXt
+class LayerScaleRule(Rule):
+    """A factor per channel."""
+
+    def propagate(self, layer, inputs, flow):
+        """Passes the channels of the last axis on."""
+        if inputs[0].axis != len(flow.call.input_tensors[0].shape) - 1:
+            flow.pin(inputs[0].ids, f"`{layer.name}` has factors for another axis")
+        return inputs[0]
+
+    def cut(self, layer, kept_in, kept_out):
+        """Cuts the factors."""
+        config = {"projection_dim": len(kept_in[0])}
+        return config, {"gamma": kept_in[0].take(layer.gamma)}

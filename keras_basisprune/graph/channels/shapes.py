@@ -1,39 +1,66 @@
 """Rules for layers and operations that move axes."""
 
+import math
+
 import keras
 import numpy as np
 
-from keras_basisprune.graph.channels._base import Channels, Rule, channel_rule
+from keras_basisprune.graph.channels._base import Rule, axes_of, channel_rule
+from keras_basisprune.graph.channels._flow import Channels
 
 
-@channel_rule(keras.layers.Flatten, keras.layers.Reshape)
+@channel_rule(keras.layers.Reshape, "Reshape")
 class ReshapeRule(Rule):
-    """Channels stay whole on one axis, or are repeated along it (Flatten)."""
+    """Channels stay whole on one axis, or are repeated along it."""
+
+    def propagate(self, layer, inputs, flow):
+        """Follows each channel to its new places."""
+        before = flow.call.input_tensors[0].shape
+        return _followed(layer, inputs[0], before, flow)
+
+    def cut(self, layer, kept_in, kept_out):
+        """Gives the new number of channels to the target shape."""
+        kept = kept_out[0]
+        name = "newshape" if hasattr(layer, "newshape") else "target_shape"
+        shape = list(getattr(layer, name))
+        place = kept.axis - (name == "target_shape")  # it lacks the batch axis
+        if shape[place] != -1:
+            shape[place] = len(kept)
+        return {name: shape}, {}
+
+
+@channel_rule(keras.layers.Flatten)
+class FlattenRule(Rule):
+    """Channels are repeated along one axis."""
+
+    free = True
 
     def propagate(self, layer, inputs, flow):
         """Follows each channel to its new places."""
         (source,) = inputs
         before = flow.call.input_tensors[0].shape
-        after = flow.call.output_tensors[0].shape
-        found = _reshaped(source, before, after, flow)
-        if found is None:
-            flow.pin(source.ids, f"`{layer.name}` takes their axis apart")
-        return found
+        if flow.channel_axis(flow.call.input_tensors[0]) == 1 and len(before) > 2:
+            # The layer moves the second axis to the end first.
+            before = (before[0], *before[2:], before[1])
+            source = Channels(source.ids, (source.axis - 2) % (len(before) - 1) + 1)
+        return _followed(layer, source, before, flow)
 
-    def cut(self, layer, kept_in, kept_out):
-        """Gives the new number of channels to the target shape."""
-        kept = kept_out[0]
-        if type(layer) is keras.layers.Flatten:
-            return {}, {}
-        target = list(layer.target_shape)
-        if target[kept.axis - 1] != -1:
-            target[kept.axis - 1] = len(kept)
-        return {"target_shape": target}, {}
+
+def _followed(layer, source, before, flow):
+    """The `Channels` of a reshaped tensor; they are pinned if they get lost."""
+    after = flow.call.output_tensors[0].shape
+    if not (source.axis and before[0] == after[0]):
+        return flow.stop([source], f"`{layer.name}` changes the batch axis")
+    found = _reshaped(source, before, after, flow)
+    if found is None:
+        return flow.stop([source], f"`{layer.name}` takes their axis apart")
+    return found
 
 
 def _reshaped(source, before, after, flow):
     """The `Channels` of a reshaped tensor; `None` if they are not to be followed."""
-    if None in before[1:] or None in after[1:]:
+    unknown = None in before[1:] or None in after[1:]
+    if unknown or math.prod(before[1:]) != math.prod(after[1:]):
         last = len(before) - 1 == source.axis and before[-1] == after[-1]
         return Channels(source.ids, len(after) - 1) if last else None
     shape = [1] * (len(before) - 1)
@@ -67,6 +94,69 @@ class PermuteRule(Rule):
     def propagate(self, layer, inputs, flow):
         """Finds the axis again."""
         return Channels(inputs[0].ids, layer.dims.index(inputs[0].axis) + 1)
+
+
+@channel_rule("Moveaxis", "Swapaxes", "Transpose")
+class TransposeRule(Rule):
+    """The same for operators, whose axes count the batch axis."""
+
+    free = True
+
+    def propagate(self, layer, inputs, flow):
+        """Finds the axis again, if the batch axis stays."""
+        order = self._order(layer, len(flow.call.input_tensors[0].shape))
+        if order[0]:
+            return flow.stop(inputs, f"`{layer.name}` moves the batch axis")
+        return Channels(inputs[0].ids, order.index(inputs[0].axis))
+
+    def _order(self, layer, rank):
+        order = list(range(rank))
+        if hasattr(layer, "axis1"):
+            a, b = layer.axis1, layer.axis2
+            order[a], order[b] = order[b], order[a]
+        elif hasattr(layer, "source"):
+            # An empty array has axes all the same.
+            numbered = np.empty([*range(1, rank + 1), 0])
+            ends = [axes_of(a, rank) for a in (layer.source, layer.destination)]
+            moved = np.moveaxis(numbered, *ends)
+            order = [size - 1 for size in moved.shape[:rank]]
+        else:
+            order = axes_of(layer.axes, rank) if layer.axes else order[::-1]
+        return order
+
+
+@channel_rule("ExpandDims")
+class ExpandDimsRule(Rule):
+    """New axes of size 1."""
+
+    free = True
+
+    def propagate(self, layer, inputs, flow):
+        """Finds the axis again."""
+        rank = len(flow.call.output_tensors[0].shape)
+        new = axes_of(layer.axis, rank)
+        if 0 in new:
+            return flow.stop(inputs, f"`{layer.name}` moves the batch axis")
+        old = [axis for axis in range(rank) if axis not in new]
+        return Channels(inputs[0].ids, old[inputs[0].axis])
+
+
+@channel_rule("Squeeze")
+class SqueezeRule(Rule):
+    """Axes of size 1 go."""
+
+    free = True
+
+    def propagate(self, layer, inputs, flow):
+        """Finds the axis again, if it is not one that goes."""
+        rank = len(flow.call.input_tensors[0].shape)
+        gone = axes_of(layer.axis, rank)
+        if layer.axis is None:  # one channel would go, if no more are left
+            return flow.stop(inputs, f"`{layer.name}` does not say its `axis`")
+        if inputs[0].axis in gone or 0 in gone:
+            return flow.stop(inputs, f"`{layer.name}` takes their axis away")
+        before = [axis for axis in range(rank) if axis not in gone]
+        return Channels(inputs[0].ids, before.index(inputs[0].axis))
 
 
 @channel_rule(keras.layers.RepeatVector)

@@ -1,44 +1,23 @@
-"""Trains the VGG16 with BatchNormalization that the comparison starts from.
+"""Trains the VGG16 or the ResNet-56 that the comparison starts from.
 
     python -m benchmarks.pack_to_npz --pack=cifar10_jpeg.npz.xz --per_class=1000 \\
         --output=cifar10.npz
-    python -m benchmarks.peers.train_vgg --data=cifar10.npz --output=vgg.keras
+    python -m benchmarks.peers.train --network=vgg --width=0.5 --data=cifar10.npz \\
+        --output=vgg.keras
 """
 
 import keras
 import numpy as np
 from absl import app, flags
 
+from benchmarks.peers import keras_networks
+
 _DATA = flags.DEFINE_string("data", None, "The .npz of the data.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "The .keras to write.", required=True)
-_WIDTH = flags.DEFINE_float("width", 0.5, "Times the channels of VGG16.")
+_NETWORK = flags.DEFINE_enum("network", None, ["resnet56", "vgg"], "", required=True)
+_WIDTH = flags.DEFINE_float("width", 1.0, "Times the channels of the paper's.")
 _EPOCHS = flags.DEFINE_integer("epochs", 8, "Epochs.")
 _BATCH = flags.DEFINE_integer("batch", 64, "Batch size.")
-
-STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
-
-
-def vgg(width: float, image_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Builds VGG16 with BatchNormalization and one dense layer behind it."""
-    inputs = keras.Input(image_shape)
-    x, number = keras.layers.Rescaling(1 / 127.5, -1.0)(inputs), 0
-    for depth, channels in STAGES:
-        for _ in range(depth):
-            number += 1
-            x = keras.layers.Conv2D(
-                round(channels * width),
-                3,
-                padding="same",
-                use_bias=False,
-                kernel_initializer="he_normal",
-                name=f"conv_{number}",
-            )(x)
-            x = keras.layers.BatchNormalization(momentum=0.9, name=f"bn_{number}")(x)
-            x = keras.layers.ReLU()(x)
-        x = keras.layers.MaxPooling2D()(x)
-    x = keras.layers.GlobalAveragePooling2D()(x)
-    outputs = keras.layers.Dense(classes, activation="softmax", name="head")(x)
-    return keras.Model(inputs, outputs)
 
 
 def main(argv):
@@ -48,7 +27,8 @@ def main(argv):
     with np.load(_DATA.value) as data:
         x, y = data["x_train"], data["y_train"].ravel()
         test = data["x_test"], data["y_test"].ravel()
-    model = vgg(_WIDTH.value, x.shape[1:], int(y.max()) + 1)
+    build = getattr(keras_networks, _NETWORK.value)
+    model = build(_WIDTH.value, x.shape[1:], int(y.max()) + 1)
     steps = _EPOCHS.value * -(-len(x) // _BATCH.value)
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, steps, warmup_target=1e-3, warmup_steps=steps // 10

@@ -1,0 +1,127 @@
+"""Rules for attention: channels outside of the heads are followed."""
+
+import inspect
+import operator
+import weakref
+
+import keras
+
+from keras_basisprune.graph.channels._base import Rule, channel_rule
+from keras_basisprune.graph.channels._flow import Channels
+
+
+def _stop_unless_last(inputs, flow):
+    """Says why channels are not followed: attention reads the last axis."""
+    ranks = [len(tensor.shape) for tensor in flow.call.input_tensors]
+    if any(c.axis != rank - 1 for c, rank in zip(inputs, ranks, strict=True)):
+        return flow.stop(inputs, f"`{flow.call.op.name}` reads across another axis")
+    return None
+
+
+def _scores(flow):
+    """The channels of attention scores: positions, which stay."""
+    reason = f"positions that `{flow.call.op.name}` attends to"
+    return [flow.pinned(tensor, reason) for tensor in flow.call.output_tensors[1:]]
+
+
+@channel_rule(keras.layers.AdditiveAttention, keras.layers.Attention)
+class AttentionRule(Rule):
+    """Channels of query and key meet each other; those of the value pass."""
+
+    def propagate(self, layer, inputs, flow):
+        """Ties queries to keys. Masks stay as they are."""
+        if stopped := _stop_unless_last(inputs, flow):
+            return stopped
+        given = flow.call.args[0] if flow.call.args else flow.call.kwargs["inputs"]
+        query, value, *others = inputs
+        key = inputs[2] if len(given) > 2 else value
+        for mask in others[len(given) - 2 :]:
+            flow.pin(mask.ids, f"mask of `{layer.name}`")
+        flow.unite(query.ids, key.ids)
+        return [value, *_scores(flow)]
+
+    def cut(self, layer, kept_in, kept_out):
+        """Cuts the scales of additive attention."""
+        scale = getattr(layer, "scale", None)
+        if scale is None or not len(scale.shape):
+            return {}, {}
+        return {}, {"scale": kept_in[0].take(scale)}
+
+
+@channel_rule(keras.layers.GroupQueryAttention, keras.layers.MultiHeadAttention)
+class MultiHeadAttentionRule(Rule):
+    """Projections of shape `(cin, heads, dim)` in, `(heads, dim, cout)` out.
+
+    Heads stay as they are.
+    """
+
+    def __init__(self):
+        # In which order a layer is given its tensors, which `cut` is not told: by
+        # keyword, any is possible.
+        self._orders = weakref.WeakKeyDictionary()
+
+    def propagate(self, layer, inputs, flow):
+        """Issues new channels. Masks stay as they are."""
+        order = _order(flow.call)
+        if stopped := _stop_unless_last(inputs, flow):
+            return stopped
+        if flow.notes.setdefault(id(layer), order) != order:
+            return flow.stop(inputs, f"`{layer.name}` is called in several ways")
+        self._orders[layer] = order
+        output = flow.call.output_tensors[0]
+        if len(_kernel(layer, "output_dense").shape) != 3:
+            return flow.stop(inputs, f"`{layer.name}` makes several axes")
+        for name, source in zip(order, inputs, strict=True):
+            if name not in ("query", "value", "key"):
+                flow.pin(source.ids, f"`{name}` of `{layer.name}`")
+        made = flow.make(output.shape[-1])
+        if isinstance(layer, keras.layers.GroupQueryAttention):
+            query, value = (inputs[order.index(name)] for name in ("query", "value"))
+            flow.unite(made, query.ids)  # the layer wants as many of each
+            flow.unite(value.ids, query.ids)
+        return [Channels(made, len(output.shape) - 1), *_scores(flow)]
+
+    def cut(self, layer, kept_in, kept_out):
+        """Cuts the outer ends of all projections."""
+        kept = dict(zip(self._orders[layer], kept_in, strict=True))
+        kept.setdefault("key", kept["value"])
+        columns = kept_out[0]
+        weights = {
+            _path(layer, f"{name}_dense", "kernel"): kept[name].take(
+                _kernel(layer, f"{name}_dense"), 0
+            )
+            for name in ("query", "key", "value")
+        }
+        config = layer.get_config()
+        if config.get("use_gate"):
+            rows = kept["query"].take(_kernel(layer, "gate_dense"), 0)
+            weights[_path(layer, "gate_dense", "kernel")] = rows
+        out = columns.take(_kernel(layer, "output_dense"))
+        weights[_path(layer, "output_dense", "kernel")] = out
+        if config["use_bias"]:
+            path = _path(layer, "output_dense", "bias")
+            weights[path] = columns.take(operator.attrgetter(path)(layer))
+        sized = "output_shape" in config
+        return {"output_shape": (len(columns),)} if sized else {}, weights
+
+
+def _order(call) -> tuple[str, ...]:
+    """The arguments that are tensors, in the order in which they are given."""
+    named = inspect.signature(call.op.call).bind(*call.args, **call.kwargs).arguments
+    positional = list(named)[: len(call.args)]
+    order = [*positional, *sorted(call.kwargs)]
+    symbolic = keras.KerasTensor
+    return tuple(name for name in order if isinstance(named[name], symbolic))
+
+
+def _path(layer, *names) -> str:
+    """The attribute of a sublayer.
+
+    Not all have a public name: those of grouped queries, and gates.
+    """
+    public = isinstance(getattr(layer, names[0], None), keras.layers.Layer)
+    return ".".join(names) if public else "_" + ".".join(names)
+
+
+def _kernel(layer, name):
+    return operator.attrgetter(_path(layer, name, "kernel"))(layer)

@@ -1,0 +1,82 @@
+"""Rules for pooling, padding, resizing: what works on the other axes."""
+
+import keras
+
+from keras_basisprune.graph.channels._base import Rule, channel_rule
+from keras_basisprune.graph.channels._flow import Channels
+
+
+@channel_rule(
+    keras.layers.AveragePooling1D,
+    keras.layers.AveragePooling2D,
+    keras.layers.AveragePooling3D,
+    keras.layers.Cropping1D,
+    keras.layers.Cropping2D,
+    keras.layers.Cropping3D,
+    keras.layers.MaxPooling1D,
+    keras.layers.MaxPooling2D,
+    keras.layers.MaxPooling3D,
+    keras.layers.UpSampling1D,
+    keras.layers.UpSampling2D,
+    keras.layers.UpSampling3D,
+    keras.layers.ZeroPadding1D,
+    keras.layers.ZeroPadding2D,
+    keras.layers.ZeroPadding3D,
+    "AdaptiveAveragePooling1D",
+    "AdaptiveAveragePooling2D",
+    "AdaptiveAveragePooling3D",
+    "AdaptiveMaxPooling1D",
+    "AdaptiveMaxPooling2D",
+    "AdaptiveMaxPooling3D",
+    keras.layers.CenterCrop,
+    keras.layers.RandomCrop,
+    keras.layers.RandomFlip,
+    keras.layers.RandomRotation,
+    keras.layers.RandomTranslation,
+    keras.layers.RandomZoom,
+    keras.layers.Resizing,
+    # Not in all versions of Keras, or behind functions of `keras.ops`.
+    "AdaptiveAveragePool",
+    "AdaptiveMaxPool",
+    "AveragePool",
+    "CropImages",
+    "MaxPool",
+    "PadImages",
+    "RandomElasticTransform",
+    "RandomErasing",
+    "RandomPerspective",
+    "RandomShear",
+    "Resize",
+)
+class SpatialRule(Rule):
+    """Channels pass, all other axes are worked on."""
+
+    free = True
+
+    def propagate(self, layer, inputs, flow):
+        """Pins channels of an axis that the layer takes for a spatial one."""
+        if inputs[0].axis != flow.channel_axis(flow.call.input_tensors[0]):
+            return flow.stop(inputs, f"`{layer.name}` takes their axis for another")
+        return inputs[0]
+
+
+@channel_rule(
+    keras.layers.GlobalAveragePooling1D,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalAveragePooling3D,
+    keras.layers.GlobalMaxPooling1D,
+    keras.layers.GlobalMaxPooling2D,
+    keras.layers.GlobalMaxPooling3D,
+)
+class GlobalPoolingRule(Rule):
+    """Channels pass; the other axes become one number."""
+
+    free = True
+
+    def propagate(self, layer, inputs, flow):
+        """Moves the channels to the axis that is left."""
+        (source,) = inputs
+        axis = flow.channel_axis(flow.call.input_tensors[0])
+        if source.axis != axis:
+            return flow.stop(inputs, f"`{layer.name}` takes their axis for another")
+        return source if layer.keepdims else Channels(source.ids, 1)

@@ -1,0 +1,106 @@
+"""Graphs that nobody thought of: pruned, they do what the oracle says."""
+
+import keras
+import pytest
+from channel_oracle import random_plan, zeroed
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import layers
+from models import outputs, randomize, relative_difference, sample
+
+import keras_basisprune as kbp
+
+
+def convolution(draw, x, graph):
+    layer = layers.Conv2D(
+        draw(st.integers(1, 5)),
+        draw(st.sampled_from([1, 3])),
+        padding="same",
+        activation=draw(st.sampled_from(["relu", "sigmoid", None])),
+    )
+    graph["shared"].append((x.shape[-1], layer))
+    return layer(x)
+
+
+def grouped(draw, x, graph):
+    groups = draw(st.sampled_from([n for n in (1, 2, 3) if x.shape[-1] % n == 0]))
+    filters = groups * draw(st.integers(1, 3))
+    return layers.Conv2D(filters, 3, padding="same", groups=groups)(x)
+
+
+def depthwise(draw, x, graph):
+    multiplier = draw(st.integers(1, 2))
+    return layers.DepthwiseConv2D(3, padding="same", depth_multiplier=multiplier)(x)
+
+
+def shared(draw, x, graph):
+    fitting = [layer for size, layer in graph["shared"] if size == x.shape[-1]]
+    return draw(st.sampled_from(fitting))(x) if fitting else layers.ReLU()(x)
+
+
+def normalized(draw, x, graph):
+    return layers.ReLU()(layers.BatchNormalization()(x))
+
+
+def added(draw, x, graph):
+    other = draw(st.sampled_from(graph["maps"]))
+    if other.shape[-1] != x.shape[-1]:
+        other = layers.Conv2D(x.shape[-1], 1)(other)
+    return layers.Add()([x, other])
+
+
+def concatenated(draw, x, graph):
+    return layers.Concatenate()([x, draw(st.sampled_from(graph["maps"]))])
+
+
+def excited(draw, x, graph):
+    y = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    y = layers.Dense(draw(st.integers(1, 3)), activation="relu")(y)
+    return layers.Multiply()([x, layers.Dense(x.shape[-1], "sigmoid")(y)])
+
+
+def flattened(draw, x, graph):
+    y = layers.Dense(2 * x.shape[-1])(layers.Flatten()(x))
+    y = layers.Reshape((2, 1, x.shape[-1]))(y)
+    return x * layers.UpSampling2D((x.shape[1] // 2, x.shape[2]))(y)
+
+
+STEPS = [
+    convolution,
+    convolution,
+    grouped,
+    depthwise,
+    shared,
+    normalized,
+    added,
+    concatenated,
+    excited,
+    flattened,
+]
+
+
+def random_model(draw):
+    inputs = keras.Input((4, 4, 2))
+    graph = {"maps": [inputs], "shared": []}
+    graph["maps"].append(convolution(draw, inputs, graph))
+    for step in draw(st.lists(st.sampled_from(STEPS), min_size=1, max_size=7)):
+        x = graph["maps"][-draw(st.integers(1, 2))]
+        graph["maps"].append(step(draw, x, graph))
+    pool = draw(st.sampled_from([layers.Flatten, layers.GlobalAveragePooling2D]))
+    return keras.Model(inputs, layers.Dense(2)(pool()(graph["maps"][-1])))
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(data=st.data(), seed=st.integers(0, 9), share=st.sampled_from([0.2, 0.5, 0.8]))
+def test_random_graphs(data, seed, share):
+    model = randomize(random_model(data.draw), seed)
+    plan = random_plan(model, seed, share)
+    if not plan.channels:
+        with pytest.raises(ValueError, match="Expected `model` to be a converted"):
+            kbp.prune(model, plan)
+        return
+    x = sample(model, seed)
+    expected = outputs(zeroed(model, plan), x)
+    small = kbp.prune(model, plan)
+    assert relative_difference(expected, outputs(small, x)) <= 1e-5
+    assert small.count_params() < model.count_params()
