@@ -10,6 +10,7 @@ import tempfile
 
 import keras
 import numpy as np
+from channel_oracle import random_plan, zeroed
 from contract import mask_half
 from models import (
     KINDS,
@@ -86,6 +87,32 @@ def data_differences(basis):
         "full": relative_difference(before, outputs(full, fresh)),
         "folded": relative_difference(after, outputs(kbp.fold(small), fresh)),
         "lost": relative_difference(before, after),
+    }
+
+
+def channel_differences():
+    """Pruned channels against the oracle, and what criteria and compensation give."""
+    model = randomize(residual())
+    x = sample(model, batch=70)
+    y = outputs(model, x)[0] * 0.5
+    before, count = outputs(model, x), len(kbp.channel_groups(model))
+    plan = random_plan(model, seed=1)
+    wanted = [array(zeroed(model, plan)(x))]
+    pruned = kbp.prune(model, plan)
+    found = kbp.compensate(model, plan, x, verbose=0)
+    scores = {
+        "taylor": kbp.scores.channels.taylor(model, (x, y), "mse"),
+        "activation": kbp.scores.channels.activation(model, x),
+        "compensated": kbp.scores.channels.compensated(model, x),
+    }
+    return {
+        "oracle": relative_difference(wanted, outputs(pruned, x)),
+        "pruned": float(np.mean((before[0] - outputs(pruned, x)[0]) ** 2)),
+        "compensated": float(np.mean((before[0] - outputs(found, x)[0]) ** 2)),
+        "scores": {
+            name: [len(s) == count, float(s[np.isfinite(s)].sum())]
+            for name, s in scores.items()
+        },
     }
 
 
@@ -167,6 +194,7 @@ def main(path):
         "layer": layer_differences(),
         "models": {kind: model_differences(kind) for kind in KINDS_TRIED},
         "data": {b: data_differences(b) for b in ("activations", "regression")},
+        "channels": channel_differences(),
         "saved": saved_difference(),
         "taylor": taylor_difference(),
         "training": training(),

@@ -52,6 +52,15 @@ def test_converted_pruned_and_folded_models(numbers):
         assert unchanged, kind
 
 
+def test_channels(numbers):
+    found = numbers["channels"]
+    assert found["oracle"] <= 1e-5
+    assert found["compensated"] < 0.5 * found["pruned"]
+    for fits, total in found["scores"].values():
+        assert fits
+        assert total > 0
+
+
 def test_bases_of_data(numbers):
     for differences in numbers["data"].values():
         assert differences["full"] <= 1e-5

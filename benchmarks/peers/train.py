@@ -16,6 +16,7 @@ _DATA = flags.DEFINE_string("data", None, "The .npz of the data.", required=True
 _OUTPUT = flags.DEFINE_string("output", None, "The .keras to write.", required=True)
 _NETWORK = flags.DEFINE_enum("network", None, ["resnet56", "vgg"], "", required=True)
 _WIDTH = flags.DEFINE_float("width", 1.0, "Times the channels of the paper's.")
+_START = flags.DEFINE_string("start", None, "A .keras file to train further.")
 _EPOCHS = flags.DEFINE_integer("epochs", 8, "Epochs.")
 _BATCH = flags.DEFINE_integer("batch", 64, "Batch size.")
 
@@ -29,6 +30,8 @@ def main(argv):
         test = data["x_test"], data["y_test"].ravel()
     build = getattr(keras_networks, _NETWORK.value)
     model = build(_WIDTH.value, x.shape[1:], int(y.max()) + 1)
+    if _START.value:
+        model = keras.saving.load_model(_START.value)
     steps = _EPOCHS.value * -(-len(x) // _BATCH.value)
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, steps, warmup_target=1e-3, warmup_steps=steps // 10
