@@ -62,7 +62,7 @@ def compress(
     """Makes a trained classifier small within an accuracy budget.
 
     Seven shares of parameters are tried by bisection. Each time, channels leave first,
-    down to the square root of the share, those that the others can best stand in for
+    down to the cube root of the share, those that the others can best stand in for
     (`scores.channels.compensated`), and kernels are corrected (`compensate`). Then
     bases are taken of the outputs of the layers, ranks are chosen by energy per
     parameter (`allocate`), and the layers are fitted one after the other
@@ -217,7 +217,7 @@ class _Search:
     def _try(self, keep) -> _Trial:
         ways, slim, channels = self._ways, self._model, {}
         if "channels" in ways.methods:
-            first = keep**0.5 if "bases" in ways.methods else keep
+            first = keep ** (1 / 3) if "bases" in ways.methods else keep
             slim, channels = self._slim(first)
             keep = keep / first if channels else keep
         if "bases" in ways.methods:

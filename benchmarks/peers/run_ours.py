@@ -4,7 +4,7 @@
         --data=cifar10.npz --recovery=4000 --output=rows.json
     python -m benchmarks.peers.run_ours --network=vgg --model=vgg.keras \\
         --data=cifar10.npz --recovery=4000 --output=rows.json \\
-        --criteria=l2,bn_scale,compensated --shares=0.5,0.25
+        --criteria=l2,l2+compensate,bn_scale --shares=0.5,0.25
 """
 
 import functools
@@ -30,7 +30,8 @@ _CRITERIA = flags.DEFINE_list(
     ["regression"],
     "regression: bases. Channels: the same share of every layer by the L2 norm of "
     "filters (l2); ranked over all layers by BatchNorm scales (bn_scale), taylor, or "
-    "what is left after compensation (compensated), then trained from `compensate`.",
+    "what compensation leaves to be lost (compensated). +compensate behind any "
+    "of these compensates before the training.",
 )
 _GRADIENTS = flags.DEFINE_integer("gradients", 256, "Images for taylor.")
 
@@ -53,13 +54,12 @@ def after_recovery(model: keras.Model, train, test) -> float | None:
     return kbp.accuracy(kbp.fold(model), test)
 
 
-def bases(model: keras.Model, keep: float, train, test) -> dict:
+def bases(model: keras.Model, converted, keep: float, train, test) -> dict:
     """Fewer bases, by regression: a row's figures."""
     images = train[0][: common.IMAGES]
     start = time.time()
     small = model
     if keep < 1:
-        converted = kbp.convert(model, data=images, verbose=0)
         plan = kbp.allocate(converted, keep, cost="flops", of="model")
         small = kbp.convert(model, plan, "regression", data=images, verbose=0)
     seconds = time.time() - start
@@ -75,29 +75,29 @@ def bases(model: keras.Model, keep: float, train, test) -> dict:
     )
 
 
-def channels(model: keras.Model, criterion: str, keep: float, train, test) -> dict:
-    """Fewer channels: a row's figures."""
+def channels(model: keras.Model, how: str, keep: float, train, test) -> dict:
+    """Fewer channels by `criterion` or `criterion+compensate`: a row's figures."""
     images = train[0][: common.IMAGES]
+    criterion, _, then = how.partition("+")
     select = functools.partial(plan_of, model, criterion, keep, train)
     repeats = common.REPEATS if criterion in ("l2", "bn_scale") else 1
     plan, select_seconds = common.timed(select, repeats)
     small, seconds = common.timed(lambda: kbp.prune(model, plan), common.REPEATS)
-    compensated, compensate_seconds = common.timed(
-        lambda: kbp.compensate(model, plan, images, verbose=0), 1
-    )
     figures = dict(
         method="keras_basisprune",
-        criterion=criterion,
+        criterion=how,
         **_shares(small, model),
         before=kbp.accuracy(small, test),
         new_statistics=kbp.accuracy(kbp.recalibrate(small, images, verbose=0), test),
-        compensated=kbp.accuracy(compensated, test),
         select_seconds=list(select_seconds),
         surgery_seconds=list(seconds),
-        compensate_seconds=list(compensate_seconds),
     )
-    trained = compensated if criterion == "compensated" else small
-    return figures | dict(after=after_recovery(trained, train, test))
+    if then:
+        compensate = functools.partial(kbp.compensate, model, plan, images, verbose=0)
+        small, seconds = common.timed(compensate, 1)
+        figures["compensated"] = kbp.accuracy(small, test)
+        figures["compensate_seconds"] = list(seconds)
+    return figures | dict(after=after_recovery(small, train, test))
 
 
 def plan_of(model: keras.Model, criterion: str, keep: float, train) -> kbp.Plan:
@@ -126,12 +126,14 @@ def main(argv):
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
     train, test = common.load(_DATA.value, _RECOVERY.value)
     model = keras.saving.load_model(_MODEL.value)
+    if "regression" in _CRITERIA.value:
+        converted = kbp.convert(model, data=train[0][: common.IMAGES], verbose=0)
     for criterion in _CRITERIA.value:
         for keep in map(float, _SHARES.value):
             keras.utils.set_random_seed(0)
             start = time.time()
             if criterion == "regression":
-                row = bases(model, keep, train, test)
+                row = bases(model, converted, keep, train, test)
             else:
                 row = channels(model, criterion, keep, train, test)
             common.add_row(
