@@ -116,8 +116,8 @@ BatchNormalization, no top, the smallest input that each allows.
   *stays because*: why the others may not.
 - *across channels*: layers that compute statistics across channels
   (LayerNormalization, GroupNormalization).
-- *channel_groups* (the best of three), *prune*: wall seconds on two cores that had other
-  work too.
+- *channel_groups* (the best of three), *prune*: wall seconds on two cores that had
+  other work too.
 - *half*: the share of the FLOPs that is left, counted by `cost` after `prune`, when
   `select_channels` was asked for 0.5 with random scores.
 - *to the oracle*: largest difference of the pruned model's outputs to those of the

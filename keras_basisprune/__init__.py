@@ -4,7 +4,7 @@ from keras_basisprune import scores
 from keras_basisprune.allocate import allocate
 from keras_basisprune.application import application
 from keras_basisprune.compensate import compensate
-from keras_basisprune.compress import CompressionResult, accuracy, compress
+from keras_basisprune.compress import CompressionResult, compress
 from keras_basisprune.data import ImageData, load_data
 from keras_basisprune.export import export_saved_model, export_tflite
 from keras_basisprune.graph import (
@@ -17,6 +17,7 @@ from keras_basisprune.graph import (
 from keras_basisprune.layer_latency import layer_latency
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.measure import (
+    accuracy,
     compare,
     cost,
     describe,

@@ -11,11 +11,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from keras_basisprune.application import application, application_names
-from keras_basisprune.compress import accuracy
 from keras_basisprune.compress import compress as compress_model
 from keras_basisprune.data import load_data
 from keras_basisprune.export import export_saved_model, export_tflite
-from keras_basisprune.measure import compare, cost, describe
+from keras_basisprune.measure import accuracy, compare, cost, describe
 from keras_basisprune.measure.latency import latency
 from keras_basisprune.methods import convert
 from keras_basisprune.sparsify import Recipe

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_basisprune.allocate import allocate
 from keras_basisprune.compensate import compensate
-from keras_basisprune.measure import Comparison, compare
+from keras_basisprune.measure import Comparison, accuracy, compare
 from keras_basisprune.methods import convert
 from keras_basisprune.plan import Plan
 from keras_basisprune.scores.channels import compensated
@@ -262,19 +262,3 @@ class _Search:
         else:
             slim = prune(self._model, plan)
         return slim, plan.channels
-
-
-def accuracy(model, data, batch_size=64) -> float:
-    """Share of images whose most probable class is their label.
-
-    Args:
-        model: A classifier; it need not be compiled.
-        data: A pair `(x, y)` of arrays, `y` integer labels.
-        batch_size: Integer.
-
-    Returns:
-        A float in [0, 1].
-    """
-    images, labels = data
-    predicted = model.predict(images, batch_size=batch_size, verbose=0)
-    return float(np.mean(np.argmax(predicted, axis=-1) == labels))

@@ -1,3 +1,4 @@
+from keras_basisprune.measure.accuracy import accuracy
 from keras_basisprune.measure.compare import Comparison, compare
 from keras_basisprune.measure.cost import Cost, cost
 from keras_basisprune.measure.describe import Description, describe
@@ -10,6 +11,7 @@ __all__ = [
     "Cost",
     "Description",
     "Latency",
+    "accuracy",
     "compare",
     "cost",
     "describe",

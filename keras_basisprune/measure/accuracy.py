@@ -1,0 +1,19 @@
+"""How often a classifier is right."""
+
+import numpy as np
+
+
+def accuracy(model, data, batch_size=64) -> float:
+    """Share of images whose most probable class is their label.
+
+    Args:
+        model: A classifier; it need not be compiled.
+        data: A pair `(x, y)` of arrays, `y` integer labels.
+        batch_size: Integer.
+
+    Returns:
+        A float in [0, 1].
+    """
+    images, labels = data
+    predicted = model.predict(images, batch_size=batch_size, verbose=0)
+    return float(np.mean(np.argmax(predicted, axis=-1) == labels))
