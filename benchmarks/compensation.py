@@ -56,7 +56,7 @@ def ways(model, train, keep):
 
     def compensated():
         scores = kbp.scores.channels.compensated(model, few)
-        plan = kbp.select_channels(model, scores, keep)
+        plan = kbp.select_channels(model, scores, keep, scope="local")
         return kbp.compensate(model, plan, few, verbose=0)
 
     def recalibrated():

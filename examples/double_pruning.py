@@ -48,7 +48,7 @@ def by_channels(model, images, flops):
     """Channels that the others can best stand in for leave, to so many FLOPs."""
     scores = kbp.scores.channels.compensated(model, images)
     keep = flops / kbp.cost(model).flops
-    plan = kbp.select_channels(model, scores, keep, of="flops")
+    plan = kbp.select_channels(model, scores, keep, of="flops", scope="local")
     return kbp.compensate(model, plan, images, verbose=0)
 
 

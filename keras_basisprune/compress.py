@@ -253,7 +253,7 @@ class _Search:
         limits = ChannelLimits(round_to=self._ways.round_to)
         try:
             plan = select_channels(
-                self._model, self._scores, keep, "params", limits=limits
+                self._model, self._scores, keep, "params", "local", limits=limits
             )
         except ValueError:
             return self._model, {}
