@@ -24,6 +24,7 @@ flags.DEFINE_string("model", None, "A .keras file.", required=True)
 flags.DEFINE_string("data", None, "As in load_data.", required=True)
 flags.DEFINE_list("keep", ["0.5", "0.25", "0.1"], "Shares of the FLOPs to keep.")
 flags.DEFINE_integer("images", 1000, "Unlabelled training images.")
+flags.DEFINE_enum("scope", "local", ["local", "global"], "How channels are ranked.")
 flags.DEFINE_integer("recover_epochs", 0, "Epochs of training all weights afterwards.")
 flags.DEFINE_float("recover_rate", 1e-3, "Initial learning rate of these.")
 flags.DEFINE_integer("seed", 0, "Seed of everything random.")
@@ -48,7 +49,7 @@ def by_channels(model, images, flops):
     """Channels that the others can best stand in for leave, to so many FLOPs."""
     scores = kbp.scores.channels.compensated(model, images)
     keep = flops / kbp.cost(model).flops
-    plan = kbp.select_channels(model, scores, keep, of="flops", scope="local")
+    plan = kbp.select_channels(model, scores, keep, of="flops", scope=FLAGS.scope)
     return kbp.compensate(model, plan, images, verbose=0)
 
 
