@@ -9,6 +9,7 @@ from keras_basisprune.data import ImageData, load_data
 from keras_basisprune.export import export_saved_model, export_tflite
 from keras_basisprune.graph import (
     ChannelGroups,
+    Channels,
     Rule,
     channel_groups,
     channel_rule,
@@ -39,6 +40,7 @@ __all__ = [
     "BasisScalingConv",
     "ChannelGroups",
     "ChannelLimits",
+    "Channels",
     "CompressionResult",
     "ImageData",
     "Kept",

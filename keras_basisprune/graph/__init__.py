@@ -1,12 +1,13 @@
 from keras_basisprune.graph.basis_pairs import BasisPair, basis_pairs
 from keras_basisprune.graph.channel_groups import ChannelGroups, channel_groups
-from keras_basisprune.graph.channels import Rule, channel_rule
+from keras_basisprune.graph.channels import Channels, Rule, channel_rule
 from keras_basisprune.graph.decomposable import decomposable
 from keras_basisprune.graph.rewrite import flatten, rewrite
 
 __all__ = [
     "BasisPair",
     "ChannelGroups",
+    "Channels",
     "Rule",
     "basis_pairs",
     "channel_groups",

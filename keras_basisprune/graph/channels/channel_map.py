@@ -97,10 +97,8 @@ def _stated_axes(traced) -> dict[int, int]:
 
 def _through(call, inputs, flow) -> list:
     """What comes out of a call."""
-    rule, name = (
-        rule_of(call.op),
-        f"`{call.op.name}` (of type {type(call.op).__name__})",
-    )
+    rule = rule_of(call.op)
+    name = f"`{call.op.name}` (of type {type(call.op).__name__})"
     if rule is None:
         return flow.stop(inputs, f"no rule for {name}")
     if not inputs or any(channels is None for channels in inputs):
