@@ -81,10 +81,7 @@ def compensate(model, plan, data, ridge=0.01, verbose="auto") -> keras.Model:
             "Expected `ridge` to be a positive float. "
             f"Received: ridge={ridge}. Pass, for example, `ridge=0.01`."
         )
-    specs = [
-        keras.InputSpec(shape=t.shape, dtype=t.dtype, name=t.name) for t in model.inputs
-    ]
-    batches = list(sample_batches(model, specs, data, "data", _BATCH))
+    batches = list(sample_batches(model, None, data, "data", _BATCH))
     return _Compensation(model, plan, batches, ridge).run(bool(verbose))
 
 

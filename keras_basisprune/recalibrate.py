@@ -39,10 +39,7 @@ def recalibrate(model, data, verbose="auto") -> keras.Model:
     >>> small = keras_basisprune.prune(model, plan)
     >>> small = keras_basisprune.recalibrate(small, images)
     """
-    specs = [
-        keras.InputSpec(shape=t.shape, dtype=t.dtype, name=t.name) for t in model.inputs
-    ]
-    batches = list(sample_batches(model, specs, data, "data", _BATCH))
+    batches = list(sample_batches(model, None, data, "data", _BATCH))
     copy = flatten(model)
     traced = trace(copy)
     first: dict[int, int] = {}

@@ -11,7 +11,8 @@ def sample_batches(model, specs, data, argument, batch_size=None):
 
     Args:
         model: The model that `specs` belong to.
-        specs: A list of `keras.InputSpec`, one per input of the model.
+        specs: A list of `keras.InputSpec`, one per input of the model; `None` for those
+            of its inputs.
         data: One array for a model with one input; a list, tuple or dict (by input
             name) of arrays for several; a tuple `(inputs, targets)` of these; or a
             `keras.utils.PyDataset` or iterable (a `tf.data.Dataset`, say) of such
@@ -27,6 +28,11 @@ def sample_batches(model, specs, data, argument, batch_size=None):
         ValueError: If there is no sample, a shape does not fit, or a value is not
             finite.
     """
+    if specs is None:
+        specs = [
+            keras.InputSpec(shape=t.shape, dtype=t.dtype, name=t.name)
+            for t in model.inputs
+        ]
     count = 0
     for element in _elements(model, specs, data):
         arrays = _as_batch(model, specs, element)

@@ -182,10 +182,7 @@ def _bases_of_data(model, traced, chosen, basis, rank, data, verbose):
         if id(call.op) in chosen:
             kernel_matrix(call.op)  # which refuses what is not finite
     twin = linear_twin(model, traced, chosen)
-    specs = [
-        keras.InputSpec(shape=t.shape, dtype=t.dtype, name=t.name) for t in model.inputs
-    ]
-    batches = sample_batches(model, specs, data, "data", _BATCH)
+    batches = sample_batches(model, None, data, "data", _BATCH)
     if basis == "activations":
         return activation_bases(twin, chosen, batches, _floor, verbose)
     batches = list(batches)

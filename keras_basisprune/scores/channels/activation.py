@@ -50,10 +50,7 @@ def activation(
     check_positive("batch_size", batch_size)
     groups = Groups(model, aggregate, normalize)
     makers = groups.makers()
-    specs = [
-        keras.InputSpec(shape=t.shape, dtype=t.dtype, name=t.name) for t in model.inputs
-    ]
-    batches = sample_batches(model, specs, data, "data", batch_size)
+    batches = sample_batches(model, None, data, "data", batch_size)
     if not makers:
         return groups.scores()
     probe, owners = _probe(model, groups, makers)

@@ -92,14 +92,11 @@ def _reads(call, channels, free) -> bool:
 
 def _moments(model, traced, readers, data, batch_size):
     """Means and covariances of what each layer reads, by the `id` of the layer."""
-    specs = [
-        keras.InputSpec(shape=t.shape, dtype=t.dtype, name=t.name) for t in model.inputs
-    ]
     inputs = [id(t) for t in keras.tree.flatten(traced.inputs)]
     wanted = {id(call.input_tensors[0]) for call in readers} - set(inputs)
     maps = {id(call.op): _mapping(call.op) for call in readers}
     found: dict[int, Moments] = {}
-    for arrays in sample_batches(model, specs, data, "data", batch_size):
+    for arrays in sample_batches(model, None, data, "data", batch_size):
         jitter = position_jitter(arrays, _POSITIONS)
         values = dict(zip(inputs, ([array] for array in arrays), strict=True))
         values |= run_calls(traced.calls, values, wanted)
