@@ -9,11 +9,12 @@ DEMO_STAMP := $(VENV)/.installed-demo
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help demo test test-large lint format build benchmark clean
+.PHONY: help demo test browser test-large lint format build benchmark clean
 
 help:
 	@echo "make demo        compress a small network on handwritten digits (5 minutes)"
 	@echo "make test        the tests that need no download"
+	@echo "make browser     install Chromium for the test of the report (as root)"
 	@echo "make test-large  the tests that take long: all of keras.applications"
 	@echo "make lint        ruff: rules and formatting"
 	@echo "make format      ruff: repair what can be repaired"
@@ -31,8 +32,19 @@ $(VENV)/.installed-%: setup.py
 demo: $(DEMO_STAMP)
 	$(BIN)/python -m examples.digits_demo --output_dir=demo_output
 
-test: $(STAMP)
+test: $(STAMP) browser
 	$(BIN)/python -m pytest -n 2
+
+# One test opens the report in a browser; without one it is skipped.
+browser:
+	@if ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    (apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes \
+	      --no-install-recommends chromium chromium-driver) >/dev/null 2>&1; \
+	  fi; \
+	  command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
+	    echo "No Chromium and chromedriver: the test in a browser will be skipped."; \
+	fi
 
 test-large: $(STAMP)
 	$(BIN)/python -m pytest -m large

@@ -25,6 +25,9 @@ REQUIRED = [
     "numpy>=1.26",
     "rich>=13",
     "pillow>=10",
+    # The report of `compress`: one page, with charts.
+    "jinja2>=3.1",
+    "plotly>=6",
 ]
 
 PLOTS = ["matplotlib>=3.8"]
@@ -39,7 +42,9 @@ DEV = [
     "pytest>=8",
     "pytest-xdist>=3.5",
     "hypothesis>=6.100",
+    "selenium>=4.20",  # the report in a browser; skipped where there is none
     "h5py>=3.11",  # benchmarks read weights files; Keras brings it along
+    "tensorboard>=2.19",  # `keras.callbacks.TensorBoard`, and reading what it wrote
     "ruff>=0.17,<0.18",  # formatting changes from one minor version to the next
 ]
 
@@ -52,6 +57,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["keras_basisprune", "keras_basisprune.*"]),
+    package_data={"keras_basisprune.report": ["*.j2"]},
     install_requires=REQUIRED,
     extras_require={
         "plots": PLOTS,

@@ -1,10 +1,10 @@
 """From a trained network to a small LiteRT file, on real handwritten digits.
 
 A convolutional network is trained on the digits 0 to 4 of scikit-learn's scans (no
-download) and transferred to the digits 5 to 9. Then, double pruning: channels leave and
-those that stay make up for them; bases are taken of what each layer puts out, ranks are
-chosen, layer after layer is fitted. Train the scales, prune, fold, export. Takes some
-minutes on two cores.
+download) and transferred to the digits 5 to 9. Then `compress` looks for the smallest
+network that is at most one point less accurate: channels and bases leave, what stays is
+trained towards the outputs of the original, again and again until nothing more can go.
+Takes some minutes on two cores. Called again, it goes on where it was interrupted.
 
     python -m examples.digits_demo --output_dir=demo_output
 """
@@ -13,7 +13,6 @@ import logging
 import pathlib
 
 import keras
-import numpy as np
 from absl import app, flags
 
 import keras_basisprune as kbp
@@ -21,9 +20,8 @@ import keras_basisprune as kbp
 FLAGS = flags.FLAGS
 flags.DEFINE_string("output_dir", "demo_output", "Where the files go.")
 flags.DEFINE_integer("seed", 0, "Seed of everything random.")
-flags.DEFINE_float("keep_channels", 0.3, "Share of the parameters to keep at first.")
-flags.DEFINE_float("keep_bases", 0.083, "Share of those to keep then.")
-flags.DEFINE_float("threshold", 1e-4, "Final threshold; higher removes more.")
+flags.DEFINE_float("max_drop", 0.01, "Accuracy that may be lost on validation.")
+flags.DEFINE_integer("epochs", 20, "Epochs of training after each cut.")
 
 EPOCHS = 12
 
@@ -104,57 +102,36 @@ def main(argv):
     folder.mkdir(parents=True, exist_ok=True)
     model, (train_data, validation_data, test_data) = transferred()
 
-    print("3. Channels leave, and those that stay make up for them. No labels.")
-    images = train_data[0]
-    scores = kbp.scores.channels.compensated(model, images)
-    plan = kbp.select_channels(model, scores, FLAGS.keep_channels, of="params")
-    slim = kbp.compensate(model, plan, images)
-    print(f"{kbp.cost(slim)}; accuracy on test {kbp.accuracy(slim, test_data):.4f}")
-
-    print("4. Bases of the data: choose ranks, then fit layer after layer. No labels.")
-    whole = kbp.convert(slim, data=images)
-    plan = kbp.allocate(whole, FLAGS.keep_bases)
-    kbp.plot_bases(whole, folder / "bases.png", plan)
-    converted = kbp.convert(slim, plan, "regression", l1=1e-3, data=images)
-    print(f"Accuracy on test so far: {kbp.accuracy(converted, test_data):.4f}")
-
-    print("5. Train the scales under L1, mask weak bases.")
-    recipe = kbp.Recipe(threshold=FLAGS.threshold, epochs=10)
-    kbp.sparsify(converted, train_data, validation_data, recipe, verbose=2)
-
-    print("6. Prune, fold, export.")
-    small = kbp.fold(kbp.prune(converted))
-    small.save(folder / "small.keras")
-    before = kbp.export_tflite(model, folder / "original_float32.tflite")
-    samples = {"samples": test_data[0], "representative_data": train_data[0]}
-    for kind in ("float32", "float16", "int8"):
-        path = folder / f"small_{kind}.tflite"
-        print(kbp.export_tflite(small, path, kind, **samples))
-    kbp.export_saved_model(small, folder / "saved_model", overwrite=True)
-
-    report = kbp.compare(
+    print("3. Look for the smallest network within the budget. No labels.")
+    result = kbp.compress(
         model,
-        small,
-        accuracy_on_test=(
-            kbp.accuracy(model, test_data),
-            kbp.accuracy(small, test_data),
-        ),
-        LiteRT_bytes=(before.path, folder / "small_float32.tflite"),
-        milliseconds=_milliseconds(before.path, folder / "small_float32.tflite"),
+        train_data[0],
+        validation_data,
+        FLAGS.max_drop,
+        recover="all",
+        epochs=FLAGS.epochs,
+        output_dir=folder,
+        seed=FLAGS.seed,
+        test=test_data,
     )
+
+    print("4. Export.")
+    samples = {"samples": test_data[0], "representative_data": train_data[0]}
+    for kind in ("float16", "int8"):
+        path = folder / f"small_{kind}.tflite"
+        print(kbp.export_tflite(result.model, path, kind, **samples))
+    kbp.export_saved_model(result.model, folder / "saved_model", overwrite=True)
     kbp.plot_comparison(
-        report, folder / "before_after.png", "Digits, before and after double pruning"
+        result.report,
+        folder / "before_after.png",
+        "Digits, before and after double pruning",
     )
-    print(kbp.describe(converted))
-    print(f"\n{report}\n\nFiles in {folder}:")
+    print(f"\n{result.report}\n\nFiles in {folder}:")
     for path in sorted(folder.iterdir()):
         print(f"  {path.name}")
-
-
-def _milliseconds(*paths):
-    """Median time of one inference on one thread, of each file."""
-    times = [kbp.latency(path, threads=(1,), runs=200).litert[1] for path in paths]
-    return tuple(float(np.round(time.median_ms, 4)) for time in times)
+    print(
+        f"\nOpen {folder / 'report.html'} in a browser: what was tried, what is left."
+    )
 
 
 if __name__ == "__main__":

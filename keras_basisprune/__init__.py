@@ -4,7 +4,7 @@ from keras_basisprune import scores
 from keras_basisprune.allocate import allocate
 from keras_basisprune.application import application
 from keras_basisprune.compensate import compensate
-from keras_basisprune.compress import CompressionResult, compress
+from keras_basisprune.compress import SearchOptions, compress
 from keras_basisprune.data import ImageData, load_data
 from keras_basisprune.export import export_saved_model, export_tflite
 from keras_basisprune.graph import (
@@ -27,8 +27,11 @@ from keras_basisprune.measure import (
     plot_comparison,
 )
 from keras_basisprune.methods import convert, slimming
+from keras_basisprune.outcome import CompressionResult
 from keras_basisprune.plan import Kept, Plan
 from keras_basisprune.recalibrate import recalibrate
+from keras_basisprune.recover import Recovery, recover
+from keras_basisprune.search.trial import Trial
 from keras_basisprune.select import Limits, select
 from keras_basisprune.select_channels import ChannelLimits, select_channels
 from keras_basisprune.sparsify import Recipe, sparsify
@@ -48,7 +51,10 @@ __all__ = [
     "Limits",
     "Plan",
     "Recipe",
+    "Recovery",
     "Rule",
+    "SearchOptions",
+    "Trial",
     "__version__",
     "accuracy",
     "allocate",
@@ -72,6 +78,7 @@ __all__ = [
     "plot_comparison",
     "prune",
     "recalibrate",
+    "recover",
     "scores",
     "select",
     "select_channels",

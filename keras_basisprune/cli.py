@@ -7,13 +7,16 @@ Commands:
   inspect   say of each layer whether it can be decomposed, and what --rank would do
   compress  remove what the task of --data doesn't need, write small files
   export    turn a .keras file into LiteRT files and a SavedModel
+  report    write report.html anew, from the report.json in a folder
   measure   count parameters, FLOPs and bytes, and time one inference
 
 Examples:
   keras-basisprune inspect --model=MobileNetV2 --input_size=96 --rank=0.9
   keras-basisprune compress --model=MobileNet --weights=imagenet --data=photos/ \\
       --input_size=96 --output_dir=small
-  keras-basisprune compress --model=mine.keras --data=mine.npz --max_drop=0.02
+  keras-basisprune compress --model=mine.keras --data=mine.npz --max_drop=0.02 \\
+      --recover=all
+  keras-basisprune report small
   keras-basisprune export --model=small/small.keras --quantization=float16,int8 \\
       --data=photos/
   keras-basisprune measure --model=small/small_float32.tflite
@@ -27,7 +30,7 @@ from absl import flags
 from rich.console import Console
 from rich.markup import escape
 
-COMMANDS = ("inspect", "compress", "export", "measure")
+COMMANDS = ("inspect", "compress", "export", "report", "measure")
 
 
 def main(argv=None) -> int:
@@ -47,12 +50,14 @@ def main(argv=None) -> int:
         if values.help or words[:1] == ["help"] or not argv[1:]:
             print(f"{__doc__}\nFlags:\n{_flag_help(values)}")
             return 0
+        if len(words) == 2 and words[0] == "report":
+            values.output_dir = words.pop()
         if len(words) != 1 or words[0] not in COMMANDS:
             raise flags.Error(
                 f"Expected one command of {', '.join(COMMANDS)}. "
                 f"Received: {' '.join(words) or 'none'}. See keras-basisprune --help."
             )
-        if values.model is None:
+        if values.model is None and words != ["report"]:
             raise flags.Error(
                 "Expected --model: a .keras file, or a Keras Application such as "
                 "MobileNetV2. Received: none."
@@ -96,20 +101,28 @@ _FLAGS = (  # kind, name, default, help, bounds
      "alone."),
     ("integer", "finetune_epochs", 5, "compress: epochs of training a Keras "
      "Application on the data before it is made small.", {"lower_bound": 0}),
-    ("integer", "epochs", 0, "compress: epochs of training the scales after the ranks "
-     "were chosen. 0 trains nothing.", {"lower_bound": 0}),
-    ("float", "threshold", None, "compress: final threshold of the score when "
-     "scales are trained; higher removes more. Default: 0.001.", _SHARE),
-    ("float", "learning_rate", None, "compress: initial rate for the scales. Default: "
-     "0.003.", {"lower_bound": 0}),
-    ("float", "l1", 1e-4, "compress: strength of the L1 penalty on the scales.",
+    ("string", "objective", "flops", "compress: what is to become small: flops, "
+     "params, bytes, latency."),
+    ("string", "recover", "none", "compress: what is trained after each cut: none, all "
+     "(weights), scales."),
+    ("integer", "epochs", 5, "compress: epochs of each such training.", _POSITIVE),
+    ("float", "learning_rate", 1e-3, "compress: its initial learning rate.",
      {"lower_bound": 0}),
+    ("bool", "distill", True, "compress: train towards the outputs of the original, "
+     "not towards labels."),
+    ("string", "flip", "none", "compress: train on images that are mirrored at random: "
+     "none, horizontal, vertical, horizontal_and_vertical."),
+    ("integer", "rounds", 5, "compress: the most rounds of cutting and training.",
+     _POSITIVE),
+    ("integer", "samples", 1000, "compress: images that each network is fitted on.",
+     _POSITIVE),
+    ("string", "tensorboard", None, "compress: folder for TensorBoard's logs."),
     ("float", "max_drop", 0.01, "compress: accuracy that may be lost on the validation "
      "images; 0.01 is one point.", _SHARE),
     ("integer", "batch_size", 32, "compress: images per training step.", _POSITIVE),
     ("integer", "round_to", 1, "compress: make ranks and channels multiples of this.",
      _POSITIVE),
-    ("list", "methods", ["channels", "bases"], "compress: what is removed."),
+    ("list", "methods", ["basis", "channels"], "compress: what is removed."),
     ("bool", "compensate", True, "compress: correct the kernels that read channels "
      "which have left."),
     ("list", "quantization", ["float32"], "LiteRT files to write: float32, float16, "

@@ -1,23 +1,25 @@
 """What each command of the command line does."""
 
 import contextlib
-import csv
 import os
 import pathlib
-import tempfile
 
 import keras
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from keras_basisprune.application import application, application_names
+from keras_basisprune.compress import SearchOptions
 from keras_basisprune.compress import compress as compress_model
 from keras_basisprune.data import load_data
 from keras_basisprune.export import export_saved_model, export_tflite
-from keras_basisprune.measure import accuracy, compare, cost, describe
+from keras_basisprune.files import save_model, write_text
+from keras_basisprune.measure import cost, describe
 from keras_basisprune.measure.latency import latency
 from keras_basisprune.methods import convert
-from keras_basisprune.sparsify import Recipe
+from keras_basisprune.recover import Recovery
+from keras_basisprune.report import write_report
+from keras_basisprune.search.run_folder import RunFolder
 
 
 def inspect(flags, console):
@@ -63,52 +65,65 @@ def compress(flags, console):
         model = _load(flags, console)
         data = _images(flags, console, model.input_shape[1:])
     console.print("Looking for the smallest network within the budget:")
+    folder = _folder(flags)
+    test = data.test if len(data.test[1]) else None
     result = compress_model(
         model,
         data.train,
         data.validation,
         flags.max_drop,
-        _recipe(flags),
-        flags.l1,
-        flags.round_to,
-        methods=flags.methods,
-        compensation=flags.compensate,
+        flags.objective,
+        flags.methods,
+        _recovery(flags),
+        output_dir=folder,
+        seed=flags.seed,
+        test=test,
+        search=_search(flags),
+        callbacks=_tensorboard(flags),
     )
-    folder = _folder(flags)
     with _busy(console, "Writing files"):
-        _save(model, folder / "original.keras")
-        _save(result.model, folder / "small.keras")
-        _write(folder / "plan.json", result.plan.to_json())
-        trials = {"keep": 0, "val_accuracy": 1}
-        trials = {k: [trial[i] for trial in result.trials] for k, i in trials.items()}
-        _write_history(folder / "trials.csv", trials, "trial")
-        if result.history:
-            _write_history(folder / "history.csv", result.history)
-        before = export_tflite(model, folder / "original_float32.tflite")
-        exports = _exports(flags, result.model, folder, data.train[0])
-    test = data.test if len(data.test[1]) else data.validation
-    report = compare(
-        model,
-        result.model,
-        accuracy_on_test=(accuracy(model, test), accuracy(result.model, test)),
-        LiteRT_bytes=(before.path, exports[0].path),
-    )
-    _write(folder / "report.txt", f"{report}\n")
-    console.print(escape(f"\n{report}\n"), highlight=False)
+        save_model(model, folder / "original.keras")
+        _exports(flags, result.model, folder, data.train[0])
+    write_text(folder / "report.txt", f"{result.report}\n")
+    console.print(escape(f"\n{result.report}\n"), highlight=False)
     if not result.met_budget:
         console.print(
             "The accuracy budget could not be met: small.keras is the original, folded."
         )
     _list_files(folder, console)
+    _say(f"Report: {folder / 'report.html'}", console)
 
 
-def _recipe(flags):
-    """How the scales are trained; `None` for not at all."""
-    if not flags.epochs:
+def report(flags, console):
+    """Writes report.html anew."""
+    _say(f"Report: {write_report(flags.output_dir)}", console)
+
+
+def _recovery(flags):
+    """How networks are trained after each cut; `None` for not at all."""
+    if flags.recover == "none":
         return None
-    given = {"threshold": flags.threshold, "learning_rate": flags.learning_rate}
-    given = {name: value for name, value in given.items() if value is not None}
-    return Recipe(epochs=flags.epochs, batch_size=flags.batch_size, **given)
+    return Recovery(
+        flags.recover,
+        flags.epochs,
+        flags.learning_rate,
+        flags.batch_size,
+        None if flags.flip == "none" else keras.layers.RandomFlip(flags.flip),
+        seed=flags.seed,
+    )
+
+
+def _search(flags) -> SearchOptions:
+    return SearchOptions(
+        flags.samples, flags.rounds, flags.distill, flags.compensate, flags.round_to
+    )
+
+
+def _tensorboard(flags):
+    """The callback, if it was asked for."""
+    if flags.tensorboard is None:
+        return []
+    return [keras.callbacks.TensorBoard(flags.tensorboard, histogram_freq=1)]
 
 
 def export(flags, console):
@@ -160,17 +175,23 @@ def _load(flags, console, weights=None):
 
 
 def _transferred(flags, console):
-    """A Keras Application, trained on the data."""
+    """A Keras Application, trained on the data; kept for a call that goes on."""
     size = flags.input_size or 96
     data = _images(flags, console, (size, size, 3))
-    weights = flags.weights or "imagenet"
+    names = ("model", "weights", "data", "input_size", "max_images", "batch_size")
+    names += ("finetune_epochs", "seed")
+    folder = RunFolder(
+        _folder(flags) / "transfer", {name: flags[name].value for name in names}
+    )
+    folder.remember("classes", len(data.class_names))
+    return folder.recall_model("model", lambda: _trained(flags, console, data)), data
+
+
+def _trained(flags, console, data):
+    weights, shape = flags.weights or "imagenet", data.train[0].shape[1:]
     with _busy(console, f"Building {flags.model}"):
-        model = application(
-            flags.model,
-            None if weights == "none" else weights,
-            (size, size, 3),
-            len(data.class_names),
-        )
+        weights = None if weights == "none" else weights
+        model = application(flags.model, weights, shape, len(data.class_names))
     steps = max(1, flags.finetune_epochs * -(-len(data.train[1]) // flags.batch_size))
     model.compile(
         keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, steps)),
@@ -185,7 +206,7 @@ def _transferred(flags, console):
             epochs=flags.finetune_epochs,
             batch_size=flags.batch_size,
         )
-    return model, data
+    return model
 
 
 def _images(flags, console, shape):
@@ -227,32 +248,13 @@ def _folder(flags):
     return folder
 
 
-def _save(model, path):
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        model.save(os.path.join(folder, path.name))
-        os.replace(os.path.join(folder, path.name), path)
-
-
-def _write(path, text):
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-        file.write(text)
-    os.replace(file.name, path)
-
-
-def _write_history(path, history, count="epoch"):
-    columns = zip(*history.values(), strict=True)
-    rows = [dict(zip(history, row, strict=True)) for row in columns]
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, delete=False, newline=""
-    ) as file:
-        writer = csv.DictWriter(file, [count, *history])
-        writer.writeheader()
-        writer.writerows({count: i, **row} for i, row in enumerate(rows))
-    os.replace(file.name, path)
-
-
 def _list_files(folder, console):
     console.print(f"Files in {folder}:")
     for path in sorted(folder.iterdir()):
         size = sum(f.stat().st_size for f in [path, *path.rglob("*")] if f.is_file())
         console.print(escape(f"  {path.name:<28} {size:>12,} bytes"), highlight=False)
+
+
+def _say(text, console):
+    """One line, however long."""
+    console.print(escape(text), highlight=False, soft_wrap=True)

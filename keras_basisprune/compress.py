@@ -1,50 +1,51 @@
-"""The whole job: channels and bases leave, as many as a budget allows; fold."""
+"""The whole job: the smallest network within an accuracy budget."""
 
 import dataclasses
-import functools
+import pathlib
 import warnings
 
 import keras
 import numpy as np
 
-from keras_basisprune.allocate import allocate
-from keras_basisprune.compensate import compensate
-from keras_basisprune.measure import Comparison, accuracy, compare
-from keras_basisprune.methods import convert
-from keras_basisprune.plan import Plan
-from keras_basisprune.scores.channels import compensated
-from keras_basisprune.select_channels import ChannelLimits, select_channels
-from keras_basisprune.sparsify import check_data, sparsify
-from keras_basisprune.surgery import fold, prune
+from keras_basisprune.data.check_data import check_data
+from keras_basisprune.graph.rewrite import flatten
+from keras_basisprune.measure.latency_table import LatencyTable
+from keras_basisprune.outcome import CompressionResult, outcome
+from keras_basisprune.recover import Recovery
+from keras_basisprune.rounds import Rounds, Task
+from keras_basisprune.search.cutter import Ways
+from keras_basisprune.search.judge import Judge
+from keras_basisprune.search.objective import Objective
+from keras_basisprune.search.run_folder import RunFolder, checksum, model_checksum
+from keras_basisprune.search.scorer import Scorer
 
-_LOWEST = 0.01  # the smallest share of the layers' parameters that is tried
-_TRIALS = 7
-_IMAGES = 1000  # on which each trial is fitted; more are slower and help little
+# By what is removed: how much of a cut channels take, in the order they are tried.
+_SPLITS = {
+    ("basis",): (0.0,),
+    ("channels",): (1.0,),
+    ("basis", "channels"): (1 / 3, 1.0, 0.0),
+}
 
 
 @dataclasses.dataclass(frozen=True)
-class CompressionResult:
-    """What `compress` made.
+class SearchOptions:
+    """How `compress` searches; the defaults are good.
 
     Attributes:
-        model: The small model; plain Keras layers only.
-        plan: The channels that were kept of the given model, and the bases that were
-            kept of the model in which the other channels have left.
-        trials: Pairs `(keep, accuracy)`: shares of the parameters that were tried, and
-            what was reached on the validation data (NaN where so many channels can't
-            leave).
-        history: The logs of training, a list of values per name; empty without.
-        report: A `Comparison` of original and small model, accuracy included.
-        met_budget: Whether the validation accuracy fell by no more than `max_drop`.
-            If not, `model` is the original, folded.
+        samples: Training images that each network is fitted on, at most. More are
+            slower, and help a little at small sizes.
+        rounds: The most rounds of cutting and training.
+        distill: Whether networks are trained towards the outputs of the original (then
+            no label of `train` is used) or towards the labels.
+        compensation: Whether kernels are corrected when channels have left.
+        round_to: Ranks and channels are multiples of this where they can be.
     """
 
-    model: keras.Model
-    plan: Plan
-    trials: tuple[tuple[float, float], ...]
-    history: dict[str, list[float]]
-    report: Comparison
-    met_budget: bool
+    samples: int = 1000
+    rounds: int = 5
+    distill: bool = True
+    compensation: bool = True
+    round_to: int = 1
 
 
 def compress(
@@ -52,213 +53,193 @@ def compress(
     train,
     validation,
     max_drop=0.01,
-    recipe=None,
-    l1=1e-4,
-    round_to=1,
+    objective="flops",
+    methods=("basis", "channels"),
+    recover=None,
+    epochs=5,
+    output_dir=None,
+    seed=0,
+    test=None,
+    search=None,
+    callbacks=(),
     verbose="auto",
-    methods=("channels", "bases"),
-    compensation=True,
 ) -> CompressionResult:
-    """Makes a trained classifier small within an accuracy budget.
+    """Makes a trained classifier as small as an accuracy budget allows.
 
-    Seven shares of parameters are tried by bisection. Each time, channels leave first,
-    down to the cube root of the share, those that the others can best stand in for
-    (`scores.channels.compensated`), and kernels are corrected (`compensate`). Then
-    bases are taken of the outputs of the layers, ranks are chosen by energy per
-    parameter (`allocate`), and the layers are fitted one after the other
-    (`convert(basis="regression")`), folded, and judged on `validation`. All of it is
-    done on at most 1,000 training images. Nothing is trained and no label of `train` is
-    used, unless there is a `recipe`: then the scales of the best network are trained by
-    it (`sparsify`), with a guard on the validation accuracy. The given model is not
-    changed. Time is that of seven times three conversions, plus `recipe.epochs`
-    training epochs.
+    Networks of several sizes are made in closed form, from at most 1,000 of the
+    training images and without labels: channels leave, those that the others can best
+    stand in for (`scores.channels.compensated`), and kernels are corrected
+    (`compensate`); then bases are taken of the layers' outputs, ranks are chosen by
+    energy per cost (`allocate`), and layers are fitted one after the other
+    (`convert(basis="regression")`). Each network is folded and judged on `validation`.
+    Bisection finds the smallest one that is good enough, and whether channels, bases or
+    both are best to remove.
+
+    With `recover`, networks that lose more than the budget are looked for, up to ten
+    times as much, and trained, which brings most of it back; if that is not enough,
+    less is cut. What is good enough then is cut again in the next round, until a round
+    gains less than 5 %. Training is towards the outputs of the original, so that labels
+    of `train` are not needed. The given model is not changed.
+
+    Time: a first round makes nine networks at most, a later one seven. Each takes about
+    three passes of the images through the network, and per layer of `n = kh kw cin`
+    inputs `O(n^2)` for each of 30,000 samples and `O(n^3)` for the solution; and one
+    pass of `validation` through the result. `recover` adds `epochs` of training the
+    small network per round, or up to four times that where it fails.
+
+    Sources: Wong, Kashyap, Moradi 2021, *Basis Scaling and Double Pruning for Efficient
+    Transfer Learning* (arXiv:2108.02893), section 3.4; *Compensation-aware pruning*
+    (CaP, arXiv:2108.13728).
 
     Args:
         model: A trained Functional or Sequential classifier with softmax outputs.
-        train: A pair `(x, y)` of arrays, `y` integer labels.
-        validation: A pair of the same kind, on which the budget is judged.
-        max_drop: Float, how much accuracy may be lost on `validation`.
-        recipe: A `Recipe` for training the scales; its `max_drop`, `baseline` and
-            `round_to` are set here. Defaults to no training.
-        l1: Float, strength of the L1 regularization of the scales in training.
-        round_to: Ranks are multiples of this where they can be.
-        verbose: As in `keras.Model.fit`.
-        methods: What is removed: `"channels"`, `"bases"` or, for double pruning, both.
-        compensation: Boolean, whether kernels are corrected when channels have left.
+        train: A pair `(x, y)` of arrays, `y` integer labels; or images alone.
+        validation: The same, on which the budget is judged. Without labels, the score
+            is the share of images on which a network agrees with the original.
+        max_drop: Float, how much of the score may be lost; 0.01 is one point.
+        objective: What is to become small: `"flops"`, `"params"`, `"bytes"` (of the
+            LiteRT file) or `"latency"` (milliseconds of LiteRT on this machine; widths
+            and ranks are chosen by timed layers).
+        methods: What is removed: `"basis"`, `"channels"` or, for double pruning, both.
+        recover: What is trained after each cut: `None` for nothing, `"all"` weights,
+            `"scales"` (one factor per basis, BatchNormalization and head), or a
+            `Recovery` for the details.
+        epochs: Integer, epochs of each training.
+        output_dir: Folder for the state of the search, the small network (`.keras` and
+            LiteRT), the plans, `report.json` and `report.html`. The same call goes on
+            from the state there if it was interrupted. Defaults to none.
+        seed: Integer, of everything random. The same seed on the same machine gives the
+            same result (but for `"latency"`, which is measured).
+        test: A pair `(x, y)` that plays no part in the search: what the result reaches
+            on it is in the report.
+        search: A `SearchOptions`.
+        callbacks: Keras callbacks for training, `keras.callbacks.TensorBoard` for
+            example: it also gets the figures of every trial.
+        verbose: Whether to show progress: `"auto"` and 1 do, 0 doesn't.
 
     Returns:
-        A `CompressionResult`.
+        A `CompressionResult`. If the budget can't be met, its `model` is the original,
+        folded, `met_budget` is false, and there is a warning.
 
     Raises:
-        ValueError: If the model can't be decomposed, or the data do not fit it.
+        ValueError: If an argument is out of its range, the model can't be decomposed,
+            the data do not fit it, or `output_dir` holds the state of another search.
 
     Example:
 
-    >>> result = keras_basisprune.compress(model, (x, y), (x_val, y_val))
+    >>> result = keras_basisprune.compress(model, (x, y), (x_val, y_val), recover="all")
     >>> print(result.report)
     >>> result.model.save("small.keras")
     """
-    check_data("train", model, train)
-    check_data("validation", model, validation)
-    _check_methods(methods, recipe)
-    baseline = accuracy(model, validation)
-    ways = _Ways(tuple(methods), compensation, l1, round_to)
-    search = _Search(model, train[0], validation, ways)
-    best, history = search.run(baseline - max_drop, verbose), {}
-    if best and recipe:
-        recipe = dataclasses.replace(
-            recipe, max_drop=max_drop, baseline=baseline, round_to=round_to
-        )
-        best, history = best.trained(train, validation, recipe, verbose)
-    if best is None:
-        warnings.warn(_unmet(max_drop, baseline, *search.trials[-1]), stacklevel=2)
-    result = best or _Trial(Plan(), model, fold(model), baseline)
-    report = compare(
-        model, result.model, accuracy_on_validation=(baseline, result.accuracy)
+    _check(max_drop, methods, recover)
+    search, recovery = search or SearchOptions(), _recovery(recover, epochs, seed)
+    optional = recovery is None or search.distill
+    train = check_data("train", model, train, "optional" if optional else "needed")
+    validation = check_data("validation", model, validation, "optional")
+    test = None if test is None else check_data("test", model, test)
+    arguments = {
+        "max_drop": max_drop,
+        "objective": objective,
+        "methods": sorted(methods),
+        "recover": recovery and recovery.weights,
+        "epochs": recovery and recovery.epochs,
+        "seed": seed,
+        **dataclasses.asdict(search),
+    }
+    folder = RunFolder(
+        output_dir and pathlib.Path(output_dir) / "state",
+        {
+            "model": model_checksum(model),
+            "train": checksum(*train),
+            "validation": checksum(*validation),
+            "recovery": recovery and _told(recovery),
+            **arguments,
+        },
     )
-    trials, met = tuple(search.trials), best is not None
-    return CompressionResult(result.model, result.plan, trials, history, report, met)
+    keras.utils.set_random_seed(seed)
+    original = flatten(model)
+    score = Scorer(original, validation)
+    task = Task(
+        model=original,
+        train=train,
+        images=_some(train[0], search.samples, seed),
+        judge=Judge(original, score, Objective(objective), folder),
+        least=score.baseline - max_drop,
+        max_drop=max_drop,
+        splits=_SPLITS[tuple(sorted(methods))],
+        ways=_ways(search, objective, output_dir),
+        recovery=recovery,
+        distill=search.distill,
+        rounds=search.rounds,
+        callbacks=tuple(callbacks),
+        verbose=bool(verbose),
+    )
+    rounds = Rounds(task, folder)
+    rounds.run()
+    if not rounds.found:
+        warnings.warn(_unmet(max_drop, score.baseline, rounds.trials), stacklevel=2)
+    return outcome(task, rounds, score, test, arguments, output_dir)
 
 
-def _check_methods(methods, recipe):
-    if not methods or not set(methods) <= {"channels", "bases"}:
+def _recovery(recover, epochs, seed) -> Recovery | None:
+    if recover is None or isinstance(recover, Recovery):
+        return recover
+    return Recovery(weights=recover, epochs=epochs, seed=seed)
+
+
+def _told(recovery) -> dict:
+    """What a `Recovery` holds, in values that JSON knows."""
+    told, augment = vars(recovery).copy(), recovery.augment
+    if isinstance(augment, keras.Layer):
+        config = {k: v for k, v in augment.get_config().items() if k != "name"}
+        told["augment"] = f"{type(augment).__name__} {config}"
+    elif augment is not None:
+        told["augment"] = f"{augment.__module__}.{augment.__qualname__}"
+    return told
+
+
+def _check(max_drop, methods, recover):
+    if not 0 <= max_drop < 1:
         raise ValueError(
-            "Expected `methods` to name 'channels', 'bases' or both, in a list. "
-            f"Received: methods={methods}. Leave it out for both."
+            "Expected `max_drop` to be a float in [0, 1). "
+            f"Received: max_drop={max_drop}. 0.01 is one point of accuracy."
         )
-    if recipe and "bases" not in methods:
+    named = tuple(sorted(methods)) if isinstance(methods, list | tuple) else None
+    if named not in _SPLITS:
         raise ValueError(
-            "Expected 'bases' among `methods` together with `recipe`, by which their "
-            f"scales are trained. Received: methods={methods}."
+            "Expected `methods` to name 'basis', 'channels' or both, in a list. "
+            f"Received: methods={methods!r}. Leave it out for both."
+        )
+    if not (recover in (None, "all", "scales") or isinstance(recover, Recovery)):
+        raise ValueError(
+            "Expected `recover` to be None, 'all', 'scales' or a Recovery. "
+            f"Received: recover={recover!r}."
         )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Ways:
-    """How a share is reached."""
-
-    methods: tuple[str, ...]
-    compensation: bool
-    l1: float
-    round_to: int
+def _some(images, most, seed):
+    if len(images) <= most:
+        return images
+    order = np.random.default_rng(seed).permutation(len(images))
+    return images[np.sort(order[:most])]
 
 
-def _unmet(max_drop, baseline, keep, reached) -> str:
-    """What is said when the smallest share that was tried is not accurate enough."""
+def _ways(search, objective, output_dir) -> Ways:
+    table = None
+    if objective == "latency":
+        table = LatencyTable(
+            output_dir and pathlib.Path(output_dir) / "state/latency.json"
+        )
+    counted = Objective(objective).counted
+    return Ways(search.compensation, search.round_to, counted, table)
+
+
+def _unmet(max_drop, baseline, trials) -> str:
+    """What is said when no network that was tried is good enough."""
+    best = max((t.score for t in trials if t.score == t.score), default=float("nan"))
     return (
-        f"The budget of max_drop={max_drop} could not be met: even with {keep:.0%} of "
-        f"the parameters, the accuracy falls from {baseline:.4f} to {reached:.4f}. The "
-        "original model is returned, folded. Allow a larger drop, or train the scales "
-        "(`sparsify`)."
+        f"The budget of max_drop={max_drop} could not be met: the original scores "
+        f"{baseline:.4f}, the best of {len(trials)} smaller networks {best:.4f}. The "
+        "original is returned, folded. Allow a larger drop, or training "
+        "(`recover='all'`)."
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class _Trial:
-    """A network that was tried."""
-
-    plan: Plan
-    converted: keras.Model
-    model: keras.Model
-    accuracy: float
-
-    def trained(self, train, validation, recipe, verbose):
-        """It after training, or as it was if that is too bad, and the logs."""
-        history = sparsify(
-            self.converted, train, validation, recipe, (), verbose
-        ).history
-        after = self._after_training(validation)
-        enough = after.accuracy >= recipe.baseline - recipe.max_drop
-        return after if enough else self, history
-
-    def _after_training(self, validation):
-        """The same with what training and masks have made of it."""
-        masks = Plan.from_masks(self.converted).bases
-        kept = {}
-        for name, bases in self.plan.bases.items():
-            indices = [bases.indices[i] for i in masks[name].indices]
-            kept[name] = dataclasses.replace(bases, indices=tuple(indices))
-        small = fold(prune(self.converted))
-        plan = dataclasses.replace(self.plan, bases=kept)
-        return _Trial(plan, self.converted, small, accuracy(small, validation))
-
-
-class _Search:
-    """Looks for the smallest share of parameters that is accurate enough."""
-
-    def __init__(self, model, images, validation, ways):
-        if len(images) > _IMAGES:
-            order = np.random.default_rng(0).permutation(len(images))
-            images = images[np.sort(order[:_IMAGES])]
-        self._model, self._images, self._validation = model, images, validation
-        self._ways = ways
-        self.trials: list[tuple[float, float]] = []
-
-    def run(self, least, verbose):
-        """The smallest `_Trial` with an accuracy of at least `least`, or `None`."""
-        bar = keras.utils.Progbar(
-            _TRIALS,
-            verbose=1 if verbose else 0,
-            stateful_metrics=["keep", "val_accuracy"],
-            unit_name="trial",
-        )
-        low, high, best = np.log(_LOWEST), 0.0, None
-        for _ in range(_TRIALS):
-            keep = float(np.exp((low + high) / 2))
-            trial = self._try(keep)
-            self.trials.append((keep, trial.accuracy))
-            bar.add(1, [("keep", keep), ("val_accuracy", trial.accuracy)])
-            if trial.accuracy >= least:
-                best, high = trial, np.log(keep)
-            else:
-                low = np.log(keep)
-        return best
-
-    def _try(self, keep) -> _Trial:
-        ways, slim, channels = self._ways, self._model, {}
-        if "channels" in ways.methods:
-            first = keep ** (1 / 3) if "bases" in ways.methods else keep
-            slim, channels = self._slim(first)
-            keep = keep / first if channels else keep
-        if "bases" in ways.methods:
-            whole = self._whole
-            if channels or whole is None:
-                whole = convert(slim, data=self._images, verbose=0)
-            plan = allocate(whole, keep, round_to=ways.round_to)
-            converted = convert(
-                slim, plan, "regression", ways.l1, data=self._images, verbose=0
-            )
-            small = fold(converted)
-        else:
-            plan, converted, small = Plan(), None, fold(slim)
-        reached = accuracy(small, self._validation)
-        if not (channels or "bases" in ways.methods):
-            reached = float("nan")  # so many channels can't leave
-        plan = Plan(bases=plan.bases, channels=channels)
-        return _Trial(plan, converted, small, reached)
-
-    @functools.cached_property
-    def _whole(self):
-        return convert(self._model, data=self._images, verbose=0)
-
-    @functools.cached_property
-    def _scores(self):
-        return compensated(self._model, self._images)
-
-    def _slim(self, keep):
-        """The model without the channels that leave, and those that are kept.
-
-        The model as it is if its channels can't leave down to such a share.
-        """
-        limits = ChannelLimits(round_to=self._ways.round_to)
-        try:
-            plan = select_channels(
-                self._model, self._scores, keep, "params", "local", limits=limits
-            )
-        except ValueError:
-            return self._model, {}
-        if self._ways.compensation:
-            slim = compensate(self._model, plan, self._images, verbose=0)
-        else:
-            slim = prune(self._model, plan)
-        return slim, plan.channels

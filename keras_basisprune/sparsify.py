@@ -1,12 +1,12 @@
 """The default recipe: train a converted model's scales until few bases are left."""
 
-import contextlib
 import dataclasses
 
 import keras
-import numpy as np
 
+from keras_basisprune.data.check_data import check_data
 from keras_basisprune.training.l1_thresholding import L1Thresholding
+from keras_basisprune.training.quick_statistics import quick_statistics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,9 +79,9 @@ def sparsify(
     >>> small = keras_basisprune.fold(keras_basisprune.prune(converted))
     """
     recipe = recipe or Recipe()
-    check_data("train", model, train)
+    train = check_data("train", model, train)
     if validation is not None:
-        check_data("validation", model, validation)
+        validation = check_data("validation", model, validation)
     elif recipe.max_drop is not None:
         raise ValueError(
             "Expected `validation` when `recipe.max_drop` is given. Received: "
@@ -108,7 +108,7 @@ def sparsify(
         baseline=recipe.baseline,
         patience=recipe.patience,
     )
-    with _quick_statistics(model, recipe.momentum):
+    with quick_statistics(model, recipe.momentum):
         return model.fit(
             *train,
             validation_data=validation,
@@ -116,58 +116,4 @@ def sparsify(
             batch_size=recipe.batch_size,
             callbacks=[thresholding, *callbacks],
             verbose=verbose,
-        )
-
-
-@contextlib.contextmanager
-def _quick_statistics(model, most):
-    """Lowers the momentum of BatchNormalization for a while."""
-    kind = keras.layers.BatchNormalization
-    norms = [layer for layer in model.layers if isinstance(layer, kind)]
-    own = [norm.momentum for norm in norms]
-    try:
-        for norm in norms:
-            norm.momentum = min(norm.momentum, most)
-        yield
-    finally:
-        for norm, momentum in zip(norms, own, strict=True):
-            norm.momentum = momentum
-
-
-def check_data(argument, model, data):
-    """Raises `ValueError` unless images and labels fit a classifier.
-
-    Args:
-        argument: Name of the argument, for the message.
-        model: A classifier with one input and one output of shape `(batch, classes)`.
-        data: What should be a pair `(x, y)` of arrays.
-    """
-    if not isinstance(data, tuple | list) or len(data) != 2:
-        raise ValueError(
-            f"Expected `{argument}` to be a pair (x, y) of arrays. "
-            f"Received: {type(data).__name__}. Pass images and integer labels."
-        )
-    images, labels = data
-    shape, classes = model.input_shape[1:], model.output_shape[-1]
-    sizes = np.shape(images)[1:]
-    fits = len(sizes) == len(shape) and all(
-        want in (None, have) for want, have in zip(shape, sizes, strict=True)
-    )
-    if not fits:
-        raise ValueError(
-            f"Expected `{argument}` to hold images of shape {shape}. Received: "
-            f"x of shape {np.shape(images)}. Resize them, or the model's input."
-        )
-    labels = np.asarray(labels)
-    if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"Expected `{argument}` to hold one integer label per image. Received: "
-            f"{len(images)} images and y of shape {labels.shape}, dtype "
-            f"{labels.dtype}. Turn one-hot labels into integers by `argmax(-1)`."
-        )
-    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
-        raise ValueError(
-            f"Expected `{argument}` to hold labels in [0, {classes}), as the model "
-            f"has {classes} outputs. Received: labels from {labels.min()} to "
-            f"{labels.max()}. Give the model a head for these classes."
         )

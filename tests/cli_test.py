@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import reports
 
 import keras_basisprune as kbp
 from keras_basisprune.cli import define_flags, main
@@ -111,59 +112,77 @@ def test_inspect_takes_a_keras_application(capsys):
     assert "35 layers decomposed, 17 left alone" in out
 
 
+FILES = {
+    "original.keras",
+    "original_float32.tflite",
+    "plans.json",
+    "report.html",
+    "report.json",
+    "report.txt",
+    "saved_model",
+    "small.keras",
+    "small_float32.tflite",
+    "small_int8.tflite",
+    "state",
+}
+
+
 def test_compress_writes_files_that_agree(capsys, digits, model_path, tmp_path):
-    code, out, err = run(
-        capsys,
+    words = (
         "compress",
         f"--model={model_path}",
         "--data=digits",
         f"--output_dir={tmp_path}",
-        "--epochs=3",
-        "--threshold=0.02",
+        "--recover=all",
+        "--epochs=2",
+        "--rounds=1",
+        "--samples=300",
         "--max_drop=0.1",
         "--quantization=float32,int8",
     )
-    assert (code, err) == (0, "")
-    names = {path.name for path in tmp_path.iterdir()}
-    assert names == {
-        "original.keras",
-        "original_float32.tflite",
-        "small.keras",
-        "small_float32.tflite",
-        "small_int8.tflite",
-        "saved_model",
-        "plan.json",
-        "history.csv",
-        "trials.csv",
-        "report.txt",
-    }
+    code, out, _ = run(capsys, *words)
+    assert code == 0
+    assert {path.name for path in tmp_path.iterdir()} == FILES
     small = keras.models.load_model(tmp_path / "small.keras")
     original = keras.models.load_model(tmp_path / "original.keras")
     assert {type(x).__module__.split(".")[0] for x in small.layers} == {"keras"}
-    report = str(
-        kbp.compare(
-            original,
-            small,
-            accuracy_on_test=(
-                kbp.accuracy(original, digits.test),
-                kbp.accuracy(small, digits.test),
-            ),
-            LiteRT_bytes=(
-                tmp_path / "original_float32.tflite",
-                tmp_path / "small_float32.tflite",
-            ),
-        )
+    report = json.loads((tmp_path / "report.json").read_text())
+    rows = {x["label"]: (x["before"], x["after"]) for x in report["before_after"]}
+    pairs = [
+        tuple(kbp.accuracy(m, part) for m in (original, small))
+        for part in (digits.validation, digits.test)
+    ]
+    assert rows["accuracy on validation"] == pairs[0]
+    assert rows["accuracy on test"] == pairs[1]
+    assert pairs[0][1] >= pairs[0][0] - 0.1
+    assert rows["FLOPs"] == (kbp.cost(original).flops, kbp.cost(small).flops)
+    assert rows["FLOPs"][1] < 0.5 * rows["FLOPs"][0]
+    table = (tmp_path / "report.txt").read_text()
+    assert table in out
+    assert f"{rows['FLOPs'][1]:,}" in table
+    assert f"Report: {tmp_path / 'report.html'}" in out
+
+    # The same call goes on from there, and other arguments are refused.
+    code, again, _ = run(capsys, *words)
+    assert code == 0
+    assert (
+        json.loads((tmp_path / "report.json").read_text())["trials"]
+        == (report["trials"])
     )
-    assert (tmp_path / "report.txt").read_text() == f"{report}\n"
-    assert report in out
-    plan = json.loads((tmp_path / "plan.json").read_text())
-    rows = (tmp_path / "history.csv").read_text().splitlines()
-    kept = sum(len(layer["indices"]) for layer in plan["bases"].values())
-    last = dict(zip(rows[0].split(","), rows[-1].split(","), strict=True))
-    assert len(rows) == 4
-    assert set(plan["bases"]) == {"conv1", "conv2"}
-    assert small.count_params() < original.count_params()
-    assert kept <= float(last["kept_bases"]) + 9 + 32  # a step may be taken back
+    code, _, err = run(capsys, *words, "--max_drop=0.05")
+    assert code == 1
+    assert "had another max_drop (0.1)" in err
+
+
+def test_report_is_written_anew(capsys, tmp_path):
+    (tmp_path / "report.json").write_text(json.dumps(reports.sample_report()))
+    code, out, _ = run(capsys, "report", str(tmp_path))
+    assert code == 0
+    assert out == f"Report: {tmp_path / 'report.html'}\n"
+    assert "<html" in (tmp_path / "report.html").read_text()
+    code, _, err = run(capsys, "report", str(tmp_path / "nowhere"))
+    assert code == 1
+    assert "report.json" in err
 
 
 def test_export_writes_what_was_asked_for(capsys, digits, model_path, tmp_path):

@@ -1,5 +1,8 @@
-"""The whole job on real digits: budget met, budget missed, wrong data."""
+"""The whole job on real digits: budget met, budget missed, wrong arguments."""
 
+import json
+
+import digits_model
 import keras
 import numpy as np
 import pytest
@@ -9,213 +12,255 @@ import keras_basisprune as kbp
 
 @pytest.fixture(scope="module")
 def digits():
-    return kbp.load_data("digits", image_size=8, channels=1)
+    return digits_model.load()
 
 
 @pytest.fixture(scope="module")
 def model(digits):
-    keras.utils.set_random_seed(0)
-    model = keras.Sequential(
-        [
-            keras.Input((8, 8, 1)),
-            keras.layers.Rescaling(1 / 255),
-            keras.layers.Conv2D(32, 3, activation="relu"),
-            keras.layers.Conv2D(64, 3, activation="relu"),
-            keras.layers.GlobalMaxPooling2D(),
-            keras.layers.Dense(10, activation="softmax"),
-        ]
+    return digits_model.trained(digits)
+
+
+@pytest.fixture(scope="module")
+def untrained(model, digits):
+    """What `compress` makes without training, of bases and channels."""
+    return kbp.compress(
+        model, digits.train, digits.validation, 0.03, test=digits.test, verbose=0
     )
-    model.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy")
-    model.fit(*digits.train, epochs=5, verbose=0)
-    return model
 
 
-def test_compress_stays_within_the_budget_without_training(model, digits):
+def classes(result):
+    return {type(layer).__module__.split(".")[0] for layer in result.model.layers}
+
+
+def test_the_budget_is_met_without_training_or_change(model, digits, untrained):
     weights = model.get_weights()
-    result = kbp.compress(
-        model, digits.train, digits.validation, 0.03, verbose=0, methods=["bases"]
-    )
     before = kbp.accuracy(model, digits.validation)
-    after = kbp.accuracy(result.model, digits.validation)
-    assert result.met_budget
-    assert result.history == {}
+    after = kbp.accuracy(untrained.model, digits.validation)
+    assert untrained.met_budget
+    assert untrained.history == {}
     assert after >= before - 0.03
-    assert result.report.extra["accuracy on validation"] == (before, after)
-    assert result.report.params_ratio < 0.6
-    assert result.report.after == kbp.cost(result.model)
-    assert {type(x).__module__.split(".")[0] for x in result.model.layers} == {"keras"}
+    assert untrained.report.extra["accuracy on validation"] == (before, after)
+    on_test = tuple(kbp.accuracy(m, digits.test) for m in (model, untrained.model))
+    assert untrained.report.extra["accuracy on test"] == on_test
+    assert untrained.report.after == kbp.cost(untrained.model)
+    assert untrained.report.flops_ratio < 0.4
+    assert classes(untrained) == {"keras"}
     for old, new in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
-    # The smallest share that was accurate enough, and the largest that was not, meet.
-    good = min(keep for keep, reached in result.trials if reached >= before - 0.03)
-    bad = max(keep for keep, reached in result.trials if reached < before - 0.03)
-    assert bad < good < 1.08 * bad
-    assert len(result.trials) == 7
+
+
+def test_the_chosen_trial_is_the_smallest_that_is_good_enough(untrained):
+    chosen = untrained.trials[untrained.details["chosen"]]
+    good = [trial for trial in untrained.trials if trial.good_enough]
+    assert chosen.kept == min(trial.kept for trial in good)
+    assert chosen.kept == untrained.report.flops_ratio
+    assert chosen.params == untrained.report.params_ratio
+    assert chosen.score == untrained.report.extra["accuracy on validation"][1]
+    assert len(untrained.trials) <= 9
+    assert {trial.to_channels for trial in untrained.trials} == {0.0, 1 / 3, 1.0}
+
+
+def test_the_plan_by_hand_makes_the_same_network(model, digits, untrained):
     images = digits.train[0]
     assert len(images) > 1000
-    chosen = np.sort(np.random.default_rng(0).permutation(len(images))[:1000])
-    images = images[chosen]
-    plan = kbp.allocate(kbp.convert(model, data=images, verbose=0), good)
-    assert result.plan == plan
-    again = kbp.convert(model, plan, "regression", data=images, verbose=0)
+    order = np.random.default_rng(0).permutation(len(images))
+    images = images[np.sort(order[:1000])]
+    (plan,) = untrained.plans
+    again = model
+    if plan.channels:
+        only = kbp.Plan(channels=plan.channels)
+        again = kbp.compensate(again, only, images, verbose=0)
+    if plan.bases:
+        again = kbp.convert(again, plan, "regression", data=images, verbose=0)
     np.testing.assert_allclose(
         kbp.fold(again).predict(images[:9], verbose=0),
-        result.model.predict(images[:9], verbose=0),
+        untrained.model.predict(images[:9], verbose=0),
         atol=1e-5,
     )
 
 
-def test_compress_trains_the_scales_by_a_recipe(model, digits):
-    recipe = kbp.Recipe(epochs=3, threshold=1e-2)
-    plain, trained = (
-        kbp.compress(
-            model,
-            digits.train,
-            digits.validation,
-            0.03,
-            way,
-            1e-3,
-            round_to=2,
-            verbose=0,
-        )
-        for way in (None, recipe)
+@pytest.mark.parametrize("method", ["basis", "channels"])
+def test_one_method_alone(model, digits, method):
+    result = kbp.compress(
+        model, digits.train, digits.validation, 0.03, methods=[method], verbose=0
     )
-    assert len(trained.history["kept_bases"]) == 3
+    assert result.met_budget
+    (plan,) = result.plans
+    assert bool(plan.bases) == (method == "basis")
+    assert bool(plan.channels) == (method == "channels")
+    assert len(result.trials) == 7
+
+
+def test_recovery_of_all_weights_goes_further(model, digits, untrained):
+    result = kbp.compress(
+        model,
+        digits.train[0],  # no labels
+        digits.validation,
+        0.03,
+        recover="all",
+        epochs=3,
+        search=kbp.SearchOptions(rounds=2),
+        verbose=0,
+    )
     least = kbp.accuracy(model, digits.validation) - 0.03
-    assert kbp.accuracy(trained.model, digits.validation) >= least
-    for name, kept in trained.plan.bases.items():
-        assert set(kept.indices) <= set(plain.plan.bases[name].indices)
-        assert kept.total == plain.plan.bases[name].total
-        assert len(kept.indices) % 2 == 0 or len(kept.indices) == kept.total
+    assert kbp.accuracy(result.model, digits.validation) >= least
+    assert result.report.flops_ratio < 0.8 * untrained.report.flops_ratio
+    trained = [trial for trial in result.trials if trial.trained]
+    assert len(result.history["loss"]) == 3 * len(trained)
+    assert result.history["round"] == sorted(result.history["round"])
+    assert 1 <= len(result.plans) <= 2
+    assert classes(result) == {"keras"}
 
 
-def test_a_budget_that_cannot_be_met_returns_the_original():
+def test_recovery_of_scales_by_labels(model, digits):
+    result = kbp.compress(
+        model,
+        digits.train,
+        digits.validation,
+        0.03,
+        methods=["basis"],
+        recover="scales",
+        epochs=2,
+        search=kbp.SearchOptions(rounds=1, distill=False),
+        verbose=0,
+    )
+    least = kbp.accuracy(model, digits.validation) - 0.03
+    assert result.met_budget
+    assert kbp.accuracy(result.model, digits.validation) >= least
+    assert set(result.history) >= {"loss", "accuracy"}
+    assert classes(result) == {"keras"}
+
+
+def test_without_any_label_the_original_is_the_measure(model, digits):
+    images = digits.validation[0]
+    result = kbp.compress(model, digits.train[0], images, 0.05, verbose=0)
+    agree = np.mean(
+        model.predict(images, verbose=0).argmax(-1)
+        == result.model.predict(images, verbose=0).argmax(-1)
+    )
+    assert result.met_budget
+    assert result.report.extra["agreement on validation"] == (1.0, agree)
+    assert agree >= 0.95
+
+
+@pytest.mark.parametrize("objective", ["params", "bytes"])
+def test_other_objectives(model, digits, objective):
+    result = kbp.compress(
+        model,
+        digits.train,
+        digits.validation,
+        0.03,
+        objective,
+        methods=["channels"],
+        verbose=0,
+    )
+    before, after = {
+        "params": (result.report.before.params, result.report.after.params),
+        "bytes": result.report.extra["LiteRT float32 bytes"],
+    }[objective]
+    assert result.trials[result.details["chosen"]].kept == after / before < 0.7
+
+
+def test_a_budget_that_cannot_be_met_returns_the_original(tmp_path):
     inputs = keras.Input((8, 8, 1))
     x = keras.layers.Conv2D(2, 3, name="conv")(inputs)
+    x = keras.layers.BatchNormalization()(x)
     x = keras.layers.Flatten()(x)
     model = keras.Model(inputs, keras.layers.Dense(50, activation="softmax")(x))
     images = np.random.default_rng(0).normal(size=(400, 8, 8, 1)).astype("float32")
     data = (images, model.predict(images, verbose=0).argmax(-1))
     with pytest.warns(UserWarning, match="budget of max_drop=0.0 could not be met"):
-        result = kbp.compress(model, data, data, 0.0, verbose=0)
+        result = kbp.compress(model, data, data, 0.0, verbose=0, output_dir=tmp_path)
     assert not result.met_budget
-    assert max(reached for _, reached in result.trials) < 1.0
-    np.testing.assert_allclose(
-        result.model.predict(images, verbose=0),
-        model.predict(images, verbose=0),
-        atol=1e-6,
-    )
+    assert result.plans == ()
+    assert not any(trial.good_enough for trial in result.trials)
+    assert len(result.model.layers) < len(model.layers)
+    for small in (result.model, keras.models.load_model(tmp_path / "small.keras")):
+        np.testing.assert_allclose(
+            small.predict(images, verbose=0),
+            model.predict(images, verbose=0),
+            atol=1e-6,
+        )
 
 
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (lambda x, y: x, "`train` to be a pair"),
         (lambda x, y: (x[:, :4], y), "`train` to hold images of shape \\(8, 8, 1\\)"),
         (lambda x, y: (x, y[:-1]), "`train` to hold one integer label per image"),
         (lambda x, y: (x, y * 1.0), "dtype float64"),
         (lambda x, y: (x, y + 1), "labels in \\[0, 10\\).*from 1 to 10"),
     ],
 )
-def test_data_that_does_not_fit_is_refused_before_training(model, digits, change, text):
+def test_data_that_does_not_fit_is_refused_at_once(model, digits, change, text):
     with pytest.raises(ValueError, match=text):
         kbp.compress(model, change(*digits.train), digits.validation)
 
 
-def test_sparsify_trains_scales_and_reaches_the_threshold(model, digits):
-    converted = kbp.convert(model, l1=1e-3)
-    kernels = [x.kernel.numpy() for x in converted.layers if x.name.endswith("_basis")]
-    history = kbp.sparsify(
-        converted, digits.train, recipe=kbp.Recipe(epochs=3, threshold=1e-2), verbose=0
-    )
-    kept = history.history["kept_bases"]
-    assert kept == sorted(kept, reverse=True)
-    assert kept[-1] < 9 + 64
-    after = [x.kernel.numpy() for x in converted.layers if x.name.endswith("_basis")]
-    for old, new in zip(kernels, after, strict=True):
-        np.testing.assert_array_equal(old, new)
-    scores = kbp.scores.energy(converted)
-    assert all(np.count_nonzero(v) >= 1 for v in scores.values())
-
-
-def test_sparsify_needs_validation_for_a_budget(model, digits):
-    converted = kbp.convert(model)
-    with pytest.raises(ValueError, match="`validation` when `recipe.max_drop`"):
-        kbp.sparsify(converted, digits.train, recipe=kbp.Recipe(max_drop=0.1))
-
-
-def test_statistics_follow_the_masks_at_once(digits):
-    inputs = keras.Input((8, 8, 1))
-    x = keras.layers.Conv2D(16, 3, name="conv")(inputs)
-    x = keras.layers.BatchNormalization(momentum=0.999)(x)
-    x = keras.layers.GlobalMaxPooling2D()(x)
-    outputs = keras.layers.Dense(10, activation="softmax")(x)
-    converted = kbp.convert(keras.Model(inputs, outputs))
-    recipe = kbp.Recipe(epochs=2, threshold=1e-2, learning_rate=1e-4)
-    kbp.sparsify(converted, digits.train, recipe=recipe, verbose=0)
-    norm = converted.layers[3]
-    features = keras.Model(converted.input, converted.get_layer("conv_scaling").output)
-    seen = features.predict(digits.train[0], verbose=0)
-    assert norm.momentum == 0.999
-    # from 0 at first; by 80 steps with a momentum of 0.999 it would be 8 % of the way
-    mean, deviation = seen.mean((0, 1, 2)), seen.std((0, 1, 2))
-    assert np.all(np.abs(norm.moving_mean.numpy() - mean) < 0.1 * deviation)
-
-
-def test_double_pruning_finds_a_smaller_network_than_bases_alone(model, digits):
-    ways = (["bases"], ["channels"], ["channels", "bases"])
-    results = [
-        kbp.compress(
-            model, digits.train, digits.validation, 0.03, verbose=0, methods=way
-        )
-        for way in ways
-    ]
-    least = kbp.accuracy(model, digits.validation) - 0.03
-    for result, way in zip(results, ways, strict=True):
-        assert result.met_budget
-        assert kbp.accuracy(result.model, digits.validation) >= least
-        assert bool(result.plan.channels) == ("channels" in way)
-        assert bool(result.plan.bases) == ("bases" in way)
-    bases, channels, both = (result.report.params_ratio for result in results)
-    assert both < bases
-    # The plan says what was done: the same by hand is the same network.
-    images = np.sort(np.random.default_rng(0).permutation(len(digits.train[0]))[:1000])
-    images = digits.train[0][images]
-    plan = kbp.Plan(channels=results[1].plan.channels)
-    again = kbp.compensate(model, plan, images, verbose=0)
-    np.testing.assert_allclose(
-        again.predict(images[:9], verbose=0),
-        results[1].model.predict(images[:9], verbose=0),
-        atol=1e-5,
-    )
-
-
-def test_without_compensation_fewer_channels_can_leave(model, digits):
-    ratios = [
-        kbp.compress(
-            model,
-            digits.train,
-            digits.validation,
-            0.03,
-            verbose=0,
-            methods=["channels"],
-            compensation=compensation,
-        ).report.params_ratio
-        for compensation in (True, False)
-    ]
-    assert ratios[0] < ratios[1]
-
-
 @pytest.mark.parametrize(
-    ("methods", "recipe", "text"),
+    ("arguments", "text"),
     [
-        ([], None, r"`methods` to name .*methods=\[\]"),
-        (["heads"], None, r"`methods` to name 'channels', 'bases'.*\['heads'\]"),
-        (["channels"], kbp.Recipe(epochs=1), "'bases' among `methods`.*`recipe`"),
+        ({"methods": []}, r"`methods` to name 'basis', .*methods=\[\]"),
+        ({"methods": ["heads"]}, r"`methods` to name 'basis', .*\['heads'\]"),
+        ({"methods": "basis"}, "`methods` to name .*methods='basis'"),
+        ({"recover": "most"}, "`recover` to be None, 'all', .*recover='most'"),
+        ({"max_drop": 1.5}, r"`max_drop` to be a float in \[0, 1\).*max_drop=1.5"),
+        ({"objective": "speed"}, "`objective` to be one of .*objective='speed'"),
     ],
 )
-def test_methods_that_are_refused(model, digits, methods, recipe, text):
+def test_arguments_that_are_refused(model, digits, tmp_path, arguments, text):
+    folder = tmp_path / "out"
     with pytest.raises(ValueError, match=text):
         kbp.compress(
-            model, digits.train, digits.validation, recipe=recipe, methods=methods
+            model, digits.train, digits.validation, output_dir=folder, **arguments
         )
+    assert not folder.exists()
+
+
+def test_training_by_labels_needs_labels(model, digits):
+    with pytest.raises(ValueError, match="`train` to be a pair"):
+        kbp.compress(
+            model,
+            digits.train[0],
+            digits.validation,
+            recover="all",
+            search=kbp.SearchOptions(distill=False),
+        )
+
+
+def test_files_say_what_the_result_says(model, digits, tmp_path):
+    result = kbp.compress(
+        model,
+        digits.train,
+        digits.validation,
+        0.03,
+        methods=["channels"],
+        output_dir=tmp_path,
+        verbose=0,
+    )
+    small = keras.models.load_model(tmp_path / "small.keras")
+    np.testing.assert_array_equal(
+        small.predict(digits.test[0], verbose=0),
+        result.model.predict(digits.test[0], verbose=0),
+    )
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report == json.loads(json.dumps(result.details))
+    rows = {x["label"]: (x["before"], x["after"]) for x in report["before_after"]}
+    assert rows["parameters"] == (kbp.cost(model).params, kbp.cost(small).params)
+    assert rows["FLOPs"] == (kbp.cost(model).flops, kbp.cost(small).flops)
+    sizes = [
+        (tmp_path / f"{name}_float32.tflite").stat().st_size
+        for name in ("original", "small")
+    ]
+    assert list(rows["LiteRT float32 bytes"]) == sizes
+    plans = json.loads((tmp_path / "plans.json").read_text())
+    assert [kbp.Plan.from_json(json.dumps(p)) for p in plans] == list(result.plans)
+    assert [row["step"] for row in report["equality"]] == [
+        "converted",
+        "pruned",
+        "folded",
+        "LiteRT float32",
+    ]
+    assert all(row["difference"] <= 1e-4 for row in report["equality"])
+    page = (tmp_path / "report.html").read_text()
+    assert f"{rows['parameters'][1]:,}" in page

@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # From the bottom. Rooms of one line do not import each other.
 ORDER = [
-    ["version"],
+    ["version", "files"],
     ["linalg"],
     ["plan"],
     ["application"],
@@ -21,10 +21,20 @@ ORDER = [
     ["graph"],
     ["methods", "scores", "surgery", "export"],
     ["measure"],
-    ["select", "allocate", "layer_latency", "select_channels"],
+    [
+        "select",
+        "allocate",
+        "layer_latency",
+        "select_channels",
+        "quick_ranks",
+        "quick_channels",
+    ],
     ["compensate", "recalibrate"],
     ["training"],
-    ["sparsify"],
+    ["sparsify", "recover", "report"],
+    ["search"],
+    ["rounds"],
+    ["outcome"],
     ["compress"],
     ["commands"],
     ["cli"],

@@ -2,6 +2,7 @@ import keras
 import pytest
 
 import keras_basisprune as kbp
+from keras_basisprune.measure import LatencyTable
 
 
 def model():
@@ -21,6 +22,18 @@ def test_each_kind_of_layer_is_measured_once():
     assert found["shared"] == 2 * found["same"]  # measured once, called twice
     assert len(set(found.values())) == 4
     assert min(found.values()) > 0
+
+
+def test_times_of_a_table(tmp_path):
+    table = LatencyTable(tmp_path / "table.json", threads=2)
+    conv = keras.layers.Conv2D
+    table.record(conv(64, 3, padding="same"), (16, 16, 3), 1.0)
+    table.record(conv(64, 3, padding="same"), (16, 16, 64), 2.0)
+    table.record(conv(4, 1, strides=4), (16, 16, 64), 0.5)
+    content = (tmp_path / "table.json").read_bytes()
+    found = kbp.layer_latency(kbp.convert(model()), table=table)
+    assert found == {"wide": 1.0, "shared": 4.0, "same": 2.0, "narrow": 0.5}
+    assert (tmp_path / "table.json").read_bytes() == content
 
 
 def test_ranks_by_milliseconds():

@@ -7,9 +7,9 @@ import pathlib
 import keras
 
 from keras_basisprune.export import _agreement, _samples, _signature
-from keras_basisprune.export._files import staged
 from keras_basisprune.export._prepare import low_precision, prepare
 from keras_basisprune.export._quiet import quiet
+from keras_basisprune.files import staged
 
 _TOLERANCE = 1e-5
 _LOW_PRECISION_TOLERANCE = 2e-2

@@ -12,9 +12,9 @@ from keras_basisprune.export import (
     _samples,
     _signature,
 )
-from keras_basisprune.export._files import staged
 from keras_basisprune.export._prepare import check_quantisable, prepare
 from keras_basisprune.export._quiet import quiet
+from keras_basisprune.files import staged
 
 _TOLERANCES = {"float32": 1e-4, "float16": 0.1, "dynamic": 0.3, "int8": 0.5}
 

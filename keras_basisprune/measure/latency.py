@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_basisprune.export import export_tflite
+from keras_basisprune.export._litert_call import litert_call
 from keras_basisprune.export._prepare import prepare
 from keras_basisprune.export._quiet import quiet
 from keras_basisprune.export._samples import random_array
@@ -143,23 +144,16 @@ def _timing(seconds):
 
 def _litert_call(content, threads, name):
     """Returns a function that runs a file once; its inputs are set beforehand."""
-    from ai_edge_litert.interpreter import Interpreter
-
     rng = np.random.default_rng(_SEED)
     try:
         with quiet():
-            interpreter = Interpreter(model_content=content, num_threads=threads)
-            interpreter.allocate_tensors()
-            for details in interpreter.get_input_details():
-                interpreter.set_tensor(details["index"], _input(details, rng))
-            interpreter.invoke()
+            return litert_call(content, threads, lambda found: _input(found, rng))
     except (RuntimeError, ValueError) as error:
         raise ValueError(
             "Expected `model_or_path` to be runnable by LiteRT. Received: "
             f"{name!r}, refused with: {error} Use what `export_tflite` writes with "
             "its default tolerance."
         ) from error
-    return interpreter.invoke
 
 
 def _input(details, rng):

@@ -48,3 +48,15 @@ def _move(new, path, aside):
     except BaseException:
         os.rename(aside, path)
         raise
+
+
+def write_text(path, text):
+    """Writes a text file, whole or not at all."""
+    with staged(pathlib.Path(path)) as stage:
+        stage.write_text(text, encoding="utf-8")
+
+
+def save_model(model, path):
+    """Writes a `.keras` file, whole or not at all."""
+    with staged(pathlib.Path(path)) as stage:
+        model.save(stage)

@@ -1,0 +1,99 @@
+"""What images and labels must be before anything is done with them."""
+
+import numpy as np
+
+_AT_ONCE = 256  # images that are looked at together, to keep memory small
+
+
+def check_data(argument, model, data, labels="needed"):
+    """Raises `ValueError` unless images and labels fit a classifier.
+
+    Args:
+        argument: Name of the argument, for the message.
+        model: A classifier with one input and one output of shape `(batch, classes)`.
+        data: What should be a pair `(x, y)` of arrays, `y` integer labels.
+        labels: `"needed"`; or `"optional"`: then `data` may be an array of images
+            alone, or `(x, None)`.
+
+    Returns:
+        The pair `(x, y)` of NumPy arrays; `y` is `None` if there are no labels.
+
+    Raises:
+        ValueError: If the data do not fit the model, or an image holds NaN or infinity.
+    """
+    images, given = _pair(argument, data, labels)
+    images, classes = np.asarray(images), model.output_shape[-1]
+    _check_images(argument, images, model.input_shape[1:])
+    if given is None and labels == "optional":
+        return images, None
+    return images, _checked_labels(argument, given, len(images), classes)
+
+
+def _pair(argument, data, labels):
+    if isinstance(data, tuple | list) and len(data) == 2:
+        return data
+    alone = labels == "optional" and hasattr(data, "shape")
+    if not alone:
+        wanted, remedy = "a pair (x, y) of arrays", "images and integer labels"
+        if labels == "optional":
+            wanted, remedy = f"{wanted}, or images alone", f"{remedy}, or an array"
+        raise ValueError(
+            f"Expected `{argument}` to be {wanted}. "
+            f"Received: {type(data).__name__}. Pass {remedy}."
+        )
+    return data, None
+
+
+def _check_images(argument, images, shape):
+    sizes = images.shape[1:]
+    fits = len(images.shape) == len(shape) + 1 and all(
+        want in (None, have) for want, have in zip(shape, sizes, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"Expected `{argument}` to hold images of shape {shape}. Received: "
+            f"x of shape {images.shape}. Resize them, or the model's input."
+        )
+    if not len(images):
+        raise ValueError(
+            f"Expected `{argument}` to hold at least one image. Received: x of shape "
+            f"{images.shape}. Pass images."
+        )
+    if images.dtype.kind in "OSU":
+        raise ValueError(
+            f"Expected `{argument}` to hold images of numbers. Received: x of dtype "
+            f"{images.dtype}. Pass integers or floats."
+        )
+    if images.dtype.kind != "f":
+        return
+    axes = tuple(range(1, images.ndim))
+    for start in range(0, len(images), _AT_ONCE):
+        finite = np.isfinite(images[start : start + _AT_ONCE]).all(axes)
+        if not finite.all():
+            raise ValueError(
+                f"Expected `{argument}` to hold finite images. Received: NaN or "
+                f"infinity in image {start + int(np.argmin(finite))}. Leave it out, or "
+                "repair it by `numpy.nan_to_num`."
+            )
+
+
+def _checked_labels(argument, labels, count, classes):
+    if labels is None:
+        raise ValueError(
+            f"Expected `{argument}` to hold one integer label per image. Received: "
+            f"{count} images and y=None. Pass a pair (x, y)."
+        )
+    labels = np.asarray(labels)
+    if labels.shape != (count,) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"Expected `{argument}` to hold one integer label per image. Received: "
+            f"{count} images and y of shape {labels.shape}, dtype "
+            f"{labels.dtype}. Turn one-hot labels into integers by `argmax(-1)`."
+        )
+    if not 0 <= labels.min() <= labels.max() < classes:
+        raise ValueError(
+            f"Expected `{argument}` to hold labels in [0, {classes}), as the model "
+            f"has {classes} outputs. Received: labels from {labels.min()} to "
+            f"{labels.max()}. Give the model a head for these classes."
+        )
+    return labels

@@ -1,0 +1,221 @@
+"""How long single layers take on this machine, each kind and size measured once."""
+
+import importlib.metadata
+import json
+import math
+import pathlib
+import platform
+import re
+import tempfile
+import time
+
+import keras
+import numpy as np
+
+from keras_basisprune.export import export_tflite
+from keras_basisprune.export._litert_call import litert_call
+from keras_basisprune.export._quiet import quiet
+from keras_basisprune.files import write_text
+from keras_basisprune.graph.rewrite import clone
+
+_VERSION = 1
+_WARMUP = 5
+_TURNS = 5
+_SECONDS = 0.02  # a turn takes at least: layers of microseconds need many runs
+# What of a layer's config its time does not depend on. LiteRT computes in float32.
+_NO_MATTER = re.compile(
+    "name|trainable|dtype|.*_(initializer|regularizer|constraint)|quantization_config"
+)
+_KERNELS = ("kernel_initializer", "depthwise_initializer", "pointwise_initializer")
+
+
+class LatencyTable:
+    """Milliseconds of single layers on LiteRT in float32, batch size 1.
+
+    A layer is exported by itself and timed on the CPU of this machine, which takes
+    about a second. That is done once for each class, config (but names, initializers,
+    regularizers, constraints, dtypes and trainable flags) and size of the input. No
+    random state of Python, NumPy or Keras is touched, so that what is computed later
+    does not depend on what was in the table.
+
+    Args:
+        path: Where to keep the table: a JSON file, which is read now if it is there,
+            and written whole after each new entry. It says which machine it is of
+            (processor, LiteRT version). The table of another machine is not used: a
+            new one is begun, and takes its place with the first entry. Defaults to
+            memory only.
+        threads: Number of threads to run LiteRT with.
+        runs: How many runs to time per layer, at least, in five turns; fast layers are
+            run more often, for a tenth of a second.
+
+    Raises:
+        ValueError: If there is a file at `path` that no `LatencyTable` wrote, or an
+            argument is out of its range.
+
+    Example:
+
+    >>> table = LatencyTable("latency.json")
+    >>> slow = table.milliseconds(keras.layers.Conv2D(31, 3), (32, 32, 64))
+    >>> fast = table.milliseconds(keras.layers.Conv2D(32, 3), (32, 32, 64))
+    """
+
+    def __init__(self, path=None, threads=1, runs=30):
+        for name, value in (("threads", threads), ("runs", runs)):
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(
+                    f"Expected `{name}` to be a whole number of at least 1. "
+                    f"Received: {name}={value!r}."
+                )
+        self._path = None if path is None else pathlib.Path(path)
+        self._threads, self._runs = threads, runs
+        self._machine = _machine()
+        self._known: dict[str, float] = {}
+        if self._path is not None and self._path.exists():
+            self._known = _read(self._path, self._machine)
+
+    def milliseconds(self, layer, input_shape) -> float:
+        """The time of one call of a layer, from the table or measured now.
+
+        Args:
+            layer: A layer with one input, built or not. It is not called or changed;
+                a clone with random weights is measured.
+            input_shape: Shape of its input, without the batch axis.
+
+        Returns:
+            Milliseconds: the median of the fastest of five turns.
+
+        Raises:
+            ValueError: If sizes of the input are unknown, or LiteRT can't run the
+                layer.
+        """
+        key = self._key(layer, input_shape)
+        if key not in self._known:
+            self._put(key, self._measure(layer, tuple(input_shape)))
+        return self._known[key]
+
+    def record(self, layer, input_shape, milliseconds):
+        """Puts a time into the table that was measured elsewhere.
+
+        Args:
+            layer: As in `milliseconds`.
+            input_shape: As in `milliseconds`.
+            milliseconds: A number > 0.
+
+        Raises:
+            ValueError: If `milliseconds` is not such a number, or sizes of the input
+                are unknown.
+        """
+        if not _is_time(milliseconds):
+            raise ValueError(
+                "Expected `milliseconds` to be a finite number > 0. "
+                f"Received: milliseconds={milliseconds!r}."
+            )
+        self._put(self._key(layer, input_shape), float(milliseconds))
+
+    def _put(self, key, value):
+        self._known[key] = value
+        if self._path is not None:
+            content = {
+                "version": _VERSION,
+                "machine": self._machine,
+                "milliseconds": self._known,
+            }
+            write_text(self._path, json.dumps(content, indent=1, sort_keys=True))
+
+    def _key(self, layer, input_shape) -> str:
+        if None in input_shape:
+            raise ValueError(
+                "Expected a model with a fixed input size. Received: an input of shape "
+                f"{tuple(input_shape)} for `{layer.name}`. Build the model with a full "
+                "`keras.Input(shape)`."
+            )
+        config = {
+            name: value
+            for name, value in layer.get_config().items()
+            if not _NO_MATTER.fullmatch(name)
+        }
+        shape = [int(size) for size in input_shape]
+        parts = [type(layer).__name__, config, shape, self._threads]
+        return json.dumps(parts, sort_keys=True, default=str)
+
+    def _measure(self, layer, shape) -> float:
+        inputs = keras.Input(shape, name="input")
+        model = keras.Model(inputs, _random(layer)(inputs), name="layer")
+        sample = np.random.default_rng(0).standard_normal((1, *shape), np.float32)
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "layer.tflite"
+            export_tflite(model, path, samples=sample, tolerance=None)
+            with quiet():
+                run = litert_call(path.read_bytes(), self._threads, lambda _: sample)
+        for _ in range(_WARMUP):
+            run()
+        return _fastest_median(run, self._runs) * 1e3
+
+
+def _random(layer):
+    """A clone with weights that do not draw from anyone's random numbers."""
+    config = layer.get_config()
+    unused = [name for name in config if name.endswith(("regularizer", "constraint"))]
+    changes = dict.fromkeys(unused)
+    for name in config.keys() & set(_KERNELS):
+        changes[name] = keras.initializers.RandomNormal(stddev=0.05, seed=0)
+    return clone(layer, "layer", dtype="float32", **changes)
+
+
+def _fastest_median(run, least) -> float:
+    """Median of the seconds that a function takes, in the fastest of some turns.
+
+    What else goes on in the machine slows whole turns down.
+    """
+    medians = []
+    for _ in range(_TURNS):
+        seconds, end = [], time.perf_counter() + _SECONDS
+        while len(seconds) < least / _TURNS or time.perf_counter() < end:
+            begin = time.perf_counter()
+            run()
+            seconds.append(time.perf_counter() - begin)
+        medians.append(float(np.median(seconds)))
+    return min(medians)
+
+
+def _read(path, machine) -> dict[str, float]:
+    """The entries of a file, none if it is another machine's."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        known = dict(content["milliseconds"])
+        if content["version"] != _VERSION or not all(map(_is_time, known.values())):
+            raise ValueError("another version, or times that are no numbers > 0")
+        return known if content["machine"] == machine else {}
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            "Expected `path` to be a file that a `LatencyTable` wrote, or none yet. "
+            f"Received: path={str(path)!r}, which failed with "
+            f"{type(error).__name__}: {error}. Delete it, or pass another path."
+        ) from error
+
+
+def _is_time(value) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 < value < math.inf
+
+
+def _machine() -> dict[str, str]:
+    """What times depend on beside the layer."""
+    try:
+        litert = importlib.metadata.version("ai-edge-litert")
+    except importlib.metadata.PackageNotFoundError:
+        litert = ""
+    return {
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "litert": litert,
+    }
+
+
+def _processor() -> str:
+    try:
+        text = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        text = ""
+    named = re.search(r"^(?:model name|Hardware|Model)\s*: *(.+)$", text, re.MULTILINE)
+    return named[1].strip() if named else platform.processor()

@@ -1,0 +1,65 @@
+"""Of several channel plans, the one that runs fastest on this machine."""
+
+from keras_basisprune.graph.basis_pairs import basis_pairs
+from keras_basisprune.graph.channels import channel_map
+from keras_basisprune.measure import predicted_latency
+from keras_basisprune.plan import Plan
+from keras_basisprune.surgery import alive_groups, prune
+from keras_basisprune.trace import trace
+
+_ALIKE = 1.02  # times within 2 % are the same
+
+
+def quick_channels(model, plans, table) -> Plan:
+    """Chooses the plan whose model is predicted to be fastest.
+
+    An odd number of channels can be slower than a larger even one, so that plans of
+    about the same cost differ in time. Each plan is carried out, and the times of the
+    layers that it leaves are added up (`predicted_latency`). Of plans that take at most
+    2 % longer than the fastest, the one that keeps most groups of channels is taken,
+    the first of them if several do.
+
+    Each plan costs two copies of the model, and about a second for each kind and size
+    of layer that is not in the table yet.
+
+    Args:
+        model: A Functional or Sequential `keras.Model` with known input sizes.
+        plans: A list of `Plan`s for it, made by `select_channels` with several
+            `ChannelLimits(round_to=...)`, say.
+        table: A `LatencyTable`.
+
+    Returns:
+        One of `plans`.
+
+    Raises:
+        ValueError: If there is no plan, one does not fit the model, or sizes of the
+            model's input are unknown.
+
+    Example:
+
+    >>> plans = [
+    ...     select_channels(model, scores, 0.5, limits=ChannelLimits(round_to=step))
+    ...     for step in (1, 4, 8)
+    ... ]
+    >>> plan = quick_channels(model, plans, LatencyTable("latency.json"))
+    """
+    plans = list(plans)
+    if not plans:
+        raise ValueError(
+            "Expected `plans` to hold at least one `Plan`. Received: an empty list. "
+            "Make some with `select_channels`."
+        )
+    traced = trace(model)
+    channels, pairs = channel_map(traced), basis_pairs(traced)
+    kept, times, known = [], [], {}
+    for plan in plans:
+        alive = alive_groups(traced, channels, plan, pairs)
+        kept.append(int(alive.sum()))
+        key = alive.tobytes()
+        if key not in known:
+            small = model if alive.all() else prune(model, plan)
+            known[key] = predicted_latency(small, table)
+        times.append(known[key])
+    limit = min(times) * _ALIKE
+    alike = [at for at, time in enumerate(times) if time <= limit]
+    return plans[max(alike, key=lambda at: kept[at])]

@@ -1,0 +1,145 @@
+"""Reads `report.json` and says what is wrong with it."""
+
+import json
+import pathlib
+
+_REMEDY = "Pass the `output_dir` of `compress(...)`, or run it again to write the file."
+
+
+def _number(value):
+    return value is None or (
+        isinstance(value, (int, float)) and not isinstance(value, bool)
+    )
+
+
+def _whole(value):
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _whole_or_none(value):
+    return value is None or _whole(value)
+
+
+def _text(value):
+    return isinstance(value, str)
+
+
+def _text_or_none(value):
+    return value is None or isinstance(value, str)
+
+
+def _flag(value):
+    return isinstance(value, bool)
+
+
+def _numbers(value):
+    return isinstance(value, list) and all(map(_number, value))
+
+
+def _pair(value):
+    """Two numbers: what was kept of how many, or before and after."""
+    return value is None or (_numbers(value) and len(value) == 2 and None not in value)
+
+
+def _dictionary(value):
+    return isinstance(value, dict)
+
+
+def _record(fields):
+    """A check for dictionaries that have (at least) these fields."""
+    return lambda value: (
+        isinstance(value, dict)
+        and all(key in value and check(value[key]) for key, check in fields.items())
+    )
+
+
+def _records(fields):
+    """A check for lists of such dictionaries."""
+    is_one = _record(fields)
+    return lambda value: isinstance(value, list) and all(map(is_one, value))
+
+
+_FIELDS = {
+    "versions": _dictionary,
+    "seed": _whole_or_none,
+    "arguments": _dictionary,
+    "model": _record({"name": _text}),
+    "met_budget": _flag,
+    "metric": _text,
+    "baseline": _number,
+    "least": _number,
+    "before_after": _records({"label": _text, "before": _number, "after": _number}),
+    "trials": _records(
+        {"round": _whole, "kept": _number, "score": _number, "trained": _flag}
+    ),
+    "chosen": _whole_or_none,
+    "layers": _records(
+        {
+            "name": _text,
+            "kind": _text,
+            **dict.fromkeys(("channels", "rank", "params", "flops"), _pair),
+            "reason": _text_or_none,
+        }
+    ),
+    "spectra": _records(
+        {"name": _text, "singular_values": _numbers, "rank": _whole_or_none}
+    ),
+    "equality": _records(
+        {"step": _text, "against": _text, "difference": _number, "tolerance": _number}
+    ),
+    "seconds": lambda value: _dictionary(value) and all(map(_number, value.values())),
+    "history": lambda value: _dictionary(value) and all(map(_numbers, value.values())),
+}
+
+
+def read_report(folder) -> dict:
+    """The contents of `folder/report.json`.
+
+    Numbers that are not finite become None, underscores in labels become spaces.
+
+    Raises:
+        ValueError: If there is no such file, or it is not a report of version 1.
+    """
+    path = pathlib.Path(folder) / "report.json"
+    if not path.is_file():
+        raise ValueError(
+            "Expected `folder` to hold a `report.json`, which `compress(...)` leaves "
+            f"in its `output_dir`. Received: folder={str(folder)!r}, where there is "
+            f"none. {_REMEDY}"
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+        report = json.loads(text, parse_constant=lambda name: None)
+    except ValueError as error:
+        raise ValueError(
+            f"Expected {str(path)!r} in `folder` to be JSON. Received a file that "
+            f"can't be read: {error}. {_REMEDY}"
+        ) from error
+    version = report.get("version") if isinstance(report, dict) else None
+    if version != 1:
+        raise ValueError(
+            f"Expected {str(path)!r} in `folder` to be a report of version 1. "
+            f"Received: version={version!r}. Use the version of keras_basisprune that "
+            "wrote it, or run `compress(...)` again to write the file."
+        )
+    _check(report, path)
+    for row in report["before_after"]:
+        row["label"] = row["label"].replace("_", " ")
+    return report
+
+
+def _check(report, path):
+    """Raises if a field is missing or is not what it should be."""
+    for key, is_right in _FIELDS.items():
+        if key not in report or not is_right(report[key]):
+            received = repr(report[key])[:80] if key in report else "nothing"
+            raise ValueError(
+                f"Expected {str(path)!r} in `folder` to have a complete {key!r}. "
+                f"Received: {received}. {_REMEDY}"
+            )
+    chosen, count = report["chosen"], len(report["trials"])
+    if chosen is not None and not 0 <= chosen < count:
+        raise ValueError(
+            f"Expected 'chosen' in {str(path)!r} in `folder` to be one of the {count} "
+            f"trials, counted from 0, or null. Received: chosen={chosen}. {_REMEDY}"
+        )

@@ -1,0 +1,193 @@
+"""Numbers and findings of a report as text."""
+
+SPACE = "\N{NO-BREAK SPACE}"
+NOTHING = "–"
+OBJECTIVES = {
+    "flops": "FLOPs",
+    "params": "parameters",
+    "bytes": "bytes",
+    "latency": "time",
+}
+# Rows of `before_after` that the headline names, and how it calls them.
+_NAMES = {
+    "flops": ("FLOPs", "FLOPs"),
+    "params": ("parameters", "parameters"),
+    "bytes": ("LiteRT float32 bytes", "file size"),
+    "latency": ("milliseconds", "time"),
+}
+
+
+def percent(share) -> str:
+    """A share as per cent; neither 0 nor 100 unless it is exactly that."""
+    if share is None:
+        return NOTHING
+    for digits in (1, 2, 3):
+        rounded = round(100 * share, digits)
+        if rounded not in (0, 100) or share in (0, 1):
+            break
+    return f"{rounded + 0.0:.{digits}f}{SPACE}%"
+
+
+def number(value) -> str:
+    """A count with commas, or a small number with four digits."""
+    if value is None:
+        return NOTHING
+    if float(value).is_integer():
+        return f"{int(value):,}"
+    return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def amount(value, label) -> str:
+    """The value of a row of `before_after` in the unit that its label implies."""
+    if value is None:
+        return NOTHING
+    if is_score(label):
+        return percent(value)
+    if "bytes" in label:
+        for unit, size in (("MB", 1e6), ("kB", 1e3)):
+            if value >= size:
+                return f"{value / size:.3g}{SPACE}{unit}"
+        return f"{number(value)}{SPACE}bytes"
+    if "milliseconds" in label:
+        return f"{value:.3g}{SPACE}ms" if value < 100 else f"{value:,.0f}{SPACE}ms"
+    return number(value)
+
+
+def removed(row) -> str:
+    """How much less `after` is than `before`: per cent, or points for scores."""
+    before, after = row["before"], row["after"]
+    if before is None or after is None:
+        return NOTHING
+    if is_score(row["label"]):
+        points = round(100 * (after - before), 1)
+        return f"{points + 0.0:+.1f} points".replace("-", "−").replace("+0.0", "0.0")
+    share = removed_share(row)
+    if share is None:
+        return NOTHING
+    return percent(share) if share >= 0 else f"{percent(-share)} more"
+
+
+def removed_share(row) -> float | None:
+    """The share that left, negative if there is more; None where that has no sense."""
+    before, after = row["before"], row["after"]
+    if is_score(row["label"]) or not before or after is None:
+        return None
+    return 1 - after / before
+
+
+def is_score(label) -> bool:
+    return label.startswith(("accuracy", "agreement"))
+
+
+def label(text) -> str:
+    """The label of a row, without the unit that its values carry."""
+    names = {"milliseconds": "latency", "bytes": "file size"}
+    return names.get(text, text.replace(" bytes", " file"))
+
+
+def small(value) -> str:
+    """A difference or tolerance: two digits and the power of ten."""
+    return "not a number" if value is None else f"{value:.1e}" if value else "0"
+
+
+def duration(seconds) -> str:
+    """Seconds in words."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 60:
+        return f"{seconds:.3g}{SPACE}s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [(hours, "h"), (minutes, "min"), (rest, "s")]
+    return " ".join(f"{count}{SPACE}{unit}" for count, unit in parts if count)
+
+
+def objective_name(report) -> str:
+    objective = report["arguments"].get("objective")
+    return OBJECTIVES.get(objective, "the objective")
+
+
+def passed(row) -> bool:
+    """Whether a row of the equality certificate holds."""
+    difference, tolerance = row["difference"], row["tolerance"]
+    return None not in (difference, tolerance) and difference <= tolerance
+
+
+def verdict(rows) -> str:
+    """The equality certificate in one sentence."""
+    failed = [row["step"] for row in rows if not passed(row)]
+    if not rows:
+        return "No step was compared."
+    if failed:
+        return f"Failed: {len(failed)} of {len(rows)} differ ({', '.join(failed)})."
+    if len(rows) == 1:
+        return "Passed: the step computes the same as what it was made from."
+    steps = f"all {len(rows)} steps"
+    return f"Passed: {steps} compute the same as what they were made from."
+
+
+def headline(report) -> str:
+    """What was removed at what loss, or that nothing was, in one sentence."""
+    if not report["met_budget"]:
+        return f"Nothing was removed: {_why_nothing(report)}"
+    rows = {row["label"]: row for row in report["before_after"]}
+    objective = report["arguments"].get("objective")
+    parts = []
+    for key in dict.fromkeys((objective, "flops", "params")):
+        name, called = _NAMES.get(key, (None, None))
+        share = removed_share(rows[name]) if name in rows else None
+        if share is not None and share > 0:
+            parts.append(f"{percent(share)} of the {called}")
+    if not parts:
+        return f"Nothing became smaller; {_loss(report, rows)}"
+    words = " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
+    return f"{words} removed, {_loss(report, rows)}"
+
+
+def _loss(report, rows):
+    """The score that was lost, with the budget in brackets."""
+    metric, before = report["metric"], report["baseline"]
+    row = rows.get(f"{metric} on validation", {})
+    before, after = row.get("before", before), row.get("after")
+    if after is None and report["chosen"] is not None:
+        after = report["trials"][report["chosen"]]["score"]
+    if before is None or after is None:
+        return f"the {metric} is not known"
+    points = round(100 * (before - after), 1)
+    if points == 0:
+        text = f"no {metric} lost"
+    else:
+        verb = "lost" if points > 0 else "gained"
+        text = f"{_points(abs(points))} of {metric} {verb}"
+    budget = _budget(report)
+    return text if budget is None else f"{text} (budget {budget:.1f})"
+
+
+def _budget(report):
+    if report["baseline"] is None or report["least"] is None:
+        return None
+    return 100 * (report["baseline"] - report["least"])
+
+
+def _points(points):
+    return f"{points:.1f}{SPACE}point{'' if points == 1 else 's'}"
+
+
+def _why_nothing(report):
+    trials, metric = report["trials"], report["metric"]
+    if not trials:
+        if report["layers"] and all(layer["reason"] for layer in report["layers"]):
+            return "every layer had to be left alone."
+        return "there was no trial."
+    scored = [trial for trial in trials if trial["score"] is not None]
+    if not scored:
+        return f"no trial had a finite {metric}."
+    if report["least"] is None:
+        return "the original's score is not known."
+    if any(trial.get("good_enough") for trial in scored):
+        return "no network stayed within the budget once it was folded."
+    best = max(scored, key=lambda trial: trial["score"])
+    return (
+        f"no trial kept {percent(report['least'])} {metric}, the least that the budget "
+        f"allows; the best reached {percent(best['score'])}."
+    )

@@ -1,0 +1,156 @@
+"""Every trial: what was kept against what was reached."""
+
+from keras_basisprune.report.charts._style import LIGHT, figure
+
+_TICKS = [a * 10.0**b for b in range(-4, 3) for a in (1, 2, 5)]  # per cent
+
+
+def trade_off(report, objective) -> dict | None:
+    """The chart of scores by the share of the objective that was kept.
+
+    Args:
+        report: The contents of a `report.json`.
+        objective: How the objective is called, e.g. `"FLOPs"`.
+
+    Returns:
+        A Plotly figure, whose traces with `meta="trials"` have one point per trial
+        with a score, in per cent; None if there is no such trial. Its `meta` holds
+        a range of scores to zoom to, where that helps.
+    """
+    trials = [trial for trial in report["trials"] if _has_place(trial)]
+    if not trials:
+        return None
+    traces = [_frontier(trials)]
+    for trained in (False, True):
+        group = [trial for trial in trials if bool(trial["trained"]) == trained]
+        if group:
+            traces.append(_points(group, trained, objective, report["metric"]))
+    chosen = report["chosen"]
+    if chosen is not None and _has_place(report["trials"][chosen]):
+        traces.append(_ring(report["trials"][chosen]))
+    ticks = _ticks([100 * trial["kept"] for trial in trials])
+    return figure(
+        traces,
+        420,
+        xaxis={
+            "type": "log",
+            "title": f"{objective} kept",
+            "tickvals": ticks,
+            "ticktext": [f"{tick:g} %" for tick in ticks],
+        },
+        yaxis={"title": report["metric"], "ticksuffix": " %"},
+        shapes=_lines(report),
+        meta=_near(report, trials),
+    )
+
+
+def _near(report, trials):
+    """The scores around the budget, in per cent, if far from some trials; or None."""
+    least, baseline = report["least"], report["baseline"]
+    if least is None or baseline is None:
+        return None
+    budget = max(baseline - least, 0.001)
+    if least - min(trial["score"] for trial in trials) < 8 * budget:
+        return None
+    return {"near": [100 * (least - 4 * budget), 100 * (baseline + 1.5 * budget)]}
+
+
+def _has_place(trial):
+    """Whether a trial can be drawn on a logarithmic axis."""
+    return trial["score"] is not None and (trial["kept"] or 0) > 0
+
+
+def _points(trials, trained, objective, metric):
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "meta": "trials",
+        "name": "after training" if trained else "without training",
+        "x": [100 * trial["kept"] for trial in trials],
+        "y": [100 * trial["score"] for trial in trials],
+        "customdata": [_hover(trial) for trial in trials],
+        "hovertemplate": f"%{{x:.2f}} % of {objective} kept<br>"
+        f"%{{y:.2f}} % {metric}<br>%{{customdata}}<extra></extra>",
+        "marker": {
+            "symbol": "diamond" if trained else "circle-open",
+            "size": 9,
+            "color": LIGHT["second" if trained else "first"],
+            "line": {"width": 2, "color": LIGHT["second" if trained else "first"]},
+        },
+    }
+
+
+def _hover(trial):
+    parts = [f"round {trial['round']}"]
+    for key, name in (("params", "parameters"), ("flops", "FLOPs")):
+        if trial.get(key) is not None:
+            parts.append(f"{100 * trial[key]:.2f} % of {name}")
+    return "<br>".join(parts)
+
+
+def _frontier(trials):
+    """The best score among all trials that kept at most so much."""
+    best, x, y = None, [], []
+    for trial in sorted(trials, key=lambda one: (one["kept"], -one["score"])):
+        if best is None or trial["score"] > best:
+            best = trial["score"]
+            x.append(100 * trial["kept"])
+            y.append(100 * best)
+    x.append(100 * max(trial["kept"] for trial in trials))
+    y.append(100 * best)
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "meta": "frontier",
+        "name": "best of this size or smaller",
+        "x": x,
+        "y": y,
+        "hoverinfo": "skip",
+        "line": {"shape": "hv", "width": 1.5, "color": LIGHT["muted"]},
+    }
+
+
+def _ring(trial):
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "meta": "chosen",
+        "name": "chosen",
+        "x": [100 * trial["kept"]],
+        "y": [100 * trial["score"]],
+        "hoverinfo": "skip",
+        "cliponaxis": False,
+        "marker": {
+            "symbol": "circle-open",
+            "size": 20,
+            "color": LIGHT["text"],
+            "line": {"width": 2.5, "color": LIGHT["text"]},
+        },
+    }
+
+
+def _lines(report):
+    """The original's score and the least that the budget allows."""
+    return [
+        {
+            "type": "line",
+            "name": key,
+            "xref": "paper",
+            "x0": 0,
+            "x1": 1,
+            "y0": 100 * report[key],
+            "y1": 100 * report[key],
+            "line": {"width": 1.5, "dash": dash, "color": LIGHT["text"]},
+        }
+        for key, dash in (("baseline", "dot"), ("least", "dash"))
+        if report[key] is not None
+    ]
+
+
+def _ticks(values):
+    """One, two and five times powers of ten around `values`; fewer for many powers."""
+    low, high = min(values), max(values)
+    ticks = [tick for tick in _TICKS if low / 2.6 <= tick <= high * 2.6]
+    if len(ticks) > 8:
+        ticks = [tick for tick in ticks if f"{tick:e}".startswith("1")]
+    return [tick for tick in ticks if tick <= 100 or high > 100]

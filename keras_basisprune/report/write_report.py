@@ -1,0 +1,88 @@
+"""Writes the page that shows what `compress` did."""
+
+import pathlib
+
+import jinja2
+import plotly.offline
+
+from keras_basisprune.files import write_text
+from keras_basisprune.report import _read, _words, charts
+
+_FILTERS = {
+    name: getattr(_words, name)
+    for name in (
+        "amount",
+        "duration",
+        "label",
+        "number",
+        "passed",
+        "percent",
+        "removed",
+        "removed_share",
+        "small",
+        "verdict",
+    )
+}
+
+
+def write_report(folder) -> pathlib.Path:
+    """Writes `report.html` beside the `report.json` of a `compress` run.
+
+    The page is one file that loads nothing from elsewhere. Its charts need JavaScript;
+    all their numbers are in tables as well, which do not.
+
+    Args:
+        folder: The `output_dir` of `compress`, a string or `pathlib.Path`, which holds
+            a `report.json`.
+
+    Returns:
+        The `pathlib.Path` of the page, written whole or not at all.
+
+    Raises:
+        ValueError: If there is no `report.json`, or if it is broken or of another
+            version.
+
+    Example:
+
+    ```python
+    page = write_report("runs/eurosat")
+    webbrowser.open(page.resolve().as_uri())
+    ```
+    """
+    report = _read.read_report(folder)
+    path = pathlib.Path(folder) / "report.html"
+    write_text(path, _page(report))
+    return path
+
+
+def _page(report):
+    """The whole page as text."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("keras_basisprune.report", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= _FILTERS
+    objective = _words.objective_name(report)
+    spectra = charts.spectrum_charts(report)
+    history = charts.history_charts(report)
+    figures = {
+        "trade_off": charts.trade_off(report, objective),
+        "layers": charts.layer_bars(report),
+        "layers_narrow": charts.layer_bars(report, narrow=True),
+        **{f"history_{i}": chart["figure"] for i, chart in enumerate(history)},
+    }
+    return environment.get_template("report.html.j2").render(
+        report=report,
+        headline=_words.headline(report),
+        objective=objective,
+        figures={name: chart for name, chart in figures.items() if chart},
+        spectra=spectra,
+        history=history,
+        light=charts.LIGHT,
+        dark=charts.DARK,
+        to_dark={color: charts.DARK[name] for name, color in charts.LIGHT.items()},
+        plotly_js=plotly.offline.get_plotlyjs(),
+    )

@@ -1,0 +1,272 @@
+"""Cut, train again, cut again: the rounds of `compress`."""
+
+import contextlib
+import dataclasses
+import functools
+import logging
+import math
+import time
+
+import keras
+from tqdm.auto import tqdm
+
+from keras_basisprune.plan import Plan
+from keras_basisprune.search.cutter import Cut, Cutter
+from keras_basisprune.search.smallest_share import smallest_share
+from keras_basisprune.search.train_again import train_again
+from keras_basisprune.search.trial import Trial
+from keras_basisprune.surgery import fold
+
+# How much more than the budget may be lost before training, which brings some back, in
+# units of the budget. Where it doesn't, the next is tried.
+_SLACK = (10, 3, 1, 0)
+_LEAST_UNIT = 0.005
+_GAIN = 0.95  # a round that leaves more than this share is the last one
+_TRIALS = (7, 5)  # shares that are tried in the first round, and in the others
+_LOWEST = (0.01, 0.1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What `Rounds` works on.
+
+    Attributes:
+        model: The original classifier.
+        train: A pair `(x, y)` of arrays, for training; `y` may be `None`.
+        images: Unlabelled samples, for cutting.
+        judge: A `Judge`.
+        least: The score that is good enough.
+        max_drop: How much less than the original's that is.
+        splits: How much of a cut channels take, in the order they are tried.
+        ways: `Ways` of a `Cutter`.
+        recovery: A `Recovery`, or `None` for no training.
+        distill: Whether training is towards the original's outputs.
+        rounds: The most rounds.
+        callbacks: Keras callbacks for training.
+        verbose: Whether to show progress.
+    """
+
+    model: keras.Model
+    train: tuple
+    images: object
+    judge: object
+    least: float
+    max_drop: float
+    splits: tuple[float, ...]
+    ways: object
+    recovery: object
+    distill: bool
+    rounds: int
+    callbacks: tuple
+    verbose: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What a round has come to.
+
+    Attributes:
+        network: The network, trained if there is training; not folded.
+        plan: The `Plan` by which it was cut.
+        trial: Its number in `Rounds.trials`.
+    """
+
+    network: keras.Model
+    plan: Plan
+    trial: int
+
+
+class Rounds:
+    """Looks for the smallest network that is good enough.
+
+    Each round cuts the network of the one before (the first, the original) as far as
+    `smallest_share` finds, with some slack if it is trained afterwards. If it is good
+    enough then, the next round cuts it further; if not, there is another attempt with
+    less slack.
+
+    Args:
+        task: A `Task`.
+        folder: A `RunFolder`.
+
+    Attributes:
+        found: List of `Found`, one per round.
+        history: The logs of training, a list of values per name.
+    """
+
+    def __init__(self, task, folder):
+        self._task, self._folder = task, folder
+        self._trials: dict[str, Trial] = {}
+        self.found: list[Found] = []
+        self.history: dict[str, list[float]] = {}
+        self._cutter, self._enough, self._failed = None, 0.0, 0.0
+        self._good: dict[tuple[float, float], Cut] = {}
+        self._bar = tqdm(disable=not task.verbose, unit="trial")
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """All networks that were tried."""
+        return tuple(self._trials.values())
+
+    def run(self):
+        """Runs all rounds."""
+        with _no_word_of_retracing():
+            self._run()
+        self._bar.close()
+
+    def _run(self):
+        slacks, network = self._slacks(), self._task.model
+        while slacks and len(self.found) < self._task.rounds:
+            found = self._round(network, len(self.found) + 1, slacks[0])
+            if found is None:
+                slacks.pop(0)
+                continue
+            before = self.trials[self.found[-1].trial].kept if self.found else 1.0
+            self.found.append(found)
+            network = found.network
+            if not self.trials[found.trial].kept <= _GAIN * before:
+                break
+            if not self._task.recovery:
+                break  # nothing was won back that could be lost again
+
+    def _slacks(self) -> list[float]:
+        if not self._task.recovery:
+            return [0.0]
+        unit = max(self._task.max_drop, _LEAST_UNIT)
+        return [unit * slack for slack in _SLACK]
+
+    def _round(self, network, number, slack) -> Found | None:
+        """Cuts as far as the slack allows and trains; `None` if that isn't enough."""
+        if self._cutter is None or self._cutter.model is not network:
+            self._cutter = Cutter(network, self._task.images, self._task.ways)
+            self._failed = 0.0
+        later, recovery = number > 1, self._task.recovery
+        trials = _TRIALS[later]
+        self._bar.reset(trials + len(self._task.splits) - 1 + bool(recovery))
+        self._bar.set_description(f"round {number}")
+        self._good, self._enough = {}, self._task.least - slack
+        attempt = functools.partial(self._attempt, number)
+        splits, lowest = self._task.splits, max(_LOWEST[later], self._failed)
+        best = smallest_share(attempt, self._enough, splits, trials, lowest)
+        if best is None:
+            return None
+        if recovery:
+            found = self._trained(number, *best)
+            if self.trials[found.trial].good_enough:
+                return found
+            self._failed = best[0]
+        question = _question(number, *best)
+        if not self._trials[question].good_enough:
+            return None
+        cut = self._cut(*best)
+        network = fold(cut.network, batch_norm=False)
+        return Found(network, cut.plan, self._place(question))
+
+    def _attempt(self, number, keep, to_channels) -> float:
+        """The score of a cut; keeps the cut while it may be the best."""
+
+        def find():
+            start = time.perf_counter()
+            cut = self._cutter.cut(keep, to_channels)
+            seconds = {"fitting": time.perf_counter() - start}
+            if cut is None:
+                return {"seconds": seconds, "score": math.nan}
+            answer = self._task.judge(cut.network, seconds)
+            if answer["score"] >= self._enough:
+                others = {k: v for k, v in self._good.items() if k[0] == keep}
+                self._good = {**others, (keep, to_channels): cut}
+            return {**answer, "plan": cut.plan.to_json()}
+
+        question = _question(number, keep, to_channels)
+        answer = self._folder.recall(question, find)
+        self._note(question, answer, number, to_channels, trained=False)
+        return answer["score"]
+
+    def _cut(self, keep, to_channels) -> Cut:
+        known = self._good.get((keep, to_channels))
+        return known or self._cutter.cut(keep, to_channels)
+
+    def _trained(self, number, keep, to_channels) -> Found:
+        """The network of a trial after training."""
+        task = self._task
+        name = f"round_{number}_{keep:.4f}_{to_channels:.2f}"
+        past = sum(trial.trained for trial in self.trials)
+        question = f"{name} trained"
+
+        def make():
+            network = self._cut(keep, to_channels).network
+            if task.recovery.weights == "all":
+                network = fold(network, batch_norm=False)
+            made = train_again(
+                network,
+                task.model if task.distill else None,
+                task.train,
+                task.recovery,
+                task.callbacks,
+                number,
+                past * task.recovery.epochs,
+            )
+            self._folder.remember(f"{name} training", made)
+            return fold(network, batch_norm=False)
+
+        self._bar.set_postfix_str("training")
+        kinds = {type(layer).__name__: type(layer) for layer in task.model.layers}
+        network = self._folder.recall_model(name, make, kinds)
+        made = self._folder.recall(f"{name} training", dict)
+        for key, values in made["history"].items():
+            self.history.setdefault(key, []).extend(values)
+        seconds = {"training": made["seconds"]}
+        judged = functools.partial(task.judge, network, seconds)
+        answer = self._folder.recall(question, judged)
+        self._note(question, answer, number, to_channels, trained=True)
+        text = self._folder.recall(_question(number, keep, to_channels), dict)["plan"]
+        return Found(network, Plan.from_json(text), self._place(question))
+
+    def _place(self, question) -> int:
+        return list(self._trials).index(question)
+
+    def _note(self, question, answer, number, to_channels, trained):
+        """Takes a trial into the list and shows it."""
+        shares = {key: answer.get(key, math.nan) for key in ("kept", "params", "flops")}
+        trial = Trial(
+            round=number,
+            **shares,
+            score=answer["score"],
+            trained=trained,
+            good_enough=answer["score"] >= self._task.least,
+            to_channels=to_channels,
+            seconds=answer["seconds"],
+        )
+        self._bar.set_postfix_str(f"{1 - trial.kept:.1%} removed, {trial.score:.4f}")
+        if question not in self._trials:
+            self._trials[question] = trial
+            self._bar.update()
+            self._tell(trial)
+
+    def _tell(self, trial):
+        """Gives a trial's figures to TensorBoard, by its number."""
+        names = ("kept", "params", "flops", "score")
+        for board in self._task.callbacks:
+            if isinstance(board, keras.callbacks.TensorBoard):
+                board.set_model(self._task.model)
+                logs = {f"trial_{name}": getattr(trial, name) for name in names}
+                board.on_epoch_end(len(self._trials) - 1, logs)
+                board.on_train_end()
+
+
+@contextlib.contextmanager
+def _no_word_of_retracing():
+    """TensorFlow warns of many traces; here they are of many networks."""
+    logger = logging.getLogger("tensorflow")
+
+    def wanted(record):
+        return "retracing" not in record.getMessage()
+
+    logger.addFilter(wanted)
+    try:
+        yield
+    finally:
+        logger.removeFilter(wanted)
+
+
+def _question(number, keep, to_channels) -> str:
+    return f"round {number}: keep {keep:.6f}, to channels {to_channels:.3f}"

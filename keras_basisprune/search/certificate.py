@@ -1,0 +1,55 @@
+"""Do all the forms of a network compute the same?"""
+
+import keras
+import numpy as np
+
+from keras_basisprune.graph.basis_pairs import basis_pairs
+from keras_basisprune.surgery import fold, prune
+from keras_basisprune.trace import trace
+
+_TOLERANCE = 1e-3
+
+
+def certificate(model, converted, network, images) -> list[dict]:
+    """Compares the outputs of each form of a network with those of the one before.
+
+    Args:
+        model: The original.
+        converted: It, converted at full rank: the strongest basis of every layer is
+            masked in it, and cut out. `None` if nothing can be decomposed.
+        network: The network that was found, not folded.
+        images: Samples to compare on.
+
+    Returns:
+        A list of dicts with `"step"`, `"against"`, `"difference"` (the largest absolute
+        one of any output) and `"tolerance"`.
+    """
+    rows = []
+    if converted is not None:
+        rows.append(_row("converted", "original", converted, model, images))
+        _mask_one(converted)
+        rows.append(_row("pruned", "masked", prune(converted), converted, images))
+    rows.append(_row("folded", "not folded", fold(network), network, images))
+    return rows
+
+
+def _mask_one(converted):
+    """Masks the strongest basis of each layer that has more than one."""
+    for pair in basis_pairs(trace(converted)).values():
+        mask = np.array(keras.ops.convert_to_numpy(pair.scaling.mask))
+        mask[0] = float(len(mask) == 1)
+        pair.scaling.mask.assign(mask)
+
+
+def _row(step, against, one, other, images):
+    ours, theirs = (
+        keras.tree.flatten(m.predict(images, verbose=0)) for m in (one, other)
+    )
+    pairs = zip(ours, theirs, strict=True)
+    difference = float(np.max([np.max(np.abs(a - b)) for a, b in pairs]))
+    return {
+        "step": step,
+        "against": against,
+        "difference": difference,
+        "tolerance": _TOLERANCE,
+    }

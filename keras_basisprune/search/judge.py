@@ -1,0 +1,48 @@
+"""What a network costs, and how good it is."""
+
+import functools
+import time
+
+from keras_basisprune.measure import cost
+from keras_basisprune.surgery import fold
+
+
+class Judge:
+    """Judges networks against the original.
+
+    Args:
+        original: The original `keras.Model`.
+        score: A `Scorer`.
+        objective: An `Objective`.
+        folder: A `RunFolder`, which remembers what the original costs.
+    """
+
+    def __init__(self, original, score, objective, folder):
+        self._score, self._objective = score, objective
+        counted = cost(original)
+        self._params, self._flops = counted.params, counted.flops
+        find = functools.partial(objective, original)
+        self._whole = folder.recall("cost of the original", find)
+
+    def __call__(self, network, seconds) -> dict:
+        """Folds a network and judges it.
+
+        Args:
+            network: A `keras.Model`.
+            seconds: Dict of what has been spent on it so far.
+
+        Returns:
+            A dict with `"kept"`, `"params"`, `"flops"` (shares of the original's),
+            `"score"` and `"seconds"` (those given and `"evaluation"`).
+        """
+        start = time.perf_counter()
+        plain = fold(network)
+        counted = cost(plain)
+        answer = {
+            "kept": self._objective(plain) / self._whole,
+            "params": counted.params / max(self._params, 1),
+            "flops": counted.flops / max(self._flops, 1),
+            "score": self._score(plain),
+        }
+        spent = time.perf_counter() - start
+        return {**answer, "seconds": {**seconds, "evaluation": spent}}

@@ -1,0 +1,46 @@
+"""What a network costs, in the unit that is to become small."""
+
+import pathlib
+import tempfile
+
+from keras_basisprune.export import export_tflite
+from keras_basisprune.measure import cost, latency
+
+OBJECTIVES = ("flops", "params", "bytes", "latency")
+
+
+class Objective:
+    """What a search makes small.
+
+    `"flops"` and `"params"` are counted (`cost`); `"bytes"` are those of the LiteRT
+    file in float32; `"latency"` are milliseconds of that file on this machine, one
+    thread.
+
+    Args:
+        kind: One of `"flops"`, `"params"`, `"bytes"`, `"latency"`.
+        runs: Inferences that are timed for `"latency"`.
+    """
+
+    def __init__(self, kind, runs=50):
+        if kind not in OBJECTIVES:
+            raise ValueError(
+                f"Expected `objective` to be one of {OBJECTIVES}. "
+                f"Received: objective={kind!r}."
+            )
+        self.kind, self._runs = kind, runs
+
+    @property
+    def counted(self) -> str:
+        """`"flops"` or `"params"`: by which channels and bases are chosen."""
+        return "flops" if self.kind in ("flops", "latency") else "params"
+
+    def __call__(self, model) -> float:
+        """The cost of a plain network."""
+        if self.kind in ("flops", "params"):
+            return float(getattr(cost(model), self.kind))
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "model.tflite"
+            size = export_tflite(model, path, tolerance=None).bytes
+            if self.kind == "bytes":
+                return float(size)
+            return latency(path, threads=(1,), runs=self._runs).litert[1].median_ms

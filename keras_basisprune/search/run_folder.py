@@ -1,0 +1,137 @@
+"""The state of a search on disk, from which the same call goes on."""
+
+import hashlib
+import json
+import pathlib
+
+import keras
+import numpy as np
+
+from keras_basisprune.files import save_model, write_text
+
+_VERSION = 1
+
+
+class RunFolder:
+    """Remembers what a search has found out, in memory and in a folder.
+
+    A search is a function of its arguments: run again, it asks the same questions in
+    the same order. So answers are all that has to be kept. `state.json` holds them,
+    with checksums of what they depend on; networks are `.keras` files beside it. All
+    files appear whole or not at all, so that the process can be killed at any moment.
+
+    Args:
+        folder: The folder, which is created; `None` for memory alone.
+        belongs_to: Dict of what the answers depend on, by name: values that JSON knows
+            (compared as they are).
+
+    Raises:
+        ValueError: If the folder holds the state of another search, or a broken one.
+    """
+
+    def __init__(self, folder, belongs_to):
+        self._folder = None if folder is None else pathlib.Path(folder)
+        self._belongs_to = json.loads(json.dumps(belongs_to))
+        self._answers: dict[str, object] = {}
+        if self._folder is not None and self._state.exists():
+            self._answers = self._read()
+
+    @property
+    def _state(self) -> pathlib.Path:
+        return self._folder / "state.json"
+
+    def _read(self):
+        try:
+            content = json.loads(self._state.read_text(encoding="utf-8"))
+            if content["version"] != _VERSION:
+                raise ValueError(f"version {content['version']}")
+            known, answers = dict(content["belongs_to"]), dict(content["answers"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                "Expected `output_dir` to be empty or to hold the state of a search. "
+                f"Received: {self._state}, which can't be read "
+                f"({type(error).__name__}: {error}). Delete it, or choose another "
+                "folder."
+            ) from error
+        names = {*known, *self._belongs_to}
+        other = sorted(n for n in names if known.get(n) != self._belongs_to.get(n))
+        if other:
+            told = ", ".join(f"{n} ({_shown(known.get(n))})" for n in other)
+            raise ValueError(
+                "Expected `output_dir` to be empty or to hold the state of this "
+                f"search. Received: {self._folder}, whose search had another {told}. "
+                "Give the same arguments to go on, or choose another folder."
+            )
+        return answers
+
+    def recall(self, question, find):
+        """The answer to a question, found only if it is not known yet.
+
+        Args:
+            question: String that names it.
+            find: A function without arguments that returns a value that JSON knows (NaN
+                too); what it returns is on disk before `recall` returns.
+        """
+        if question not in self._answers:
+            self.remember(question, find())
+        return self._answers[question]
+
+    def remember(self, question, answer):
+        """Writes an answer down, in place of an older one."""
+        answers = {**self._answers, question: answer}
+        self._write(answers)
+        self._answers = answers
+
+    def recall_model(self, name, make, custom_objects=None):
+        """The network of a name, made only if it is not there yet.
+
+        Args:
+            name: String, the name of the file without `.keras`.
+            make: A function without arguments that returns a `keras.Model`.
+            custom_objects: Dict of the classes of its layers that are not Keras' own.
+        """
+        path = None if self._folder is None else self._folder / f"{name}.keras"
+        # A file that no answer speaks of may be of a search whose state was deleted.
+        if path and path.name in self._answers and path.exists():
+            return keras.models.load_model(path, custom_objects, compile=False)
+        model = make()
+        if path:
+            save_model(model, path)
+            self.remember(path.name, "written")
+        return model
+
+    def _write(self, answers):
+        if self._folder is None:
+            return
+        content = {
+            "version": _VERSION,
+            "belongs_to": self._belongs_to,
+            "answers": answers,
+        }
+        write_text(self._state, json.dumps(content, indent=1))
+
+
+def _shown(value) -> str:
+    text = "none" if value is None else str(value)
+    return text if len(text) <= 40 else f"{text[:12]}..."
+
+
+def checksum(*arrays) -> str:
+    """Hexadecimal checksum of arrays: values, shapes and dtypes."""
+    found = hashlib.sha256()
+    for array in arrays:
+        if array is None:
+            found.update(b"none")
+            continue
+        array = np.asarray(array)
+        found.update(f"{array.shape} {array.dtype}".encode())
+        found.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    return found.hexdigest()
+
+
+def model_checksum(model) -> str:
+    """Hexadecimal checksum of a model's layers and weights."""
+    weights = [keras.ops.convert_to_numpy(w) for w in model.weights]
+    config = json.dumps(model.get_config(), sort_keys=True, default=str)
+    layers = hashlib.sha256(config.encode()).hexdigest()
+    return layers[:32] + checksum(*weights)[:32]

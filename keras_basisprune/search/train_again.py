@@ -1,0 +1,35 @@
+"""One training of a network that was cut."""
+
+import dataclasses
+import time
+
+import keras
+
+from keras_basisprune.recover import recover
+
+
+def train_again(network, original, train, recovery, callbacks, number, past) -> dict:
+    """Trains a network, so that it makes up for what was cut.
+
+    Args:
+        network: The `keras.Model`, trained in place.
+        original: What it is trained towards, or `None` for labels.
+        train: A pair `(x, y)` of arrays.
+        recovery: A `Recovery`.
+        callbacks: Keras callbacks; they see the number of the round in the logs.
+        number: Integer, the round.
+        past: Integer, the epochs of earlier rounds; epochs are counted from there.
+
+    Returns:
+        A dict of `"history"` (lists by name) and `"seconds"`.
+    """
+    start = time.perf_counter()
+    told = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda _, logs: logs.update(round=number)
+    )
+    config = dataclasses.replace(recovery, initial_epoch=past)
+    history = recover(
+        network, train, None, original, config, [told, *callbacks], verbose=0
+    ).history
+    history = {key: [float(v) for v in values] for key, values in history.items()}
+    return {"history": history, "seconds": time.perf_counter() - start}

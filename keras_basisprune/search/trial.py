@@ -1,0 +1,32 @@
+"""One network that a search has tried."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """A network that was tried, and how good it was.
+
+    Attributes:
+        round: Integer from 1: how many networks the search had cut before, and one.
+        kept: Float, what is left of the objective, as a share of the original's.
+        params: Float, share of the parameters that are left, after `fold`.
+        flops: Float, the same of the FLOPs.
+        score: Float, accuracy (or agreement) on the validation data, of the folded
+            network; NaN if there is no such network.
+        trained: Whether it was trained after it was cut.
+        good_enough: Whether the score is within the budget.
+        to_channels: Float in [0, 1], how much of the cut channels took: they left down
+            to `share ** to_channels`.
+        seconds: Dict of the seconds for `"fitting"`, `"training"` and `"evaluation"`.
+    """
+
+    round: int
+    kept: float
+    params: float
+    flops: float
+    score: float
+    trained: bool
+    good_enough: bool
+    to_channels: float
+    seconds: dict[str, float]

@@ -1,0 +1,17 @@
+"""Every layer of a model, at any depth."""
+
+
+def all_layers(model) -> list:
+    """Lists the model itself and all its layers, layers inside layers included.
+
+    The one place where a private name of Keras is used for it: `model.layers` stops at
+    nested models and wrappers, and `trainable` and `momentum` are attributes of the
+    layers inside them.
+
+    Args:
+        model: A `keras.Model` or another `keras.layers.Layer`.
+
+    Returns:
+        A list of layers, each once, `model` first.
+    """
+    return model._flatten_layers()

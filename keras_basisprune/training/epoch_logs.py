@@ -1,0 +1,81 @@
+"""What is measured at the end of each epoch of `recover`."""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from keras_basisprune.training._seeds import set_seeds
+
+
+@dataclasses.dataclass(frozen=True)
+class Validation:
+    """What a model is validated on.
+
+    Attributes:
+        images: Array of images.
+        labels: Integer labels, or `None`.
+        answers: The teacher's probabilities, or `None`. One of the two is there.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    answers: np.ndarray | None
+
+    def logs(self, model, loss, batch_size) -> dict[str, float]:
+        """Runs the model; what `EpochLogs` says about validation."""
+        found = model.predict(self.images, batch_size=batch_size, verbose=0)
+        targets = self.labels if self.answers is None else self.answers
+        logs = {"val_loss": float(keras.ops.convert_to_numpy(loss(targets, found)))}
+        classes = found.argmax(-1)
+        if self.labels is not None:
+            logs["val_accuracy"] = float(np.mean(classes == self.labels))
+        if self.answers is not None:
+            agreed = classes == self.answers.argmax(-1)
+            logs["val_agreement"] = float(np.mean(agreed))
+        return logs
+
+
+class EpochLogs(keras.callbacks.Callback):
+    """Starts `Epochs`, and writes validation and learning rate into the logs.
+
+    Dropout and the like draw from the seed and the number of the epoch, too.
+
+    `keras.Model.fit` validates with the targets and metrics of training; here images
+    with labels and without, and answers of a teacher, may come in any combination. Put
+    it before the callbacks that read the logs.
+
+    Args:
+        epochs: The `Epochs` with which the model is trained.
+        validation: A `Validation`, or `None`.
+        loss: A `keras.losses.Loss`, for `val_loss`.
+        keep_best: Boolean, whether the weights of the epoch with the best
+            `val_accuracy`, or else `val_agreement`, are put back at the end. One copy
+            of the weights is held.
+    """
+
+    def __init__(self, epochs, validation, loss, keep_best=False):
+        super().__init__()
+        self._epochs, self._validation, self._loss = epochs, validation, loss
+        self._keep_best, self._best = keep_best, None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epochs.start(epoch)
+        set_seeds(self.model, self._epochs.seed, epoch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = {} if logs is None else logs
+        if self._validation is not None:
+            logs |= self._validation.logs(
+                self.model, self._loss, self._epochs.batch_size
+            )
+        rate = self.model.optimizer.learning_rate
+        logs["learning_rate"] = float(keras.ops.convert_to_numpy(rate))
+        if self._keep_best:
+            score = logs.get("val_accuracy", logs.get("val_agreement"))
+            if self._best is None or score >= self._best[0]:
+                self._best = score, self.model.get_weights()
+
+    def on_train_end(self, logs=None):
+        if self._best is not None:
+            self.model.set_weights(self._best[1])

@@ -1,0 +1,110 @@
+"""Batches whose order and augmentation follow from a seed and the epoch's number."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_basisprune.training._seeds import set_global_seed, set_seeds
+
+
+@dataclasses.dataclass(frozen=True)
+class Material:
+    """What epochs are made of.
+
+    Attributes:
+        images: Array of images.
+        targets: Array of as many labels or probabilities; `None` if the teacher is
+            asked about the augmented images of every epoch.
+        augment: A function or layer on batches of images, or `None`.
+        teacher: A classifier whose probabilities are the targets, or `None`.
+        shape: What augmented images must fit; `None` for any size.
+    """
+
+    images: np.ndarray
+    targets: np.ndarray | None
+    augment: Callable[[np.ndarray], Any] | None = None
+    teacher: keras.Model | None = None
+    shape: tuple[int | None, ...] | None = None
+
+
+class Epochs(keras.utils.PyDataset):
+    """Shuffled, perhaps augmented batches for `keras.Model.fit`.
+
+    Give `fit` also `shuffle=False`, and call `start` in a callback's `on_epoch_begin`:
+    Keras calls `PyDataset.on_epoch_end` before the first epoch too, not after one that
+    was broken off, and knows no number there; a run that `BackupAndRestore` resumes
+    doesn't begin with the first one.
+
+    Augmented images of one epoch are held in memory at a time, in whatever dtype
+    `augment` returns (`float32`, for Keras' layers).
+
+    Args:
+        material: A `Material`.
+        batch_size: Integer.
+        seed: Integer, from which the order follows, and what `augment` draws if it is
+            a `keras.layers.Layer` or uses the global random state.
+        epoch: Integer, the first epoch's number.
+    """
+
+    def __init__(self, material, batch_size, seed, epoch=0):
+        super().__init__()
+        self.batch_size, self.seed = batch_size, seed
+        self._material = material
+        self._epoch = None
+        self.start(epoch)
+
+    @property
+    def num_batches(self):
+        return -(-len(self._material.images) // self.batch_size)
+
+    def start(self, epoch):
+        """Makes the batches of an epoch, unless they are those at hand.
+
+        The global random state is set in both cases.
+        """
+        set_global_seed(self.seed, epoch)
+        if epoch == self._epoch:
+            return
+        count, self._batches = len(self._material.images), None
+        order = np.random.default_rng((self.seed, epoch)).permutation(count)
+        self._order = np.split(order, range(self.batch_size, count, self.batch_size))
+        if self._material.augment is not None:
+            if isinstance(self._material.augment, keras.layers.Layer):
+                set_seeds(self._material.augment, self.seed, epoch)
+            self._batches = [self._augmented(chosen) for chosen in self._order]
+        self._epoch = epoch
+
+    def __getitem__(self, index):
+        if self._batches is not None:
+            return self._batches[index]
+        chosen = self._order[index]
+        return self._material.images[chosen], self._material.targets[chosen]
+
+    def _augmented(self, chosen):
+        material = self._material
+        images = _augment(material, material.images[chosen])
+        if material.targets is not None:
+            return images, material.targets[chosen]
+        probabilities = material.teacher.predict_on_batch(images)
+        return images, np.asarray(probabilities, "float32")
+
+
+def _augment(material, images) -> np.ndarray:
+    augment = material.augment
+    is_layer = isinstance(augment, keras.layers.Layer)
+    made = augment(images, training=True) if is_layer else augment(images)
+    made = np.asarray(keras.ops.convert_to_numpy(made))
+    wanted = (len(images), *(material.shape or images.shape)[1:])
+    fits = len(made.shape) == len(wanted) and all(
+        want in (None, have) for want, have in zip(wanted, made.shape, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"Expected `augment` to return images of shape {wanted}. Received: shape "
+            f"{made.shape}, for images of shape {images.shape}. Return the batch in "
+            "the size that the model takes."
+        )
+    return made

@@ -1,0 +1,89 @@
+"""How a network trains after it was pruned."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+# What each number must be: smallest, largest, and an example.
+_RANGES = {
+    "epochs": (1, math.inf, "5"),
+    "learning_rate": (0.0, math.inf, "1e-3"),
+    "batch_size": (1, math.inf, "32"),
+    "momentum": (0.0, 1.0, "0.9"),
+    "temperature": (1e-3, 1e3, "1.0"),
+    "seed": (0, 2**31 - 1, "0"),
+    "initial_epoch": (0, math.inf, "0"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Recovery:
+    """How `recover` trains.
+
+    Raises `ValueError` if a value is out of its range.
+
+    Attributes:
+        weights: `"all"`, every weight that its layer has made trainable, whatever the
+            `trainable` flags say (of BasisScalingConv that is the scales: its other
+            weights train when it is folded); or `"scales"`: those of BasisScalingConv
+            and BatchNormalization layers, and of the last layer with weights.
+        epochs: Number of epochs.
+        learning_rate: Initial rate of Adam; it falls to zero by a cosine.
+        batch_size: Images per training step.
+        augment: A function of a batch of images, or a `keras.layers.Layer` such as
+            `keras.layers.RandomFlip()`, that returns a changed batch; `None` for none.
+            The images of one epoch are then made before it and held in memory, in the
+            dtype that `augment` returns: 4 bytes per value, with Keras' layers.
+        momentum: Highest momentum of BatchNormalization's moving statistics while the
+            model trains. Pruning changes the statistics at once; with the 0.999 of
+            MobileNetV2 they would lag behind for epochs.
+        temperature: By which the teacher's and the model's probabilities are softened,
+            with a teacher.
+        seed: Integer; order, augmentation and dropout follow from it.
+        initial_epoch: The first epoch's number. TensorBoard and the orders of several
+            recoveries go on where the last has ended.
+        keep_best: Whether the weights of the epoch with the best `val_accuracy` (or
+            `val_agreement`; the last of equals) are put back at the end. A run that
+            was killed and goes on remembers none from before.
+    """
+
+    weights: str = "all"
+    epochs: int = 5
+    learning_rate: float = 1e-3
+    batch_size: int = 32
+    augment: Callable[[np.ndarray], Any] | None = None
+    momentum: float = 0.9
+    temperature: float = 1.0
+    seed: int = 0
+    initial_epoch: int = 0
+    keep_best: bool = False
+
+    def __post_init__(self):
+        if self.weights not in ("all", "scales"):
+            raise ValueError(
+                "Expected `weights` to be 'all' or 'scales'. "
+                f"Received: weights={self.weights!r}. Leave it out for 'all'."
+            )
+        for name in _RANGES:
+            _check_number(name, getattr(self, name))
+        if self.augment is not None and not callable(self.augment):
+            raise ValueError(
+                "Expected `augment` to be None, a function of a batch of images, or a "
+                f"layer. Received: augment={self.augment!r}. Pass one such as "
+                "`keras.layers.RandomFlip()`."
+            )
+
+
+def _check_number(name, value):
+    least, most, example = _RANGES[name]
+    whole = isinstance(least, int)
+    fits = isinstance(value, int | np.integer if whole else int | float | np.number)
+    if isinstance(value, bool) or not fits or not least <= value <= most:
+        what = "an integer" if whole else "a float"
+        raise ValueError(
+            f"Expected `{name}` to be {what} in [{least}, {most}]. "
+            f"Received: {name}={value!r}. Start with {example}."
+        )

@@ -1,0 +1,67 @@
+"""Which weights of a model train, for a while."""
+
+import contextlib
+
+import keras
+
+from keras_basisprune.layers import BasisScalingConv
+from keras_basisprune.trace import trace
+from keras_basisprune.training._all_layers import all_layers
+
+
+@contextlib.contextmanager
+def trained_weights(model, weights):
+    """Sets which weights train, and puts all flags back in the end.
+
+    A compiled model knows the weights that trained when it was compiled: compile it
+    anew, inside and afterwards.
+
+    Args:
+        model: A Functional or Sequential model, converted or not.
+        weights: `"all"`, every weight that its layer has made trainable; or
+            `"scales"`, those of BasisScalingConv and BatchNormalization layers and of
+            the head: the last layer with weights on the way to each output.
+    """
+    # Setting a layer's flag sets those of the layers in it: outer ones come first.
+    layers = sorted(all_layers(model), key=lambda x: len(all_layers(x)), reverse=True)
+    flags = [(x, x.trainable) for x in [*layers, *model.variables]]
+    try:
+        for layer in layers:
+            # On TensorFlow nothing happens, in it neither, when a flag stays the same.
+            layer.trainable = False
+            layer.trainable = True
+        if weights == "scales":
+            _freeze_all_but_scales(model, layers)
+        yield
+    finally:
+        for item, flag in flags:
+            item.trainable = flag
+
+
+def _freeze_all_but_scales(model, layers):
+    read = trace(model)
+    heads = _heads(read)
+    for call in read.calls:
+        if isinstance(call.op, keras.layers.Layer):
+            call.op.trainable = False
+    scales = BasisScalingConv | keras.layers.BatchNormalization
+    for layer in layers:
+        if isinstance(layer, scales) or id(layer) in heads:
+            layer.trainable = True
+
+
+def _heads(read) -> set[int]:
+    """The `id`s of the last layers with weights on the way to the outputs."""
+    made, seen, heads = read.producers(), set(), set()
+    pending = keras.tree.flatten(read.outputs)
+    while pending:
+        tensor = pending.pop()
+        if id(tensor) in seen or id(tensor) not in made:
+            continue
+        seen.add(id(tensor))
+        call = made[id(tensor)]
+        if getattr(call.op, "weights", None):
+            heads.add(id(call.op))
+        else:
+            pending += call.input_tensors
+    return heads

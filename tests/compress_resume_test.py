@@ -1,0 +1,157 @@
+"""Killed, started again, with other arguments, twice with one seed."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import compress_worker
+import digits_model
+import keras
+import numpy as np
+import pytest
+
+import keras_basisprune as kbp
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return digits_model.load()
+
+
+@pytest.fixture(scope="module")
+def model(digits):
+    return digits_model.trained(digits)
+
+
+@pytest.fixture(scope="module")
+def done(model, digits, tmp_path_factory):
+    """An undisturbed search, its folder, and the seconds it took."""
+    folder = tmp_path_factory.mktemp("done") / "out"
+    start = time.perf_counter()
+    result = run(model, digits, folder)
+    return result, folder, time.perf_counter() - start
+
+
+def run(model, digits, folder, **changes):
+    arguments = {**compress_worker.ARGUMENTS, **changes}
+    return kbp.compress(
+        model, digits.train, digits.validation, output_dir=folder, **arguments
+    )
+
+
+def started(model_path, folder):
+    """A worker that has begun its search."""
+    paths = os.pathsep.join((str(HERE), str(HERE.parent)))
+    worker = subprocess.Popen(
+        [sys.executable, HERE / "compress_worker.py", model_path, folder],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
+    assert worker.stdout.readline() == "begins\n"
+    return worker
+
+
+def count(path):
+    """How many answers a state holds."""
+    return len(json.loads(path.read_text())["answers"]) if path.exists() else 0
+
+
+def same_network(one, other):
+    assert [x.name for x in one.layers] == [x.name for x in other.layers]
+    for ours, theirs in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_killed_at_random_moments_it_comes_to_the_same(model, done, tmp_path):
+    undisturbed, _, seconds = done
+    model.save(tmp_path / "model.keras")
+    folder, rng = tmp_path / "out", np.random.default_rng(0)
+    known = []
+    for _ in range(5):
+        worker = started(tmp_path / "model.keras", folder)
+        time.sleep(rng.uniform(0, seconds / 3))
+        worker.send_signal(signal.SIGKILL)
+        worker.communicate()
+        known.append(count(folder / "state" / "state.json"))
+    assert known == sorted(known)  # nothing that was known was lost
+    assert known[-1] > 0
+    worker = started(tmp_path / "model.keras", folder)
+    last = json.loads(worker.communicate()[0])
+    assert worker.returncode == 0
+    plans = [json.loads(plan.to_json()) for plan in undisturbed.plans]
+    assert last["plans"] == plans
+    report = undisturbed.report.extra["accuracy on validation"]
+    assert last["score"] == report[1]
+    same_network(keras.models.load_model(folder / "small.keras"), undisturbed.model)
+    assert {path.name for path in folder.iterdir()} == {
+        "original_float32.tflite",
+        "plans.json",
+        "report.html",
+        "report.json",
+        "small.keras",
+        "small_float32.tflite",
+        "state",
+    } | {path.name for path in folder.glob(".*")}  # what a kill has left half-written
+
+
+def test_the_same_call_again_trains_nothing_anew(model, digits, done):
+    undisturbed, folder, seconds = done
+    state = (folder / "state" / "state.json").read_bytes()
+    start = time.perf_counter()
+    again = run(model, digits, folder)
+    assert time.perf_counter() - start < seconds
+    assert again.trials == undisturbed.trials
+    assert again.history == undisturbed.history
+    same_network(again.model, undisturbed.model)
+    assert (folder / "state" / "state.json").read_bytes() == state
+
+
+def test_the_same_seed_gives_the_same_network_without_a_folder(model, digits, done):
+    undisturbed = done[0]
+    keras.utils.set_random_seed(99)  # what was random before doesn't matter
+    again = run(model, digits, None)
+    for ours, theirs in zip(again.trials, undisturbed.trials, strict=True):
+        assert dataclasses.replace(ours, seconds={}) == dataclasses.replace(
+            theirs, seconds={}
+        )
+    assert again.plans == undisturbed.plans
+    assert again.history == undisturbed.history
+    same_network(again.model, undisturbed.model)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"max_drop": 0.02}, r"had another max_drop \(0.03\)"),
+        ({"epochs": 3}, r"had another epochs \(2\), recovery"),
+        ({"methods": ["basis"]}, "had another methods"),
+        ({"seed": 1}, r"had another .*seed \(0\)"),
+    ],
+)
+def test_the_state_of_other_arguments_is_refused(model, digits, done, changes, text):
+    folder = done[1]
+    state = (folder / "state" / "state.json").read_bytes()
+    with pytest.raises(ValueError, match=f"`output_dir` to be empty.*{text}"):
+        run(model, digits, folder, **changes)
+    assert (folder / "state" / "state.json").read_bytes() == state
+
+
+def test_the_state_of_another_model_or_other_data_is_refused(model, digits, done):
+    other = keras.models.clone_model(model)
+    weights = model.get_weights()
+    weights[0] = weights[0] * 1.001
+    other.set_weights(weights)
+    with pytest.raises(ValueError, match=r"had another model \("):
+        run(other, digits, done[1])
+    fewer = dataclasses.replace(digits, train=tuple(x[1:] for x in digits.train))
+    with pytest.raises(ValueError, match=r"had another train \("):
+        run(model, fewer, done[1])

@@ -1,0 +1,475 @@
+"""The report page as text: its numbers, its errors, and that it loads nothing."""
+
+import html.parser
+import json
+import math
+import os
+import re
+
+import pytest
+from reports import HOSTILE, sample_report
+
+from keras_basisprune.report import write_report
+
+
+class Page(html.parser.HTMLParser):
+    """Tables by section, texts, links and data of a page."""
+
+    VOID = {"meta", "link", "br", "img", "input", "hr"}
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.headings, self.ids = [], [], []
+        self.tables, self.data, self.loads, self.policy = {}, {}, [], None
+        self.section = self.rows = self.script = None
+        self.text = self.title = ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if "id" in attributes:
+            self.ids.append(attributes["id"])
+        if tag == "section":
+            self.section = attributes["id"]
+        elif tag == "table":
+            self.rows = self.tables.setdefault(self.section, [])
+        elif tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+        elif tag == "script":
+            self.script = attributes.get("id", "")
+        elif re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if attributes.get("http-equiv") == "Content-Security-Policy":
+            self.policy = attributes["content"]
+        self.loads += [attributes[key] for key in ("src", "href") if key in attributes]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+        if tag == "script":
+            self.script = None
+
+    def handle_data(self, data):
+        if self.script is not None:
+            self.data[self.script] = self.data.get(self.script, "") + data
+        elif "style" not in self.open:
+            self.text += data
+            self.title += data if self.open[-1:] == ["h1"] else ""
+            if {"td", "th"} & set(self.open):
+                self.rows[-1][-1] += data
+
+    def table(self, section):
+        """Rows of a section, with plain spaces, keyed by their first cell."""
+        rows = [
+            [" ".join(cell.split()) for cell in row] for row in self.tables[section]
+        ]
+        return {row[0]: row[1:] for row in rows}
+
+    def figures(self):
+        return json.loads(self.data["figures"])
+
+
+def write(folder, report):
+    """Writes `report.json` and the page of it, and reads the page."""
+    (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
+    path = write_report(folder)
+    assert path == folder / "report.html"
+    return Page(path.read_text(encoding="utf-8"))
+
+
+def page_of(folder, **changes):
+    report = sample_report(**changes)
+    return write(folder, report), report
+
+
+def plain(text):
+    return " ".join(text.split())
+
+
+def test_headline_says_what_was_removed_and_lost(tmp_path):
+    page, _ = page_of(tmp_path)
+    assert plain(page.title) == (
+        "90.1 % of the FLOPs and 93.2 % of the parameters removed, "
+        "0.8 points of accuracy lost (budget 1.0)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("objective", "start"),
+    [
+        ("params", "93.2 % of the parameters and 90.1 % of the FLOPs removed"),
+        ("latency", "80.3 % of the time, 90.1 % of the FLOPs and 93.2 % of the param"),
+        ("bytes", "92.8 % of the file size, 90.1 % of the FLOPs and 93.2 % of the p"),
+    ],
+)
+def test_headline_begins_with_the_objective(tmp_path, objective, start):
+    page, _ = page_of(tmp_path, arguments={"objective": objective})
+    assert plain(page.title).startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("after", "end"),
+    [
+        (0.951, "removed, no accuracy lost (budget 1.0)"),
+        (0.961, "removed, 1.0 point of accuracy gained (budget 1.0)"),
+        (0.9507, "removed, no accuracy lost (budget 1.0)"),
+    ],
+)
+def test_headline_tells_gain_from_loss(tmp_path, after, end):
+    rows = sample_report()["before_after"]
+    rows[4]["after"] = after
+    page, _ = page_of(tmp_path, before_after=rows)
+    assert plain(page.title).endswith(end)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"trials": 0}, "there was no trial."),
+        ({"trials": 0, "layers": 1}, "every layer had to be left alone."),
+        ({"least": None}, "the original's score is not known."),
+    ],
+)
+def test_headline_says_why_nothing_was_removed(tmp_path, changes, why):
+    page, _ = page_of(tmp_path, met_budget=False, chosen=None, **changes)
+    assert plain(page.title) == f"Nothing was removed: {why}"
+
+
+def test_headline_names_the_best_that_was_not_enough(tmp_path):
+    report = sample_report(met_budget=False, chosen=None)
+    for trial in report["trials"]:
+        trial["good_enough"] = False
+        if trial["score"] is not None:
+            trial["score"] = 0.5 + trial["kept"] / 5
+    assert plain(write(tmp_path, report).title) == (
+        "Nothing was removed: no trial kept 94.1 % accuracy, the least that the budget "
+        "allows; the best reached 60.0 %."
+    )
+    report["trials"][0]["good_enough"] = True
+    assert plain(write(tmp_path, report).title) == (
+        "Nothing was removed: no network stayed within the budget once it was folded."
+    )
+
+
+def test_before_and_after(tmp_path):
+    page, _ = page_of(tmp_path)
+    assert page.table("before-after") == {
+        "quantity": ["before", "after", "removed"],
+        "parameters": ["3,239,114", "220,260", "93.2 %"],
+        "FLOPs": ["92,528,640", "9,160,335", "90.1 %"],
+        "LiteRT float32 file": ["13 MB", "941 kB", "92.8 %"],
+        "latency": ["4.21 ms", "0.83 ms", "80.3 %"],
+        "accuracy on validation": ["95.1 %", "94.3 %", "−0.8 points"],
+        "accuracy on test": ["94.5 %", "93.9 %", "−0.6 points"],
+    }
+
+
+def test_before_and_after_of_odd_values(tmp_path):
+    rows = [
+        {"label": "parameters", "before": 100000, "after": 1},
+        {"label": "FLOPs", "before": 1000, "after": 1100},
+        {"label": "bytes", "before": 0, "after": 12},
+        {"label": "milliseconds", "before": None, "after": 1250},
+        {"label": "agreement_on_validation", "before": 1.0, "after": 1.0},
+        {"label": "accuracy on test", "before": 0.5, "after": None},
+    ]
+    page, _ = page_of(tmp_path, before_after=rows)
+    table = page.table("before-after")
+    assert table["parameters"] == ["100,000", "1", "99.999 %"]
+    assert table["FLOPs"] == ["1,000", "1,100", "10.0 % more"]
+    assert table["file size"] == ["0 bytes", "12 bytes", "–"]
+    assert table["latency"] == ["–", "1,250 ms", "–"]
+    assert table["agreement on validation"] == ["100.0 %", "100.0 %", "0.0 points"]
+    assert table["accuracy on test"] == ["50.0 %", "–", "–"]
+
+
+def test_trials_are_a_table_and_a_chart(tmp_path):
+    page, report = page_of(tmp_path)
+    rows = page.table("trials")
+    assert len(rows) == 1 + len(report["trials"])
+    first, broken = report["trials"][0], rows["5"]
+    assert rows["1"] == [
+        *("1", "50.0 %", f"{100 * first['score']:.1f} %", "no", "yes"),
+        *("40.0 %", "50.0 %", "0.33", "11.2"),
+    ]
+    assert broken[2:5] == ["not a number", "no", "no"]
+    name = f"{report['chosen'] + 1} (chosen)"
+    chosen = report["trials"][report["chosen"]]
+    assert rows[name][1] == f"{100 * chosen['kept']:.1f} %"
+
+    figure = page.figures()["trade_off"]
+    drawn = sorted(
+        point
+        for trace in figure["data"]
+        if trace.get("meta") == "trials"
+        for point in zip(trace["x"], trace["y"], strict=True)
+    )
+    scored = [trial for trial in report["trials"] if trial["score"] is not None]
+    assert drawn == sorted((100 * t["kept"], 100 * t["score"]) for t in scored)
+    assert len({t["marker"]["symbol"] for t in figure["data"] if "marker" in t}) == 2
+    ring = figure["data"][-1]
+    assert (ring["x"], ring["y"]) == ([100 * chosen["kept"]], [100 * chosen["score"]])
+    assert [line["y0"] for line in figure["layout"]["shapes"]] == [95.1, 94.1]
+
+
+def test_layers_are_a_table_and_a_chart(tmp_path):
+    page, report = page_of(tmp_path)
+    rows = page.table("layers")
+    assert len(rows) == 1 + len(report["layers"])
+    for layer in report["layers"]:
+        row, (before, after) = rows[layer["name"]], layer["params"]
+        assert row[0] == layer["kind"]
+        rank = "{} of {}".format(*layer["rank"]) if layer["rank"] else "–"
+        assert row[1:3] == [rank, "{} of {}".format(*layer["channels"])]
+        assert row[3] == f"{before:,} → {after:,}"
+    for name in ("layers", "layers_narrow"):
+        bars = {trace.get("name"): trace for trace in page.figures()[name]["data"]}
+        shares = [100 * kept / total for kept, total in _pairs(report, "rank")]
+        assert bars["kept rank"]["x"] == pytest.approx(shares)
+        pairs = _pairs(report, "channels")
+        assert bars["kept channels"]["x"] == pytest.approx(
+            [100 * a / b for a, b in pairs]
+        )
+        assert bars["all channels"]["text"] == [f"{a} / {b}" for a, b in pairs]
+
+
+def _pairs(report, key):
+    return [layer[key] for layer in report["layers"] if layer[key]]
+
+
+def test_spectra_are_a_table_and_charts(tmp_path):
+    page, report = page_of(tmp_path)
+    rows = page.table("spectra")
+    charts = json.loads(page.data["spectrum-figures"])
+    assert len(charts) == len(report["spectra"]) == len(rows) - 1
+    ranks = {layer["name"]: layer["rank"] for layer in report["layers"]}
+    for spectrum, chart in zip(report["spectra"], charts, strict=True):
+        values, rank = spectrum["singular_values"], spectrum["rank"]
+        kept, cells = rows[spectrum["name"]]
+        assert kept == str(rank)
+        shown = cells.removeprefix(f"{len(values)} values").replace("cut ", "")
+        assert shown == ", ".join(f"{value:.3g}" for value in values)
+        assert cells.split("cut ")[0].count(",") == rank
+        traces = {trace["meta"]: trace["y"] for trace in chart["figure"]["data"]}
+        assert traces == {"kept": values[:rank], "removed": values[rank:]}
+        assert chart["figure"]["layout"]["shapes"][0]["x0"] == rank + 0.5
+        assert ranks[chart["name"]][0] == rank
+        total = ranks[chart["name"]][1]
+        assert chart["caption"].startswith(f"{rank} of {total} kept.")
+
+
+def test_layers_left_alone(tmp_path):
+    page, report = page_of(tmp_path)
+    assert page.table("alone") == {
+        "layer": ["kind", "why"],
+        report["layers"][-1]["name"]: [
+            "Conv2D",
+            "its output is the output of the model",
+        ],
+    }
+
+
+def test_certificate_in_words_and_numbers(tmp_path):
+    page, report = page_of(tmp_path)
+    assert "Passed: all 4 steps compute the same as what they" in page.text
+    row = page.table("equality")["converted against original"]
+    assert row == ["1.2e-06", "1.0e-04", "✓ passed"]
+    rows = report["equality"]
+    rows[1]["difference"], rows[3]["difference"] = math.nan, 0.25
+    page, _ = page_of(tmp_path, equality=rows)
+    assert "Failed: 2 of 4 differ (pruned, LiteRT float32)." in page.text
+    table = page.table("equality")
+    assert table["pruned against masked"] == ["not a number", "1.0e-04", "✗ failed"]
+    assert table["LiteRT float32 against folded"][0] == "2.5e-01"
+
+
+def test_history_time_arguments_versions_and_seed(tmp_path):
+    page, report = page_of(tmp_path)
+    rows = page.table("training")
+    assert rows["epoch"] == ["loss", "accuracy", "val_accuracy", "learning_rate"]
+    assert rows["2"] == ["0.31", "0.9", "0.925", "0.001"]
+    curves = page.figures()["history_1"]["data"]
+    assert [(c["name"], c["y"]) for c in curves] == [
+        (name, report["history"][name]) for name in ("accuracy", "val_accuracy")
+    ]
+    run = page.table("run")
+    assert run["in all"] == ["2 min"] and run["evaluation"] == ["10.2 s"]
+    assert run["seed"] == ["7"] and run["keras"] == ["3.15.1"]
+    assert run["methods"] == ["['basis', 'channels']"] and run["max_drop"] == ["0.01"]
+
+
+def test_everything_may_be_empty(tmp_path):
+    page, _ = page_of(
+        tmp_path,
+        layers=0,
+        trials=0,
+        met_budget=False,
+        chosen=None,
+        baseline=None,
+        least=None,
+        before_after=[],
+        equality=[],
+        history={},
+        seconds={},
+        arguments={},
+        versions={},
+        seed=None,
+        model={"name": "m"},
+    )
+    assert page.figures() == {} and page.data["spectrum-figures"] == "[]"
+    for text in ("Nothing was measured", "Nothing was tried", "Nothing was trained"):
+        assert text in page.text
+
+
+def test_numbers_that_are_not_finite(tmp_path):
+    report = sample_report()
+    for trial in report["trials"]:
+        trial["score"] = math.nan
+    report["spectra"][0]["singular_values"][2:] = [0.0, math.inf, None]
+    report["spectra"][0]["rank"] = 2
+    report["history"]["loss"][1:] = [math.nan]
+    report |= {"chosen": None, "met_budget": False}
+    page = write(tmp_path, report)
+    assert "no trial had a finite accuracy" in page.title
+    assert "trade_off" not in page.figures()
+    assert [row[2] for row in list(page.table("trials").values())[1:]] == [
+        "not a number"
+    ] * 14
+    chart = json.loads(page.data["spectrum-figures"])[0]
+    assert chart["figure"]["data"][1]["y"] == [None, None, None]
+    assert page.table("training")["2"][0] == "–"
+
+
+def test_a_spectrum_may_be_longer_than_what_is_stored(tmp_path):
+    report = sample_report()
+    name = report["layers"][1]["name"]
+    report["layers"][1]["rank"] = [400, 512]
+    stored = {"name": name, "singular_values": [1.0, 0.5, 0.25], "rank": 400}
+    whole = {"name": "other", "singular_values": [1.0, 0.5], "rank": None}
+    page = write(tmp_path, {**report, "spectra": [stored, whole]})
+    first, second = json.loads(page.data["spectrum-figures"])
+    assert first["caption"] == "400 of 512 kept. The first 3 are shown."
+    assert first["figure"]["layout"].get("shapes") is None
+    assert second["caption"] == "Not cut: all 2 are kept."
+
+
+def test_many_layers_get_room(tmp_path):
+    page, _ = page_of(tmp_path, layers=120, trials=60)
+    figures = page.figures()
+    assert figures["layers"]["layout"]["height"] > 120 * 20
+    assert len(figures["layers"]["layout"]["yaxis"]["tickvals"]) == 120
+    assert figures["layers_narrow"]["layout"]["height"] > 120 * 40
+    assert len(page.table("layers")) == 121
+
+
+def test_hostile_names_are_only_text(tmp_path):
+    page, _ = page_of(tmp_path, model={"name": HOSTILE}, arguments={HOSTILE: HOSTILE})
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in text and "</script>&amp;" not in text
+    assert HOSTILE in page.text and HOSTILE in page.table("layers")
+    assert page.ids == list(dict.fromkeys(page.ids))
+    data = page.figures()["layers"]["data"][0]["customdata"][0][0]
+    assert data == HOSTILE.replace("&", "&amp;").replace("<", "&lt;").replace(
+        ">", "&gt;"
+    )
+
+
+def test_loads_nothing_and_forbids_it(tmp_path):
+    page, _ = page_of(tmp_path)
+    assert page.loads
+    assert [
+        link for link in page.loads if not re.match("#[a-z-]+$|data:,$", link)
+    ] == []
+    assert {link[1:] for link in page.loads if link[0] == "#"} <= set(page.ids)
+    assert page.policy.startswith("default-src 'none'")
+    assert "connect-src" not in page.policy
+    styles = re.findall(
+        "<style>(.*?)</style>",
+        (tmp_path / "report.html").read_text(encoding="utf-8"),
+        re.DOTALL,
+    )
+    assert styles and not any("url(" in text or "@import" in text for text in styles)
+
+
+def test_headings_are_in_order(tmp_path):
+    page, _ = page_of(tmp_path)
+    assert page.headings[0] == 1 and page.headings.count(1) == 1
+    steps = zip(page.headings, page.headings[1:], strict=False)
+    assert all(after - before <= 1 for before, after in steps)
+
+
+def test_same_report_same_page(tmp_path):
+    page_of(tmp_path)
+    first = (tmp_path / "report.html").read_bytes()
+    page_of(tmp_path)
+    assert (tmp_path / "report.html").read_bytes() == first
+
+
+def test_no_report(tmp_path):
+    with pytest.raises(ValueError, match="Expected `folder` to hold a `report.json`"):
+        write_report(tmp_path)
+    with pytest.raises(ValueError, match=r"missing'.*Pass the `output_dir`"):
+        write_report(tmp_path / "missing")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "to be JSON. Received a file that can't be read"),
+        ("[]", "of version 1. Received: version=None. Use the version"),
+        ('{"version": 2}', "of version 1. Received: version=2. Use the version"),
+        ('{"version": 1}', "to have a complete 'versions'. Received: nothing. Pass"),
+    ],
+)
+def test_broken_report(tmp_path, text, message):
+    (tmp_path / "report.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        write_report(tmp_path)
+    assert os.listdir(tmp_path) == ["report.json"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("trials", [{"round": 1}]),
+        ("layers", [{"name": "a", "kind": "b", "channels": [1]}]),
+        ("spectra", [{"name": "a", "singular_values": ["x"], "rank": 1}]),
+        ("history", {"loss": 3}),
+        ("baseline", "high"),
+        ("seconds", {"in all": "long"}),
+        ("chosen", 99),
+        ("met_budget", None),
+    ],
+)
+def test_an_error_leaves_the_old_page(tmp_path, field, value):
+    page_of(tmp_path)
+    old = (tmp_path / "report.html").read_bytes()
+    report = {**sample_report(), field: value}
+    (tmp_path / "report.json").write_text(json.dumps(report), encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"'{field}'.*Pass the `output_dir`"):
+        write_report(tmp_path)
+    assert (tmp_path / "report.html").read_bytes() == old
+    assert sorted(os.listdir(tmp_path)) == ["report.html", "report.json"]
+
+
+def test_a_failed_write_leaves_the_old_page(tmp_path, monkeypatch):
+    page_of(tmp_path)
+    old = (tmp_path / "report.html").read_bytes()
+
+    def refuse(*arguments):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="disk full"):
+        write_report(tmp_path)
+    assert (tmp_path / "report.html").read_bytes() == old
+    assert sorted(os.listdir(tmp_path)) == ["report.html", "report.json"]

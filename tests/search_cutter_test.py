@@ -1,0 +1,213 @@
+"""Cuts of a small network of digits to given shares."""
+
+import digits_model
+import numpy as np
+import pytest
+
+import keras_basisprune as kbp
+from keras_basisprune.scores.channels import compensated
+from keras_basisprune.search.cutter import Cutter, Ways
+
+THIRD = 1 / 3
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return digits_model.load()
+
+
+@pytest.fixture(scope="module")
+def model(digits):
+    return digits_model.trained(digits, epochs=2)
+
+
+@pytest.fixture(scope="module")
+def images(digits):
+    return digits.train[0][:200]
+
+
+@pytest.fixture(scope="module")
+def cutters(model, images):
+    return {of: Cutter(model, images, Ways(counted=of)) for of in ("flops", "params")}
+
+
+def kept(small, model, counted="flops"):
+    """Share of the cost that is left once the network is folded."""
+    costs = (getattr(kbp.cost(m), counted) for m in (kbp.fold(small), model))
+    after, before = costs
+    return after / before
+
+
+def names(model):
+    return [layer.name for layer in model.layers]
+
+
+def alike(one, other, images, **tolerance):
+    np.testing.assert_allclose(
+        one.predict(images, verbose=0), other.predict(images, verbose=0), **tolerance
+    )
+
+
+@pytest.mark.parametrize("counted", ["flops", "params"])
+@pytest.mark.parametrize("to_channels", [1, 0, THIRD])
+@pytest.mark.parametrize("keep", [0.5, 0.2])
+def test_the_share_that_is_left(cutters, model, counted, to_channels, keep):
+    cut = cutters[counted].cut(keep, to_channels)
+    share = kept(cut.network, model, counted)
+    assert keep - 0.03 <= share <= keep * 1.001
+    assert bool(cut.plan.bases) == (to_channels != 1)
+    assert bool(cut.plan.channels) == (to_channels != 0)
+    slim = kept(cut.slim, model, counted)
+    assert keep**to_channels - 0.03 <= slim <= keep**to_channels * 1.001
+    assert cut.network.output_shape == model.output_shape
+
+
+def test_a_good_cut_is_nearly_as_good(cutters, model, digits):
+    before = kbp.accuracy(model, digits.validation)
+    for to_channels in (1, THIRD):
+        small = kbp.fold(cutters["flops"].cut(0.5, to_channels).network)
+        assert kbp.accuracy(small, digits.validation) > before - 0.02
+
+
+def test_the_model_stays_as_it_was(cutters, model, images):
+    before = model.get_weights()
+    cut = cutters["flops"].cut(0.4, THIRD)
+    assert cutters["flops"].model is model
+    owned = {id(v) for v in model.weights}
+    for small in (cut.slim, cut.network):
+        assert not owned & {id(v) for v in small.weights}
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("to_channels", [1, 0, THIRD])
+def test_the_steps_by_hand(cutters, model, images, to_channels):
+    cut = cutters["flops"].cut(0.3, to_channels)
+    slim, channels, bases = model, {}, {}
+    if to_channels:
+        scores = compensated(model, images)
+        keep = 0.3**to_channels
+        plan = kbp.select_channels(model, scores, keep, "flops", "local")
+        slim = kbp.compensate(model, plan, images, verbose=0)
+        channels = plan.channels
+        alike(cut.slim, slim, images, atol=1e-5)
+    network = slim
+    if to_channels != 1:
+        whole = kbp.convert(slim, data=images, verbose=0)
+        share = 0.3 / kept(slim, model)
+        plan = kbp.allocate(whole, share, "flops", "model")
+        network = kbp.convert(slim, plan, "regression", data=images, verbose=0)
+        bases = plan.bases
+    assert cut.plan == kbp.Plan(bases=bases, channels=channels)
+    alike(cut.network, network, images, atol=1e-5)
+
+
+@pytest.mark.parametrize("to_channels", [1, 0, THIRD])
+def test_the_plan_says_it_all(cutters, model, images, to_channels):
+    cut = cutters["params"].cut(0.4, to_channels)
+    plan = kbp.Plan.from_json(cut.plan.to_json())
+    network = model
+    if plan.channels:
+        only = kbp.Plan(channels=plan.channels)
+        network = kbp.compensate(network, only, images, verbose=0)
+    if plan.bases:
+        network = kbp.convert(network, plan, "regression", data=images, verbose=0)
+    alike(cut.network, network, images, atol=1e-5)
+
+
+def test_the_same_cut_again(cutters, model, images):
+    one = cutters["flops"].cut(0.25, THIRD)
+    for cutter in (cutters["flops"], Cutter(model, images, Ways())):
+        other = cutter.cut(0.25, THIRD)
+        assert other.plan == one.plan
+        alike(other.network, one.network, images, atol=1e-6)
+
+
+def test_shares_that_can_not_be_reached(cutters, images):
+    for counted in ("flops", "params"):
+        assert cutters[counted].cut(1e-5, 1) is None
+        assert cutters[counted].cut(1e-15, THIRD) is None
+    # The head alone has 5 % of the parameters.
+    assert cutters["params"].cut(0.03, 0) is None
+    assert cutters["params"].cut(0.2, 0) is not None
+
+
+def test_without_compensation_channels_are_cut_out(model, images, cutters):
+    plain = Cutter(model, images, Ways(compensation=False)).cut(0.3, 1)
+    made_up = cutters["flops"].cut(0.3, 1)
+    assert plain.plan == made_up.plan
+    alike(plain.network, kbp.prune(model, plain.plan), images, atol=1e-6)
+    wanted = model.predict(images, verbose=0)
+    missed, less = (
+        np.abs(cut.network.predict(images, verbose=0) - wanted).mean()
+        for cut in (plain, made_up)
+    )
+    assert less < missed / 2
+
+
+@pytest.mark.parametrize("to_channels", [1, 0, THIRD])
+def test_widths_and_ranks_are_multiples(model, images, to_channels):
+    cut = Cutter(model, images, Ways(round_to=8)).cut(0.4, to_channels)
+    assert cut.plan.bases or cut.plan.channels
+    for found in cut.plan.channels.values():
+        assert len(found.indices) % 8 == 0
+    for name, found in cut.plan.bases.items():
+        rank = len(found.indices)
+        width = cut.slim.get_layer(name).filters
+        n = np.prod(cut.slim.get_layer(name).kernel.shape[:-1])
+        assert rank % 8 == 0 or rank < 8 or rank * (n + width) >= n * width
+    assert kept(cut.network, model) <= 0.4 * 1.001
+
+
+@pytest.fixture(scope="module")
+def halved(cutters):
+    """What a first cut has left, folded."""
+    network = kbp.fold(cutters["flops"].cut(0.3, 0).network, batch_norm=False)
+    assert "conv2_basis" in names(network)
+    assert "conv1_basis" not in names(network)
+    return network
+
+
+@pytest.fixture(scope="module")
+def cutter(halved, images):
+    return Cutter(halved, images, Ways())
+
+
+@pytest.mark.parametrize("keep", [0.7, 0.3])
+def test_channels_of_halves_leave(cutter, halved, images, keep):
+    cut = cutter.cut(keep, 1)
+    assert keep - 0.05 <= kept(cut.network, halved) <= keep * 1.001
+    assert names(cut.network) == names(halved)
+    assert set(cut.plan.channels) == {"conv1", "conv2_basis", "conv2"}
+    again = kbp.compensate(halved, cut.plan, images, verbose=0)
+    alike(cut.network, again, images, atol=1e-5)
+
+
+@pytest.mark.parametrize("to_channels", [0, THIRD])
+def test_halves_are_not_halved(cutter, halved, images, to_channels):
+    cut = cutter.cut(0.93, to_channels)
+    assert set(cut.plan.bases) == {"conv1"}
+    found = names(kbp.fold(cut.network, batch_norm=False))
+    assert found == [
+        part
+        for name in names(halved)
+        for part in (["conv1_basis", "conv1"] if name == "conv1" else [name])
+    ]
+    share = kept(cut.network, halved)
+    assert 0.85 <= share <= 0.93 * 1.001
+
+
+def test_more_than_the_rest_has_can_not_leave(cutter):
+    assert cutter.cut(0.2, 0) is None
+
+
+def test_where_all_is_decomposed_only_channels_leave(cutters, images):
+    cut = cutters["flops"].cut(0.1, 0)
+    network = kbp.fold(cut.network, batch_norm=False)
+    assert {"conv1_basis", "conv2_basis"} <= set(names(network))
+    cutter = Cutter(network, images, Ways())
+    for keep in (0.9, 0.5):
+        assert cutter.cut(keep, 0) is None
+        assert cutter.cut(keep, THIRD) is None
+    cut = cutter.cut(0.6, 1)
+    assert 0.5 <= kept(cut.network, network) <= 0.6 * 1.001
