@@ -18,6 +18,7 @@ from keras_basisprune.graph import (
 from keras_basisprune.layer_latency import layer_latency
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.measure import (
+    LatencyTable,
     accuracy,
     compare,
     cost,
@@ -29,8 +30,11 @@ from keras_basisprune.measure import (
 from keras_basisprune.methods import convert, slimming
 from keras_basisprune.outcome import CompressionResult
 from keras_basisprune.plan import Kept, Plan
+from keras_basisprune.quick_channels import quick_channels
+from keras_basisprune.quick_ranks import quick_ranks
 from keras_basisprune.recalibrate import recalibrate
 from keras_basisprune.recover import Recovery, recover
+from keras_basisprune.report import write_report
 from keras_basisprune.search.trial import Trial
 from keras_basisprune.select import Limits, select
 from keras_basisprune.select_channels import ChannelLimits, select_channels
@@ -48,6 +52,7 @@ __all__ = [
     "ImageData",
     "Kept",
     "L1Thresholding",
+    "LatencyTable",
     "Limits",
     "Plan",
     "Recipe",
@@ -77,6 +82,8 @@ __all__ = [
     "plot_bases",
     "plot_comparison",
     "prune",
+    "quick_channels",
+    "quick_ranks",
     "recalibrate",
     "recover",
     "scores",
@@ -84,4 +91,5 @@ __all__ = [
     "select_channels",
     "slimming",
     "sparsify",
+    "write_report",
 ]

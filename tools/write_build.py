@@ -22,9 +22,13 @@ RUNNER = "tools/pytest_main.py"
 # Import names that differ from the name of the distribution.
 DISTRIBUTIONS = {"absl": "absl_py", "PIL": "pillow", "sklearn": "scikit_learn"}
 
-# Files that tests read beside what they import.
+# Files that are read beside what is imported.
 CODE = ["BUILD", "setup.py", *(f"{f}/**/*.py" for f in (PACKAGE, "tests", *SCRIPTS))]
-DATA = {"build_test": CODE, "imports_test": CODE}
+DATA = {
+    "build_test": CODE,
+    "imports_test": CODE,
+    "report": [f"{PACKAGE}/report/*.j2"],
+}
 
 HEADER = """\
 # Written by tools/write_build.py from the imports of the code: run `make build` after

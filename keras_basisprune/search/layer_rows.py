@@ -23,8 +23,9 @@ def layer_rows(model, small) -> list[dict]:
 
     Returns:
         A list of dicts: `"name"`, `"kind"`, `"channels"` (output channels kept, and in
-        all), `"rank"` (the same of bases; `None` if it isn't decomposed), `"params"`
-        and `"flops"` (before, after) and `"reason"` (why it was left alone, or `None`).
+        all; `None` if it isn't known), `"rank"` (the same of bases; `None` if it isn't
+        decomposed), `"params"` and `"flops"` (before, after) and `"reason"` (why it was
+        left alone, or `None`).
     """
     before = {layer.name: layer for layer in cost(model).layers}
     after = {layer.name: layer for layer in cost(small).layers}
@@ -38,7 +39,7 @@ def layer_rows(model, small) -> list[dict]:
         stands = [name, *(name + part for part in _PARTS if name + part not in old)]
         parts = [after[stand] for stand in stands if stand in after]
         basis = None if f"{name}_basis" in old else new.get(f"{name}_basis")
-        reason = described.reason
+        reason, width = described.reason, _width(old[name])
         if reason == "not converted" or basis is not None:
             reason = None
         if reason is None and name in groups.layers and not groups.prunable(name).any():
@@ -47,7 +48,7 @@ def layer_rows(model, small) -> list[dict]:
             {
                 "name": name,
                 "kind": described.kind,
-                "channels": [_width(new[name]), _width(old[name])],
+                "channels": width and [_width(new[name]), width],
                 "rank": basis and [_width(basis), min(described.matrix)],
                 "params": [before[name].params, sum(part.params for part in parts)],
                 "flops": [before[name].flops, sum(part.flops for part in parts)],

@@ -1,0 +1,425 @@
+"""Scorer, objective, judge, and what the report is made of."""
+
+import importlib.metadata
+import json
+import math
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from models import array, randomize
+
+import keras_basisprune as kbp
+from keras_basisprune.plan import Kept, Plan
+from keras_basisprune.report import write_report
+from keras_basisprune.search.certificate import certificate
+from keras_basisprune.search.document import document
+from keras_basisprune.search.judge import Judge
+from keras_basisprune.search.layer_rows import layer_rows, spectra
+from keras_basisprune.search.objective import Objective
+from keras_basisprune.search.run_folder import RunFolder
+from keras_basisprune.search.scorer import Scorer
+from keras_basisprune.search.trial import Trial
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A convolution, one per channel, another one, and a head of five classes."""
+    x = inputs = keras.Input((8, 8, 3), name="images")
+    x = layers.Conv2D(16, 3, padding="same", activation="relu", name="a")(x)
+    x = layers.BatchNormalization(name="norm")(x)
+    x = layers.DepthwiseConv2D(3, padding="same", name="d")(x)
+    x = layers.Conv2D(12, 3, activation="relu", name="b")(x)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    outputs = layers.Dense(5, activation="softmax", name="head")(x)
+    return randomize(keras.Model(inputs, outputs, name="net"), seed=2)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).normal(size=(100, 8, 8, 3)).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def converted(model, images):
+    return kbp.convert(model, data=images, verbose=0)
+
+
+def kept(count, total):
+    return Kept(tuple(range(count)), total)
+
+
+@pytest.fixture(scope="module")
+def slim(model):
+    """10 of 16 channels, and 6 of 12."""
+    return kbp.prune(model, Plan(channels={"a": kept(10, 16), "b": kept(6, 12)}))
+
+
+@pytest.fixture(scope="module")
+def cut(slim, images):
+    """And 4 bases of the second convolution."""
+    plan = Plan(bases={"b": kept(4, 6)})
+    return kbp.convert(slim, plan, "regression", data=images, verbose=0)
+
+
+class TestScorer:
+    def test_accuracy(self, model, cut, images):
+        labels = np.random.default_rng(1).integers(0, 5, len(images))
+        score = Scorer(model, (images, labels))
+        assert score.metric == "accuracy"
+        for one, found in ((model, score.baseline), (cut, score(cut))):
+            classes = one.predict(images, verbose=0).argmax(-1)
+            assert found == np.mean(classes == labels)
+        assert 0 < score.baseline < 1
+
+    def test_agreement(self, model, cut, images):
+        score = Scorer(model, (images, None))
+        assert (score.metric, score.baseline) == ("agreement", 1.0)
+        assert score(model) == 1.0
+        classes = [m.predict(images, verbose=0).argmax(-1) for m in (model, cut)]
+        assert score(cut) == np.mean(classes[0] == classes[1])
+        assert 0 < score(cut) < 1
+
+
+class TestObjective:
+    def test_counts(self, model, cut):
+        for one in (model, kbp.fold(cut)):
+            found = kbp.cost(one)
+            assert Objective("flops")(one) == found.flops
+            assert Objective("params")(one) == found.params
+
+    def test_bytes_of_the_file(self, model, tmp_path):
+        kbp.export_tflite(model, tmp_path / "net.tflite")
+        size = (tmp_path / "net.tflite").stat().st_size
+        assert Objective("bytes")(model) == size
+        assert size > 4 * kbp.cost(model).params
+
+    def test_milliseconds(self, model):
+        assert 0 < Objective("latency", runs=5)(model) < 1e4
+
+    def test_what_is_counted_for_it(self):
+        kinds = ("flops", "params", "bytes", "latency")
+        counted = [Objective(kind).counted for kind in kinds]
+        assert counted == ["flops", "params", "params", "flops"]
+        assert [Objective(kind).kind for kind in kinds] == list(kinds)
+
+    @pytest.mark.parametrize("kind", ["speed", "FLOPs", None])
+    def test_unknown(self, kind):
+        text = rf"`objective` to be one of \('flops', .*objective={kind!r}\."
+        with pytest.raises(ValueError, match=text):
+            Objective(kind)
+
+
+class TestJudge:
+    def test_shares_of_the_folded_network(self, model, cut, images):
+        score = Scorer(model, (images, None))
+        judge = Judge(model, score, Objective("params"), RunFolder(None, {}))
+        found = judge(cut, {"fitting": 2.5})
+        before, after = kbp.cost(model), kbp.cost(kbp.fold(cut))
+        assert found["params"] == found["kept"] == after.params / before.params < 1
+        assert found["flops"] == after.flops / before.flops < 1
+        assert found["score"] == score(kbp.fold(cut))
+        assert list(found["seconds"]) == ["fitting", "evaluation"]
+        assert found["seconds"]["fitting"] == 2.5
+        assert found["seconds"]["evaluation"] > 0
+        assert json.loads(json.dumps(found)) == found
+
+    def test_the_original_is_measured_once(self, model, cut, images, tmp_path):
+        asked = []
+
+        def objective(network):
+            asked.append(network)
+            return 10.0 * len(asked)
+
+        score = Scorer(model, (images, None))
+        for number in range(2):
+            judge = Judge(model, score, objective, RunFolder(tmp_path, {}))
+            assert judge(cut, {})["kept"] == 2.0 + number
+        assert asked[0] is model
+        assert [kbp.cost(one).params < kbp.cost(model).params for one in asked] == [
+            False,
+            True,
+            True,
+        ]
+
+
+def by_name(rows):
+    return {row["name"]: row for row in rows}
+
+
+class TestLayerRows:
+    def test_by_hand(self, model, cut):
+        small = kbp.fold(cut)
+        rows = layer_rows(model, small)
+        depthwise, head = rows[1].pop("reason"), rows[3].pop("reason")
+        assert depthwise.startswith("depthwise: each channel has a filter of its own")
+        assert head == "channels: activation softmax of `head` reads across channels"
+        assert rows == [
+            {
+                "name": "a",
+                "kind": "Conv2D",
+                "channels": [10, 16],
+                "rank": None,
+                "params": [27 * 16 + 16, 27 * 10 + 10],
+                "flops": [2 * 64 * 27 * 16, 2 * 64 * 27 * 10],
+                "reason": None,
+            },
+            {
+                "name": "d",
+                "kind": "DepthwiseConv2D",
+                "channels": [10, 16],
+                "rank": None,
+                "params": [9 * 16 + 16, 9 * 10 + 10],
+                "flops": [2 * 64 * 9 * 16, 2 * 64 * 9 * 10],
+            },
+            {
+                "name": "b",
+                "kind": "Conv2D",
+                "channels": [6, 12],
+                "rank": [4, 12],
+                "params": [144 * 12 + 12, 90 * 4 + 4 * 6 + 6],
+                "flops": [2 * 36 * 144 * 12, 2 * 36 * (90 * 4 + 4 * 6)],
+                "reason": None,
+            },
+            {
+                "name": "head",
+                "kind": "Dense",
+                "channels": [5, 5],
+                "rank": None,
+                "params": [12 * 5 + 5, 6 * 5 + 5],
+                "flops": [2 * 12 * 5, 2 * 6 * 5],
+            },
+        ]
+        for at, whole in enumerate((kbp.cost(model), kbp.cost(small))):
+            assert sum(row["flops"][at] for row in rows) == whole.flops
+            norm = 4 * (16, 10)[at]
+            assert sum(row["params"][at] for row in rows) == whole.params - norm
+
+    def test_nothing_has_left(self, model):
+        rows = layer_rows(model, kbp.fold(model))
+        assert [row["name"] for row in rows] == ["a", "d", "b", "head"]
+        for row in rows:
+            assert row["rank"] is None
+            assert row["params"][0] == row["params"][1]
+            assert row["flops"][0] == row["flops"][1]
+            assert row["channels"][0] == row["channels"][1]
+
+    @pytest.mark.parametrize("rank", [2, None])
+    def test_separable_grouped_and_nested_layers(self, images, rank):
+        x = start = keras.Input((8, 8, 4))
+        x = layers.SeparableConv2D(
+            12, 3, depth_multiplier=2, activation="relu", name="sep"
+        )(x)
+        x = layers.Conv2D(8, 1, name="point")(x)
+        x = layers.BatchNormalization(name="norm")(x)
+        nested = keras.Model(start, x, name="nested")
+        x = inputs = keras.Input((8, 8, 3))
+        x = nested(layers.Conv2D(4, 3, padding="same", name="stem")(x))
+        x = layers.Conv2D(16, 3, groups=4, name="grouped")(x)
+        x = layers.Conv2DTranspose(6, 2, name="up")(x)
+        x = layers.MultiHeadAttention(2, 3, name="look")(x, x)
+        x = layers.GlobalAveragePooling2D()(x)
+        model = randomize(keras.Model(inputs, layers.Dense(3, name="head")(x)))
+        model = kbp.flatten(model)
+        small = kbp.fold(kbp.convert(model, rank, data=images, verbose=0))
+        found = {layer.name: type(layer).__name__ for layer in small.layers}
+        assert found["sep_depthwise"] == "DepthwiseConv2D"
+        assert found["sep"] == "Conv2D"
+        assert ("sep_basis" in found) == (rank == 2)
+        rows = by_name(layer_rows(model, small))
+        order = ["stem", "sep", "point", "grouped", "up", "look", "head"]
+        assert list(rows) == order
+        depthwise, point = 9 * 8, 2 * 8 + 2 * 12 if rank else 8 * 12
+        assert rows["sep"] == {
+            "name": "sep",
+            "kind": "SeparableConv2D",
+            "channels": [12, 12],
+            "rank": [2, 8] if rank else None,
+            "params": [9 * 8 + 8 * 12 + 12, depthwise + point + 12],
+            "flops": [2 * 36 * (9 * 8 + 8 * 12), 2 * 36 * (depthwise + point)],
+            "reason": None,
+        }
+        assert rows["stem"]["rank"] == ([2, 4] if rank else None)
+        assert "grouped convolution (4 groups)" in rows["grouped"]["reason"]
+        assert "transposed convolution" in rows["up"]["reason"]
+        assert "MultiHeadAttention is not" in rows["look"]["reason"]
+        assert rows["look"]["channels"] is None
+        assert rows["head"]["reason"] == "channels: output of the model"
+        whole = kbp.cost(small)
+        assert sum(row["flops"][1] for row in rows.values()) == whole.flops
+        assert sum(row["params"][1] for row in rows.values()) == whole.params
+
+    def test_an_original_that_was_decomposed_before(self, cut):
+        original = kbp.fold(cut, batch_norm=False)
+        small = kbp.prune(original, Plan(channels={"b_basis": kept(2, 4)}))
+        rows = by_name(layer_rows(original, kbp.fold(small)))
+        assert list(rows) == ["a", "d", "b_basis", "b", "head"]
+        assert rows["b_basis"]["channels"] == [2, 4]
+        assert rows["b_basis"]["params"] == [90 * 4, 90 * 2]
+        assert rows["b"]["params"] == [4 * 6 + 6, 2 * 6 + 6]
+        assert rows["b"]["rank"] is rows["b_basis"]["rank"] is None
+
+
+class TestSpectra:
+    def test_singular_values_of_outputs(self, model, converted, cut, images):
+        rows = layer_rows(model, kbp.fold(cut))
+        found = by_name(spectra(converted, rows))
+        assert {name: row["rank"] for name, row in found.items()} == {"a": 16, "b": 4}
+        pairs = {"a": "a_scaling", "b": "b_scaling"}
+        for name, scaling in pairs.items():
+            kernel = array(converted.get_layer(scaling).kernel).astype("float64")
+            values = np.sort(np.linalg.norm(kernel, axis=1))[::-1]
+            relative = found[name]["singular_values"]
+            np.testing.assert_allclose(relative, values / values[0], rtol=1e-6)
+            assert relative[0] == 1.0
+        assert json.loads(json.dumps(found)) == found
+
+    def test_of_nothing(self, model):
+        assert spectra(None, layer_rows(model, model)) == []
+
+    def test_many_points(self):
+        inputs = keras.Input((4, 4, 40))
+        outputs = layers.Conv2D(300, 3, name="wide")(inputs)
+        model = randomize(keras.Model(inputs, outputs))
+        (found,) = spectra(kbp.convert(model), layer_rows(model, model))
+        assert len(found["singular_values"]) == 256
+        assert found["rank"] == 300
+
+
+class TestCertificate:
+    def test_all_forms_compute_the_same(self, model, converted, cut, images):
+        weights = model.get_weights(), cut.get_weights()
+        rows = certificate(model, converted, cut, images)
+        assert [(row["step"], row["against"]) for row in rows] == [
+            ("converted", "original"),
+            ("pruned", "masked"),
+            ("folded", "not folded"),
+        ]
+        assert all(row["difference"] < 1e-5 for row in rows)
+        assert {row["tolerance"] for row in rows} == {1e-3}
+        for scaling in ("a_scaling", "b_scaling"):
+            mask = array(converted.get_layer(scaling).mask)
+            assert mask.tolist() == [0.0] + [1.0] * (len(mask) - 1)
+        for network, before in zip((model, cut), weights, strict=True):
+            for old, new in zip(before, network.get_weights(), strict=True):
+                np.testing.assert_array_equal(old, new)
+
+    def test_a_wrong_network_is_seen(self, model, images):
+        wrong = kbp.convert(model, data=images, verbose=0)
+        bias = wrong.get_layer("b_scaling").bias
+        bias.assign(array(bias) + np.linspace(-2, 2, 12))
+        expected = np.abs(model.predict(images) - wrong.predict(images)).max()
+        rows = certificate(model, wrong, model, images)
+        assert rows[0]["difference"] == pytest.approx(expected, abs=1e-6)
+        assert expected > 0.05
+        assert rows[1]["difference"] < 1e-5
+
+    def test_nothing_that_can_be_decomposed(self, model, images):
+        rows = certificate(model, None, model, images)
+        assert [row["step"] for row in rows] == ["folded"]
+        assert rows[0]["difference"] < 1e-5
+
+    def test_a_layer_of_rank_one_keeps_its_basis(self, images):
+        inputs = keras.Input((8, 8, 3))
+        x = layers.Conv2D(1, 3, name="one")(inputs)
+        model = randomize(keras.Model(inputs, layers.Conv2D(4, 1, name="two")(x)))
+        converted = kbp.convert(model, data=images, verbose=0)
+        rows = certificate(model, converted, model, images)
+        assert array(converted.get_layer("one_scaling").mask).tolist() == [1.0]
+        assert all(row["difference"] < 1e-5 for row in rows)
+
+    @pytest.mark.parametrize("broken", [0, 1])
+    def test_outputs_that_are_no_numbers(self, images, broken):
+        inputs = keras.Input((8, 8, 3))
+        both = [layers.Dense(2, name=name)(inputs) for name in ("first", "second")]
+        model = randomize(keras.Model(inputs, both))
+        model.get_layer(("first", "second")[broken]).bias.assign([0.0, np.nan])
+        (row,) = certificate(model, None, model, images)
+        assert math.isnan(row["difference"])
+
+
+def trial(number, score=0.9, **seconds):
+    return Trial(number, 0.5, 0.4, 0.5, score, False, score >= 0.9, 1 / 3, seconds)
+
+
+class TestDocument:
+    arguments = {"max_drop": 0.01, "seed": 3, "methods": ["basis"], "recover": None}
+
+    def test_strict_json(self):
+        trials = [trial(1, math.nan, fitting=1.0), trial(1, fitting=2.0)]
+        parts = {"history": {"loss": [1.0, math.inf]}, "baseline": 0.5, "shape": (4, 4)}
+        found = document(parts, trials, self.arguments)
+        again = json.loads(json.dumps(found, allow_nan=False))
+        assert again == found
+        assert found["trials"][0]["score"] is None
+        assert found["trials"][1]["score"] == 0.9
+        assert found["history"] == {"loss": [1.0, None]}
+        assert found["shape"] == [4, 4]
+        assert found["baseline"] == 0.5
+        assert found["version"] == 1
+        assert found["seed"] == 3
+        assert found["arguments"] == self.arguments
+
+    def test_trials(self):
+        (found,) = document({}, [trial(2, fitting=1.5, evaluation=0.5)], {"seed": 0})[
+            "trials"
+        ]
+        assert found == {
+            "round": 2,
+            "kept": 0.5,
+            "params": 0.4,
+            "flops": 0.5,
+            "score": 0.9,
+            "trained": False,
+            "good_enough": True,
+            "to_channels": 1 / 3,
+            "seconds": 2.0,
+        }
+
+    def test_versions_are_those_that_are_installed(self):
+        found = document({}, [], {"seed": 0})["versions"]
+        for name in ("keras", "tensorflow", "numpy"):
+            assert found[name] == importlib.metadata.version(name)
+        assert found["keras_basisprune"] == kbp.__version__
+        assert found["backend"] == keras.backend.backend()
+        assert found["python"].startswith("3.")
+        assert "cores" in found["machine"]
+
+    def test_seconds_sum_up(self):
+        trials = [
+            trial(1, fitting=1.0, evaluation=0.25),
+            trial(1, fitting=2.0, evaluation=0.5, training=10.0),
+        ]
+        assert document({}, trials, {"seed": 0})["seconds"] == {
+            "in all": 13.75,
+            "fitting": 3.0,
+            "evaluation": 0.75,
+            "training": 10.0,
+        }
+        assert document({}, [], {"seed": 0})["seconds"] == {"in all": 0}
+
+    def test_the_report_reads_it(self, model, converted, cut, images, tmp_path):
+        rows = layer_rows(model, kbp.fold(cut))
+        parts = {
+            "model": {"name": "net", "input_shape": model.input_shape[1:]},
+            "met_budget": True,
+            "metric": "accuracy",
+            "baseline": 0.9,
+            "least": 0.89,
+            "before_after": [{"label": "parameters", "before": 100, "after": 50}],
+            "chosen": 1,
+            "layers": rows,
+            "spectra": spectra(converted, rows),
+            "equality": certificate(model, converted, cut, images),
+            "history": {"loss": [0.5, math.nan]},
+        }
+        trials = [trial(1, math.nan, fitting=1.0), trial(1, 0.9, fitting=1.0)]
+        found = document(parts, trials, {**self.arguments, "objective": "params"})
+        text = json.dumps(found, allow_nan=False)
+        (tmp_path / "report.json").write_text(text)
+        write_report(tmp_path)
+        page = (tmp_path / "report.html").read_text()
+        assert "DepthwiseConv2D" in page
+        assert "depthwise: each channel has a filter of its own" in page
+        assert "activation softmax of `head` reads across channels" in page
