@@ -25,6 +25,7 @@ REQUIRED = [
     "numpy>=1.26",
     "rich>=13",
     "pillow>=10",
+    "tqdm>=4.60",
     # The report of `compress`: one page, with charts.
     "jinja2>=3.1",
     "plotly>=6",

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_basisprune.data.sample_batches import sample_batches
+from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.channels import channel_map
 from keras_basisprune.graph.depthwise_half import depthwise_half
@@ -19,7 +20,6 @@ from keras_basisprune.linalg import Moments, ridge_update
 from keras_basisprune.surgery import alive_groups, prune
 from keras_basisprune.trace import trace
 
-_BATCH = 32  # samples that are computed at once
 # Samples (image positions) that each layer is fitted on, at most.
 SAMPLES = 30_000
 # Largest `kh kw cin` for which the correction is one of the whole kernel.
@@ -81,7 +81,7 @@ def compensate(model, plan, data, ridge=0.01, verbose="auto") -> keras.Model:
             "Expected `ridge` to be a positive float. "
             f"Received: ridge={ridge}. Pass, for example, `ridge=0.01`."
         )
-    batches = list(sample_batches(model, None, data, "data", _BATCH))
+    batches = list(sample_batches(model, None, data, "data", samples_at_once(model)))
     return _Compensation(model, plan, batches, ridge).run(bool(verbose))
 
 

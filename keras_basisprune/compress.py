@@ -122,8 +122,9 @@ def compress(
         folded, `met_budget` is false, and there is a warning.
 
     Raises:
-        ValueError: If an argument is out of its range, the model can't be decomposed,
-            the data do not fit it, or `output_dir` holds the state of another search.
+        ValueError: If an argument is out of its range, the model is subclassed or not
+            built, the data do not fit it, or `output_dir` holds the state of another
+            search.
 
     Example:
 
@@ -131,6 +132,7 @@ def compress(
     >>> print(result.report)
     >>> result.model.save("small.keras")
     """
+    max_drop, seed = float(max_drop), int(seed)
     _check(max_drop, methods, recover)
     search, recovery = search or SearchOptions(), _recovery(recover, epochs, seed)
     optional = recovery is None or search.distill

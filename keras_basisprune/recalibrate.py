@@ -4,11 +4,10 @@ import keras
 import numpy as np
 
 from keras_basisprune.data.sample_batches import sample_batches
+from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.graph.running import LiveValues
 from keras_basisprune.trace import trace
-
-_BATCH = 32  # samples that are computed at once
 
 
 def recalibrate(model, data, verbose="auto") -> keras.Model:
@@ -39,7 +38,7 @@ def recalibrate(model, data, verbose="auto") -> keras.Model:
     >>> small = keras_basisprune.prune(model, plan)
     >>> small = keras_basisprune.recalibrate(small, images)
     """
-    batches = list(sample_batches(model, None, data, "data", _BATCH))
+    batches = list(sample_batches(model, None, data, "data", samples_at_once(model)))
     copy = flatten(model)
     traced = trace(copy)
     first: dict[int, int] = {}

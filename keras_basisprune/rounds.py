@@ -22,7 +22,9 @@ from keras_basisprune.surgery import fold
 _SLACK = (10, 3, 1, 0)
 _LEAST_UNIT = 0.005
 _GAIN = 0.95  # a round that leaves more than this share is the last one
-_TRIALS = (7, 5)  # shares that are tried in the first round, and in the others
+# Shares that are tried in the first round, and in the others: without training, and
+# before training, when it need not be exact.
+_TRIALS = {False: (7, 5), True: (5, 4)}
 _LOWEST = (0.01, 0.1)
 
 
@@ -99,7 +101,8 @@ class Rounds:
         self.found: list[Found] = []
         self.history: dict[str, list[float]] = {}
         self._cutter, self._enough, self._failed = None, 0.0, 0.0
-        self._good: dict[tuple[float, float], Cut] = {}
+        self._asked: dict[tuple[float, float], float] = {}  # scores of this round
+        self._good: dict[tuple[float, float], Cut] = {}  # the newest that may be best
         self._bar = tqdm(disable=not task.verbose, unit="trial")
 
     @property
@@ -121,12 +124,13 @@ class Rounds:
                 slacks.pop(0)
                 continue
             before = self.trials[self.found[-1].trial].kept if self.found else 1.0
+            kept = self.trials[found.trial].kept
+            if not kept < before:
+                break
             self.found.append(found)
             network = found.network
-            if not self.trials[found.trial].kept <= _GAIN * before:
-                break
-            if not self._task.recovery:
-                break  # nothing was won back that could be lost again
+            if kept > _GAIN * before or not self._task.recovery:
+                break  # without training, nothing was won back that could be lost again
 
     def _slacks(self) -> list[float]:
         if not self._task.recovery:
@@ -138,17 +142,17 @@ class Rounds:
         """Cuts as far as the slack allows and trains; `None` if that isn't enough."""
         if self._cutter is None or self._cutter.model is not network:
             self._cutter = Cutter(network, self._task.images, self._task.ways)
-            self._failed = 0.0
+            self._failed, self._good = 0.0, {}
         later, recovery = number > 1, self._task.recovery
-        trials = _TRIALS[later]
+        trials = _TRIALS[slack > 0][later]
         self._bar.reset(trials + len(self._task.splits) - 1 + bool(recovery))
         self._bar.set_description(f"round {number}")
-        self._good, self._enough = {}, self._task.least - slack
+        self._asked, self._enough = {}, self._task.least - slack
         attempt = functools.partial(self._attempt, number)
         splits, lowest = self._task.splits, max(_LOWEST[later], self._failed)
-        best = smallest_share(attempt, self._enough, splits, trials, lowest)
-        if best is None:
+        if smallest_share(attempt, self._enough, splits, trials, lowest) is None:
             return None
+        best = self._cheapest(number)
         if recovery:
             found = self._trained(number, *best)
             if self.trials[found.trial].good_enough:
@@ -160,6 +164,15 @@ class Rounds:
         cut = self._cut(*best)
         network = fold(cut.network, batch_norm=False)
         return Found(network, cut.plan, self._place(question))
+
+    def _cheapest(self, number) -> tuple[float, float]:
+        """Share and way of what costs least of what was good enough in this round.
+
+        That is the smallest share, but where costs are measured.
+        """
+        good = [key for key in self._asked if self._asked[key] >= self._enough]
+        kept = {key: self._trials[_question(number, *key)].kept for key in good}
+        return min(good, key=kept.get)
 
     def _attempt(self, number, keep, to_channels) -> float:
         """The score of a cut; keeps the cut while it may be the best."""
@@ -179,6 +192,7 @@ class Rounds:
         question = _question(number, keep, to_channels)
         answer = self._folder.recall(question, find)
         self._note(question, answer, number, to_channels, trained=False)
+        self._asked[keep, to_channels] = answer["score"]
         return answer["score"]
 
     def _cut(self, keep, to_channels) -> Cut:
@@ -209,8 +223,7 @@ class Rounds:
             return fold(network, batch_norm=False)
 
         self._bar.set_postfix_str("training")
-        kinds = {type(layer).__name__: type(layer) for layer in task.model.layers}
-        network = self._folder.recall_model(name, make, kinds)
+        network = self._folder.recall_model(name, make, task.model)
         made = self._folder.recall(f"{name} training", dict)
         for key, values in made["history"].items():
             self.history.setdefault(key, []).extend(values)

@@ -1,4 +1,4 @@
-"""Compression for speed on this machine: nothing is timed here, but it has to run."""
+"""Compression for speed on this machine: times are not compared, but it has to run."""
 
 import json
 
@@ -16,59 +16,56 @@ def digits():
 
 @pytest.fixture(scope="module")
 def model(digits):
-    return digits_model.trained(digits, epochs=3)
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.Rescaling(1 / 255)(inputs)
+    x = keras.layers.Conv2D(24, 5, activation="relu", name="conv")(x)
+    x = keras.layers.GlobalMaxPooling2D()(x)
+    outputs = keras.layers.Dense(10, activation="softmax", name="head")(x)
+    model = keras.Model(inputs, outputs, name="digits")
+    model.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy")
+    model.fit(*digits.train, epochs=5, verbose=0)
+    return model
 
 
-def test_latency(model, digits, tmp_path):
-    images, labels = digits.validation
-    result = kbp.compress(
+def compress(model, digits, folder):
+    return kbp.compress(
         model,
         digits.train[0],
-        (images, labels),
+        digits.validation,
         max_drop=0.1,
         objective="latency",
         search=kbp.SearchOptions(samples=200),
-        output_dir=tmp_path,
+        output_dir=folder,
         verbose=0,
     )
+
+
+def test_latency(model, digits, tmp_path):
+    result = compress(model, digits, tmp_path)
     assert result.met_budget
     baseline = kbp.accuracy(model, digits.validation)
     assert kbp.accuracy(result.model, digits.validation) >= baseline - 0.1
     assert result.report.after.flops < result.report.before.flops
-
     chosen = result.trials[result.details["chosen"]]
-    assert 0 < chosen.kept < 10
-    assert all(t.kept > 0 for t in result.trials if t.score == t.score)
-    before, after = result.report.extra["milliseconds"]
-    assert before > 0
-    assert after > 0
+    assert chosen.good_enough
+    assert chosen.kept > 0
+    assert all(time > 0 for time in result.report.extra["milliseconds"])
 
     table = json.loads((tmp_path / "state" / "latency.json").read_text())
-    assert table["version"] == 1
     assert len(table["milliseconds"]) > 5
     assert all(time > 0 for time in table["milliseconds"].values())
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["arguments"]["objective"] == "latency"
     assert report["trials"][report["chosen"]]["kept"] == chosen.kept
-    page = (tmp_path / "report.html").read_text()
-    assert "of the time" in page or "time" in page
+    assert (tmp_path / "report.html").stat().st_size > 0
     small = keras.models.load_model(tmp_path / "small.keras")
     assert kbp.cost(small) == result.report.after
 
     # What was measured is not measured again.
-    state = (tmp_path / "state" / "state.json").read_bytes()
-    again = kbp.compress(
-        model,
-        digits.train[0],
-        (images, labels),
-        max_drop=0.1,
-        objective="latency",
-        search=kbp.SearchOptions(samples=200),
-        output_dir=tmp_path,
-        verbose=0,
-    )
-    assert again.trials == result.trials
+    files = [tmp_path / "state" / name for name in ("state.json", "latency.json")]
+    before = [path.read_bytes() for path in files]
+    again = compress(model, digits, tmp_path)
+    assert again.details["trials"] == result.details["trials"]
     assert again.plans == result.plans
-    assert (tmp_path / "state" / "state.json").read_bytes() == state
-    found = json.loads((tmp_path / "state" / "latency.json").read_text())
-    assert found == table
+    assert [path.read_bytes() for path in files] == before

@@ -174,13 +174,30 @@ def test_networks_with_layers_of_the_user(tmp_path):
         def call(self, inputs):
             return inputs * 2
 
+    def cubed(x):
+        return x**3
+
     def make():
         inputs = keras.Input((3,))
-        return keras.Model(inputs, Twice()(keras.layers.Dense(2)(inputs)))
+        x = keras.layers.Lambda(lambda x: x + 1)(inputs)
+        outputs = Twice()(keras.layers.Dense(2, activation=cubed)(x))
+        return keras.Model(inputs, outputs)
 
-    made = RunFolder(tmp_path, {}).recall_model("own", make, {"Twice": Twice})
-    again = RunFolder(tmp_path, {}).recall_model("own", not_asked, {"Twice": Twice})
+    like = make()
+    made = RunFolder(tmp_path, {}).recall_model("own", make, like)
+    again = RunFolder(tmp_path, {}).recall_model("own", not_asked, like)
     np.testing.assert_array_equal(made(np.ones((1, 3))), again(np.ones((1, 3))))
+    with pytest.raises((TypeError, ValueError)):
+        RunFolder(tmp_path, {}).recall_model("own", not_asked)
+
+
+def test_what_a_kill_left_half_written_is_removed(tmp_path):
+    folder = RunFolder(tmp_path, {})
+    folder.recall("a", lambda: 1)
+    for name in (".state.json.x1", ".round_1.keras.x2", ".theirs"):
+        (tmp_path / name).mkdir()
+    RunFolder(tmp_path, {})
+    assert sorted(x.name for x in tmp_path.iterdir()) == [".theirs", "state.json"]
 
 
 def test_a_network_of_a_deleted_state_is_not_believed(tmp_path):

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_basisprune.data.sample_batches import sample_batches
+from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.decomposable import SEPARABLE, kernel_matrix
 from keras_basisprune.graph.depthwise_half import depthwise_half
@@ -19,8 +20,6 @@ from keras_basisprune.methods._linear_twin import linear_twin
 from keras_basisprune.methods._regression_bases import RegressionBases
 from keras_basisprune.plan import Plan
 from keras_basisprune.trace import trace
-
-_BATCH = 32  # samples that are read and computed at once
 
 
 def convert(
@@ -182,7 +181,7 @@ def _bases_of_data(model, traced, chosen, basis, rank, data, verbose):
         if id(call.op) in chosen:
             kernel_matrix(call.op)  # which refuses what is not finite
     twin = linear_twin(model, traced, chosen)
-    batches = sample_batches(model, None, data, "data", _BATCH)
+    batches = sample_batches(model, None, data, "data", samples_at_once(model))
     if basis == "activations":
         return activation_bases(twin, chosen, batches, _floor, verbose)
     batches = list(batches)

@@ -40,7 +40,8 @@ def layer_rows(model, small) -> list[dict]:
         parts = [after[stand] for stand in stands if stand in after]
         basis = None if f"{name}_basis" in old else new.get(f"{name}_basis")
         reason, width = described.reason, _width(old[name])
-        if reason == "not converted" or basis is not None:
+        cut = basis is not None or _width(new[name]) != width
+        if reason == "not converted" or cut:
             reason = None
         if reason is None and name in groups.layers and not groups.prunable(name).any():
             reason = f"channels: {groups.pinned[int(groups.layers[name][0])]}"

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pathlib
+import shutil
 
 import keras
 import numpy as np
@@ -35,6 +36,7 @@ class RunFolder:
         self._answers: dict[str, object] = {}
         if self._folder is not None and self._state.exists():
             self._answers = self._read()
+            self._clear()
 
     @property
     def _state(self) -> pathlib.Path:
@@ -64,6 +66,12 @@ class RunFolder:
             )
         return answers
 
+    def _clear(self):
+        """Removes what a killed process has left half-written."""
+        for path in self._folder.glob(".*"):
+            if ".state.json." in path.name or ".keras." in path.name:
+                shutil.rmtree(path, ignore_errors=True)
+
     def recall(self, question, find):
         """The answer to a question, found only if it is not known yet.
 
@@ -82,18 +90,18 @@ class RunFolder:
         self._write(answers)
         self._answers = answers
 
-    def recall_model(self, name, make, custom_objects=None):
+    def recall_model(self, name, make, like=None):
         """The network of a name, made only if it is not there yet.
 
         Args:
             name: String, the name of the file without `.keras`.
             make: A function without arguments that returns a `keras.Model`.
-            custom_objects: Dict of the classes of its layers that are not Keras' own.
+            like: A model whose layer classes, activations and `Lambda`s it may have.
         """
         path = None if self._folder is None else self._folder / f"{name}.keras"
         # A file that no answer speaks of may be of a search whose state was deleted.
         if path and path.name in self._answers and path.exists():
-            return keras.models.load_model(path, custom_objects, compile=False)
+            return _loaded(path, like)
         model = make()
         if path:
             save_model(model, path)
@@ -109,6 +117,16 @@ class RunFolder:
             "answers": answers,
         }
         write_text(self._state, json.dumps(content, indent=1))
+
+
+def _loaded(path, like):
+    layers = [] if like is None else like.layers
+    known = {type(layer).__name__: type(layer) for layer in layers}
+    functions = [getattr(layer, "activation", None) for layer in layers]
+    known |= {f.__name__: f for f in functions if hasattr(f, "__name__")}
+    # The file was written by a search with this very model, which has the same code.
+    safe = not any(isinstance(layer, keras.layers.Lambda) for layer in layers)
+    return keras.models.load_model(path, known, compile=False, safe_mode=safe)
 
 
 def _shown(value) -> str:

@@ -9,9 +9,10 @@ def smallest_share(attempt, least, ways, trials=7, lowest=0.01):
     Shares are halved on a logarithmic scale. It begins in the first way. Where a share
     is too small for it (but not at the first two shares, unless it can't be gone at
     all), the others are tried at the same share, once; the search goes on in the best
-    one. So it takes `trials + len(ways) - 1` attempts at most. If less share is never
-    better, the result is within a factor `lowest ** -(0.5 ** trials)` of the largest
-    share that failed, or of `lowest`: with one way, of the smallest share there is.
+    one, below all shares again if it is good enough there. So it takes
+    `trials + len(ways) - 1` attempts at most. With one way, if less share is never
+    better, the result is within a factor `lowest ** -(0.5 ** trials)` of the smallest
+    share that is good enough, or of `lowest`.
 
     Args:
         attempt: A function of a share and a way that returns a score; NaN where that
@@ -33,6 +34,8 @@ def smallest_share(attempt, least, ways, trials=7, lowest=0.01):
             scores = {way: score} | {other: attempt(share, other) for other in others}
             way = max(scores, key=lambda key: _comparable(scores[key]))
             score, others = scores[way], []
+            if score >= least:
+                low = math.log(lowest)  # where the first way failed, this may not
         if score >= least:
             best, high = (share, way), math.log(share)
         else:
