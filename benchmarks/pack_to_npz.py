@@ -3,7 +3,9 @@
 A pack is an xz-compressed `.npz` with `blob` (all JPEG files one after the other),
 `off` (where each begins), `y` (labels), `split` (0 train, 1 validation, 2 test) and
 `classes`; or `x_train`, `y_train`, `x_test`, `y_test` as arrays. `--per_class` keeps so
-many training images of each class.
+many training images of each class. `--validation` takes so many more of each class as
+validation images, or, with `--validation_from=test`, of the test images, which are
+fewer then: for networks that were trained on all training images.
 
     python -m benchmarks.pack_to_npz --pack=eurosat_64_13k.npz.xz \\
         --per_class=400 --output=eurosat.npz
@@ -20,6 +22,8 @@ from PIL import Image
 _PACK = flags.DEFINE_string("pack", None, "The pack.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "The .npz to write.", required=True)
 _PER_CLASS = flags.DEFINE_integer("per_class", None, "Training images per class.")
+_VALIDATION = flags.DEFINE_integer("validation", 0, "Validation images per class.")
+_FROM = flags.DEFINE_enum("validation_from", "train", ["train", "test"], "Of which.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the choice.")
 
 _SPLITS = {"train": 0, "val": 1, "test": 2}
@@ -75,10 +79,26 @@ def _some_of_each(labels, per_class, rng):
     return np.concatenate([rng.permutation(g)[:per_class] for g in groups])
 
 
+def split_off(arrays, part, count, seed):
+    """Moves so many images of each class of one part to the validation images."""
+    labels = arrays[f"y_{part}"]
+    rng = np.random.default_rng((seed, 1))
+    chosen = np.sort(_some_of_each(labels, count, rng))
+    rest = np.setdiff1d(np.arange(len(labels)), chosen)
+    for axis in "xy":
+        whole = arrays[f"{axis}_{part}"]
+        arrays |= {f"{axis}_val": whole[chosen], f"{axis}_{part}": whole[rest]}
+
+
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
-    arrays = read_pack(_PACK.value, _PER_CLASS.value, _SEED.value)
+    count, per_class = _VALIDATION.value, _PER_CLASS.value
+    if per_class and _FROM.value == "train":
+        per_class += count
+    arrays = read_pack(_PACK.value, per_class, _SEED.value)
+    if count:
+        split_off(arrays, _FROM.value, count, _SEED.value)
     draft = f"{_OUTPUT.value}.part.npz"
     np.savez(draft, **arrays)
     os.replace(draft, _OUTPUT.value)
