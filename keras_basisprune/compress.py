@@ -12,12 +12,13 @@ from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.measure.latency_table import LatencyTable
 from keras_basisprune.outcome import CompressionResult, outcome
 from keras_basisprune.recover import Recovery
-from keras_basisprune.rounds import Rounds, Task
+from keras_basisprune.rounds import Rounds
 from keras_basisprune.search.cutter import Ways
 from keras_basisprune.search.judge import Judge
 from keras_basisprune.search.objective import Objective
 from keras_basisprune.search.run_folder import RunFolder, checksum, model_checksum
 from keras_basisprune.search.scorer import Scorer
+from keras_basisprune.search.task import Task
 
 # By what is removed: how much of a cut channels take, in the order they are tried.
 _SPLITS = {
@@ -85,7 +86,7 @@ def compress(
     three passes of the images through the network, and per layer of `n = kh kw cin`
     inputs `O(n^2)` for each of 30,000 samples and `O(n^3)` for the solution; and one
     pass of `validation` through the result. `recover` adds `epochs` of training the
-    small network per round, or up to four times that where it fails.
+    small network per round, or up to eight times that where it fails.
 
     Sources: Wong, Kashyap, Moradi 2021, *Basis Scaling and Double Pruning for Efficient
     Transfer Learning* (arXiv:2108.02893), section 3.4; *Compensation-aware pruning*

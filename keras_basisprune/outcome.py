@@ -4,6 +4,7 @@ import dataclasses
 import json
 import pathlib
 import tempfile
+import warnings
 
 import keras
 
@@ -64,26 +65,11 @@ def outcome(task, rounds, score, test, arguments, output_dir) -> CompressionResu
     original, last = task.model, rounds.found[-1] if rounds.found else None
     network = last.network if last else original
     small = fold(network)
-    with tempfile.TemporaryDirectory() as folder:
-        folder = pathlib.Path(output_dir or folder)
-        samples = task.images[:_SAMPLES]
-        files = [
-            export_tflite(model, folder / f"{name}_float32.tflite", samples=samples)
-            for name, model in (("original", original), ("small", small))
-        ]
-        figures = _figures(task, score, test, small, files)
-    report = compare(original, small, **figures)
+    files = _exported(task, original, small, output_dir)
+    report = compare(original, small, **_figures(task, score, test, small, files))
+    samples = task.images[:_SAMPLES]
     converted = _converted(original, samples)
     rows = layer_rows(original, small)
-    equality = certificate(original, converted, network, samples)
-    equality.append(
-        {
-            "step": "LiteRT float32",
-            "against": "folded",
-            "difference": files[1].max_abs_difference,
-            "tolerance": 1e-3,
-        }
-    )
     parts = {
         "model": {"name": original.name, "input_shape": original.input_shape[1:]},
         "met_budget": last is not None,
@@ -94,35 +80,72 @@ def outcome(task, rounds, score, test, arguments, output_dir) -> CompressionResu
         "chosen": last and last.trial,
         "layers": rows,
         "spectra": spectra(converted, rows),
-        "equality": equality,
+        "equality": certificate(original, converted, network, samples)
+        + _litert_row(files),
         "history": rounds.history,
     }
     details = document(parts, rounds.trials, arguments)
     plans = tuple(found.plan for found in rounds.found)
     if output_dir is not None:
         _write(pathlib.Path(output_dir), small, plans, details)
-    return CompressionResult(
-        small,
-        plans,
-        rounds.trials,
-        rounds.history,
-        report,
-        last is not None,
-        details,
-    )
+    trials, history = rounds.trials, rounds.history
+    met = last is not None
+    return CompressionResult(small, plans, trials, history, report, met, details)
+
+
+def _exported(task, original, small, output_dir) -> dict[str, tuple]:
+    """Writes LiteRT files, and times them.
+
+    Returns a dict of rows for the comparison; with a warning, it is empty where there
+    can be no such files. A search is not lost by that.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(output_dir or folder)
+        samples, files = task.images[:_SAMPLES], []
+        try:
+            for name, model in (("original", original), ("small", small)):
+                path = folder / f"{name}_float32.tflite"
+                files.append(
+                    export_tflite(model, path, samples=samples, tolerance=None)
+                )
+            times = [latency(file.path, threads=(1,)).litert[1] for file in files]
+        except Exception as error:  # whatever a converter may come up with
+            warnings.warn(
+                "Expected networks that can be exported to LiteRT. Received: "
+                f"{type(error).__name__}: {str(error)[:200]}. The result is complete "
+                "but for the .tflite files and their figures.",
+                stacklevel=4,
+            )
+            return {}
+    return {
+        "LiteRT_float32_bytes": tuple(file.bytes for file in files),
+        "milliseconds": tuple(round(time.median_ms, 4) for time in times),
+        "difference": tuple(file.max_abs_difference for file in files),
+    }
 
 
 def _figures(task, score, test, small, files) -> dict[str, tuple]:
     """The rows of the comparison beside what is counted."""
-    times = [latency(file.path, threads=(1,)).litert[1].median_ms for file in files]
-    figures = {
-        "LiteRT_float32_bytes": tuple(file.bytes for file in files),
-        "milliseconds": tuple(round(time, 4) for time in times),
-        f"{score.metric}_on_validation": (score.baseline, score(small)),
-    }
+    figures = {name: pair for name, pair in files.items() if name != "difference"}
+    figures[f"{score.metric}_on_validation"] = (score.baseline, score(small))
     if test is not None:
         figures["accuracy_on_test"] = accuracy(task.model, test), accuracy(small, test)
     return figures
+
+
+def _litert_row(files) -> list[dict]:
+    """The line of the certificate for the exported file, if it can be run."""
+    difference = files.get("difference", (None, None))[1]
+    if difference is None:
+        return []
+    return [
+        {
+            "step": "LiteRT float32",
+            "against": "folded",
+            "difference": difference,
+            "tolerance": 1e-3,
+        }
+    ]
 
 
 def _before_after(report) -> list[dict]:

@@ -1,7 +1,6 @@
 """Cut, train again, cut again: the rounds of `compress`."""
 
 import contextlib
-import dataclasses
 import functools
 import logging
 import math
@@ -12,6 +11,7 @@ from tqdm.auto import tqdm
 
 from keras_basisprune.plan import Plan
 from keras_basisprune.search.cutter import Cut, Cutter
+from keras_basisprune.search.found import Found
 from keras_basisprune.search.smallest_share import smallest_share
 from keras_basisprune.search.train_again import train_again
 from keras_basisprune.search.trial import Trial
@@ -21,61 +21,14 @@ from keras_basisprune.surgery import fold
 # units of the budget. Where it doesn't, the next is tried.
 _SLACK = (10, 3, 1, 0)
 _LEAST_UNIT = 0.005
+# A network is trained once more if less than this part of what training has brought is
+# missing.
+_NEARLY = 0.25
 _GAIN = 0.95  # a round that leaves more than this share is the last one
 # Shares that are tried in the first round, and in the others: without training, and
 # before training, when it need not be exact.
 _TRIALS = {False: (7, 5), True: (5, 4)}
 _LOWEST = (0.01, 0.1)
-
-
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """What `Rounds` works on.
-
-    Attributes:
-        model: The original classifier.
-        train: A pair `(x, y)` of arrays, for training; `y` may be `None`.
-        images: Unlabelled samples, for cutting.
-        judge: A `Judge`.
-        least: The score that is good enough.
-        max_drop: How much less than the original's that is.
-        splits: How much of a cut channels take, in the order they are tried.
-        ways: `Ways` of a `Cutter`.
-        recovery: A `Recovery`, or `None` for no training.
-        distill: Whether training is towards the original's outputs.
-        rounds: The most rounds.
-        callbacks: Keras callbacks for training.
-        verbose: Whether to show progress.
-    """
-
-    model: keras.Model
-    train: tuple
-    images: object
-    judge: object
-    least: float
-    max_drop: float
-    splits: tuple[float, ...]
-    ways: object
-    recovery: object
-    distill: bool
-    rounds: int
-    callbacks: tuple
-    verbose: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class Found:
-    """What a round has come to.
-
-    Attributes:
-        network: The network, trained if there is training; not folded.
-        plan: The `Plan` by which it was cut.
-        trial: Its number in `Rounds.trials`.
-    """
-
-    network: keras.Model
-    plan: Plan
-    trial: int
 
 
 class Rounds:
@@ -154,7 +107,9 @@ class Rounds:
             return None
         best = self._cheapest(number)
         if recovery:
-            found = self._trained(number, *best)
+            found = self._trained(number, best)
+            if self._nearly(found, best):
+                found = self._trained(number, best, found)
             if self.trials[found.trial].good_enough:
                 return found
             self._failed = best[0]
@@ -199,15 +154,22 @@ class Rounds:
         known = self._good.get((keep, to_channels))
         return known or self._cutter.cut(keep, to_channels)
 
-    def _trained(self, number, keep, to_channels) -> Found:
-        """The network of a trial after training."""
-        task = self._task
-        name = f"round_{number}_{keep:.4f}_{to_channels:.2f}"
+    def _nearly(self, found, best) -> bool:
+        """Whether so little is missing that it is worth to train once more."""
+        trial = self.trials[found.trial]
+        gained = trial.score - self._asked[best]
+        missing = self._task.least - trial.score
+        return 0 < missing <= _NEARLY * gained and self._task.recovery.weights == "all"
+
+    def _trained(self, number, best, before=None) -> Found:
+        """The network of a trial after training; after more, of what it was before."""
+        task, (keep, to_channels) = self._task, best
+        name = f"round_{number}_{keep:.4f}_{to_channels:.2f}{'_again' * bool(before)}"
         past = sum(trial.trained for trial in self.trials)
         question = f"{name} trained"
 
         def make():
-            network = self._cut(keep, to_channels).network
+            network = before.network if before else self._cut(*best).network
             if task.recovery.weights == "all":
                 network = fold(network, batch_norm=False)
             made = train_again(
@@ -231,7 +193,7 @@ class Rounds:
         judged = functools.partial(task.judge, network, seconds)
         answer = self._folder.recall(question, judged)
         self._note(question, answer, number, to_channels, trained=True)
-        text = self._folder.recall(_question(number, keep, to_channels), dict)["plan"]
+        text = self._folder.recall(_question(number, *best), dict)["plan"]
         return Found(network, Plan.from_json(text), self._place(question))
 
     def _place(self, question) -> int:

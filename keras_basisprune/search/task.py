@@ -1,0 +1,40 @@
+"""What a search works on."""
+
+import dataclasses
+
+import keras
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What `Rounds` works on.
+
+    Attributes:
+        model: The original classifier.
+        train: A pair `(x, y)` of arrays, for training; `y` may be `None`.
+        images: Unlabelled samples, for cutting.
+        judge: A `Judge`.
+        least: The score that is good enough.
+        max_drop: How much less than the original's that is.
+        splits: How much of a cut channels take, in the order they are tried.
+        ways: `Ways` of a `Cutter`.
+        recovery: A `Recovery`, or `None` for no training.
+        distill: Whether training is towards the original's outputs.
+        rounds: The most rounds.
+        callbacks: Keras callbacks for training.
+        verbose: Whether to show progress.
+    """
+
+    model: keras.Model
+    train: tuple
+    images: object
+    judge: object
+    least: float
+    max_drop: float
+    splits: tuple[float, ...]
+    ways: object
+    recovery: object
+    distill: bool
+    rounds: int
+    callbacks: tuple
+    verbose: bool
