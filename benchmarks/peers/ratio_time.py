@@ -1,6 +1,6 @@
 """Seconds from a network to one of half the FLOPs by bases, step by step.
 
-    python -m benchmarks.ratio_time --keep=0.5 --images=500
+    python -m benchmarks.peers.ratio_time --keep=0.5 --images=500
 
 VGG16 with BatchNormalization at 32 x 32, random weights and random images: how long
 ranks and fits take, whatever they are worth. An evaluation on as many images is there
