@@ -4,6 +4,7 @@ import contextlib
 import functools
 import logging
 import math
+import os
 import time
 
 import keras
@@ -56,6 +57,7 @@ class Rounds:
         self._cutter, self._enough, self._failed = None, 0.0, 0.0
         self._asked: dict[tuple[float, float], float] = {}  # scores of this round
         self._good: dict[tuple[float, float], Cut] = {}  # the newest that may be best
+        self._boards = _search_boards(task)
         self._bar = tqdm(disable=not task.verbose, unit="trial")
 
     @property
@@ -68,6 +70,8 @@ class Rounds:
         with _no_word_of_retracing():
             self._run()
         self._bar.close()
+        for board in self._boards:
+            board.on_train_end()
 
     def _run(self):
         slacks, network = self._slacks(), self._task.model
@@ -219,13 +223,23 @@ class Rounds:
 
     def _tell(self, trial):
         """Gives a trial's figures to TensorBoard, by its number."""
-        names = ("kept", "params", "flops", "score")
-        for board in self._task.callbacks:
-            if isinstance(board, keras.callbacks.TensorBoard):
-                board.set_model(self._task.model)
-                logs = {f"trial_{name}": getattr(trial, name) for name in names}
-                board.on_epoch_end(len(self._trials) - 1, logs)
-                board.on_train_end()
+        names = ("round", "kept", "params", "flops", "score")
+        logs = {name: getattr(trial, name) for name in names}
+        for board in self._boards:
+            board.on_epoch_end(len(self._trials) - 1, logs)
+
+
+def _search_boards(task) -> list:
+    """A TensorBoard of its own for the trials, beside each that watches training."""
+    boards, inputs = [], keras.Input((1,))
+    stands_in = keras.Model(inputs, inputs)
+    stands_in.optimizer = None  # it asks for the learning rate
+    for board in task.callbacks:
+        if isinstance(board, keras.callbacks.TensorBoard):
+            folder = os.path.join(board.log_dir, "search")
+            boards.append(keras.callbacks.TensorBoard(folder, write_graph=False))
+            boards[-1].set_model(stands_in)
+    return boards
 
 
 @contextlib.contextmanager

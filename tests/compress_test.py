@@ -131,6 +131,51 @@ def test_recovery_of_scales_by_labels(model, digits):
     assert classes(result) == {"keras"}
 
 
+def scalars(folder):
+    """Maps tags to lists of `(step, value)` that TensorBoard would show."""
+    accumulators = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator",
+        reason="`tensorboard` is not installed",
+    )
+    found = accumulators.EventAccumulator(
+        str(folder), size_guidance={"tensors": 0, "histograms": 0}
+    )
+    found.Reload()
+    make = pytest.importorskip("tensorflow").make_ndarray
+    return {
+        tag: [(e.step, float(make(e.tensor_proto))) for e in found.Tensors(tag)]
+        for tag in found.Tags()["tensors"]
+        if tag.startswith("epoch_")
+    }
+
+
+def test_tensorboard_sees_trials_and_epochs(model, digits, tmp_path):
+    pytest.importorskip("tensorboard", reason="`tensorboard` is not installed")
+    board = keras.callbacks.TensorBoard(str(tmp_path), write_graph=False)
+    result = kbp.compress(
+        model,
+        digits.train,
+        digits.validation,
+        0.05,
+        methods=["channels"],
+        recover="all",
+        epochs=2,
+        search=kbp.SearchOptions(rounds=1, samples=300),
+        callbacks=[board],
+        verbose=0,
+    )
+    trials = scalars(tmp_path / "search" / "train")
+    for name in ("kept", "score", "round"):
+        wanted = [float(getattr(trial, name)) for trial in result.trials]
+        steps, values = zip(*trials[f"epoch_{name}"], strict=True)
+        assert steps == tuple(range(len(wanted)))
+        np.testing.assert_allclose(values, wanted, rtol=1e-6)
+    epochs = scalars(tmp_path / "train")
+    steps, values = zip(*epochs["epoch_loss"], strict=True)
+    assert steps == tuple(range(len(result.history["loss"])))
+    np.testing.assert_allclose(values, result.history["loss"], rtol=1e-6)
+
+
 def test_without_any_label_the_original_is_the_measure(model, digits):
     images = digits.validation[0]
     result = kbp.compress(model, digits.train[0], images, 0.05, verbose=0)
