@@ -82,7 +82,7 @@ def compress(
     gains less than 5 %. Training is towards the outputs of the original, so that labels
     of `train` are not needed. The given model is not changed.
 
-    Time: a first round makes nine networks at most, a later one seven. Each takes about
+    Time: a first round makes nine networks at most, a later one six. Each takes about
     three passes of the images through the network, and per layer of `n = kh kw cin`
     inputs `O(n^2)` for each of 30,000 samples and `O(n^3)` for the solution; and one
     pass of `validation` through the result. `recover` adds `epochs` of training the
