@@ -1,18 +1,16 @@
 """Cut, train again, cut again: the rounds of `compress`."""
 
-import contextlib
 import functools
-import logging
 import math
-import os
 import time
 
-import keras
 from tqdm.auto import tqdm
 
 from keras_basisprune.plan import Plan
 from keras_basisprune.search.cutter import Cut, Cutter
 from keras_basisprune.search.found import Found
+from keras_basisprune.search.no_word_of_retracing import no_word_of_retracing
+from keras_basisprune.search.search_boards import search_boards
 from keras_basisprune.search.smallest_share import smallest_share
 from keras_basisprune.search.train_again import train_again
 from keras_basisprune.search.trial import Trial
@@ -57,7 +55,7 @@ class Rounds:
         self._cutter, self._enough, self._failed = None, 0.0, 0.0
         self._asked: dict[tuple[float, float], float] = {}  # scores of this round
         self._good: dict[tuple[float, float], Cut] = {}  # the newest that may be best
-        self._boards = _search_boards(task)
+        self._boards = search_boards(task.callbacks)
         self._bar = tqdm(disable=not task.verbose, unit="trial")
 
     @property
@@ -67,7 +65,7 @@ class Rounds:
 
     def run(self):
         """Runs all rounds."""
-        with _no_word_of_retracing():
+        with no_word_of_retracing():
             self._run()
         self._bar.close()
         for board in self._boards:
@@ -107,6 +105,8 @@ class Rounds:
         self._asked, self._enough = {}, self._task.least - slack
         attempt = functools.partial(self._attempt, number)
         splits, lowest = self._task.splits, max(_LOWEST[later], self._failed)
+        if math.sqrt(lowest) > _GAIN:
+            return None  # between that and all there is nothing to gain
         if smallest_share(attempt, self._enough, splits, trials, lowest) is None:
             return None
         best = self._cheapest(number)
@@ -227,34 +227,6 @@ class Rounds:
         logs = {name: getattr(trial, name) for name in names}
         for board in self._boards:
             board.on_epoch_end(len(self._trials) - 1, logs)
-
-
-def _search_boards(task) -> list:
-    """A TensorBoard of its own for the trials, beside each that watches training."""
-    boards, inputs = [], keras.Input((1,))
-    stands_in = keras.Model(inputs, inputs)
-    stands_in.optimizer = None  # it asks for the learning rate
-    for board in task.callbacks:
-        if isinstance(board, keras.callbacks.TensorBoard):
-            folder = os.path.join(board.log_dir, "search")
-            boards.append(keras.callbacks.TensorBoard(folder, write_graph=False))
-            boards[-1].set_model(stands_in)
-    return boards
-
-
-@contextlib.contextmanager
-def _no_word_of_retracing():
-    """TensorFlow warns of many traces; here they are of many networks."""
-    logger = logging.getLogger("tensorflow")
-
-    def wanted(record):
-        return "retracing" not in record.getMessage()
-
-    logger.addFilter(wanted)
-    try:
-        yield
-    finally:
-        logger.removeFilter(wanted)
 
 
 def _question(number, keep, to_channels) -> str:
