@@ -15,6 +15,7 @@ from keras_basisprune.recover import Recovery
 from keras_basisprune.rounds import Rounds
 from keras_basisprune.search.cutter import Ways
 from keras_basisprune.search.judge import Judge
+from keras_basisprune.search.no_word_of_retracing import no_word_of_retracing
 from keras_basisprune.search.objective import Objective
 from keras_basisprune.search.run_folder import RunFolder, checksum, model_checksum
 from keras_basisprune.search.scorer import Scorer
@@ -160,28 +161,29 @@ def compress(
         },
     )
     keras.utils.set_random_seed(seed)
-    original = flatten(model)
-    score = Scorer(original, validation)
-    task = Task(
-        model=original,
-        train=train,
-        images=_some(train[0], search.samples, seed),
-        judge=Judge(original, score, Objective(objective), folder),
-        least=score.baseline - max_drop,
-        max_drop=max_drop,
-        splits=_SPLITS[tuple(sorted(methods))],
-        ways=_ways(search, objective, output_dir),
-        recovery=recovery,
-        distill=search.distill,
-        rounds=search.rounds,
-        callbacks=tuple(callbacks),
-        verbose=bool(verbose),
-    )
-    rounds = Rounds(task, folder)
-    rounds.run()
-    if not rounds.found:
-        warnings.warn(_unmet(max_drop, score.baseline, rounds.trials), stacklevel=2)
-    return outcome(task, rounds, score, test, arguments, output_dir)
+    with no_word_of_retracing():
+        original = flatten(model)
+        score = Scorer(original, validation)
+        task = Task(
+            model=original,
+            train=train,
+            images=_some(train[0], search.samples, seed),
+            judge=Judge(original, score, Objective(objective), folder),
+            least=score.baseline - max_drop,
+            max_drop=max_drop,
+            splits=_SPLITS[tuple(sorted(methods))],
+            ways=_ways(search, objective, output_dir),
+            recovery=recovery,
+            distill=search.distill,
+            rounds=search.rounds,
+            callbacks=tuple(callbacks),
+            verbose=bool(verbose),
+        )
+        rounds = Rounds(task, folder)
+        rounds.run()
+        if not rounds.found:
+            warnings.warn(_unmet(max_drop, score.baseline, rounds.trials), stacklevel=2)
+        return outcome(task, rounds, score, test, arguments, output_dir)
 
 
 def _recovery(recover, epochs, seed) -> Recovery | None:

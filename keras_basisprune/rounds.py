@@ -9,7 +9,6 @@ from tqdm.auto import tqdm
 from keras_basisprune.plan import Plan
 from keras_basisprune.search.cutter import Cut, Cutter
 from keras_basisprune.search.found import Found
-from keras_basisprune.search.no_word_of_retracing import no_word_of_retracing
 from keras_basisprune.search.search_boards import search_boards
 from keras_basisprune.search.smallest_share import smallest_share
 from keras_basisprune.search.train_again import train_again
@@ -65,8 +64,7 @@ class Rounds:
 
     def run(self):
         """Runs all rounds."""
-        with no_word_of_retracing():
-            self._run()
+        self._run()
         self._bar.close()
         for board in self._boards:
             board.on_train_end()

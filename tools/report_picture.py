@@ -14,6 +14,7 @@ import time
 QUIET = (
     "--headless=new",
     "--no-sandbox",
+    "--hide-scrollbars",
     "--disable-gpu",
     "--no-first-run",
     "--disable-background-networking",
