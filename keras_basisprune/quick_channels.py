@@ -13,11 +13,11 @@ _ALIKE = 1.02  # times within 2 % are the same
 def quick_channels(model, plans, table) -> Plan:
     """Chooses the plan whose model is predicted to be fastest.
 
-    An odd number of channels can be slower than a larger even one, so that plans of
-    about the same cost differ in time. Each plan is carried out, and the times of the
-    layers that it leaves are added up (`predicted_latency`). Of plans that take at most
-    2 % longer than the fastest, the one that keeps most groups of channels is taken,
-    the first of them if several do.
+    A smaller number of channels can be slower than a larger one (docs/compress.md), so
+    that plans of about the same cost differ in time. Each plan is carried out, and the
+    times of the layers that it leaves are added up (`predicted_latency`). Of plans that
+    take at most 2 % longer than the fastest, the one that keeps most groups of channels
+    is taken, the first of them if several do.
 
     Each plan costs two copies of the model, and about a second for each kind and size
     of layer that is not in the table yet.

@@ -19,13 +19,13 @@ _ALIKE = 1.02  # times within 2 % are the same
 def quick_ranks(converted, plan, table) -> Plan:
     """Raises ranks to what runs fastest on this machine.
 
-    An odd number of channels can be slower than a larger even one, and two layers
-    slower than the one that they came from. For each layer in the plan these are timed
-    as `fold` would make them: its rank, the next multiples of 4, 8 and 16 above, and
-    the whole layer, undecomposed. The fastest is taken; of those that take at most 2 %
-    longer, the one with most bases, which are there for nothing then. A layer that is
-    called several times goes by the input of its first call. Bases are added strongest
-    first (`|s_j| sigma_j`). No rank is lowered.
+    A smaller number of channels can be slower than a larger one, and two layers slower
+    than the one that they came from (docs/compress.md). For each layer in the plan
+    these are timed as `fold` would make them: its rank, the next multiples of 4, 8 and
+    16 above, and the whole layer, undecomposed. The fastest is taken; of those that
+    take at most 2 % longer, the one with most bases, which are there for nothing then.
+    A layer that is called several times goes by the input of its first call. Bases are
+    added strongest first (`|s_j| sigma_j`). No rank is lowered.
 
     Up to nine layers are timed per decomposed layer, about a second for each kind and
     size that is not in the table yet.

@@ -25,7 +25,7 @@ def predicted_latency(model, table) -> float:
 
     The model is folded first (`fold`), since that is what will run. Everything else
     (activations of their own, pooling, sums) is left out, as it hardly depends on
-    whether channel counts are odd: the sum says which of two models is faster, rather
+    how channel counts are rounded: the sum says which of two models is faster, rather
     than how long one takes. That costs a copy of the model, and about a second for
     each kind and size of layer that is not in the table yet.
 

@@ -76,6 +76,7 @@ def removed_share(row) -> float | None:
 
 
 def is_score(label) -> bool:
+    """Whether a row is a share of images, whose loss is told in points."""
     return label.startswith(("accuracy", "agreement"))
 
 
@@ -103,6 +104,7 @@ def duration(seconds) -> str:
 
 
 def objective_name(report) -> str:
+    """What the search made small, in words."""
     objective = report["arguments"].get("objective")
     return OBJECTIVES.get(objective, "the objective")
 
