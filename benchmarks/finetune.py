@@ -1,4 +1,4 @@
-"""Fine-tunes a trained classifier on other data, all weights, with a new head.
+"""Fine-tunes a trained classifier on data, all weights, with a new head.
 
     python -m benchmarks.finetune --start=vgg_cifar.keras --data=mnist.npz --epochs=4 \\
         --output=vgg_mnist.keras
@@ -13,12 +13,16 @@ import keras
 from absl import app, flags
 
 import keras_basisprune as kbp
+from keras_basisprune.training.augmentation import augmentation
 
 _START = flags.DEFINE_string("start", None, "A .keras file.", required=True)
 _DATA = flags.DEFINE_string("data", None, "As in load_data.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "The .keras to write.", required=True)
 _EPOCHS = flags.DEFINE_integer("epochs", 4, "Epochs.")
 _RATE = flags.DEFINE_float("rate", 1e-3, "Initial learning rate of Adam.")
+_BATCH = flags.DEFINE_integer("batch", 32, "Batch size.")
+_FLIP = flags.DEFINE_string("flip", "none", "As in keras-basisprune compress.")
+_SHIFT = flags.DEFINE_float("shift", 0.0, "As in keras-basisprune compress.")
 _SPLIT = flags.DEFINE_float("validation_split", 0.1, "If the data has no validation.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.")
 
@@ -36,16 +40,16 @@ def main(argv):
     classes = len(data.class_names)
     head = keras.layers.Dense(classes, activation="softmax", name="head")
     model = keras.Model(start.inputs, head(start.layers[-1].input), name=start.name)
-    steps = _EPOCHS.value * -(-len(data.train[0]) // 32)
-    model.compile(
-        keras.optimizers.Adam(
-            keras.optimizers.schedules.CosineDecay(_RATE.value, steps)
-        ),
-        "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
+    config = kbp.Recovery(
+        epochs=_EPOCHS.value,
+        learning_rate=_RATE.value,
+        batch_size=_BATCH.value,
+        augment=augmentation(_FLIP.value, _SHIFT.value),
+        momentum=1.0,
+        seed=_SEED.value,
     )
     begin = time.time()
-    model.fit(*data.train, epochs=_EPOCHS.value, batch_size=32, verbose=2)
+    kbp.recover(model, data.train, config=config, verbose=2)
     seconds = time.time() - begin
     accuracy = kbp.accuracy(model, data.test)
     print(f"{kbp.cost(model)}; test accuracy {accuracy:.4f}; {seconds:.0f} s")

@@ -112,6 +112,8 @@ _FLAGS = (  # kind, name, default, help, bounds
      "not towards labels."),
     ("string", "flip", "none", "compress: train on images that are mirrored at random: "
      "none, horizontal, vertical, horizontal_and_vertical."),
+    ("float", "shift", 0.0, "compress: and shifted at random, by so much of height and "
+     "width at most.", {"lower_bound": 0}),
     ("integer", "rounds", 5, "compress: the most rounds of cutting and training.",
      _POSITIVE),
     ("integer", "samples", 1000, "compress: images that each network is fitted on.",

@@ -20,6 +20,7 @@ from keras_basisprune.methods import convert
 from keras_basisprune.recover import Recovery
 from keras_basisprune.report import write_report
 from keras_basisprune.search.run_folder import RunFolder
+from keras_basisprune.training.augmentation import augmentation
 
 
 def inspect(flags, console):
@@ -108,7 +109,7 @@ def _recovery(flags):
         flags.epochs,
         flags.learning_rate,
         flags.batch_size,
-        None if flags.flip == "none" else keras.layers.RandomFlip(flags.flip),
+        augmentation(flags.flip, flags.shift),
         seed=flags.seed,
     )
 

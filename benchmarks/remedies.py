@@ -1,0 +1,116 @@
+"""What one way of cutting and training gives, at a given share: for hard cases.
+
+    python -m benchmarks.remedies --model=eurosat.keras --data=eurosat.npz \\
+        --keep=0.3,0.1 --epochs=20 --flip=horizontal_and_vertical
+
+`compress` looks for the smallest network; this makes one network of a given size, by
+the same parts, and prints what it is worth. With several shares it is cut to the first,
+trained, cut to the next, trained. No label is used, unless `--nodistill`.
+"""
+
+import pathlib
+import time
+
+import keras
+import numpy as np
+from absl import app, flags
+
+import keras_basisprune as kbp
+from keras_basisprune.search.cutter import Cutter, Ways
+from keras_basisprune.training.augmentation import augmentation
+
+_MODEL = flags.DEFINE_string("model", None, "A trained .keras file.", required=True)
+_DATA = flags.DEFINE_string("data", None, "As in load_data.", required=True)
+_KEEP = flags.DEFINE_list("keep", ["0.1"], "Shares to keep of the original.")
+_CHANNELS = flags.DEFINE_list("to_channels", ["0.333"], "1: channels alone; 0: bases.")
+_COUNTED = flags.DEFINE_enum("counted", "flops", ["flops", "params"], "Shares of what.")
+_SAMPLES = flags.DEFINE_integer("samples", 1000, "Images that networks are fitted on.")
+_EPOCHS = flags.DEFINE_list("epochs", ["10"], "Epochs after each cut; 0: none.")
+_RATE = flags.DEFINE_float("learning_rate", 1e-3, "Initial learning rate of Adam.")
+_BATCH = flags.DEFINE_integer("batch_size", 32, "Images per step.")
+_FLIP = flags.DEFINE_string("flip", "none", "As in keras-basisprune compress.")
+_SHIFT = flags.DEFINE_float("shift", 0.0, "As in keras-basisprune compress.")
+_TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Of distillation.")
+_DISTILL = flags.DEFINE_bool("distill", True, "Towards the original, not labels.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.")
+_OUTPUT = flags.DEFINE_string("output", None, "A .keras file for the result.")
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
+    keras.utils.set_random_seed(_SEED.value)
+    original = kbp.fold(keras.models.load_model(_MODEL.value), batch_norm=False)
+    data = kbp.load_data(
+        _DATA.value,
+        image_size=original.input_shape[1:3],
+        channels=original.input_shape[3],
+        seed=0,
+    )
+    order = np.random.default_rng(_SEED.value).permutation(len(data.train[0]))
+    images = data.train[0][np.sort(order[: _SAMPLES.value])]
+    whole = kbp.cost(original)
+    print(f"original: {_scores(original, data)}", flush=True)
+    network, ways = original, Ways(counted=_COUNTED.value)
+    stages = zip(
+        map(float, _KEEP.value),
+        _for_all(map(float, _CHANNELS.value)),
+        _for_all(map(int, _EPOCHS.value)),
+        strict=True,
+    )
+    for number, (keep, to_channels, count) in enumerate(stages):
+        start, done = time.time(), getattr(kbp.cost(network), _COUNTED.value)
+        share = keep * getattr(whole, _COUNTED.value) / done
+        cut = Cutter(network, images, ways).cut(share, to_channels)
+        if cut is None:
+            raise app.UsageError(f"{keep} can't be reached with {to_channels=}.")
+        network = kbp.fold(cut.network, batch_norm=False)
+        fitted, small = time.time(), kbp.cost(kbp.fold(network))
+        print(
+            f"{1 - small.params / whole.params:.1%} of the parameters and "
+            f"{1 - small.flops / whole.flops:.1%} of the FLOPs removed: "
+            f"{_scores(network, data)}; {fitted - start:.0f} s",
+            flush=True,
+        )
+        if not count:
+            continue
+        config = kbp.Recovery(
+            epochs=count,
+            learning_rate=_RATE.value,
+            batch_size=_BATCH.value,
+            augment=augmentation(_FLIP.value, _SHIFT.value),
+            temperature=_TEMPERATURE.value,
+            seed=_SEED.value + number,
+        )
+        begin = time.time()
+        kbp.recover(
+            network,
+            data.train,
+            teacher=original if _DISTILL.value else None,
+            config=config,
+            verbose=2,
+        )
+        print(
+            f"{count} epochs: {_scores(network, data)}; {time.time() - begin:.0f} s",
+            flush=True,
+        )
+    if _OUTPUT.value:
+        kbp.fold(network).save(pathlib.Path(_OUTPUT.value))
+
+
+def _for_all(values) -> list:
+    """A value for each cut; the last one goes for the rest."""
+    values = list(values)
+    return values + values[-1:] * (len(_KEEP.value) - len(values))
+
+
+def _scores(network, data) -> str:
+    found = {
+        "validation": kbp.accuracy(network, data.validation),
+        "test": kbp.accuracy(network, data.test),
+    }
+    return ", ".join(f"{name} {score:.4f}" for name, score in found.items())
+
+
+if __name__ == "__main__":
+    app.run(main)

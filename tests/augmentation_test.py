@@ -1,0 +1,72 @@
+"""Tests of the augmentation that flags make."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_basisprune.training._seeds import set_seeds
+from keras_basisprune.training.augmentation import augmentation
+
+
+@pytest.fixture(name="images")
+def _images():
+    return np.random.default_rng(0).integers(0, 256, (64, 6, 6, 3)).astype("uint8")
+
+
+def _augmented(layer, images):
+    set_seeds(layer, 3, 1)
+    return keras.ops.convert_to_numpy(layer(images, training=True))
+
+
+def test_nothing_to_change_is_none():
+    assert augmentation() is None
+    assert augmentation("none", 0.0) is None
+
+
+@pytest.mark.parametrize(
+    ("flip", "axes"),
+    [
+        ("horizontal", [(), (2,)]),
+        ("vertical", [(), (1,)]),
+        ("horizontal_and_vertical", [(), (1,), (2,), (1, 2)]),
+    ],
+)
+def test_every_image_is_itself_or_a_mirror_image(flip, axes, images):
+    made = _augmented(augmentation(flip), images)
+    mirrored = [np.flip(images, axis).astype("float32") for axis in axes]
+    fits = np.array([(made == one).all((1, 2, 3)) for one in mirrored])
+    np.testing.assert_array_equal(fits.any(0), True)
+    np.testing.assert_array_less(5, fits.sum(1))  # each of them is drawn
+
+
+def test_shifts_are_at_most_what_was_asked_for():
+    # The image is its own row number, so that each row tells where it came from.
+    rows = np.tile(np.arange(20.0)[:, None, None], (32, 1, 20, 1)).astype("float32")
+    made = _augmented(augmentation(shift=0.1), rows)
+    moved = made[:, 5:15, 5:15] - rows[:, 5:15, 5:15]
+    assert 1.5 < np.abs(moved).max() <= 2.0 + 1e-4
+    spread = np.ptp(moved, axis=(1, 2, 3))
+    np.testing.assert_allclose(spread, 0.0, atol=1e-4)
+
+
+def test_same_seed_same_images(images):
+    made = [_augmented(augmentation("horizontal", 0.2), images) for _ in range(2)]
+    np.testing.assert_array_equal(*made)
+
+
+def test_config_does_not_depend_on_what_was_made_before():
+    first, second = (augmentation("vertical", 0.1).get_config() for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"flip": "diagonal"}, "`flip`.*'none'.*diagonal"),
+        ({"shift": 1.0}, r"`shift`.*\[0, 1\).*1.0.*0.1 is"),
+        ({"shift": -0.1}, r"`shift`.*\[0, 1\).*-0.1"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        augmentation(**arguments)
