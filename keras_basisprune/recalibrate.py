@@ -7,6 +7,7 @@ from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.graph.running import LiveValues
+from keras_basisprune.linalg.channel_moments import ChannelMoments
 from keras_basisprune.trace import trace
 
 
@@ -63,22 +64,13 @@ def recalibrate(model, data, verbose="auto") -> keras.Model:
 
 
 def _set_statistics(layer, batches):
-    """Mean and variance per channel, float64 sums around the first batch's mean."""
-    axis = layer.axis % batches[0].ndim
-    others = tuple(a for a in range(batches[0].ndim) if a != axis)
-    shift = batches[0].astype(np.float64).mean(axis=others, keepdims=True)
-    count, total, squares = 0, 0.0, 0.0
+    moments = ChannelMoments(layer.axis)
     for values in batches:
-        values = values.astype(np.float64) - shift
-        count += values.size // values.shape[axis]
-        total = total + values.sum(axis=others)
-        squares = squares + (values**2).sum(axis=others)
-    mean = total / count
-    variance = squares / count - mean**2
-    if not np.isfinite(variance).all():
+        moments.add(values)
+    if not np.isfinite(moments.variance).all():
         raise ValueError(
             "Expected `model` to give finite values on `data`. Received: NaN or "
             f"infinity in `{layer.name}`. Scale the images as for training."
         )
-    layer.moving_mean.assign(shift.ravel() + mean)
-    layer.moving_variance.assign(np.maximum(variance, 0.0))
+    layer.moving_mean.assign(moments.mean)
+    layer.moving_variance.assign(moments.variance)

@@ -6,12 +6,20 @@ import keras
 import numpy as np
 
 from keras_basisprune.data.check_data import check_data
+from keras_basisprune.data.samples_at_once import samples_at_once
+from keras_basisprune.recalibrate import recalibrate
+from keras_basisprune.training._all_layers import all_layers
 from keras_basisprune.training.distillation import Distillation
 from keras_basisprune.training.epoch_logs import EpochLogs, Validation
 from keras_basisprune.training.epochs import Epochs, Material
+from keras_basisprune.training.match_statistics import match_statistics
 from keras_basisprune.training.quick_statistics import quick_statistics
 from keras_basisprune.training.recovery import Recovery
 from keras_basisprune.training.trained_weights import trained_weights
+
+# How many batches statistics of BatchNormalization are taken of, and how much better
+# the old ones must be: chance in few images is not to decide.
+_BATCHES, _CLEARLY = 4, 0.9
 
 
 def recover(
@@ -29,6 +37,12 @@ def recover(
     Kullback-Leibler divergence to the teacher's probabilities (`Distillation`), and no
     label is used. They are computed once, or on the augmented images of each epoch.
     Regularizers of the layers count in both cases.
+
+    In training, BatchNormalization goes by the batch, whose statistics pruning has
+    changed. That mends what was only cut, and spoils what was fitted. So if the loss on
+    some training images is lower with the old statistics than with new ones
+    (`recalibrate`), and than that of one answer to all images, the old ones become part
+    of `gamma` and `beta`, and training begins where the model is (`match_statistics`).
 
     The model is trained in place, and compiled anew: before, for this run; afterwards,
     with its own `trainable` flags and momenta again, with a fresh Adam, sparse
@@ -85,6 +99,7 @@ def recover(
         answers = _answers(teacher, validation[0], config)
         validation = Validation(*validation, answers)
     logs = EpochLogs(lesson.epochs, validation, lesson.loss, config.keep_best)
+    _keep_what_was_fitted(model, train, teacher, lesson.loss, config)
     try:
         with (
             trained_weights(model, config.weights),
@@ -117,6 +132,32 @@ def _lesson(model, train, teacher, config) -> _Lesson:
         return _Lesson(epochs, loss, "accuracy")
     metric = keras.metrics.CategoricalAccuracy(name="agreement")
     return _Lesson(epochs, Distillation(config.temperature), metric)
+
+
+def _keep_what_was_fitted(model, train, teacher, loss, config):
+    """`match_statistics`, if the model is better with the statistics that it has.
+
+    That is, than with new ones, and than the same answer to all images: a model that
+    was never trained has nothing to keep.
+    """
+    kinds = {type(layer) for layer in all_layers(model)}
+    if keras.layers.BatchNormalization not in kinds:
+        return
+    count = _BATCHES * samples_at_once(model)
+    images, labels = train
+    chosen = np.random.default_rng(config.seed).permutation(len(images))[:count]
+    images = images[chosen]
+    targets = labels[chosen] if teacher is None else _answers(teacher, images, config)
+    renewed = recalibrate(model, images, verbose=0)
+    said, said_then = (
+        network.predict(images, samples_at_once(model), verbose=0)
+        for network in (model, renewed)
+    )
+    shares = np.eye(said.shape[-1])[targets] if teacher is None else targets
+    same = np.broadcast_to(shares.mean(0, keepdims=True), said.shape)
+    now, then, always = (float(loss(targets, p)) for p in (said, said_then, same))
+    if now < _CLEARLY * min(then, always):
+        match_statistics(model, images)
 
 
 def _answers(teacher, images, config) -> np.ndarray | None:

@@ -450,6 +450,37 @@ def test_all_is_put_back_when_a_callback_fails(teacher, small):
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.parametrize("labels", [False, True])
+@pytest.mark.parametrize("fitted", [False, True])
+def test_training_begins_where_a_fitted_model_is(teacher, digits, fitted, labels):
+    # Means are three deviations off; what was fitted makes up for it, in inference.
+    model = copy(teacher)
+    norm = model.get_layer("norm")
+    own, offset = array(norm.moving_mean), array(norm.beta)
+    deviation = np.sqrt(array(norm.moving_variance) + norm.epsilon)
+    norm.moving_mean.assign(own + 3 * deviation)
+    if fitted:
+        norm.beta.assign(offset + 3 * array(norm.gamma))
+    before = array(norm.beta)
+    guide = None if labels else teacher
+    still = Recovery(epochs=1, learning_rate=0.0)
+    gamma = array(norm.gamma)
+    recover(model, digits.train, teacher=guide, config=still, verbose=0)
+    order = np.random.default_rng(still.seed).permutation(len(digits.train[0]))
+    probe = keras.Model(model.inputs, norm.input)
+    seen = array(probe(digits.train[0][order[:512]])).mean((0, 1, 2))
+    wanted = offset + gamma * (seen - own) / deviation if fitted else before
+    np.testing.assert_allclose(array(norm.beta), wanted, atol=1e-4 * fitted)
+
+
+def test_an_untrained_model_has_nothing_to_keep(small):
+    keras.utils.set_random_seed(0)
+    model = network()
+    before = array(model.get_layer("norm").gamma)
+    recover(model, small, config=Recovery(epochs=1, learning_rate=0.0), verbose=0)
+    np.testing.assert_array_equal(array(model.get_layer("norm").gamma), before)
+
+
 def test_statistics_keep_up(teacher, digits):
     model = copy(teacher)
     norm = model.get_layer("norm")
