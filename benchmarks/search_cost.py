@@ -9,6 +9,7 @@ makes that network small. Both in one run, on the same threads. `output_dir` the
 what `benchmarks.search_table` reads.
 """
 
+import dataclasses
 import pathlib
 import time
 
@@ -60,18 +61,12 @@ def main(argv):
         note.write_text(f"{finetuned}")
     print(f"fine-tuning: {finetuned:.0f} s", flush=True)
     start = time.time()
-    recovery = kbp.Recovery(
-        epochs=_EPOCHS.value,
-        batch_size=_BATCH.value,
-        augment=config.augment,
-        seed=_SEED.value,
-    )
     result = kbp.compress(
         model,
         data.train,
         data.validation,
         objective=_OBJECTIVE.value,
-        recover=recovery,
+        recover=dataclasses.replace(config, epochs=_EPOCHS.value),
         output_dir=folder,
         seed=_SEED.value,
         test=data.test,

@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.data.samples_at_once import samples_at_once
+from keras_basisprune.graph.norm_positions import norm_positions
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.graph.running import LiveValues
 from keras_basisprune.linalg.channel_moments import ChannelMoments
@@ -42,20 +43,17 @@ def recalibrate(model, data, verbose="auto") -> keras.Model:
     batches = list(sample_batches(model, None, data, "data", samples_at_once(model)))
     copy = flatten(model)
     traced = trace(copy)
-    first: dict[int, int] = {}
-    for position, call in enumerate(traced.calls):
-        if type(call.op) is keras.layers.BatchNormalization:
-            first.setdefault(id(call.op), position)
-    if not first:
+    positions = norm_positions(traced)
+    if not positions:
         raise ValueError(
             "Expected `model` to have BatchNormalization layers. Received: a model "
             "without. `fold` merges them into convolutions: recalibrate before."
         )
     values = LiveValues(traced, batches)
     bar = keras.utils.Progbar(
-        len(first), verbose=1 if verbose else 0, unit_name="layer"
+        len(positions), verbose=1 if verbose else 0, unit_name="layer"
     )
-    for position in first.values():
+    for position in positions:
         values.advance(position)
         call = traced.calls[position]
         _set_statistics(call.op, values.of(call.input_tensors[0]))

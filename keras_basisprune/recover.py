@@ -7,8 +7,9 @@ import numpy as np
 
 from keras_basisprune.data.check_data import check_data
 from keras_basisprune.data.samples_at_once import samples_at_once
+from keras_basisprune.graph.norm_positions import norm_positions
 from keras_basisprune.recalibrate import recalibrate
-from keras_basisprune.training._all_layers import all_layers
+from keras_basisprune.trace import trace
 from keras_basisprune.training.distillation import Distillation
 from keras_basisprune.training.epoch_logs import EpochLogs, Validation
 from keras_basisprune.training.epochs import Epochs, Material
@@ -140,8 +141,7 @@ def _keep_what_was_fitted(model, train, teacher, loss, config):
     That is, than with new ones, and than the same answer to all images: a model that
     was never trained has nothing to keep.
     """
-    kinds = {type(layer) for layer in all_layers(model)}
-    if keras.layers.BatchNormalization not in kinds:
+    if not norm_positions(trace(model)):
         return
     count = _BATCHES * samples_at_once(model)
     images, labels = train

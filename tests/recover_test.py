@@ -481,6 +481,17 @@ def test_an_untrained_model_has_nothing_to_keep(small):
     np.testing.assert_array_equal(array(model.get_layer("norm").gamma), before)
 
 
+def test_batch_normalization_in_a_wrapper_only(small):
+    inputs = keras.Input((8, 8, 1))
+    norm = keras.layers.BatchNormalization(name="inside")
+    x = keras.layers.TimeDistributed(norm)(inputs)
+    x = keras.layers.Dense(10, activation="softmax")(keras.layers.Flatten()(x))
+    model = keras.Model(inputs, x)
+    history = recover(model, small, config=Recovery(epochs=1), verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert np.abs(array(norm.moving_mean)).max() > 0
+
+
 def test_statistics_keep_up(teacher, digits):
     model = copy(teacher)
     norm = model.get_layer("norm")

@@ -8,8 +8,8 @@ _FLIPS = ("none", "horizontal", "vertical", "horizontal_and_vertical")
 def augmentation(flip="none", shift=0.0):
     """The `augment` of a `Recovery` that mirrors and shifts images at random.
 
-    What a shift uncovers is filled with the image's mirror image. Time: 0.1 to 0.2 ms
-    per image of 32 x 32 on one core.
+    What a shift uncovers is filled with the image's mirror image. Time: about
+    0.1 ms per image of 32 x 32 on one core.
 
     Args:
         flip: `"none"`, `"horizontal"`, `"vertical"` or `"horizontal_and_vertical"`.

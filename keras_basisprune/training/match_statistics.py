@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_basisprune.data.samples_at_once import samples_at_once
+from keras_basisprune.graph.norm_positions import norm_positions
 from keras_basisprune.graph.running import LiveValues
 from keras_basisprune.linalg.channel_moments import ChannelMoments
 from keras_basisprune.trace import trace
@@ -32,16 +33,12 @@ def match_statistics(model, images):
         images: Array of some hundred samples.
     """
     traced = trace(model)
-    first: dict[int, int] = {}
-    for position, call in enumerate(traced.calls):
-        if type(call.op) is keras.layers.BatchNormalization:
-            first.setdefault(id(call.op), position)
     moments = {
         position: ChannelMoments(traced.calls[position].op.axis)
-        for position in first.values()
+        for position in norm_positions(traced)
     }
     size = samples_at_once(model)
-    for start in range(0, len(images) if first else 0, size):
+    for start in range(0, len(images) if moments else 0, size):
         values = LiveValues(traced, [[images[start : start + size]]])
         for position, found in moments.items():
             values.advance(position)
