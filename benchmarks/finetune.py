@@ -13,7 +13,7 @@ import keras
 from absl import app, flags
 
 import keras_basisprune as kbp
-from keras_basisprune.training.augmentation import augmentation
+from benchmarks.augment_flags import augment
 
 _START = flags.DEFINE_string("start", None, "A .keras file.", required=True)
 _DATA = flags.DEFINE_string("data", None, "As in load_data.", required=True)
@@ -21,8 +21,6 @@ _OUTPUT = flags.DEFINE_string("output", None, "The .keras to write.", required=T
 _EPOCHS = flags.DEFINE_integer("epochs", 4, "Epochs.")
 _RATE = flags.DEFINE_float("rate", 1e-3, "Initial learning rate of Adam.")
 _BATCH = flags.DEFINE_integer("batch", 32, "Batch size.")
-_FLIP = flags.DEFINE_string("flip", "none", "As in keras-basisprune compress.")
-_SHIFT = flags.DEFINE_float("shift", 0.0, "As in keras-basisprune compress.")
 _SPLIT = flags.DEFINE_float("validation_split", 0.1, "If the data has no validation.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.")
 
@@ -44,7 +42,7 @@ def main(argv):
         epochs=_EPOCHS.value,
         learning_rate=_RATE.value,
         batch_size=_BATCH.value,
-        augment=augmentation(_FLIP.value, _SHIFT.value),
+        augment=augment(),
         momentum=1.0,
         seed=_SEED.value,
     )

@@ -16,8 +16,8 @@ import numpy as np
 from absl import app, flags
 
 import keras_basisprune as kbp
+from benchmarks.augment_flags import augment
 from keras_basisprune.search.cutter import Cutter, Ways
-from keras_basisprune.training.augmentation import augmentation
 
 _MODEL = flags.DEFINE_string("model", None, "A trained .keras file.", required=True)
 _DATA = flags.DEFINE_string("data", None, "As in load_data.", required=True)
@@ -28,8 +28,6 @@ _SAMPLES = flags.DEFINE_integer("samples", 1000, "Images that networks are fitte
 _EPOCHS = flags.DEFINE_list("epochs", ["10"], "Epochs after each cut; 0: none.")
 _RATE = flags.DEFINE_float("learning_rate", 1e-3, "Initial learning rate of Adam.")
 _BATCH = flags.DEFINE_integer("batch_size", 32, "Images per step.")
-_FLIP = flags.DEFINE_string("flip", "none", "As in keras-basisprune compress.")
-_SHIFT = flags.DEFINE_float("shift", 0.0, "As in keras-basisprune compress.")
 _TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Of distillation.")
 _DISTILL = flags.DEFINE_bool("distill", True, "Towards the original, not labels.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.")
@@ -78,7 +76,7 @@ def main(argv):
             epochs=count,
             learning_rate=_RATE.value,
             batch_size=_BATCH.value,
-            augment=augmentation(_FLIP.value, _SHIFT.value),
+            augment=augment(),
             temperature=_TEMPERATURE.value,
             seed=_SEED.value + number,
         )

@@ -17,7 +17,7 @@ import keras
 from absl import app, flags
 
 import keras_basisprune as kbp
-from keras_basisprune.training.augmentation import augmentation
+from benchmarks.augment_flags import augment
 
 _START = flags.DEFINE_string("start", None, "A .keras file.", required=True)
 _DATA = flags.DEFINE_string("data", None, "As in load_data.", required=True)
@@ -29,8 +29,6 @@ _SAMPLES = flags.DEFINE_integer("samples", 1000, "As in compress.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "As in compress.")
 _DISTILL = flags.DEFINE_bool("distill", True, "As in compress.")
 _BATCH = flags.DEFINE_integer("batch_size", 64, "Images per step, in both.")
-_FLIP = flags.DEFINE_string("flip", "none", "As in compress, in both.")
-_SHIFT = flags.DEFINE_float("shift", 0.0, "As in compress, in both.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.")
 
 
@@ -45,7 +43,7 @@ def main(argv):
     config = kbp.Recovery(
         epochs=_FINETUNE.value,
         batch_size=_BATCH.value,
-        augment=augmentation(_FLIP.value, _SHIFT.value),
+        augment=augment(),
         seed=_SEED.value,
     )
     folder = pathlib.Path(_OUTPUT.value)

@@ -114,6 +114,15 @@ _FLAGS = (  # kind, name, default, help, bounds
      "none, horizontal, vertical, horizontal_and_vertical."),
     ("float", "shift", 0.0, "compress: and shifted at random, by so much of height and "
      "width at most.", {"lower_bound": 0}),
+    ("float", "zoom", 0.0, "compress: and zoomed at random, in or out by so much at "
+     "most.", {"lower_bound": 0}),
+    ("float", "contrast", 0.0, "compress: and of a contrast that is so much less or "
+     "more at most.", {"lower_bound": 0}),
+    ("float", "brightness", 0.0, "compress: and darker or lighter by so much of the "
+     "range of pixels at most.", {"lower_bound": 0}),
+    ("float", "temperature", 1.0, "compress: by which probabilities are softened when "
+     "networks are trained towards the original's; with 4, small ones count as well.",
+     {"lower_bound": 1e-3, "upper_bound": 1e3}),
     ("integer", "rounds", 5, "compress: the most rounds of cutting and training.",
      _POSITIVE),
     ("integer", "samples", 1000, "compress: images that each network is fitted on.",

@@ -109,7 +109,10 @@ def _recovery(flags):
         flags.epochs,
         flags.learning_rate,
         flags.batch_size,
-        augmentation(flags.flip, flags.shift),
+        augmentation(
+            flags.flip, flags.shift, flags.zoom, flags.contrast, flags.brightness
+        ),
+        temperature=flags.temperature,
         seed=flags.seed,
     )
 

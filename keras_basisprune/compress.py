@@ -196,11 +196,20 @@ def _told(recovery) -> dict:
     """What a `Recovery` holds, in values that JSON knows."""
     told, augment = vars(recovery).copy(), recovery.augment
     if isinstance(augment, keras.Layer):
-        config = {k: v for k, v in augment.get_config().items() if k != "name"}
+        config = _unbuilt(augment.get_config())
+        config.pop("name", None)
         told["augment"] = f"{type(augment).__name__} {config}"
     elif augment is not None:
         told["augment"] = f"{augment.__module__}.{augment.__qualname__}"
     return told
+
+
+def _unbuilt(config):
+    """A layer's config without what its first call has added."""
+    if isinstance(config, dict):
+        kept = {k: v for k, v in config.items() if k != "build_config"}
+        return {k: _unbuilt(v) for k, v in kept.items()}
+    return [_unbuilt(v) for v in config] if isinstance(config, list) else config
 
 
 def _check(max_drop, methods, recover):

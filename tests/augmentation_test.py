@@ -49,8 +49,41 @@ def test_shifts_are_at_most_what_was_asked_for():
     np.testing.assert_allclose(spread, 0.0, atol=1e-4)
 
 
+def test_zoom_is_of_a_tenth_at_most_and_around_the_middle():
+    rows = np.tile(np.arange(21.0)[:, None, None], (32, 1, 21, 1)).astype("float32")
+    made = _augmented(augmentation(zoom=0.1), rows)
+    np.testing.assert_allclose(made[:, 10], 10.0, atol=1e-4)
+    steps = np.diff(made[:, 5:16], axis=1)  # of one row each, before
+    np.testing.assert_allclose(np.ptp(steps, axis=(1, 2, 3)), 0.0, atol=1e-4)
+    assert 0.9 - 1e-4 <= steps.min() < 0.93
+    assert 1.07 < steps.max() <= 1.1 + 1e-4
+
+
+def test_contrast_is_less_or_more_around_the_mean():
+    images = np.random.default_rng(0).uniform(100, 150, (64, 6, 6, 3))
+    made = _augmented(augmentation(contrast=0.4), images.astype("float32"))
+    means = [x.mean((1, 2), keepdims=True) for x in (made, images)]
+    np.testing.assert_allclose(*means, atol=0.01)
+    factors = (made - means[0]) / (images - means[1])
+    factor = np.median(factors, axis=(1, 2, 3))
+    assert 0.6 - 1e-3 <= factor.min() < 0.7
+    assert 1.3 < factor.max() <= 1.4 + 1e-3
+
+
+def test_brightness_is_one_number_for_all_pixels_and_stays_within_their_range():
+    images = np.random.default_rng(0).uniform(100, 150, (64, 6, 6, 3)).astype("float32")
+    made = _augmented(augmentation(brightness=0.2), images)
+    np.testing.assert_allclose(np.ptp(made - images, axis=(1, 2, 3)), 0.0, atol=1e-4)
+    added = (made - images)[:, 0, 0, 0]
+    assert -51 <= added.min() < -40
+    assert 40 < added.max() <= 51
+    lit = _augmented(augmentation(brightness=0.2), images + 100)
+    assert lit.max() == 255.0
+
+
 def test_same_seed_same_images(images):
-    made = [_augmented(augmentation("horizontal", 0.2), images) for _ in range(2)]
+    every = ("horizontal", 0.2, 0.1, 0.3, 0.1)
+    made = [_augmented(augmentation(*every), images) for _ in range(2)]
     np.testing.assert_array_equal(*made)
 
 
@@ -65,6 +98,9 @@ def test_config_does_not_depend_on_what_was_made_before():
         ({"flip": "diagonal"}, "`flip`.*'none'.*diagonal"),
         ({"shift": 1.0}, r"`shift`.*\[0, 1\).*1.0.*0.1 is"),
         ({"shift": -0.1}, r"`shift`.*\[0, 1\).*-0.1"),
+        ({"zoom": 1.5}, r"`zoom`.*\[0, 1\).*1.5.*more or less"),
+        ({"contrast": -1}, r"`contrast`.*\[0, 1\).*-1"),
+        ({"brightness": 51}, r"`brightness`.*\[0, 1\).*51.*of 255"),
     ],
 )
 def test_bad_arguments(arguments, message):

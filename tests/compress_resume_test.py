@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import keras_basisprune as kbp
+from keras_basisprune.training.augmentation import augmentation
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -156,3 +157,21 @@ def test_the_state_of_another_model_or_other_data_is_refused(model, digits, done
     fewer = dataclasses.replace(digits, train=tuple(x[1:] for x in digits.train))
     with pytest.raises(ValueError, match=r"had another train \("):
         run(model, fewer, done[1])
+
+
+def test_an_augmenting_layer_is_the_same_before_and_after_its_first_call(
+    model, digits, tmp_path
+):
+    layer = augmentation(shift=0.1)
+    changes = {
+        "methods": ["channels"],
+        "recover": kbp.Recovery(epochs=1, augment=layer),
+        "search": kbp.SearchOptions(samples=100, rounds=1),
+    }
+    first = run(model, digits, tmp_path, **changes)
+    assert layer.layers[0].built
+    again = run(model, digits, tmp_path, **changes)
+    assert repr(again.trials) == repr(first.trials)
+    changes["recover"] = kbp.Recovery(epochs=1, augment=augmentation(shift=0.2))
+    with pytest.raises(ValueError, match=r"had another recovery \("):
+        run(model, digits, tmp_path, **changes)
