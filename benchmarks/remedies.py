@@ -8,7 +8,6 @@ the same parts, and prints what it is worth. With several shares it is cut to th
 trained, cut to the next, trained. No label is used, unless `--nodistill`.
 """
 
-import pathlib
 import time
 
 import keras
@@ -31,7 +30,7 @@ _BATCH = flags.DEFINE_integer("batch_size", 32, "Images per step.")
 _TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Of distillation.")
 _DISTILL = flags.DEFINE_bool("distill", True, "Towards the original, not labels.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.")
-_OUTPUT = flags.DEFINE_string("output", None, "A .keras file for the result.")
+_OUTPUT = flags.DEFINE_string("output", None, "A .keras file for the newest network.")
 
 
 def main(argv):
@@ -61,7 +60,10 @@ def main(argv):
         share = keep * getattr(whole, _COUNTED.value) / done
         cut = Cutter(network, images, ways).cut(share, to_channels)
         if cut is None:
-            raise app.UsageError(f"{keep} can't be reached with {to_channels=}.")
+            raise SystemExit(
+                f"{keep} can't be reached with {to_channels=}: what was cut by bases "
+                "before can only be cut by channels again (--to_channels=0.333,1)."
+            )
         network = kbp.fold(cut.network, batch_norm=False)
         fitted, small = time.time(), kbp.cost(kbp.fold(network))
         print(
@@ -70,6 +72,7 @@ def main(argv):
             f"{_scores(network, data)}; {fitted - start:.0f} s",
             flush=True,
         )
+        _save(network)
         if not count:
             continue
         config = kbp.Recovery(
@@ -92,8 +95,13 @@ def main(argv):
             f"{count} epochs: {_scores(network, data)}; {time.time() - begin:.0f} s",
             flush=True,
         )
+        _save(network)
+
+
+def _save(network):
+    """Writes what there is so far, with BatchNormalization: it can be cut again."""
     if _OUTPUT.value:
-        kbp.fold(network).save(pathlib.Path(_OUTPUT.value))
+        network.save(_OUTPUT.value)
 
 
 def _for_all(values) -> list:
