@@ -138,10 +138,18 @@ def test_compress_writes_files_that_agree(capsys, digits, model_path, tmp_path):
         "--rounds=1",
         "--samples=300",
         "--max_drop=0.1",
+        "--shift=0.1",
+        "--contrast=0.2",
+        "--temperature=2",
         "--quantization=float32,int8",
     )
     code, out, _ = run(capsys, *words)
     assert code == 0
+    state = json.loads((tmp_path / "state" / "state.json").read_text())
+    trained = state["belongs_to"]["recovery"]
+    assert trained["temperature"] == 2.0
+    assert "'height_factor': 0.1" in trained["augment"]
+    assert "'factor': (0.2, 0.2)" in trained["augment"]
     assert {path.name for path in tmp_path.iterdir()} == FILES
     small = keras.models.load_model(tmp_path / "small.keras")
     original = keras.models.load_model(tmp_path / "original.keras")
