@@ -86,7 +86,7 @@ _FLAGS = (  # kind, name, default, help, bounds
      "a weights file without top, or none for random ones. Default: imagenet for "
      "compress, else none."),
     ("string", "data", None, "Images: digits (built in), tfds:NAME, a folder with a "
-     "sub-folder per class, or an .npz file."),
+     "sub-folder per class, or an .npz file. Models get pixels in [0, 255]."),
     ("string", "output_dir", "keras_basisprune_output", "Where compress and export "
      "write."),
     ("integer", "input_size", None, "Height and width of a Keras Application's input. "

@@ -14,12 +14,15 @@ from keras_basisprune.outcome import CompressionResult, outcome
 from keras_basisprune.recover import Recovery
 from keras_basisprune.rounds import Rounds
 from keras_basisprune.search.cutter import Ways
+from keras_basisprune.search.identity import identity
 from keras_basisprune.search.judge import Judge
 from keras_basisprune.search.no_word_of_retracing import no_word_of_retracing
 from keras_basisprune.search.objective import Objective
 from keras_basisprune.search.run_folder import RunFolder, checksum, model_checksum
 from keras_basisprune.search.scorer import Scorer
 from keras_basisprune.search.task import Task
+from keras_basisprune.training.check_classifier import check_classifier
+from keras_basisprune.training.check_probabilities import check_probabilities
 
 # By what is removed: how much of a cut channels take, in the order they are tried.
 _SPLITS = {
@@ -58,7 +61,7 @@ def compress(
     objective="flops",
     methods=("basis", "channels"),
     recover=None,
-    epochs=5,
+    epochs=None,
     output_dir=None,
     seed=0,
     test=None,
@@ -94,7 +97,9 @@ def compress(
     (CaP, arXiv:2108.13728).
 
     Args:
-        model: A trained Functional or Sequential classifier with softmax outputs.
+        model: A trained Functional or Sequential classifier with one input, and one
+            output of shape `(batch, classes)`, softmax (with `recover=None` logits will
+            do).
         train: A pair `(x, y)` of arrays, `y` integer labels; or images alone.
         validation: The same, on which the budget is judged. Without labels, the score
             is the share of images on which a network agrees with the original.
@@ -106,12 +111,13 @@ def compress(
         recover: What is trained after each cut: `None` for nothing, `"all"` weights,
             `"scales"` (one factor per basis, BatchNormalization and head), or a
             `Recovery` for the details.
-        epochs: Integer, epochs of each training.
+        epochs: Integer, epochs of each training. Defaults to 5, or what `recover` says.
         output_dir: Folder for the state of the search, the small network (`.keras` and
             LiteRT), the plans, `report.json` and `report.html`. The same call goes on
             from the state there if it was interrupted. Defaults to none.
-        seed: Integer, of everything random. The same seed on the same machine gives the
-            same result (but for `"latency"`, which is measured).
+        seed: Integer, of everything random; of training only if `recover` has none of
+            its own (that is not 0). The same seed on the same machine gives the same
+            result (but for `"latency"`, which is measured).
         test: A pair `(x, y)` that plays no part in the search: what the result reaches
             on it is in the report.
         search: A `SearchOptions`.
@@ -124,9 +130,9 @@ def compress(
         folded, `met_budget` is false, and there is a warning.
 
     Raises:
-        ValueError: If an argument is out of its range, the model is subclassed or not
-            built, the data do not fit it, or `output_dir` holds the state of another
-            search.
+        ValueError: If an argument is out of its range, the model is subclassed, not
+            built or not such a classifier, the data do not fit it, or `output_dir`
+            holds the state of another search.
 
     Example:
 
@@ -136,11 +142,14 @@ def compress(
     """
     max_drop, seed = float(max_drop), int(seed)
     _check(max_drop, methods, recover)
+    check_classifier("model", model)
     search, recovery = search or SearchOptions(), _recovery(recover, epochs, seed)
     optional = recovery is None or search.distill
     train = check_data("train", model, train, "optional" if optional else "needed")
     validation = check_data("validation", model, validation, "optional")
     test = None if test is None else check_data("test", model, test)
+    if recovery is not None:
+        check_probabilities("model", model(train[0][:1], training=False))
     arguments = {
         "max_drop": max_drop,
         "objective": objective,
@@ -156,7 +165,8 @@ def compress(
             "model": model_checksum(model),
             "train": checksum(*train),
             "validation": checksum(*validation),
-            "recovery": recovery and _told(recovery),
+            "recovery": recovery
+            and {k: identity(v) for k, v in vars(recovery).items()},
             **arguments,
         },
     )
@@ -164,9 +174,12 @@ def compress(
     with no_word_of_retracing():
         original = flatten(model)
         score = Scorer(original, validation)
+        if validation[1] is not None:
+            _check_baseline(score.baseline, validation[1])
         task = Task(
             model=original,
             train=train,
+            validation=validation,
             images=_some(train[0], search.samples, seed),
             judge=Judge(original, score, Objective(objective), folder),
             least=score.baseline - max_drop,
@@ -181,35 +194,19 @@ def compress(
         )
         rounds = Rounds(task, folder)
         rounds.run()
-        if not rounds.found:
-            warnings.warn(_unmet(max_drop, score.baseline, rounds.trials), stacklevel=2)
-        return outcome(task, rounds, score, test, arguments, output_dir)
+        result = outcome(task, rounds, score, test, arguments, output_dir)
+    if not result.met_budget:
+        warnings.warn(_unmet(max_drop, score.baseline, rounds.trials), stacklevel=2)
+    return result
 
 
 def _recovery(recover, epochs, seed) -> Recovery | None:
-    if recover is None or isinstance(recover, Recovery):
-        return recover
-    return Recovery(weights=recover, epochs=epochs, seed=seed)
-
-
-def _told(recovery) -> dict:
-    """What a `Recovery` holds, in values that JSON knows."""
-    told, augment = vars(recovery).copy(), recovery.augment
-    if isinstance(augment, keras.Layer):
-        config = _unbuilt(augment.get_config())
-        config.pop("name", None)
-        told["augment"] = f"{type(augment).__name__} {config}"
-    elif augment is not None:
-        told["augment"] = f"{augment.__module__}.{augment.__qualname__}"
-    return told
-
-
-def _unbuilt(config):
-    """A layer's config without what its first call has added."""
-    if isinstance(config, dict):
-        kept = {k: v for k, v in config.items() if k != "build_config"}
-        return {k: _unbuilt(v) for k, v in kept.items()}
-    return [_unbuilt(v) for v in config] if isinstance(config, list) else config
+    if recover is None:
+        return None
+    if not isinstance(recover, Recovery):
+        return Recovery(recover, 5 if epochs is None else epochs, seed=seed)
+    changes = {} if epochs is None else {"epochs": epochs}
+    return dataclasses.replace(recover, seed=recover.seed or seed, **changes)
 
 
 def _check(max_drop, methods, recover):
@@ -228,6 +225,19 @@ def _check(max_drop, methods, recover):
         raise ValueError(
             "Expected `recover` to be None, 'all', 'scales' or a Recovery. "
             f"Received: recover={recover!r}."
+        )
+
+
+def _check_baseline(baseline, labels):
+    """Warns of a model that has learned nothing, or that sees other pixels."""
+    most = np.bincount(labels).max() / len(labels)
+    if baseline <= most:
+        warnings.warn(
+            "Expected `model` to be better on `validation` than one answer to all "
+            f"images ({most:.4f}). Received: {baseline:.4f}. Are the pixels as it was "
+            "trained on? Those of `load_data` and the command line are in [0, 255]: a "
+            "model for [0, 1] needs `keras.layers.Rescaling(1 / 255)` in front.",
+            stacklevel=3,
         )
 
 

@@ -62,7 +62,9 @@ def outcome(task, rounds, score, test, arguments, output_dir) -> CompressionResu
     Returns:
         A `CompressionResult`.
     """
-    original, last = task.model, rounds.found[-1] if rounds.found else None
+    original = task.model
+    found = _good_enough(rounds.found, score, task.least)
+    last = found[-1] if found else None
     network = last.network if last else original
     small = fold(network)
     files = _exported(task, original, small, output_dir)
@@ -85,12 +87,24 @@ def outcome(task, rounds, score, test, arguments, output_dir) -> CompressionResu
         "history": rounds.history,
     }
     details = document(parts, rounds.trials, arguments)
-    plans = tuple(found.plan for found in rounds.found)
+    plans = tuple(one.plan for one in found)
     if output_dir is not None:
         _write(pathlib.Path(output_dir), small, plans, details)
     trials, history = rounds.trials, rounds.history
     met = last is not None
     return CompressionResult(small, plans, trials, history, report, met, details)
+
+
+def _good_enough(found, score, least) -> list:
+    """The rounds up to the last one whose network holds what was found of it.
+
+    Networks may have been made again since they were judged, on a machine or with
+    layers that do not compute the same twice.
+    """
+    found = list(found)
+    while found and not score(fold(found[-1].network)) >= least:
+        found.pop()
+    return found
 
 
 def _exported(task, original, small, output_dir) -> dict[str, tuple]:

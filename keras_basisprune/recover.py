@@ -10,6 +10,8 @@ from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.norm_positions import norm_positions
 from keras_basisprune.recalibrate import recalibrate
 from keras_basisprune.trace import trace
+from keras_basisprune.training.check_classifier import check_classifier
+from keras_basisprune.training.check_probabilities import check_probabilities
 from keras_basisprune.training.distillation import Distillation
 from keras_basisprune.training.epoch_logs import EpochLogs, Validation
 from keras_basisprune.training.epochs import Epochs, Material
@@ -88,9 +90,10 @@ def recover(
             "validation=None. Pass a pair (x, y)."
         )
     _check_trainable(model, config.weights)
+    check_classifier("model", model)
     labels = "needed" if teacher is None else "optional"
     train = check_data("train", model, train, labels)
-    _check_probabilities("model", model(train[0][:1], training=False))
+    check_probabilities("model", model(train[0][:1], training=False))
     if validation is not None:
         validation = check_data("validation", model, validation, labels)
     if teacher is not None:
@@ -199,17 +202,6 @@ def _check_trainable(model, weights):
     )
 
 
-def _check_probabilities(argument, found):
-    found = keras.ops.convert_to_numpy(found).astype("float64")
-    total = found.sum(-1)
-    if not (np.all(found >= 0) and np.allclose(total, 1.0, atol=1e-2)):
-        raise ValueError(
-            f"Expected `{argument}` to return probabilities that sum to 1. Received: "
-            f"outputs that sum to {total.flat[0]:.4g}, from {found.min():.4g} to "
-            f"{found.max():.4g}. End it in `keras.layers.Softmax()`."
-        )
-
-
 def _check_teacher(teacher, model, images):
     wanted, given = model.output_shape[1:], teacher.output_shape[1:]
     if wanted != given:
@@ -225,4 +217,4 @@ def _check_teacher(teacher, model, images):
             "a copy: `keras.models.clone_model`, then `set_weights`."
         )
     check_data("train", teacher, images, "optional")
-    _check_probabilities("teacher", teacher(images[:1], training=False))
+    check_probabilities("teacher", teacher(images[:1], training=False))

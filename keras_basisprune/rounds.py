@@ -6,6 +6,7 @@ import time
 
 from tqdm.auto import tqdm
 
+from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.plan import Plan
 from keras_basisprune.search.cutter import Cut, Cutter
 from keras_basisprune.search.found import Found
@@ -172,12 +173,15 @@ class Rounds:
 
         def make():
             network = before.network if before else self._cut(*best).network
+            # A copy in both cases: what was cut may still be needed as it is.
             if task.recovery.weights == "all":
                 network = fold(network, batch_norm=False)
+            else:
+                network = flatten(network)
             made = train_again(
                 network,
                 task.model if task.distill else None,
-                task.train,
+                (task.train, task.validation),
                 task.recovery,
                 task.callbacks,
                 number,

@@ -149,7 +149,7 @@ def test_compress_writes_files_that_agree(capsys, digits, model_path, tmp_path):
     trained = state["belongs_to"]["recovery"]
     assert trained["temperature"] == 2.0
     assert "'height_factor': 0.1" in trained["augment"]
-    assert "'factor': (0.2, 0.2)" in trained["augment"]
+    assert "'factor': [0.2, 0.2]" in trained["augment"]
     assert {path.name for path in tmp_path.iterdir()} == FILES
     small = keras.models.load_model(tmp_path / "small.keras")
     original = keras.models.load_model(tmp_path / "original.keras")

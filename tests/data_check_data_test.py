@@ -28,6 +28,11 @@ def test_a_pair_comes_back_as_arrays(model, labels, kind):
     assert isinstance(images, np.ndarray) and isinstance(classes, np.ndarray)
 
 
+def test_labels_may_be_a_column(model):
+    _, labels = check_data("train", model, (IMAGES, LABELS[:, None]))
+    np.testing.assert_array_equal(labels, LABELS)
+
+
 def test_arrays_are_not_copied(model):
     images, labels = check_data("train", model, (IMAGES, LABELS))
     assert images is IMAGES

@@ -183,3 +183,17 @@ def test_dropout_does_nothing_and_weights_stay():
         np.testing.assert_array_equal(one, other)
     for one, other in zip(model.weights, before, strict=True):
         np.testing.assert_array_equal(array(one), other)
+
+
+def test_random_layers_do_nothing():
+    x = inputs = keras.Input((6, 6, 3))
+    augment = keras.Sequential([layers.RandomFlip(), layers.RandomRotation(0.2)])
+    x = layers.RandomTranslation(0.3, 0.3)(augment(x))
+    x = layers.Dropout(0.5)(layers.Conv2D(4, 3)(x), training=True)
+    model, x = randomize(keras.Model(inputs, x)), images(6, 6, 6, 3)
+    traced = trace(model)
+    (found,) = in_order(
+        traced, run_calls(traced.calls, given(traced, x), ids(traced.outputs))
+    )
+    expected = model.predict(x, verbose=0)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)

@@ -191,6 +191,34 @@ def test_networks_with_layers_of_the_user(tmp_path):
         RunFolder(tmp_path, {}).recall_model("own", not_asked)
 
 
+def test_networks_with_functions_and_regularizers_of_the_user(tmp_path):
+    class Own(keras.regularizers.Regularizer):
+        def __call__(self, weights):
+            return 0.1 * keras.ops.sum(weights)
+
+        def get_config(self):
+            return {}
+
+    class Small(keras.constraints.Constraint):
+        def __call__(self, weights):
+            return keras.ops.clip(weights, -1, 1)
+
+    def shifted(x):
+        return x + 1
+
+    def make():
+        inputs = keras.Input((3,))
+        x = keras.layers.Lambda(shifted, output_shape=(3,))(inputs)
+        dense = keras.layers.Dense(2, kernel_regularizer=Own(), bias_constraint=Small())
+        return keras.Model(inputs, dense(x))
+
+    like = make()
+    made = RunFolder(tmp_path, {}).recall_model("own", make, like)
+    again = RunFolder(tmp_path, {}).recall_model("own", not_asked, like)
+    np.testing.assert_array_equal(made(np.ones((1, 3))), again(np.ones((1, 3))))
+    assert type(again.layers[-1].kernel_regularizer) is Own
+
+
 def test_what_a_kill_left_half_written_is_removed(tmp_path):
     folder = RunFolder(tmp_path, {})
     folder.recall("a", lambda: 1)

@@ -11,12 +11,13 @@ def check_data(argument, model, data, labels="needed"):
     Args:
         argument: Name of the argument, for the message.
         model: A classifier with one input and one output of shape `(batch, classes)`.
-        data: What should be a pair `(x, y)` of arrays, `y` integer labels.
+        data: What should be a pair `(x, y)` of arrays, `y` integer labels, of shape
+            `(n,)` or `(n, 1)`.
         labels: `"needed"`; or `"optional"`: then `data` may be an array of images
             alone, or `(x, None)`.
 
     Returns:
-        The pair `(x, y)` of NumPy arrays; `y` is `None` if there are no labels.
+        The pair `(x, y)` of NumPy arrays; `y` of shape `(n,)`, `None` without labels.
 
     Raises:
         ValueError: If the data do not fit the model, or an image holds NaN or infinity.
@@ -84,6 +85,8 @@ def _checked_labels(argument, labels, count, classes):
             f"{count} images and y=None. Pass a pair (x, y)."
         )
     labels = np.asarray(labels)
+    if labels.shape == (count, 1):
+        labels = labels[:, 0]  # as in `keras.datasets.cifar10`
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
         raise ValueError(
             f"Expected `{argument}` to hold one integer label per image. Received: "

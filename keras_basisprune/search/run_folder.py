@@ -4,11 +4,13 @@ import hashlib
 import json
 import pathlib
 import shutil
+import types
 
 import keras
 import numpy as np
 
 from keras_basisprune.files import save_model, write_text
+from keras_basisprune.trace import is_kerases
 
 _VERSION = 1
 
@@ -122,11 +124,22 @@ class RunFolder:
 def _loaded(path, like):
     layers = [] if like is None else like.layers
     known = {type(layer).__name__: type(layer) for layer in layers}
-    functions = [getattr(layer, "activation", None) for layer in layers]
-    known |= {f.__name__: f for f in functions if hasattr(f, "__name__")}
+    for layer in layers:
+        known |= _custom(vars(layer).values())
     # The file was written by a search with this very model, which has the same code.
     safe = not any(isinstance(layer, keras.layers.Lambda) for layer in layers)
     return keras.models.load_model(path, known, compile=False, safe_mode=safe)
+
+
+def _custom(values) -> dict:
+    """Functions, regularizers and the like that Keras would not find by name."""
+    found = {}
+    for value in values:
+        own = isinstance(value, types.FunctionType)
+        kind = value if own or isinstance(value, type) else type(value)
+        if callable(value) and not is_kerases(kind):
+            found[kind.__name__] = kind
+    return found
 
 
 def _shown(value) -> str:

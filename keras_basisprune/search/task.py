@@ -12,6 +12,7 @@ class Task:
     Attributes:
         model: The original classifier.
         train: A pair `(x, y)` of arrays, for training; `y` may be `None`.
+        validation: The same, on which networks are judged.
         images: Unlabelled samples, for cutting.
         judge: A `Judge`.
         least: The score that is good enough.
@@ -27,6 +28,7 @@ class Task:
 
     model: keras.Model
     train: tuple
+    validation: tuple
     images: object
     judge: object
     least: float

@@ -8,13 +8,14 @@ import keras
 from keras_basisprune.recover import recover
 
 
-def train_again(network, original, train, recovery, callbacks, number, past) -> dict:
+def train_again(network, original, data, recovery, callbacks, number, past) -> dict:
     """Trains a network, so that it makes up for what was cut.
 
     Args:
         network: The `keras.Model`, trained in place.
         original: What it is trained towards, or `None` for labels.
-        train: A pair `(x, y)` of arrays.
+        data: Two pairs `(x, y)` of arrays: for training, and for validation, which is
+            only looked at if the best epoch is to be kept.
         recovery: A `Recovery`.
         callbacks: Keras callbacks; they see the number of the round in the logs.
         number: Integer, the round.
@@ -28,8 +29,15 @@ def train_again(network, original, train, recovery, callbacks, number, past) -> 
         on_epoch_end=lambda _, logs: logs.update(round=number)
     )
     config = dataclasses.replace(recovery, initial_epoch=past)
+    train, validation = data
     history = recover(
-        network, train, None, original, config, [told, *callbacks], verbose=0
+        network,
+        train,
+        validation if config.keep_best else None,
+        original,
+        config,
+        [told, *callbacks],
+        verbose=0,
     ).history
     history = {key: [float(v) for v in values] for key, values in history.items()}
     return {"history": history, "seconds": time.perf_counter() - start}

@@ -43,6 +43,10 @@ def _run_batch(calls, arrays, wanted):
     made = {}
     for call in calls:
         args, kwargs = keras.tree.map_structure(current, (call.args, call.kwargs))
+        if isinstance(call.op, keras.layers.Layer):
+            # As `predict` does: Keras' random layers keep a `training=True`, their
+            # default, in the graph.
+            kwargs["training"] = False
         outputs = keras.tree.flatten(call.op(*args, **kwargs))
         for symbol, value in zip(call.output_tensors, outputs, strict=True):
             tensors[id(symbol)] = value

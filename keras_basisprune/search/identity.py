@@ -1,0 +1,72 @@
+"""What tells one function, layer or number from another, in values that JSON knows."""
+
+import functools
+import hashlib
+import types
+
+import keras
+import numpy as np
+
+# What a layer's config says of when it was made or called, not of what it does.
+_PASSING = {"name", "build_config", "build_input_shape"}
+
+
+def identity(thing):
+    """Describes a value so that equal descriptions mean equal behaviour.
+
+    Of a layer that is its config without names and without what its first call adds;
+    of a function, where it stands and a checksum of its code; of another object that
+    can be called, its class.
+
+    Args:
+        thing: A number, string, `None`, `keras.Layer`, or anything that can be called.
+
+    Returns:
+        A value that JSON knows, the same in every process.
+
+    Example:
+
+    >>> identity(keras.layers.RandomFlip()) == identity(keras.layers.RandomFlip())
+    True
+    """
+    if isinstance(thing, np.generic):
+        return thing.item()
+    if isinstance(thing, keras.Layer):
+        return f"{type(thing).__name__} {_lasting(thing.get_config())}"
+    if isinstance(thing, functools.partial):
+        inner = identity(thing.func)
+        return f"partial {inner} {thing.args} {sorted(thing.keywords.items())}"
+    if isinstance(thing, types.MethodType):
+        return f"{_place(type(thing.__self__))} {identity(thing.__func__)}"
+    if isinstance(thing, types.FunctionType):
+        code = hashlib.sha256(repr(_code(thing.__code__)).encode()).hexdigest()
+        return f"{_place(thing)} {code[:16]}"
+    if callable(thing):
+        return _place(thing if isinstance(thing, type) else type(thing))
+    return thing
+
+
+def _lasting(config):
+    if isinstance(config, dict):
+        kept = {k: v for k, v in config.items() if k not in _PASSING}
+        return {k: _lasting(v) for k, v in kept.items()}
+    if isinstance(config, list | tuple):
+        return [_lasting(v) for v in config if not _is_input(v)]
+    return config
+
+
+def _is_input(config) -> bool:
+    """Whether this is the `InputLayer` that a Sequential gains by its first call."""
+    return isinstance(config, dict) and config.get("class_name") == "InputLayer"
+
+
+def _code(code):
+    """What a function does, without where its lines stand."""
+    constants = [
+        _code(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts
+    ]
+    return code.co_code.hex(), code.co_names, code.co_varnames, constants
+
+
+def _place(thing) -> str:
+    return f"{thing.__module__}.{thing.__qualname__}"

@@ -1,0 +1,24 @@
+"""What a classifier's outputs must be before it is trained by them."""
+
+import keras
+import numpy as np
+
+
+def check_probabilities(argument, found):
+    """Raises `ValueError` unless outputs are probabilities.
+
+    Args:
+        argument: Name of the argument, for the message.
+        found: Array or tensor of outputs, of shape `(batch, classes)`.
+
+    Raises:
+        ValueError: If one is negative, or those of an image do not sum to one.
+    """
+    found = keras.ops.convert_to_numpy(found).astype("float64")
+    total = found.sum(-1)
+    if not (np.all(found >= 0) and np.allclose(total, 1.0, atol=1e-2)):
+        raise ValueError(
+            f"Expected `{argument}` to return probabilities that sum to 1. Received: "
+            f"outputs that sum to {total.flat[0]:.4g}, from {found.min():.4g} to "
+            f"{found.max():.4g}. End it in `keras.layers.Softmax()`."
+        )

@@ -1,0 +1,187 @@
+"""The whole job on models and settings as people have them, and those it refuses."""
+
+import digits_model
+import keras
+import numpy as np
+import pytest
+
+import keras_basisprune as kbp
+
+layers = keras.layers
+QUICK = kbp.SearchOptions(samples=200, rounds=1)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return digits_model.load()
+
+
+@pytest.fixture(scope="module")
+def model(digits):
+    return digits_model.trained(digits)
+
+
+def same_weights(one, other):
+    for ours, theirs in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_augmentation_inside_the_model_changes_nothing(model, digits):
+    inputs = keras.Input((8, 8, 1))
+    augment = keras.Sequential([layers.RandomRotation(0.2), layers.RandomFlip()])
+    augmenting = keras.Model(inputs, model(augment(inputs)))
+    results = [
+        kbp.compress(
+            one,
+            digits.train[0],
+            digits.validation,
+            0.03,
+            methods=["channels"],
+            search=QUICK,
+            verbose=0,
+        )
+        for one in (model, augmenting)
+    ]
+    plain, other = results
+    assert [t.kept for t in plain.trials] == [t.kept for t in other.trials]
+    assert [t.score for t in plain.trials] == [t.score for t in other.trials]
+    assert plain.report.flops_ratio < 0.5
+    ours, theirs = (x.model.predict(digits.test[0], verbose=0) for x in results)
+    np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize("weights", ["scales", "all"])
+def test_training_that_spoils_a_network_is_not_what_is_returned(model, digits, weights):
+    # So high a rate that nothing is left of what was learned.
+    recovery = kbp.Recovery(weights, epochs=1, learning_rate=1e3)
+    result = kbp.compress(
+        model,
+        digits.train,
+        digits.validation,
+        0.03,
+        methods=["basis"],
+        recover=recovery,
+        search=QUICK,
+        verbose=0,
+    )
+    trained = [trial for trial in result.trials if trial.trained]
+    assert trained
+    assert not any(trial.good_enough for trial in trained)
+    chosen = result.trials[result.details["chosen"]]
+    assert result.met_budget
+    assert kbp.accuracy(result.model, digits.validation) == chosen.score
+    assert chosen.score >= kbp.accuracy(model, digits.validation) - 0.03
+
+
+def test_the_best_epoch_can_be_kept(model, digits):
+    result = kbp.compress(
+        model,
+        digits.train,
+        digits.validation,
+        0.03,
+        methods=["channels"],
+        recover=kbp.Recovery(keep_best=True),
+        epochs=3,
+        search=QUICK,
+        verbose=0,
+    )
+    trained = [trial.score for trial in result.trials if trial.trained]
+    assert len(result.history["val_accuracy"]) == 3 * len(trained)
+    last = result.history["val_accuracy"][-3:]
+    assert trained[-1] == pytest.approx(max(last), abs=1e-6)
+
+
+def test_epochs_and_seed_of_the_call_go_into_a_recovery(model, digits):
+    def run(recover, **changes):
+        return kbp.compress(
+            model,
+            digits.train,
+            digits.validation,
+            0.03,
+            methods=["channels"],
+            recover=recover,
+            search=QUICK,
+            verbose=0,
+            **changes,
+        )
+
+    one = run("all", epochs=2, seed=3)
+    other = run(kbp.Recovery(), epochs=2, seed=3)
+    assert one.history == other.history
+    same_weights(one.model, other.model)
+    own = run(kbp.Recovery(epochs=1, seed=4), seed=3)
+    assert len(own.history["loss"]) == sum(trial.trained for trial in own.trials)
+
+
+def test_pixels_of_another_range_are_noticed(model, digits):
+    labels = np.zeros_like(digits.validation[1])
+    labels[0] = 1
+    dark = digits.validation[0] * 0
+    with pytest.warns(UserWarning, match=r"`model` to be better .*Rescaling\(1 / 255"):
+        kbp.compress(
+            model,
+            digits.train[0],
+            (dark, (model.predict(dark, verbose=0).argmax(-1) + labels) % 10),
+            0.9,
+            methods=["channels"],
+            search=QUICK,
+            verbose=0,
+        )
+
+
+def _sigmoid():
+    inputs = keras.Input((8, 8, 1))
+    x = layers.Flatten()(layers.Conv2D(4, 3)(inputs))
+    return keras.Model(inputs, layers.Dense(1, activation="sigmoid")(x))
+
+
+def _two_inputs():
+    inputs = [keras.Input((8, 8, 1)), keras.Input((8, 8, 1))]
+    x = layers.Flatten()(layers.Conv2D(4, 3)(layers.add(inputs)))
+    return keras.Model(inputs, layers.Dense(10, activation="softmax")(x))
+
+
+def _two_outputs():
+    inputs = keras.Input((8, 8, 1))
+    x = layers.Flatten()(layers.Conv2D(4, 3)(inputs))
+    heads = [layers.Dense(10, activation="softmax")(x) for _ in range(2)]
+    return keras.Model(inputs, heads)
+
+
+class _Subclassed(keras.Model):
+    def call(self, inputs):
+        return inputs
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (_sigmoid, r"`model` to have outputs of shape \(batch, classes\).*\(None, 1\)"),
+        (_two_inputs, "`model` to have one input .*2 inputs and 1 outputs"),
+        (_two_outputs, "`model` to have one input .*1 inputs and 2 outputs"),
+        (_Subclassed, "`model` to be a built Functional or Sequential"),
+        (lambda: keras.Sequential([layers.Dense(10)]), "`model` to be a built"),
+    ],
+)
+def test_models_that_are_no_classifiers_are_refused(digits, tmp_path, make, text):
+    folder = tmp_path / "out"
+    with pytest.raises(ValueError, match=text):
+        kbp.compress(
+            make(), digits.train[0], digits.validation[0], output_dir=folder, verbose=0
+        )
+    assert not folder.exists()
+
+
+def test_logits_are_refused_before_the_search_if_they_are_to_train(digits, tmp_path):
+    inputs = keras.Input((8, 8, 1))
+    x = layers.Flatten()(layers.Conv2D(4, 3)(inputs))
+    model = keras.Model(inputs, layers.Dense(10)(x))
+    with pytest.raises(ValueError, match=r"`model` to return probabilities.*Softmax"):
+        kbp.compress(
+            model,
+            digits.train,
+            digits.validation,
+            recover="all",
+            output_dir=tmp_path / "out",
+        )
+    assert not (tmp_path / "out").exists()
