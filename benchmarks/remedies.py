@@ -8,6 +8,7 @@ the same parts, and prints what it is worth. With several shares it is cut to th
 trained, cut to the next, trained. No label is used, unless `--nodistill`.
 """
 
+import dataclasses
 import time
 
 import keras
@@ -17,6 +18,7 @@ from absl import app, flags
 import keras_basisprune as kbp
 from benchmarks.augment_flags import augment
 from keras_basisprune.search.cutter import Cutter, Ways
+from keras_basisprune.training.augmented import augmented
 
 _MODEL = flags.DEFINE_string("model", None, "A trained .keras file.", required=True)
 _DATA = flags.DEFINE_string("data", None, "As in load_data.", required=True)
@@ -24,6 +26,7 @@ _KEEP = flags.DEFINE_list("keep", ["0.1"], "Shares to keep of the original.")
 _CHANNELS = flags.DEFINE_list("to_channels", ["0.333"], "1: channels alone; 0: bases.")
 _COUNTED = flags.DEFINE_enum("counted", "flops", ["flops", "params"], "Shares of what.")
 _SAMPLES = flags.DEFINE_integer("samples", 1000, "Images that networks are fitted on.")
+_AUGMENT_FIT = flags.DEFINE_bool("augment_fit", False, "Fit on changed images.")
 _EPOCHS = flags.DEFINE_list("epochs", ["10"], "Epochs after each cut; 0: none.")
 _RATE = flags.DEFINE_float("learning_rate", 1e-3, "Initial learning rate of Adam.")
 _BATCH = flags.DEFINE_integer("batch_size", 32, "Images per step.")
@@ -55,6 +58,15 @@ def main(argv):
         _for_all(map(int, _EPOCHS.value)),
         strict=True,
     )
+    config = kbp.Recovery(
+        learning_rate=_RATE.value,
+        batch_size=_BATCH.value,
+        augment=augment(),
+        temperature=_TEMPERATURE.value,
+        seed=_SEED.value,
+    )
+    if _AUGMENT_FIT.value:
+        images = augmented(images, config)
     for number, (keep, to_channels, count) in enumerate(stages):
         start, done = time.time(), getattr(kbp.cost(network), _COUNTED.value)
         share = keep * getattr(whole, _COUNTED.value) / done
@@ -75,20 +87,12 @@ def main(argv):
         _save(network)
         if not count:
             continue
-        config = kbp.Recovery(
-            epochs=count,
-            learning_rate=_RATE.value,
-            batch_size=_BATCH.value,
-            augment=augment(),
-            temperature=_TEMPERATURE.value,
-            seed=_SEED.value + number,
-        )
         begin = time.time()
         kbp.recover(
             network,
             data.train,
             teacher=original if _DISTILL.value else None,
-            config=config,
+            config=dataclasses.replace(config, epochs=count, seed=config.seed + number),
             verbose=2,
         )
         print(

@@ -120,6 +120,8 @@ _FLAGS = (  # kind, name, default, help, bounds
      "more at most.", {"lower_bound": 0}),
     ("float", "brightness", 0.0, "compress: and darker or lighter by so much of the "
      "range of pixels at most.", {"lower_bound": 0}),
+    ("bool", "augment_fit", False, "compress: fit networks on images that are changed "
+     "so, too, not as they are."),
     ("float", "temperature", 1.0, "compress: by which probabilities are softened when "
      "networks are trained towards the original's; with 4, small ones count as well.",
      {"lower_bound": 1e-3, "upper_bound": 1e3}),

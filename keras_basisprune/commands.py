@@ -119,7 +119,12 @@ def _recovery(flags):
 
 def _search(flags) -> SearchOptions:
     return SearchOptions(
-        flags.samples, flags.rounds, flags.distill, flags.compensate, flags.round_to
+        flags.samples,
+        flags.rounds,
+        flags.distill,
+        flags.compensate,
+        flags.round_to,
+        flags.augment_fit,
     )
 
 

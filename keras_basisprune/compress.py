@@ -21,6 +21,7 @@ from keras_basisprune.search.objective import Objective
 from keras_basisprune.search.run_folder import RunFolder, checksum, model_checksum
 from keras_basisprune.search.scorer import Scorer
 from keras_basisprune.search.task import Task
+from keras_basisprune.training.augmented import augmented
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.check_probabilities import check_probabilities
 
@@ -44,6 +45,8 @@ class SearchOptions:
             no label of `train` is used) or towards the labels.
         compensation: Whether kernels are corrected when channels have left.
         round_to: Ranks and channels are multiples of this where they can be.
+        augment: Whether networks are fitted on images as `recover.augment` changes
+            them: for images to come that differ from those of `train`.
     """
 
     samples: int = 1000
@@ -51,6 +54,7 @@ class SearchOptions:
     distill: bool = True
     compensation: bool = True
     round_to: int = 1
+    augment: bool = False
 
 
 def compress(
@@ -144,6 +148,12 @@ def compress(
     _check(max_drop, methods, recover)
     check_classifier("model", model)
     search, recovery = search or SearchOptions(), _recovery(recover, epochs, seed)
+    if search.augment and (recovery is None or recovery.augment is None):
+        raise ValueError(
+            "Expected `recover` to be a Recovery with `augment` when "
+            f"`search.augment` is true. Received: recover={recover!r}. Pass one, such "
+            "as `Recovery(augment=keras.layers.RandomFlip())`."
+        )
     optional = recovery is None or search.distill
     train = check_data("train", model, train, "optional" if optional else "needed")
     validation = check_data("validation", model, validation, "optional")
@@ -180,7 +190,7 @@ def compress(
             model=original,
             train=train,
             validation=validation,
-            images=_some(train[0], search.samples, seed),
+            images=_fitted_on(train[0], search, recovery, seed),
             judge=Judge(original, score, Objective(objective), folder),
             least=score.baseline - max_drop,
             max_drop=max_drop,
@@ -241,11 +251,12 @@ def _check_baseline(baseline, labels):
         )
 
 
-def _some(images, most, seed):
-    if len(images) <= most:
-        return images
-    order = np.random.default_rng(seed).permutation(len(images))
-    return images[np.sort(order[:most])]
+def _fitted_on(images, search, recovery, seed):
+    """Some of the images, as they are or as training sees them."""
+    if len(images) > search.samples:
+        order = np.random.default_rng(seed).permutation(len(images))
+        images = images[np.sort(order[: search.samples])]
+    return augmented(images, recovery) if search.augment else images
 
 
 def _ways(search, objective, output_dir) -> Ways:

@@ -1,11 +1,15 @@
 """Tests of the augmentation that flags make."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 
 from keras_basisprune.training._seeds import set_seeds
 from keras_basisprune.training.augmentation import augmentation
+from keras_basisprune.training.augmented import augmented
+from keras_basisprune.training.recovery import Recovery
 
 
 @pytest.fixture(name="images")
@@ -85,6 +89,21 @@ def test_same_seed_same_images(images):
     every = ("horizontal", 0.2, 0.1, 0.3, 0.1)
     made = [_augmented(augmentation(*every), images) for _ in range(2)]
     np.testing.assert_array_equal(*made)
+
+
+def test_an_epochs_images_are_all_of_them_changed(images):
+    recovery = Recovery(batch_size=10, augment=augmentation("horizontal"), seed=5)
+    made = augmented(images, recovery)
+    again = augmented(images, recovery, (None, 6, 6, 3))
+    np.testing.assert_array_equal(made, again)
+    other = augmented(images, dataclasses.replace(recovery, seed=6))
+    assert (made != other).any()
+    mirrored = np.stack([images, images[:, :, ::-1]], axis=1).astype("float32")
+    same = (made[:, None, None] == mirrored[None]).all((3, 4, 5))  # made, source, flip
+    np.testing.assert_array_equal(same.any(2).sum(0), 1)  # each image once
+    np.testing.assert_array_less(10, same.any(1).sum(0))  # as it was, and mirrored
+    unchanged = augmented(images, Recovery())
+    np.testing.assert_array_equal(unchanged.sum(0), images.sum(0, dtype="int64"))
 
 
 def test_config_does_not_depend_on_what_was_made_before():

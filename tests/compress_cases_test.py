@@ -113,6 +113,45 @@ def test_epochs_and_seed_of_the_call_go_into_a_recovery(model, digits):
     assert len(own.history["loss"]) == sum(trial.trained for trial in own.trials)
 
 
+def test_networks_are_fitted_on_the_images_of_training(model, digits):
+    def half(images):  # what is left of no digit reaches the right half
+        return images * (np.arange(8) < 4)[None, None, :, None]
+
+    def run(augment):
+        return kbp.compress(
+            model,
+            half(digits.train[0]) if augment is None else digits.train[0],
+            digits.validation,
+            0.2,
+            methods=["channels"],
+            recover=kbp.Recovery(epochs=1, learning_rate=0.0, augment=augment),
+            search=kbp.SearchOptions(
+                samples=10**6, rounds=1, augment=augment is not None
+            ),
+            verbose=0,
+        )
+
+    with_halves, of_halves = run(half), run(None)
+    scores = [
+        [t.score for t in x.trials if not t.trained] for x in (with_halves, of_halves)
+    ]
+    np.testing.assert_allclose(*scores, atol=0.01)
+    whole = run(lambda images: images)
+    assert [t.score for t in whole.trials if not t.trained] != scores[0]
+
+
+@pytest.mark.parametrize("recover", [None, "all", kbp.Recovery()])
+def test_nothing_to_augment_by(model, digits, recover):
+    with pytest.raises(ValueError, match="`recover` to be a Recovery with `augment`"):
+        kbp.compress(
+            model,
+            digits.train,
+            digits.validation,
+            recover=recover,
+            search=kbp.SearchOptions(augment=True),
+        )
+
+
 def test_pixels_of_another_range_are_noticed(model, digits):
     labels = np.zeros_like(digits.validation[1])
     labels[0] = 1
