@@ -17,8 +17,8 @@ from absl import app, flags
 
 import keras_basisprune as kbp
 from benchmarks.augment_flags import augment
+from keras_basisprune.search.augmented import augmented
 from keras_basisprune.search.cutter import Cutter, Ways
-from keras_basisprune.training.augmented import augmented
 
 _MODEL = flags.DEFINE_string("model", None, "A trained .keras file.", required=True)
 _DATA = flags.DEFINE_string("data", None, "As in load_data.", required=True)

@@ -13,6 +13,7 @@ from keras_basisprune.measure.latency_table import LatencyTable
 from keras_basisprune.outcome import CompressionResult, outcome
 from keras_basisprune.recover import Recovery
 from keras_basisprune.rounds import Rounds
+from keras_basisprune.search.augmented import augmented
 from keras_basisprune.search.cutter import Ways
 from keras_basisprune.search.identity import identity
 from keras_basisprune.search.judge import Judge
@@ -21,7 +22,6 @@ from keras_basisprune.search.objective import Objective
 from keras_basisprune.search.run_folder import RunFolder, checksum, model_checksum
 from keras_basisprune.search.scorer import Scorer
 from keras_basisprune.search.task import Task
-from keras_basisprune.training.augmented import augmented
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.check_probabilities import check_probabilities
 

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
+from keras_basisprune.search.augmented import augmented
 from keras_basisprune.training._seeds import set_seeds
 from keras_basisprune.training.augmentation import augmentation
-from keras_basisprune.training.augmented import augmented
 from keras_basisprune.training.recovery import Recovery
 
 
