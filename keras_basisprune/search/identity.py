@@ -12,11 +12,12 @@ _PASSING = {"name", "build_config", "build_input_shape"}
 
 
 def identity(thing):
-    """Describes a value so that equal descriptions mean equal behaviour.
+    """Describes a value, so that other behaviour shows as another description.
 
     Of a layer that is its config without names and without what its first call adds;
     of a function, where it stands and a checksum of its code; of another object that
-    can be called, its class.
+    can be called, its class. What a function has closed over, and what such an object
+    holds, is not seen.
 
     Args:
         thing: A number, string, `None`, `keras.Layer`, or anything that can be called.

@@ -18,8 +18,7 @@ def augmentation(flip="none", shift=0.0, zoom=0.0, contrast=0.0, brightness=0.0)
 
     Mirrored, shifted and zoomed, in this order, then of other contrast and brightness,
     within [0, 255], which pixels have as `load_data` returns them. What a shift or zoom
-    uncovers is filled with the image's mirror image. Time: about 0.1 ms per image of
-    32 x 32 and change on one core.
+    uncovers is filled with the image's mirror image.
 
     Args:
         flip: `"none"`, `"horizontal"`, `"vertical"` or `"horizontal_and_vertical"`.
