@@ -21,6 +21,13 @@ def model(digits):
     return digits_model.trained(digits)
 
 
+def run(model, digits, max_drop=0.03, train=None, **changes):
+    """A quick search; `train` defaults to labelled images."""
+    arguments = {"methods": ["channels"], "search": QUICK, "verbose": 0, **changes}
+    train = digits.train if train is None else train
+    return kbp.compress(model, train, digits.validation, max_drop, **arguments)
+
+
 def same_weights(one, other):
     for ours, theirs in zip(one.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -30,18 +37,7 @@ def test_augmentation_inside_the_model_changes_nothing(model, digits):
     inputs = keras.Input((8, 8, 1))
     augment = keras.Sequential([layers.RandomRotation(0.2), layers.RandomFlip()])
     augmenting = keras.Model(inputs, model(augment(inputs)))
-    results = [
-        kbp.compress(
-            one,
-            digits.train[0],
-            digits.validation,
-            0.03,
-            methods=["channels"],
-            search=QUICK,
-            verbose=0,
-        )
-        for one in (model, augmenting)
-    ]
+    results = [run(one, digits, train=digits.train[0]) for one in (model, augmenting)]
     plain, other = results
     assert [t.kept for t in plain.trials] == [t.kept for t in other.trials]
     assert [t.score for t in plain.trials] == [t.score for t in other.trials]
@@ -54,16 +50,7 @@ def test_augmentation_inside_the_model_changes_nothing(model, digits):
 def test_training_that_spoils_a_network_is_not_what_is_returned(model, digits, weights):
     # So high a rate that nothing is left of what was learned.
     recovery = kbp.Recovery(weights, epochs=1, learning_rate=1e3)
-    result = kbp.compress(
-        model,
-        digits.train,
-        digits.validation,
-        0.03,
-        methods=["basis"],
-        recover=recovery,
-        search=QUICK,
-        verbose=0,
-    )
+    result = run(model, digits, methods=["basis"], recover=recovery)
     trained = [trial for trial in result.trials if trial.trained]
     assert trained
     assert not any(trial.good_enough for trial in trained)
@@ -74,17 +61,7 @@ def test_training_that_spoils_a_network_is_not_what_is_returned(model, digits, w
 
 
 def test_the_best_epoch_can_be_kept(model, digits):
-    result = kbp.compress(
-        model,
-        digits.train,
-        digits.validation,
-        0.03,
-        methods=["channels"],
-        recover=kbp.Recovery(keep_best=True),
-        epochs=3,
-        search=QUICK,
-        verbose=0,
-    )
+    result = run(model, digits, recover=kbp.Recovery(keep_best=True), epochs=3)
     trained = [trial.score for trial in result.trials if trial.trained]
     assert len(result.history["val_accuracy"]) == 3 * len(trained)
     last = result.history["val_accuracy"][-3:]
@@ -92,24 +69,11 @@ def test_the_best_epoch_can_be_kept(model, digits):
 
 
 def test_epochs_and_seed_of_the_call_go_into_a_recovery(model, digits):
-    def run(recover, **changes):
-        return kbp.compress(
-            model,
-            digits.train,
-            digits.validation,
-            0.03,
-            methods=["channels"],
-            recover=recover,
-            search=QUICK,
-            verbose=0,
-            **changes,
-        )
-
-    one = run("all", epochs=2, seed=3)
-    other = run(kbp.Recovery(), epochs=2, seed=3)
+    one = run(model, digits, recover="all", epochs=2, seed=3)
+    other = run(model, digits, recover=kbp.Recovery(), epochs=2, seed=3)
     assert one.history == other.history
     same_weights(one.model, other.model)
-    own = run(kbp.Recovery(epochs=1, seed=4), seed=3)
+    own = run(model, digits, recover=kbp.Recovery(epochs=1, seed=4), seed=3)
     assert len(own.history["loss"]) == sum(trial.trained for trial in own.trials)
 
 
@@ -117,26 +81,24 @@ def test_networks_are_fitted_on_the_images_of_training(model, digits):
     def half(images):  # what is left of no digit reaches the right half
         return images * (np.arange(8) < 4)[None, None, :, None]
 
-    def run(augment):
-        return kbp.compress(
+    def fitted(augment):
+        images = digits.train[0]
+        changed = augment is not None
+        return run(
             model,
-            half(digits.train[0]) if augment is None else digits.train[0],
-            digits.validation,
+            digits,
             0.2,
-            methods=["channels"],
+            train=images if changed else half(images),
             recover=kbp.Recovery(epochs=1, learning_rate=0.0, augment=augment),
-            search=kbp.SearchOptions(
-                samples=10**6, rounds=1, augment=augment is not None
-            ),
-            verbose=0,
+            search=kbp.SearchOptions(samples=10**6, rounds=1, augment=changed),
         )
 
-    with_halves, of_halves = run(half), run(None)
+    with_halves, of_halves = fitted(half), fitted(None)
     scores = [
         [t.score for t in x.trials if not t.trained] for x in (with_halves, of_halves)
     ]
     np.testing.assert_allclose(*scores, atol=0.01)
-    whole = run(lambda images: images)
+    whole = fitted(lambda images: images)
     assert [t.score for t in whole.trials if not t.trained] != scores[0]
 
 
