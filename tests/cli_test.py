@@ -12,11 +12,6 @@ from keras_basisprune.cli import define_flags, main
 
 
 @pytest.fixture(scope="module")
-def digits():
-    return kbp.load_data("digits", image_size=8, channels=1)
-
-
-@pytest.fixture(scope="module")
 def model_path(digits, tmp_path_factory):
     """A small classifier that was trained for two epochs."""
     keras.utils.set_random_seed(0)

@@ -12,11 +12,6 @@ QUICK = kbp.SearchOptions(samples=200, rounds=1)
 
 
 @pytest.fixture(scope="module")
-def digits():
-    return digits_model.load()
-
-
-@pytest.fixture(scope="module")
 def model(digits):
     return digits_model.trained(digits)
 

@@ -2,16 +2,10 @@
 
 import json
 
-import digits_model
 import keras
 import pytest
 
 import keras_basisprune as kbp
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return digits_model.load()
 
 
 @pytest.fixture(scope="module")

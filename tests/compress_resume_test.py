@@ -22,11 +22,6 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 
 @pytest.fixture(scope="module")
-def digits():
-    return digits_model.load()
-
-
-@pytest.fixture(scope="module")
 def model(digits):
     return digits_model.trained(digits)
 

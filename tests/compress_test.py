@@ -11,11 +11,6 @@ import keras_basisprune as kbp
 
 
 @pytest.fixture(scope="module")
-def digits():
-    return digits_model.load()
-
-
-@pytest.fixture(scope="module")
 def model(digits):
     return digits_model.trained(digits)
 

@@ -1,4 +1,4 @@
-"""What all tests share: quiet TensorFlow, seeded random numbers."""
+"""What all tests share: quiet TensorFlow, seeded random numbers, real digits."""
 
 import os
 
@@ -7,8 +7,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # make a decomposition ten times slower.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import digits_model  # noqa: E402
 import keras  # noqa: E402
 import pytest  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """The digits of scikit-learn at 8 x 8, pixels in [0, 255]."""
+    return digits_model.load()
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import keras_basisprune as kbp
 
 
 def load():
-    """The digits of scikit-learn at 8 x 8, a third of the training images."""
+    """The digits of scikit-learn at 8 x 8, pixels in [0, 255]."""
     return kbp.load_data("digits", image_size=8, channels=1)
 
 

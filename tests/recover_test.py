@@ -55,11 +55,6 @@ def copy(model):
 
 
 @pytest.fixture(scope="module")
-def digits():
-    return kbp.load_data("digits", image_size=8, channels=1)
-
-
-@pytest.fixture(scope="module")
 def trained(digits):
     keras.utils.set_random_seed(0)
     model = network()

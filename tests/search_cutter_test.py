@@ -12,11 +12,6 @@ THIRD = 1 / 3
 
 
 @pytest.fixture(scope="module")
-def digits():
-    return digits_model.load()
-
-
-@pytest.fixture(scope="module")
 def model(digits):
     return digits_model.trained(digits, epochs=2)
 

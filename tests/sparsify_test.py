@@ -8,11 +8,6 @@ import keras_basisprune as kbp
 
 
 @pytest.fixture(scope="module")
-def digits():
-    return kbp.load_data("digits", image_size=8, channels=1)
-
-
-@pytest.fixture(scope="module")
 def model(digits):
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
