@@ -132,6 +132,9 @@ _FLAGS = (  # kind, name, default, help, bounds
     ("string", "tensorboard", None, "compress: folder for TensorBoard's logs."),
     ("float", "max_drop", 0.01, "compress: accuracy that may be lost on the validation "
      "images; 0.01 is one point.", _SHARE),
+    ("float", "margin", 0.0, "compress: by how many standard errors networks have to "
+     "be better than that, so that other images don't tell otherwise.",
+     {"lower_bound": 0}),
     ("integer", "batch_size", 32, "compress: images per training step.", _POSITIVE),
     ("integer", "round_to", 1, "compress: make ranks and channels multiples of this.",
      _POSITIVE),

@@ -87,6 +87,8 @@ def compress(flags, console):
         _exports(flags, result.model, folder, data.train[0])
     write_text(folder / "report.txt", f"{result.report}\n")
     console.print(escape(f"\n{result.report}\n"), highlight=False)
+    if result.details["certainty"]:
+        console.print(f"{result.details['certainty']}\n", highlight=False)
     if not result.met_budget:
         console.print(
             "The accuracy budget could not be met: small.keras is the original, folded."
@@ -125,6 +127,7 @@ def _search(flags) -> SearchOptions:
         flags.compensate,
         flags.round_to,
         flags.augment_fit,
+        flags.margin,
     )
 
 

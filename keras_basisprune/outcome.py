@@ -14,6 +14,7 @@ from keras_basisprune.measure import Comparison, accuracy, compare, latency
 from keras_basisprune.methods import convert
 from keras_basisprune.plan import Plan
 from keras_basisprune.report import write_report
+from keras_basisprune.search.certainty import certainty
 from keras_basisprune.search.certificate import certificate
 from keras_basisprune.search.document import document
 from keras_basisprune.search.layer_rows import layer_rows, spectra
@@ -63,7 +64,7 @@ def outcome(task, rounds, score, test, arguments, output_dir) -> CompressionResu
         A `CompressionResult`.
     """
     original = task.model
-    found = _good_enough(rounds.found, score, task.least)
+    found = _good_enough(rounds.found, score, task)
     last = found[-1] if found else None
     network = last.network if last else original
     small = fold(network)
@@ -80,6 +81,7 @@ def outcome(task, rounds, score, test, arguments, output_dir) -> CompressionResu
         "least": task.least,
         "before_after": _before_after(report),
         "chosen": last and last.trial,
+        "certainty": certainty(score.baseline, last and rounds.trials[last.trial]),
         "layers": rows,
         "spectra": spectra(converted, rows),
         "equality": certificate(original, converted, network, samples)
@@ -95,14 +97,17 @@ def outcome(task, rounds, score, test, arguments, output_dir) -> CompressionResu
     return CompressionResult(small, plans, trials, history, report, met, details)
 
 
-def _good_enough(found, score, least) -> list:
+def _good_enough(found, score, task) -> list:
     """The rounds up to the last one whose network holds what was found of it.
 
     Networks may have been made again since they were judged, on a machine or with
     layers that do not compute the same twice.
     """
     found = list(found)
-    while found and not score(fold(found[-1].network)) >= least:
+    while found:
+        value, error = score.compared(fold(found[-1].network))
+        if value - task.margin * error >= task.least:
+            break
         found.pop()
     return found
 

@@ -53,7 +53,8 @@ class Rounds:
         self.found: list[Found] = []
         self.history: dict[str, list[float]] = {}
         self._cutter, self._enough, self._failed = None, 0.0, 0.0
-        self._asked: dict[tuple[float, float], float] = {}  # scores of this round
+        # Scores of this round, less the margin.
+        self._asked: dict[tuple[float, float], float] = {}
         self._good: dict[tuple[float, float], Cut] = {}  # the newest that may be best
         self._boards = search_boards(task.callbacks)
         self._bar = tqdm(disable=not task.verbose, unit="trial")
@@ -142,7 +143,7 @@ class Rounds:
             if cut is None:
                 return {"seconds": seconds, "score": math.nan}
             answer = self._task.judge(cut.network, seconds)
-            if answer["score"] >= self._enough:
+            if self._sure(**answer) >= self._enough:
                 others = {k: v for k, v in self._good.items() if k[0] == keep}
                 self._good = {**others, (keep, to_channels): cut}
             return {**answer, "plan": cut.plan.to_json()}
@@ -150,8 +151,12 @@ class Rounds:
         question = _question(number, keep, to_channels)
         answer = self._folder.recall(question, find)
         self._note(question, answer, number, to_channels, trained=False)
-        self._asked[keep, to_channels] = answer["score"]
-        return answer["score"]
+        self._asked[keep, to_channels] = self._sure(**answer)
+        return self._asked[keep, to_channels]
+
+    def _sure(self, score, error=math.nan, **_) -> float:
+        """A score, less the margin."""
+        return score - self._task.margin * error
 
     def _cut(self, keep, to_channels) -> Cut:
         known = self._good.get((keep, to_channels))
@@ -160,8 +165,8 @@ class Rounds:
     def _nearly(self, found, best) -> bool:
         """Whether so little is missing that it is worth to train once more."""
         trial = self.trials[found.trial]
-        gained = trial.score - self._asked[best]
-        missing = self._task.least - trial.score
+        sure = self._sure(trial.score, trial.error)
+        gained, missing = sure - self._asked[best], self._task.least - sure
         return 0 < missing <= _NEARLY * gained and self._task.recovery.weights == "all"
 
     def _trained(self, number, best, before=None) -> Found:
@@ -212,8 +217,9 @@ class Rounds:
             round=number,
             **shares,
             score=answer["score"],
+            error=answer.get("error", math.nan),
             trained=trained,
-            good_enough=answer["score"] >= self._task.least,
+            good_enough=self._sure(**answer) >= self._task.least,
             to_channels=to_channels,
             seconds=answer["seconds"],
         )

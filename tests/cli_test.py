@@ -136,6 +136,7 @@ def test_compress_writes_files_that_agree(capsys, digits, model_path, tmp_path):
         "--shift=0.1",
         "--contrast=0.2",
         "--temperature=2",
+        "--margin=0.5",
         "--augment_fit",
         "--quantization=float32,int8",
     )
@@ -143,6 +144,8 @@ def test_compress_writes_files_that_agree(capsys, digits, model_path, tmp_path):
     assert code == 0
     state = json.loads((tmp_path / "state" / "state.json").read_text())
     assert state["belongs_to"]["augment"] is True
+    assert state["belongs_to"]["margin"] == 0.5
+    assert "points were lost, with a standard error of" in " ".join(out.split())
     trained = state["belongs_to"]["recovery"]
     assert trained["temperature"] == 2.0
     assert "'height_factor': 0.1" in trained["augment"]

@@ -97,6 +97,35 @@ def test_networks_are_fitted_on_the_images_of_training(model, digits):
     assert [t.score for t in whole.trials if not t.trained] != scores[0]
 
 
+@pytest.mark.parametrize("recover", [None, "all"])
+def test_a_margin_in_standard_errors(model, digits, recover):
+    search = kbp.SearchOptions(samples=200, rounds=1, margin=2.0)
+    result = run(model, digits, recover=recover, epochs=3, search=search)
+    baseline = kbp.accuracy(model, digits.validation)
+    assert result.details["baseline"] == baseline
+    for trial in result.trials:
+        assert trial.error > 0
+        enough = trial.score - 2.0 * trial.error >= baseline - 0.03
+        assert trial.good_enough == enough
+    images, labels = digits.validation
+    right = [
+        m.predict(images, verbose=0).argmax(-1) == labels for m in (model, result.model)
+    ]
+    lost = right[0].astype(float) - right[1]
+    error = lost.std() / len(labels) ** 0.5
+    chosen = result.trials[result.details["chosen"]]
+    assert chosen.error == pytest.approx(error)
+    assert lost.mean() + 2.0 * error <= 0.03 + 1e-9
+    # Without it, more is removed.
+    free = run(model, digits, recover=recover, epochs=3)
+    assert free.report.flops_ratio < result.report.flops_ratio < 1
+
+
+def test_a_margin_that_is_none(model, digits):
+    with pytest.raises(ValueError, match="`search.margin` to be a float of 0 or more"):
+        run(model, digits, search=kbp.SearchOptions(margin=-1.0))
+
+
 @pytest.mark.parametrize("recover", [None, "all", kbp.Recovery()])
 def test_nothing_to_augment_by(model, digits, recover):
     with pytest.raises(ValueError, match="`recover` to be a Recovery with `augment`"):

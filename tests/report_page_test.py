@@ -159,6 +159,27 @@ def test_headline_names_the_best_that_was_not_enough(tmp_path):
     )
 
 
+def test_headline_tells_a_margin_from_the_budget(tmp_path):
+    report = sample_report(met_budget=False, chosen=None)
+    report["arguments"]["margin"] = 1.5
+    for trial in report["trials"]:
+        trial |= {"good_enough": False, "score": 0.943}
+    page = write(tmp_path, report)
+    assert plain(page.title) == (
+        "Nothing was removed: no trial kept 94.1 % accuracy, the least that the budget "
+        "allows, by the margin of 1.5 standard errors; the best reached 94.3 %."
+    )
+    assert "had to be better than that by 1.5 standard errors." in plain(page.text)
+
+
+def test_how_sure_the_loss_is(tmp_path):
+    text = "On the validation data 0.78 points were lost, give or <take>."
+    page, _ = page_of(tmp_path, certainty=text)
+    assert text in plain(page.text)
+    for nothing in ({}, {"certainty": ""}):
+        assert "were lost" not in page_of(tmp_path, **nothing)[0].text
+
+
 def test_before_and_after(tmp_path):
     page, _ = page_of(tmp_path)
     assert page.table("before-after") == {
@@ -197,10 +218,10 @@ def test_trials_are_a_table_and_a_chart(tmp_path):
     assert len(rows) == 1 + len(report["trials"])
     first, broken = report["trials"][0], rows["5"]
     assert rows["1"] == [
-        *("1", "50.0 %", f"{100 * first['score']:.1f} %", "no", "yes"),
+        *("1", "50.0 %", f"{100 * first['score']:.1f} %", "± 0.31", "no", "yes"),
         *("40.0 %", "50.0 %", "0.33", "11.2"),
     ]
-    assert broken[2:5] == ["not a number", "no", "no"]
+    assert broken[2:6] == ["not a number", "–", "no", "no"]
     name = f"{report['chosen'] + 1} (chosen)"
     chosen = report["trials"][report["chosen"]]
     assert rows[name][1] == f"{100 * chosen['kept']:.1f} %"

@@ -13,6 +13,7 @@ from models import array, randomize
 import keras_basisprune as kbp
 from keras_basisprune.plan import Kept, Plan
 from keras_basisprune.report import write_report
+from keras_basisprune.search.certainty import certainty
 from keras_basisprune.search.certificate import certificate
 from keras_basisprune.search.document import document
 from keras_basisprune.search.judge import Judge
@@ -81,6 +82,20 @@ class TestScorer:
         assert score(cut) == np.mean(classes[0] == classes[1])
         assert 0 < score(cut) < 1
 
+    @pytest.mark.parametrize("labelled", [True, False])
+    def test_standard_error_of_the_difference(self, model, cut, images, labelled):
+        labels = np.random.default_rng(1).integers(0, 5, len(images))
+        before, after = (m.predict(images, verbose=0).argmax(-1) for m in (model, cut))
+        truth = labels if labelled else before
+        score = Scorer(model, (images, labels if labelled else None))
+        lost = (before == truth).astype(float) - (after == truth)
+        found, error = score.compared(cut)
+        assert found == score(cut)
+        assert found == pytest.approx(score.baseline - lost.mean())
+        assert error == pytest.approx(lost.std() / len(images) ** 0.5)
+        assert error > 0
+        assert score.compared(model) == (score.baseline, 0.0)
+
 
 class TestObjective:
     def test_counts(self, model, cut):
@@ -119,7 +134,7 @@ class TestJudge:
         before, after = kbp.cost(model), kbp.cost(kbp.fold(cut))
         assert found["params"] == found["kept"] == after.params / before.params < 1
         assert found["flops"] == after.flops / before.flops < 1
-        assert found["score"] == score(kbp.fold(cut))
+        assert (found["score"], found["error"]) == score.compared(kbp.fold(cut))
         assert list(found["seconds"]) == ["fitting", "evaluation"]
         assert found["seconds"]["fitting"] == 2.5
         assert found["seconds"]["evaluation"] > 0
@@ -340,7 +355,21 @@ class TestCertificate:
 
 
 def trial(number, score=0.9, **seconds):
-    return Trial(number, 0.5, 0.4, 0.5, score, False, score >= 0.9, 1 / 3, seconds)
+    return Trial(
+        number, 0.5, 0.4, 0.5, score, 0.01, False, score >= 0.9, 1 / 3, seconds
+    )
+
+
+class TestCertainty:
+    def test_points_and_error(self):
+        text = certainty(0.9123, trial(1, 0.9))
+        assert text.startswith(
+            "On the validation data 1.23 points were lost, with a standard error of "
+            "1.00: "
+        )
+
+    def test_nothing_chosen(self):
+        assert certainty(0.9, None) == ""
 
 
 class TestDocument:
@@ -371,6 +400,7 @@ class TestDocument:
             "params": 0.4,
             "flops": 0.5,
             "score": 0.9,
+            "error": 0.01,
             "trained": False,
             "good_enough": True,
             "to_channels": 1 / 3,

@@ -165,6 +165,11 @@ def _loss(report, rows):
     return text if budget is None else f"{text} (budget {budget:.1f})"
 
 
+def standard_error(error) -> str:
+    """A standard error in points."""
+    return NOTHING if error is None else f"±{SPACE}{100 * error:.2f}"
+
+
 def _budget(report):
     if report["baseline"] is None or report["least"] is None:
         return None
@@ -189,6 +194,13 @@ def _why_nothing(report):
     if any(trial.get("good_enough") for trial in scored):
         return "no network stayed within the budget once it was folded."
     best = max(scored, key=lambda trial: trial["score"])
+    if best["score"] >= report["least"]:
+        margin = report["arguments"].get("margin")
+        return (
+            f"no trial kept {percent(report['least'])} {metric}, the least that the "
+            f"budget allows, by the margin of {number(margin)} standard errors; the "
+            f"best reached {percent(best['score'])}."
+        )
     return (
         f"no trial kept {percent(report['least'])} {metric}, the least that the budget "
         f"allows; the best reached {percent(best['score'])}."

@@ -20,6 +20,7 @@ _FILTERS = {
         "removed",
         "removed_share",
         "small",
+        "standard_error",
         "verdict",
     )
 }

@@ -17,6 +17,7 @@ class Task:
         judge: A `Judge`.
         least: The score that is good enough.
         max_drop: How much less than the original's that is.
+        margin: By how many standard errors a score has to be better than that.
         splits: How much of a cut channels take, in the order they are tried.
         ways: `Ways` of a `Cutter`.
         recovery: A `Recovery`, or `None` for no training.
@@ -33,6 +34,7 @@ class Task:
     judge: object
     least: float
     max_drop: float
+    margin: float
     splits: tuple[float, ...]
     ways: object
     recovery: object

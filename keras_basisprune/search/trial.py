@@ -14,8 +14,10 @@ class Trial:
         flops: Float, the same of the FLOPs.
         score: Float, accuracy (or agreement) on the validation data, of the folded
             network; NaN if there is no such network.
+        error: Float, the standard error of the score's difference from the original's.
         trained: Whether it was trained after it was cut.
-        good_enough: Whether the score is within the budget.
+        good_enough: Whether the score is within the budget, by the margin if there is
+            one.
         to_channels: Float in [0, 1], how much of the cut channels took: they left down
             to `share ** to_channels`.
         seconds: Dict of the seconds for `"fitting"`, `"training"` and `"evaluation"`.
@@ -26,6 +28,7 @@ class Trial:
     params: float
     flops: float
     score: float
+    error: float
     trained: bool
     good_enough: bool
     to_channels: float
