@@ -3,8 +3,9 @@
     python -m benchmarks.search_curve --data=mnist.npz mnist_0 mnist_1
 
 The networks are those that `compress` keeps in `state/` of its folder. `missed` are
-those that were not within the budget on the validation images (by the margin). Untrained ones are not
-kept: their scores on validation images are in `report.json`.
+those that were not within the budget on the validation images, by the margin if there
+was one. Untrained ones are not kept: their scores on validation images are in
+`report.json`.
 """
 
 import json
