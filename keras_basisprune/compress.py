@@ -48,9 +48,9 @@ class SearchOptions:
         augment: Whether networks are fitted on images as `recover.augment` changes
             them: for images to come that differ from those of `train`.
         margin: By how many standard errors (of the loss, as it shows on `validation`)
-            networks have to be better than the budget asks. With 0, what is lost on
-            other images is as often more than the budget as it is less; with 1 it is
-            within it in five of six cases, if networks were not chosen by it.
+            networks have to be better than the budget asks. A network at the edge of
+            the budget loses more than that on other images in half of all cases with
+            0, and in one of six with 1.
     """
 
     samples: int = 1000
