@@ -362,11 +362,10 @@ def trial(number, score=0.9, **seconds):
 
 class TestCertainty:
     def test_points_and_error(self):
-        text = certainty(0.9123, trial(1, 0.9))
-        assert text.startswith(
-            "On the validation data 1.23 points were lost, with a standard error of "
-            "1.00: "
-        )
+        start = "On the validation data 1.23 points were {}, with a standard error of "
+        for baseline, verb in ((0.9123, "lost"), (0.8877, "gained")):
+            text = certainty(baseline, trial(1, 0.9))
+            assert text.startswith(f"{start.format(verb)}1.00. ")
 
     def test_nothing_chosen(self):
         assert certainty(0.9, None) == ""

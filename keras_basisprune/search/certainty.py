@@ -14,13 +14,15 @@ def certainty(baseline, trial) -> str:
     Example:
 
     >>> certainty(0.951, trials[chosen])
-    'On the validation data 0.80 points were lost, with a standard error of 0.31: ...'
+    'On the validation data 0.80 points were lost, with a standard error of 0.31. ...'
     """
     if trial is None:
         return ""
     lost = 100 * (baseline - trial.score)
+    verb = "lost" if lost >= 0 else "gained"
     return (
-        f"On the validation data {lost:.2f} points were lost, with a standard error of "
-        f"{100 * trial.error:.2f}: on other images of the same kind it is more or less "
-        "by so much, and rather more, as this is the smallest of many networks."
+        f"On the validation data {abs(lost):.2f} points were {verb}, with a standard "
+        f"error of {100 * trial.error:.2f}. Other images of the same kind may show so "
+        "much more or less, and rather the worse of the two: this is the smallest of "
+        "many networks that were judged by these."
     )
