@@ -145,7 +145,7 @@ def test_compress_writes_files_that_agree(capsys, digits, model_path, tmp_path):
     state = json.loads((tmp_path / "state" / "state.json").read_text())
     assert state["belongs_to"]["augment"] is True
     assert state["belongs_to"]["margin"] == 0.5
-    assert "points were lost, with a standard error of" in " ".join(out.split())
+    assert "with a standard error of" in " ".join(out.split())
     trained = state["belongs_to"]["recovery"]
     assert trained["temperature"] == 2.0
     assert "'height_factor': 0.1" in trained["augment"]
