@@ -217,7 +217,7 @@ def compress(
         rounds.run()
         result = outcome(task, rounds, score, test, arguments, output_dir)
     if not result.met_budget:
-        warnings.warn(_unmet(max_drop, score.baseline, rounds.trials), stacklevel=2)
+        warnings.warn(_unmet(task, score.baseline, rounds.trials), stacklevel=2)
     return result
 
 
@@ -280,12 +280,13 @@ def _ways(search, objective, output_dir) -> Ways:
     return Ways(search.compensation, search.round_to, counted, table)
 
 
-def _unmet(max_drop, baseline, trials) -> str:
+def _unmet(task, baseline, trials) -> str:
     """What is said when no network that was tried is good enough."""
     best = max((t.score for t in trials if t.score == t.score), default=float("nan"))
+    margin = f" by {task.margin:g} standard errors" if task.margin else ""
     return (
-        f"The budget of max_drop={max_drop} could not be met: the original scores "
-        f"{baseline:.4f}, the best of {len(trials)} smaller networks {best:.4f}. The "
-        "original is returned, folded. Allow a larger drop, or training "
-        "(`recover='all'`)."
+        f"The budget of max_drop={task.max_drop} could not be met{margin}: the "
+        f"original scores {baseline:.4f}, the best of {len(trials)} smaller networks "
+        f"{best:.4f}. The original is returned, folded. Allow a larger drop, or "
+        "training (`recover='all'`)."
     )

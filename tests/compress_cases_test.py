@@ -121,6 +121,19 @@ def test_a_margin_in_standard_errors(model, digits, recover):
     assert free.report.flops_ratio < result.report.flops_ratio < 1
 
 
+def test_by_a_huge_margin_only_what_changes_no_answer_is_good_enough(model, digits):
+    search = kbp.SearchOptions(samples=200, rounds=1, margin=1000.0)
+    result = run(model, digits, search=search)
+    images = digits.validation[0]
+    before, after = (
+        m.predict(images, verbose=0).argmax(-1) == digits.validation[1]
+        for m in (model, result.model)
+    )
+    np.testing.assert_array_equal(before, after)
+    assert all(trial.error == 0 for trial in result.trials if trial.good_enough)
+    assert any(trial.error > 0 for trial in result.trials)
+
+
 def test_a_margin_that_is_none(model, digits):
     with pytest.raises(ValueError, match="`search.margin` to be a float of 0 or more"):
         run(model, digits, search=kbp.SearchOptions(margin=-1.0))

@@ -194,14 +194,11 @@ def _why_nothing(report):
     if any(trial.get("good_enough") for trial in scored):
         return "no network stayed within the budget once it was folded."
     best = max(scored, key=lambda trial: trial["score"])
+    margin = ""
     if best["score"] >= report["least"]:
-        margin = report["arguments"].get("margin")
-        return (
-            f"no trial kept {percent(report['least'])} {metric}, the least that the "
-            f"budget allows, by the margin of {number(margin)} standard errors; the "
-            f"best reached {percent(best['score'])}."
-        )
+        asked = number(report["arguments"].get("margin"))
+        margin = f", by the margin of {asked} standard errors"
     return (
         f"no trial kept {percent(report['least'])} {metric}, the least that the budget "
-        f"allows; the best reached {percent(best['score'])}."
+        f"allows{margin}; the best reached {percent(best['score'])}."
     )
