@@ -1,5 +1,5 @@
 # Every target sets up its own virtual environment in .venv when it is missing or
-# older than setup.py; nothing else has to be installed but Python 3.11 or later.
+# older than pyproject.toml; nothing else has to be installed but Python 3.11 or later.
 
 PYTHON ?= $(shell python3.11 -c "" 2>/dev/null && echo python3.11 || echo python3)
 VENV := .venv
@@ -23,7 +23,7 @@ help:
 	@echo "make clean       remove the environment and everything that was built"
 
 # What the demo needs is part of what development needs.
-$(VENV)/.installed-%: setup.py
+$(VENV)/.installed-%: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable ".[$*]"

@@ -1,9 +1,11 @@
 """Compares BUILD, which is Python syntax, with the files and imports of the code."""
 
 import ast
+import itertools
 import pathlib
 import re
 import sys
+import tomllib
 from importlib import metadata
 
 import pytest
@@ -130,15 +132,12 @@ def test_dependencies_are_the_imports(name):
     assert len(outside) == len(packages)
 
 
-def test_libraries_state_what_setup_installs():
-    setup = ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))
-    lists = [n.value for n in setup.body if isinstance(n, ast.Assign)]
+def test_libraries_state_what_pyproject_installs():
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    project = tomllib.loads(text)["project"]
     texts = [
-        item.value
-        for node in lists
-        if isinstance(node, ast.List)
-        for item in node.elts
-        if isinstance(item, ast.Constant)
+        *project["dependencies"],
+        *itertools.chain(*project["optional-dependencies"].values()),
     ]
     stated = {
         "@pypi//" + re.match(r"[\w-]+", text).group().replace("-", "_")
@@ -147,4 +146,4 @@ def test_libraries_state_what_setup_installs():
     assert {"@pypi//keras", "@pypi//ai_edge_litert", "@pypi//pytest"} <= stated
     for name, (_, given) in BUILD.items():
         needed = {label for label in given["deps"] if label.startswith("@pypi//")}
-        assert needed <= stated, f"{name} needs what setup.py does not state"
+        assert needed <= stated, f"{name} needs what pyproject.toml does not state"

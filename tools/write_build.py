@@ -23,7 +23,7 @@ RUNNER = "tools/pytest_main.py"
 DISTRIBUTIONS = {"absl": "absl_py", "PIL": "pillow", "sklearn": "scikit_learn"}
 
 # Files that are read beside what is imported.
-CODE = ["BUILD", "setup.py", *(f"{f}/**/*.py" for f in (PACKAGE, "tests", *SCRIPTS))]
+CODE = ["BUILD", *(f"{f}/**/*.py" for f in (PACKAGE, "tests", *SCRIPTS))]
 DATA = {
     "build_test": CODE,
     "imports_test": CODE,
@@ -35,7 +35,7 @@ HEADER = """\
 # changing them. tests/build_test.py compares this file with the code.
 #
 # `@pypi` is the hub that rules_python's `pip.parse` makes of the requirements that
-# setup.py states.
+# pyproject.toml states.
 
 load("@rules_python//python:defs.bzl", "py_library", "py_test")
 
