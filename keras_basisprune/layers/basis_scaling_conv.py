@@ -207,7 +207,7 @@ def _found(argument, get, value):
         return get(value)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"Expected `{argument}` to be what Keras takes for it: a name, an object or "
-            f"None. Received: {argument}={shown(value)} ({error}). Leave it out for "
-            "none."
+            f"Expected `{argument}` to be what Keras takes for it: a name, an object "
+            f"or None. Received: {argument}={shown(value)} ({error}). Leave it out "
+            "for none."
         ) from error

@@ -130,9 +130,9 @@ class LatencyTable:
         input_shape = check_shape("input_shape", input_shape)
         if None in input_shape:
             raise ValueError(
-                "Expected a model with a fixed input size (`input_shape` without None). "
-                f"Received: an input of shape {tuple(input_shape)} for `{layer.name}`. Build the model with a full "
-                "`keras.Input(shape)`."
+                "Expected a model with a fixed input size (no None in `input_shape`). "
+                f"Received: an input of shape {input_shape} for `{layer.name}`. Build "
+                "the model with a full `keras.Input(shape)`."
             )
         config = {
             name: value
