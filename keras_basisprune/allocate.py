@@ -12,6 +12,11 @@ from keras_basisprune.measure.fold_costs import FoldCosts
 from keras_basisprune.plan import Kept, Plan
 from keras_basisprune.scores import energy
 from keras_basisprune.trace import trace
+from keras_basisprune.utils.check_choice import check_choice
+from keras_basisprune.utils.check_finite_weights import check_finite_weights
+from keras_basisprune.utils.check_number import check_number
+from keras_basisprune.utils.check_numeric import check_numeric
+from keras_basisprune.utils.check_whole import check_whole
 
 
 def allocate(
@@ -52,8 +57,14 @@ def allocate(
     >>> converted = keras_basisprune.convert(model, data=images)
     >>> plan = keras_basisprune.allocate(converted, keep=0.15, cost="flops")
     """
-    _check(keep, cost, of, min_rank, round_to)
+    keep = _check(keep, cost, of, min_rank, round_to)
+    if not (scores is None or isinstance(scores, Mapping)):
+        raise ValueError(
+            "Expected `scores` to be a dict from layer names to arrays. Received: "
+            f"{type(scores).__name__}. Pass `keras_basisprune.scores.energy(model)`."
+        )
     pairs = basis_pairs(trace(model), model.name)
+    check_finite_weights(model)
     costs = FoldCosts(model, pairs)
     layers = _layers(pairs, costs, cost, energy(model) if scores is None else scores)
     rest = costs.rest(cost) if of == "model" else 0.0
@@ -108,21 +119,21 @@ class _Layer:
 def _layers(pairs, costs, cost, scores) -> list[_Layer]:
     sizes = costs.sizes()
     if isinstance(cost, Mapping):
-        wrong = {
-            name: cost.get(name) for name in pairs if not (cost.get(name) or 0) > 0
-        }
-        if wrong:
-            raise ValueError(
-                "Expected `cost` to give every decomposed layer a number > 0. "
-                f"Received: {wrong}."
+        whole = {
+            name: check_number(
+                f"cost['{name}']",
+                cost.get(name),
+                "(0, inf)",
+                "a number > 0; `cost` has one for every decomposed layer",
             )
-        whole = cost
+            for name in pairs
+        }
     else:
         each = costs.per_weight(cost)
         whole = {name: each[name] * math.prod(size) for name, size in sizes.items()}
     layers = []
     for name, pair in pairs.items():
-        values = np.asarray(scores.get(name, ()), np.float64)
+        values = check_numeric("scores", scores.get(name, ())).astype(np.float64)
         if values.shape != (pair.rank,) or not np.all(values >= 0):
             raise ValueError(
                 f"Expected `scores` to hold an array of shape ({pair.rank},), all "
@@ -134,24 +145,21 @@ def _layers(pairs, costs, cost, scores) -> list[_Layer]:
 
 
 def _check(keep, cost, of, min_rank, round_to):
-    if not 0 < keep <= 1:
+    if not isinstance(cost, Mapping):
+        remedy = "Or pass a dict from layer names to costs."
+        check_choice("cost", cost, ("params", "flops"), remedy)
+    check_choice("of", of, ("layers", "model"))
+    if of == "model" and isinstance(cost, Mapping):
         raise ValueError(
-            "Expected `keep` to be a float in (0, 1], the share of the cost to keep. "
-            f"Received: keep={keep}. 0.25 removes three quarters."
-        )
-    if not isinstance(cost, Mapping) and cost not in ("params", "flops"):
-        raise ValueError(
-            "Expected `cost` to be 'params', 'flops' or a dict from layer names to "
-            f"costs. Received: cost={cost!r}."
-        )
-    if of not in ("layers", "model") or (of == "model" and isinstance(cost, Mapping)):
-        raise ValueError(
-            "Expected `of` to be 'layers', or 'model' if `cost` is 'params' or "
-            f"'flops'. Received: of={of!r}, cost of type {type(cost).__name__}."
+            "Expected `of` to be 'layers' where `cost` is a dict. Received: "
+            "of='model'. What the other layers cost is not known."
         )
     for name, value in (("min_rank", min_rank), ("round_to", round_to)):
-        if not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(
-                f"Expected `{name}` to be a positive integer. "
-                f"Received: {name}={value}. 1 demands nothing."
-            )
+        check_whole(name, value, remedy="1 demands nothing.")
+    return check_number(
+        "keep",
+        keep,
+        "(0, 1]",
+        "a float in (0, 1], the share of the cost to keep",
+        "0.25 removes three quarters.",
+    )

@@ -17,8 +17,13 @@ from keras_basisprune.graph.running import LiveValues, run_calls
 from keras_basisprune.graph.sampled_positions import sampled_positions
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.linalg import Moments, ridge_update
+from keras_basisprune.plan import Plan
 from keras_basisprune.surgery import alive_groups, prune
 from keras_basisprune.trace import trace
+from keras_basisprune.utils.check_finite_weights import check_finite_weights
+from keras_basisprune.utils.check_kind import check_kind
+from keras_basisprune.utils.check_number import check_number
+from keras_basisprune.utils.check_verbose import check_verbose
 
 # Samples (image positions) that each layer is fitted on, at most.
 SAMPLES = 30_000
@@ -76,13 +81,14 @@ def compensate(model, plan, data, ridge=0.01, verbose="auto") -> keras.Model:
     >>> plan = keras_basisprune.select_channels(model, found, keep=0.5)
     >>> small = keras_basisprune.compensate(model, plan, images)
     """
-    if not ridge > 0:
-        raise ValueError(
-            "Expected `ridge` to be a positive float. "
-            f"Received: ridge={ridge}. Pass, for example, `ridge=0.01`."
-        )
+    verbose = check_verbose(verbose)
+    remedy = "Pass, for example, `ridge=0.01`."
+    ridge = check_number("ridge", ridge, "(0, inf)", "a positive float", remedy)
+    check_kind("plan", plan, Plan, "Make one with `select_channels`.")
+    trace(model)  # refuses what is subclassed or not built
+    check_finite_weights(model)
     batches = list(sample_batches(model, None, data, "data", samples_at_once(model)))
-    return _Compensation(model, plan, batches, ridge).run(bool(verbose))
+    return _Compensation(model, plan, batches, ridge).run(verbose)
 
 
 class _Compensation:

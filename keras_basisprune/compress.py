@@ -14,16 +14,27 @@ from keras_basisprune.outcome import CompressionResult, outcome
 from keras_basisprune.recover import Recovery
 from keras_basisprune.rounds import Rounds
 from keras_basisprune.search.augmented import augmented
+from keras_basisprune.search.cuttable import cuttable
 from keras_basisprune.search.cutter import Ways
 from keras_basisprune.search.identity import identity
 from keras_basisprune.search.judge import Judge
 from keras_basisprune.search.no_word_of_retracing import no_word_of_retracing
-from keras_basisprune.search.objective import Objective
+from keras_basisprune.search.objective import OBJECTIVES, Objective
 from keras_basisprune.search.run_folder import RunFolder, checksum, model_checksum
 from keras_basisprune.search.scorer import Scorer
 from keras_basisprune.search.task import Task
+from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.check_probabilities import check_probabilities
+from keras_basisprune.utils._shown import shown
+from keras_basisprune.utils.check_choice import check_choice
+from keras_basisprune.utils.check_finite_weights import check_finite_weights
+from keras_basisprune.utils.check_flag import check_flag
+from keras_basisprune.utils.check_number import check_number
+from keras_basisprune.utils.check_path import check_path
+from keras_basisprune.utils.check_record import check_record
+from keras_basisprune.utils.check_verbose import check_verbose
+from keras_basisprune.utils.check_whole import check_whole
 
 # By what is removed: how much of a cut channels take, in the order they are tried.
 _SPLITS = {
@@ -60,6 +71,14 @@ class SearchOptions:
     round_to: int = 1
     augment: bool = False
     margin: float = 0.0
+
+    def __post_init__(self):
+        for name in ("samples", "rounds", "round_to"):
+            check_whole(name, getattr(self, name))
+        for name in ("distill", "compensation", "augment"):
+            check_flag(name, getattr(self, name))
+        remedy = "It is in standard errors; 0 asks for none."
+        check_number("margin", self.margin, "[0, inf)", "a float of 0 or more", remedy)
 
 
 def compress(
@@ -149,19 +168,19 @@ def compress(
     >>> print(result.report)
     >>> result.model.save("small.keras")
     """
-    max_drop, seed = float(max_drop), int(seed)
-    _check(max_drop, methods, recover)
+    max_drop, seed = _check(max_drop, objective, methods, recover, seed)
+    callbacks, verbose = as_callbacks(callbacks), check_verbose(verbose)
+    if output_dir is not None:
+        output_dir = check_path("output_dir", output_dir, "folder")
     check_classifier("model", model)
-    search, recovery = search or SearchOptions(), _recovery(recover, epochs, seed)
-    if not search.margin >= 0:
-        raise ValueError(
-            "Expected `search.margin` to be a float of 0 or more. "
-            f"Received: margin={search.margin!r}. It is in standard errors."
-        )
+    check_finite_weights(model)
+    search = check_record("search", search, SearchOptions)
+    recovery = _recovery(recover, epochs, seed)
     if search.augment and (recovery is None or recovery.augment is None):
         raise ValueError(
             "Expected `recover` to be a Recovery with `augment` when "
-            f"`search.augment` is true. Received: recover={recover!r}. Pass one, such "
+            f"`search.augment` is true. Received: recover={shown(recover)}. Pass one, "
+            "such "
             "as `Recovery(augment=keras.layers.RandomFlip())`."
         )
     optional = recovery is None or search.distill
@@ -179,6 +198,8 @@ def compress(
         "seed": seed,
         **dataclasses.asdict(search),
     }
+    original = flatten(model)
+    possible = cuttable(original, tuple(sorted(methods)))
     folder = RunFolder(
         output_dir and pathlib.Path(output_dir) / "state",
         {
@@ -192,7 +213,6 @@ def compress(
     )
     keras.utils.set_random_seed(seed)
     with no_word_of_retracing():
-        original = flatten(model)
         score = Scorer(original, validation)
         if validation[1] is not None:
             _check_baseline(score.baseline, validation[1])
@@ -205,13 +225,13 @@ def compress(
             least=score.baseline - max_drop,
             max_drop=max_drop,
             margin=search.margin,
-            splits=_SPLITS[tuple(sorted(methods))],
+            splits=_SPLITS[possible],
             ways=_ways(search, objective, output_dir),
             recovery=recovery,
             distill=search.distill,
             rounds=search.rounds,
             callbacks=tuple(callbacks),
-            verbose=bool(verbose),
+            verbose=verbose,
         )
         rounds = Rounds(task, folder)
         rounds.run()
@@ -222,6 +242,8 @@ def compress(
 
 
 def _recovery(recover, epochs, seed) -> Recovery | None:
+    if epochs is not None:
+        check_whole("epochs", epochs, remedy="Leave it out for 5.")
     if recover is None:
         return None
     if not isinstance(recover, Recovery):
@@ -230,23 +252,21 @@ def _recovery(recover, epochs, seed) -> Recovery | None:
     return dataclasses.replace(recover, seed=recover.seed or seed, **changes)
 
 
-def _check(max_drop, methods, recover):
-    if not 0 <= max_drop < 1:
-        raise ValueError(
-            "Expected `max_drop` to be a float in [0, 1). "
-            f"Received: max_drop={max_drop}. 0.01 is one point of accuracy."
-        )
-    named = tuple(sorted(methods)) if isinstance(methods, list | tuple) else None
-    if named not in _SPLITS:
+def _check(max_drop, objective, methods, recover, seed) -> tuple[float, int]:
+    check_choice("objective", objective, OBJECTIVES)
+    several = isinstance(methods, list | tuple)
+    names = several and all(isinstance(name, str) for name in methods)
+    if not names or tuple(sorted(methods)) not in _SPLITS:
         raise ValueError(
             "Expected `methods` to name 'basis', 'channels' or both, in a list. "
-            f"Received: methods={methods!r}. Leave it out for both."
+            f"Received: methods={shown(methods)}. Leave it out for both."
         )
-    if not (recover in (None, "all", "scales") or isinstance(recover, Recovery)):
-        raise ValueError(
-            "Expected `recover` to be None, 'all', 'scales' or a Recovery. "
-            f"Received: recover={recover!r}."
-        )
+    if not isinstance(recover, Recovery):
+        remedy = "Or pass a `keras_basisprune.Recovery`."
+        check_choice("recover", recover, (None, "all", "scales"), remedy)
+    expected, remedy = "a float in [0, 1)", "0.01 is one point of accuracy."
+    max_drop = check_number("max_drop", max_drop, "[0, 1)", expected, remedy)
+    return max_drop, check_whole("seed", seed, 0, remedy="0 is as good as any.")
 
 
 def _check_baseline(baseline, labels):
@@ -282,7 +302,14 @@ def _ways(search, objective, output_dir) -> Ways:
 
 def _unmet(task, baseline, trials) -> str:
     """What is said when no network that was tried is good enough."""
-    best = max((t.score for t in trials if t.score == t.score), default=float("nan"))
+    best = max((t.score for t in trials if t.score == t.score), default=None)
+    if best is None:
+        return (
+            f"The budget of max_drop={task.max_drop} could not be met: of "
+            f"{len(trials)} sizes that were tried, none can be reached by what may "
+            "leave this network (`channel_groups(model)` and `describe(model)` say why "
+            "the rest stays). The original is returned, folded."
+        )
     margin = f" by {task.margin:g} standard errors" if task.margin else ""
     return (
         f"The budget of max_drop={task.max_drop} could not be met{margin}: the "

@@ -8,6 +8,7 @@ from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.rewrite import clone
 from keras_basisprune.measure import LatencyTable
 from keras_basisprune.trace import trace
+from keras_basisprune.utils.check_kind import check_kind
 
 
 def layer_latency(model, threads=1, runs=30, table=None) -> dict[str, float]:
@@ -37,8 +38,10 @@ def layer_latency(model, threads=1, runs=30, table=None) -> dict[str, float]:
     >>> milliseconds = keras_basisprune.layer_latency(converted)
     >>> plan = keras_basisprune.allocate(converted, 0.25, cost=milliseconds)
     """
+    new = LatencyTable(threads=threads, runs=runs)
     if table is None:
-        table = LatencyTable(threads=threads, runs=runs)
+        table = new
+    check_kind("table", table, LatencyTable, "Make one: `LatencyTable()`.")
     traced = trace(model)
     pairs = basis_pairs(traced, model.name)
     names = {id(pair.basis): name for name, pair in pairs.items()}

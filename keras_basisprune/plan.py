@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from keras_basisprune.utils.check_whole import check_whole
+
 
 @dataclasses.dataclass(frozen=True)
 class Kept:
@@ -37,7 +39,7 @@ class Kept:
                 "Expected `indices` to be ascending whole numbers, at least one of "
                 "them, each in [0, total). Received: "
                 f"indices={self.indices}, total={self.total}. "
-                "Keep at least one basis or channel per layer."
+                "Keep at least one basis or channel per layer, out of `total`."
             )
         object.__setattr__(self, "indices", indices)
         object.__setattr__(self, "total", total)
@@ -66,7 +68,7 @@ class Plan:
 
     def __post_init__(self):
         for field in ("bases", "channels"):
-            frozen = types.MappingProxyType(dict(getattr(self, field)))
+            frozen = types.MappingProxyType(_checked(field, getattr(self, field)))
             object.__setattr__(self, field, frozen)
 
     @classmethod
@@ -86,10 +88,13 @@ class Plan:
         Raises:
             ValueError: If `round_to` is not a positive integer.
         """
-        if not isinstance(round_to, int | np.integer) or round_to < 1:
+        remedy = "Pass 1 to keep ranks as they are."
+        round_to = check_whole("round_to", round_to, remedy=remedy)
+        if not hasattr(model, "layers"):
             raise ValueError(
-                "Expected `round_to` to be a positive integer. "
-                f"Received: round_to={round_to}. Pass 1 to keep ranks as they are."
+                "Expected `model` to be a converted `keras.Model`. Received: "
+                f"model of type {type(model).__name__}. Call "
+                "`keras_basisprune.convert(model)` first."
             )
         bases = {}
         for layer in _scaling_layers(model):
@@ -151,6 +156,24 @@ class Plan:
 
     def _parts(self):
         return dict(self.bases), dict(self.channels)
+
+
+def _checked(field, value) -> dict:
+    """A copy of one part of a plan."""
+    if not isinstance(value, Mapping):
+        raise ValueError(
+            f"Expected `{field}` to be a dict from names of layers to `Kept`. "
+            f"Received: {field} of type {type(value).__name__}. Pass "
+            "{'conv1': Kept(indices=(0, 2), total=4)}, say."
+        )
+    for name, kept in value.items():
+        if not isinstance(name, str) or not isinstance(kept, Kept):
+            raise ValueError(
+                f"Expected `{field}` to be a dict from names of layers to `Kept`. "
+                f"Received: {name!r}: {kept!r}. Pass Kept(indices=(0, 2), total=4), "
+                "say."
+            )
+    return dict(value)
 
 
 def _scaling_layers(model):

@@ -2,10 +2,12 @@
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.channels import channel_map
-from keras_basisprune.measure import predicted_latency
+from keras_basisprune.measure import LatencyTable, predicted_latency
 from keras_basisprune.plan import Plan
 from keras_basisprune.surgery import alive_groups, prune
 from keras_basisprune.trace import trace
+from keras_basisprune.utils._shown import shown
+from keras_basisprune.utils.check_kind import check_kind
 
 _ALIKE = 1.02  # times within 2 % are the same
 
@@ -43,12 +45,17 @@ def quick_channels(model, plans, table) -> Plan:
     ... ]
     >>> plan = quick_channels(model, plans, LatencyTable("latency.json"))
     """
-    plans = list(plans)
-    if not plans:
+    remedy = "Make one with `select_channels`."
+    check_kind("table", table, LatencyTable, "Make one: `LatencyTable()`.")
+    if not isinstance(plans, list | tuple) or not plans:
+        empty = isinstance(plans, list | tuple)
+        received = "an empty list" if empty else f"plans={shown(plans)}"
         raise ValueError(
-            "Expected `plans` to hold at least one `Plan`. Received: an empty list. "
-            "Make some with `select_channels`."
+            "Expected `plans` to be a list of at least one `Plan`. Received: "
+            f"{received}. {remedy}"
         )
+    for plan in plans:
+        check_kind("plans", plan, Plan, remedy)
     traced = trace(model)
     channels, pairs = channel_map(traced), basis_pairs(traced)
     kept, times, known = [], [], {}

@@ -11,6 +11,7 @@ from keras_basisprune.graph.rewrite import clone
 from keras_basisprune.measure import LatencyTable
 from keras_basisprune.plan import Kept, Plan
 from keras_basisprune.trace import Call, trace
+from keras_basisprune.utils.check_kind import check_kind
 
 _MULTIPLES = (4, 8, 16)  # what LiteRT's kernels compute at once
 _ALIKE = 1.02  # times within 2 % are the same
@@ -47,8 +48,10 @@ def quick_ranks(converted, plan, table) -> Plan:
     >>> plan = keras_basisprune.allocate(converted, keep=0.25, cost="flops")
     >>> plan = quick_ranks(converted, plan, LatencyTable("latency.json"))
     """
-    traced = trace(converted)
-    pairs = basis_pairs(traced, converted.name)
+    check_kind("plan", plan, Plan, "Make one with `allocate`.")
+    check_kind("table", table, LatencyTable, "Make one: `LatencyTable()`.")
+    traced = trace(converted, argument="converted")
+    pairs = basis_pairs(traced, converted.name, "converted")
     first: dict[int, Call] = {}
     for call in traced.calls:
         first.setdefault(id(call.op), call)

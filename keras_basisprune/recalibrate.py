@@ -10,6 +10,8 @@ from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.graph.running import LiveValues
 from keras_basisprune.linalg.channel_moments import ChannelMoments
 from keras_basisprune.trace import trace
+from keras_basisprune.utils.check_finite_weights import check_finite_weights
+from keras_basisprune.utils.check_verbose import check_verbose
 
 
 def recalibrate(model, data, verbose="auto") -> keras.Model:
@@ -40,6 +42,9 @@ def recalibrate(model, data, verbose="auto") -> keras.Model:
     >>> small = keras_basisprune.prune(model, plan)
     >>> small = keras_basisprune.recalibrate(small, images)
     """
+    verbose = check_verbose(verbose)
+    trace(model)  # refuses what is subclassed or not built
+    check_finite_weights(model)
     batches = list(sample_batches(model, None, data, "data", samples_at_once(model)))
     copy = flatten(model)
     traced = trace(copy)

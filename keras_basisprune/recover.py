@@ -10,6 +10,7 @@ from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.norm_positions import norm_positions
 from keras_basisprune.recalibrate import recalibrate
 from keras_basisprune.trace import trace
+from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.check_probabilities import check_probabilities
 from keras_basisprune.training.distillation import Distillation
@@ -19,6 +20,9 @@ from keras_basisprune.training.match_statistics import match_statistics
 from keras_basisprune.training.quick_statistics import quick_statistics
 from keras_basisprune.training.recovery import Recovery
 from keras_basisprune.training.trained_weights import trained_weights
+from keras_basisprune.utils.check_finite_weights import check_finite_weights
+from keras_basisprune.utils.check_record import check_record
+from keras_basisprune.utils.check_verbose import check_verbose
 
 # How many batches statistics of BatchNormalization are taken of, and how much better
 # the old ones must be: chance in few images is not to decide.
@@ -83,14 +87,17 @@ def recover(
     >>> small = keras_basisprune.prune(converted, plan)
     >>> keras_basisprune.recover(small, images, teacher=model)
     """
-    config = config or Recovery()
+    config = check_record("config", config, Recovery)
+    callbacks = as_callbacks(callbacks)
+    check_verbose(verbose)
     if config.keep_best and validation is None:
         raise ValueError(
             "Expected `validation` when `config.keep_best` is true. Received: "
             "validation=None. Pass a pair (x, y)."
         )
-    _check_trainable(model, config.weights)
     check_classifier("model", model)
+    _check_trainable(model, config.weights)
+    check_finite_weights(model)
     labels = "needed" if teacher is None else "optional"
     train = check_data("train", model, train, labels)
     check_probabilities("model", model(train[0][:1], training=False))
@@ -203,6 +210,7 @@ def _check_trainable(model, weights):
 
 
 def _check_teacher(teacher, model, images):
+    check_classifier("teacher", teacher)
     wanted, given = model.output_shape[1:], teacher.output_shape[1:]
     if wanted != given:
         raise ValueError(

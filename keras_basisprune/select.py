@@ -6,6 +6,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from keras_basisprune.plan import Kept, Plan
+from keras_basisprune.utils.check_choice import check_choice
+from keras_basisprune.utils.check_number import check_number
+from keras_basisprune.utils.check_numeric import check_numeric
+from keras_basisprune.utils.check_record import check_record
+from keras_basisprune.utils.check_whole import check_whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,18 +33,18 @@ class Limits:
     round_to: int = 1
 
     def __post_init__(self):
-        if self.scope not in ("local", "global"):
-            raise ValueError(
-                "Expected `scope` to be 'local' or 'global'. "
-                f"Received: scope={self.scope!r}. 'local' judges each layer by itself."
-            )
+        remedy = "'local' judges each layer by itself."
+        check_choice("scope", self.scope, ("local", "global"), remedy)
         for name in ("min_rank", "round_to"):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(
-                    f"Expected `{name}` to be a positive integer. "
-                    f"Received: {name}={value}. 1 demands nothing."
-                )
+            check_whole(name, getattr(self, name), remedy="1 demands nothing.")
+        if not (self.costs is None or isinstance(self.costs, Mapping)):
+            raise ValueError(
+                "Expected `costs` to be None or a dict from layer names to numbers. "
+                f"Received: costs of type {type(self.costs).__name__}. Leave it out "
+                "if every basis costs the same."
+            )
+        for name, value in (self.costs or {}).items():
+            check_number(f"costs[{name!r}]", value, "(0, inf)", "a number > 0")
 
 
 def select(scores, threshold=None, ratio=None, limits=None) -> Plan:
@@ -71,9 +76,8 @@ def select(scores, threshold=None, ratio=None, limits=None) -> Plan:
     >>> plan.bases["conv"].indices
     (0, 1)
     """
-    limits = limits or Limits()
-    _check(scores, threshold, ratio)
-    scores = {name: np.asarray(v, np.float64) for name, v in scores.items()}
+    limits = check_record("limits", limits, Limits)
+    scores, threshold, ratio = _checked(scores, threshold, ratio)
     if limits.scope == "global":
         scores = _per_cost(scores, limits.costs)
     cut = _cut_off(np.concatenate(list(scores.values())), threshold, ratio)
@@ -85,29 +89,31 @@ def select(scores, threshold=None, ratio=None, limits=None) -> Plan:
     return Plan(bases=bases)
 
 
-def _check(scores, threshold, ratio):
+def _checked(scores, threshold, ratio):
+    """The same as float64 arrays and floats."""
     if (threshold is None) == (ratio is None):
         raise ValueError(
             "Expected exactly one of `threshold` and `ratio`. "
             f"Received: threshold={threshold}, ratio={ratio}. Pass one of them."
         )
-    if threshold is not None and not 0 <= threshold < np.inf:
+    if threshold is not None:
+        remedy = "1 removes all but the highest scores."
+        expected = "a finite number >= 0"
+        threshold = check_number("threshold", threshold, "[0, inf)", expected, remedy)
+    if ratio is not None:
+        expected = "in [0, 1), the share of bases to remove"
+        remedy = "0.5 removes one half."
+        ratio = check_number("ratio", ratio, "[0, 1)", expected, remedy)
+    if not isinstance(scores, Mapping) or not scores:
+        received = type(scores).__name__
         raise ValueError(
-            "Expected `threshold` to be a finite number >= 0. "
-            f"Received: threshold={threshold}. 1 removes all but the highest scores."
+            "Expected `scores` to be a dict that names a layer. Received: "
+            f"{'an empty dict' if isinstance(scores, Mapping) else received}. Score a "
+            "converted model, by `keras_basisprune.scores.energy`, say."
         )
-    if ratio is not None and not 0 <= ratio < 1:
-        raise ValueError(
-            "Expected `ratio` to be in [0, 1), the share of bases to remove. "
-            f"Received: ratio={ratio}. 0.5 removes one half."
-        )
-    if not scores:
-        raise ValueError(
-            "Expected `scores` to name a layer. Received: an empty dict. Score a "
-            "converted model."
-        )
+    found = {}
     for name, values in scores.items():
-        values = np.asarray(values, np.float64)
+        found[name] = values = check_numeric("scores", values).astype(np.float64)
         fine = np.isfinite(values) & (values >= 0)
         if values.ndim != 1 or not values.size or not fine.all():
             raise ValueError(
@@ -115,6 +121,7 @@ def _check(scores, threshold, ratio):
                 f">= 0. Received: {values} for `{name}`. If training diverged, start "
                 "again with a lower learning rate."
             )
+    return found, threshold, ratio
 
 
 def _per_cost(scores, costs):

@@ -6,10 +6,15 @@ import numpy as np
 
 from keras_basisprune.graph.channel_groups import groups_of
 from keras_basisprune.graph.channels import channel_map
-from keras_basisprune.graph.match_layers import match_layers
+from keras_basisprune.graph.match_layers import check_patterns, match_layers
 from keras_basisprune.measure.channel_costs import ChannelCosts
 from keras_basisprune.plan import Kept, Plan
 from keras_basisprune.trace import trace
+from keras_basisprune.utils.check_choice import check_choice
+from keras_basisprune.utils.check_number import check_number
+from keras_basisprune.utils.check_numeric import check_numeric
+from keras_basisprune.utils.check_record import check_record
+from keras_basisprune.utils.check_whole import check_whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,17 +37,11 @@ class ChannelLimits:
 
     def __post_init__(self):
         for name in ("min_channels", "round_to"):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(
-                    f"Expected `{name}` to be a positive integer. "
-                    f"Received: {name}={value}. 1 demands nothing."
-                )
-        if not 0 < self.most <= 1:
-            raise ValueError(
-                "Expected `most` to be a float in (0, 1], the share of its channels "
-                f"that a layer loses at most. Received: most={self.most}."
-            )
+            check_whole(name, getattr(self, name), remedy="1 demands nothing.")
+        expected = "a float in (0, 1], the share of its channels that a layer loses at"
+        remedy = "1.0 limits nothing."
+        check_number("most", self.most, "(0, 1]", f"{expected} most", remedy)
+        check_patterns("exclude", () if self.exclude is None else self.exclude)
 
 
 def select_channels(
@@ -81,12 +80,12 @@ def select_channels(
     >>> plan = keras_basisprune.select_channels(model, found, keep=0.5)
     >>> small = keras_basisprune.prune(model, plan)
     """
-    limits = limits or ChannelLimits()
-    _check(keep, of, scope, per)
+    limits = check_record("limits", limits, ChannelLimits)
+    keep = _check(keep, of, scope, per)
     traced = trace(model)
     channels = channel_map(traced)
     groups = groups_of(traced, channels)
-    scores = np.asarray(scores, np.float64)
+    scores = check_numeric("scores", scores).astype(np.float64)
     if scores.shape != (len(groups),) or np.isnan(scores).any():
         raise ValueError(
             f"Expected `scores` to be an array of shape ({len(groups)},), a number for "
@@ -196,17 +195,12 @@ def _excluded(traced, exclude) -> set[str]:
 
 
 def _check(keep, of, scope, per):
-    if not 0 < keep <= 1:
-        raise ValueError(
-            "Expected `keep` to be a float in (0, 1], the share to keep. "
-            f"Received: keep={keep}. 0.25 removes three quarters."
-        )
     for name, value, known in (
         ("of", of, ("flops", "params", "channels")),
         ("scope", scope, ("global", "local")),
         ("per", per, (None, "flops", "params")),
     ):
-        if value not in known:
-            raise ValueError(
-                f"Expected `{name}` to be one of {known}. Received: {name}={value!r}."
-            )
+        check_choice(name, value, known)
+    expected = "a float in (0, 1], the share to keep"
+    remedy = "0.25 removes three quarters."
+    return check_number("keep", keep, "(0, 1]", expected, remedy)

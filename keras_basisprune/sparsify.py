@@ -5,8 +5,17 @@ import dataclasses
 import keras
 
 from keras_basisprune.data.check_data import check_data
+from keras_basisprune.graph.basis_pairs import basis_pairs
+from keras_basisprune.trace import trace
+from keras_basisprune.training.as_callbacks import as_callbacks
+from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.l1_thresholding import L1Thresholding
 from keras_basisprune.training.quick_statistics import quick_statistics
+from keras_basisprune.utils.check_finite_weights import check_finite_weights
+from keras_basisprune.utils.check_number import check_number
+from keras_basisprune.utils.check_record import check_record
+from keras_basisprune.utils.check_verbose import check_verbose
+from keras_basisprune.utils.check_whole import check_whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +56,25 @@ class Recipe:
     baseline: float | None = None
     patience: int = 2
 
+    def __post_init__(self):
+        check_number("threshold", self.threshold, "[0, 1)", remedy="Start with 1e-3.")
+        L1Thresholding(
+            self.threshold,
+            score=self.score,
+            scope=self.scope,
+            cost=self.cost,
+            round_to=self.round_to,
+            max_drop=0.0 if self.max_drop is None else self.max_drop,
+            baseline=self.baseline,
+            patience=self.patience,
+        )  # which says what is wrong with any of these
+        for name, least in (("epochs", 1), ("batch_size", 1)):
+            check_whole(name, getattr(self, name), least)
+        check_number("ramp", self.ramp, "[0, 1]", remedy="Start with 0.5.")
+        check_number("momentum", self.momentum, "[0, 1]", remedy="Start with 0.9.")
+        remedy = "Start with 3e-3."
+        check_number("learning_rate", self.learning_rate, "(0, inf)", remedy=remedy)
+
 
 def sparsify(
     model, train, validation=None, recipe=None, callbacks=(), verbose="auto"
@@ -70,7 +98,8 @@ def sparsify(
         The `keras.callbacks.History` of `fit`.
 
     Raises:
-        ValueError: If the model is not converted, or the data do not fit it.
+        ValueError: If an argument is out of its range, the model is not a converted
+            classifier, or the data do not fit it. Nothing is trained or compiled then.
 
     Example:
 
@@ -78,7 +107,12 @@ def sparsify(
     >>> keras_basisprune.sparsify(converted, (x, y), (x_val, y_val))
     >>> small = keras_basisprune.fold(keras_basisprune.prune(converted))
     """
-    recipe = recipe or Recipe()
+    recipe = check_record("recipe", recipe, Recipe)
+    callbacks = as_callbacks(callbacks)
+    check_verbose(verbose)
+    check_classifier("model", model)
+    basis_pairs(trace(model), model.name)  # refuses what is not converted
+    check_finite_weights(model)
     train = check_data("train", model, train)
     if validation is not None:
         validation = check_data("validation", model, validation)

@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from keras_basisprune.utils.check_shape import check_shape
+
 
 @dataclasses.dataclass(frozen=True)
 class Call:
@@ -66,7 +68,7 @@ class Trace:
         return {id(t): call for call in self.calls for t in call.output_tensors}
 
 
-def trace(model: keras.Model, input_shape=None) -> Trace:
+def trace(model: keras.Model, input_shape=None, argument="model") -> Trace:
     """Reads a Functional or Sequential model as a flat list of calls.
 
     Nested models are inlined, once per call. The model is not changed: no layer
@@ -77,6 +79,7 @@ def trace(model: keras.Model, input_shape=None) -> Trace:
         model: A built Functional or Sequential `keras.Model`.
         input_shape: Shape of the input without the batch axis, for a model with one
             input whose sizes are `None`. Defaults to the model's own shape.
+        argument: Name of the argument that the model came by, for messages.
 
     Returns:
         A `Trace`. Shapes of its tensors follow `input_shape`.
@@ -86,14 +89,16 @@ def trace(model: keras.Model, input_shape=None) -> Trace:
     """
     if not is_graph(model):
         raise ValueError(
-            "Expected `model` to be a built Functional or Sequential `keras.Model`. "
-            f"Received: model={model!r} (of type {type(model).__name__}). "
+            f"Expected `{argument}` to be a built Functional or Sequential "
+            f"`keras.Model`. Received: {argument}={model!r} (of type "
+            f"{type(model).__name__}). "
             "A subclassed model hides its layers inside `call()`: build a Functional "
             "one with `keras.Model(inputs, outputs)`. A Sequential model is built by "
             "a leading `keras.Input(shape)` or by `model.build(input_shape)`."
         )
     shapes = None
     if input_shape is not None:
+        input_shape = check_shape("input_shape", input_shape)
         if len(model.inputs) != 1:
             raise ValueError(
                 "Expected `input_shape=None` for a model with several inputs. "
@@ -101,6 +106,15 @@ def trace(model: keras.Model, input_shape=None) -> Trace:
                 "Give the sizes to `keras.Input` when you build the model."
             )
         shapes = [(model.inputs[0].shape[0], *input_shape)]
+        own = model.inputs[0].shape[1:]
+        fits = len(own) == len(input_shape) and all(
+            size in (None, new) for size, new in zip(own, input_shape, strict=True)
+        )
+        if not fits:
+            raise ValueError(
+                f"Expected `input_shape` to fit the model's input of shape {own}. "
+                f"Received: input_shape={input_shape}. Pass sizes where it has None."
+            )
     return _Reader().read(model, shapes)
 
 

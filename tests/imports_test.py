@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # From the bottom. Rooms of one line do not import each other.
 ORDER = [
-    ["version", "files"],
+    ["version", "files", "utils"],
     ["linalg"],
     ["plan"],
     ["application"],

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_basisprune.utils.check_numeric import check_numeric
+
 _AT_ONCE = 256  # images that are looked at together, to keep memory small
 
 
@@ -23,7 +25,8 @@ def check_data(argument, model, data, labels="needed"):
         ValueError: If the data do not fit the model, or an image holds NaN or infinity.
     """
     images, given = _pair(argument, data, labels)
-    images, classes = np.asarray(images), model.output_shape[-1]
+    images = check_numeric(argument, images, "images of numbers")
+    classes = model.output_shape[-1]
     _check_images(argument, images, model.input_shape[1:])
     if given is None and labels == "optional":
         return images, None
@@ -60,11 +63,6 @@ def _check_images(argument, images, shape):
             f"Expected `{argument}` to hold at least one image. Received: x of shape "
             f"{images.shape}. Pass images."
         )
-    if images.dtype.kind in "OSU":
-        raise ValueError(
-            f"Expected `{argument}` to hold images of numbers. Received: x of dtype "
-            f"{images.dtype}. Pass integers or floats."
-        )
     if images.dtype.kind != "f":
         return
     axes = tuple(range(1, images.ndim))
@@ -84,14 +82,14 @@ def _checked_labels(argument, labels, count, classes):
             f"Expected `{argument}` to hold one integer label per image. Received: "
             f"{count} images and y=None. Pass a pair (x, y)."
         )
-    labels = np.asarray(labels)
+    labels = check_numeric(argument, labels, "integer labels")
     if labels.shape == (count, 1):
         labels = labels[:, 0]  # as in `keras.datasets.cifar10`
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
         raise ValueError(
             f"Expected `{argument}` to hold one integer label per image. Received: "
             f"{count} images and y of shape {labels.shape}, dtype "
-            f"{labels.dtype}. Turn one-hot labels into integers by `argmax(-1)`."
+            f"{labels.dtype}. {_remedy(labels, count)}"
         )
     if not 0 <= labels.min() <= labels.max() < classes:
         raise ValueError(
@@ -100,3 +98,12 @@ def _checked_labels(argument, labels, count, classes):
             f"{labels.max()}. Give the model a head for these classes."
         )
     return labels
+
+
+def _remedy(labels, count) -> str:
+    """What makes labels of them."""
+    if labels.ndim == 2 and len(labels) == count:
+        return "Turn one-hot labels into integers by `argmax(-1)`."
+    if labels.size != count:
+        return "Pass as many labels as images."
+    return "Turn them into integers by `.astype('int64')`, if they are classes."

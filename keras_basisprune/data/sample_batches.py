@@ -55,17 +55,21 @@ def _elements(model, specs, data):
     if _as_batch(model, specs, data) is not None:
         return [data]
     if isinstance(data, tuple):
-        return [keras.utils.unpack_x_y_sample_weight(data)[0]]
+        return [_samples(data)]
     if isinstance(data, keras.utils.PyDataset):
         data = map(data.__getitem__, range(len(data)))
     elif not hasattr(data, "__iter__"):
         return [data]
     return (
-        element
-        if _as_batch(model, specs, element) is not None
-        else keras.utils.unpack_x_y_sample_weight(element)[0]
+        element if _as_batch(model, specs, element) is not None else _samples(element)
         for element in data
     )
+
+
+def _samples(element):
+    """An element without labels and weights, if it is such a tuple."""
+    whole = isinstance(element, tuple | list) and not 1 <= len(element) <= 3
+    return element if whole else keras.utils.unpack_x_y_sample_weight(element)[0]
 
 
 def _as_batch(model, specs, data):
@@ -107,6 +111,14 @@ def _check_batch(specs, batch, data, argument):
             "of arrays for several inputs, or an iterable of batches."
         )
     for array, spec in zip(batch, specs, strict=True):
+        text = str(spec.dtype) == "string"
+        if array.dtype.names or array.dtype.kind in ("cmM" if text else "OSUcmM"):
+            raise ValueError(
+                f"Expected `{argument}` to hold {'texts' if text else 'numbers'} for "
+                f"the input {spec.name!r}. Received: an array of shape {array.shape}, "
+                f"dtype {array.dtype}. Pass integers or floats, by "
+                "`numpy.asarray(..., 'float32')`, say."
+            )
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ValueError(
                 f"Expected `{argument}` to hold finite numbers. Received: NaN or "

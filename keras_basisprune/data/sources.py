@@ -118,7 +118,7 @@ def load_data(
     >>> model.fit(*data.train, validation_data=data.validation)
     """
     size = _image_size(image_size)
-    _check_whole("channels", channels, 1)
+    _check_whole("channels", channels, 1, 2**10)
     _check_whole("seed", seed, 0)
     _check_shares(validation_split, test_split)
     splits, decode, names, description = _read(spec)
@@ -213,7 +213,9 @@ def _image_size(image_size):
         size = tuple(operator.index(side) for side in pair)
     except TypeError:
         size = ()
-    if len(size) != 2 or min(size) < 1:
+    if any(isinstance(side, bool) for side in pair):
+        size = ()
+    if len(size) != 2 or min(size) < 1 or max(size) >= 2**15:
         raise ValueError(
             "Expected `image_size` to be None, a positive int or a pair (height, "
             f"width) of them. Received: image_size={image_size!r}. Pass for example "
@@ -222,12 +224,12 @@ def _image_size(image_size):
     return size
 
 
-def _check_whole(argument, value, least):
+def _check_whole(argument, value, least, most=2**31 - 1):
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or value < least:
+    if not whole or not least <= value <= most:
         raise ValueError(
-            f"Expected `{argument}` to be an int of at least {least}. Received: "
-            f"{argument}={value!r}. Pass {argument}={least} or more."
+            f"Expected `{argument}` to be an int of at least {least} (and at most "
+            f"{most}). Received: {argument}={value!r}. Pass {argument}={least}, say."
         )
 
 

@@ -73,7 +73,7 @@ def resolve_tolerance(tolerance, default):
     Raises:
         ValueError: If it is not `"auto"`, `None` or a number that is not negative.
     """
-    if tolerance == "auto":
+    if isinstance(tolerance, str) and tolerance == "auto":
         return default
     is_number = isinstance(tolerance, (int, float, np.number))
     if tolerance is None or (

@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_basisprune.utils.check_finite_weights import check_finite_weights
+
 _LOW = {"float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16"}
 _WRAPPED = ("layer", "forward_layer", "backward_layer")
 _DTYPE_KEYS = ("dtype", "default_policy", "source_name")
@@ -37,6 +39,7 @@ def prepare(model, float32):
             "model with a `keras.Input` first; rewrite a subclassed model as "
             "`keras.Model(inputs, outputs)`."
         )
+    check_finite_weights(model)
     layers = list(_walk(model))
     training_only = [
         layer.name

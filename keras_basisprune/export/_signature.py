@@ -6,6 +6,10 @@ import re
 import keras
 import numpy as np
 
+from keras_basisprune.utils.check_whole import check_whole
+
+_LARGEST = 2**20
+
 
 def input_specs(model, batch_size=None, input_shape=None):
     """Returns one `keras.InputSpec` per input, in the order of `model.inputs`.
@@ -47,12 +51,9 @@ def fixed_specs(model, batch_size, input_shape):
     Raises:
         ValueError: If `batch_size` is no batch size, or if a size stays open.
     """
-    whole = isinstance(batch_size, (int, np.integer)) and batch_size > 0
-    if batch_size is not None and (not whole or isinstance(batch_size, bool)):
-        raise ValueError(
-            "Expected `batch_size` to be None or a positive whole number. Received: "
-            f"batch_size={batch_size!r}."
-        )
+    if batch_size is not None:
+        remedy = "None leaves it open."
+        batch_size = check_whole("batch_size", batch_size, 1, _LARGEST, remedy)
     specs = input_specs(model, batch_size, input_shape)
     for spec in specs:
         if None in spec.shape[1:]:
@@ -81,13 +82,18 @@ def _given_shapes(model, input_shape):
             return [input_shape.get(name) for name in names]
     elif input_shape is None:
         return [None] * len(names)
+    elif not isinstance(input_shape, list | tuple):
+        pass  # refused below
     elif len(names) == 1 and all(_is_size(size) for size in input_shape):
         return [tuple(input_shape)]
     elif len(names) == len(input_shape):
-        return [None if shape is None else tuple(shape) for shape in input_shape]
+        several = all(x is None or isinstance(x, list | tuple) for x in input_shape)
+        if several:
+            return [None if shape is None else tuple(shape) for shape in input_shape]
     raise ValueError(
         "Expected `input_shape` to be the shape of one sample, or a list or dict of "
-        f"shapes for the inputs {names}. Received: input_shape={input_shape!r}."
+        f"shapes for the inputs {names}. Received: input_shape={input_shape!r}. Pass "
+        "(96, 96, 3), say."
     )
 
 

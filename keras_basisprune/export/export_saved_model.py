@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import pathlib
 
 import keras
 
@@ -10,6 +9,8 @@ from keras_basisprune.export import _agreement, _samples, _signature
 from keras_basisprune.export._prepare import low_precision, prepare
 from keras_basisprune.export._quiet import quiet
 from keras_basisprune.files import staged
+from keras_basisprune.utils.check_flag import check_flag
+from keras_basisprune.utils.check_path import check_path
 
 _TOLERANCE = 1e-5
 _LOW_PRECISION_TOLERANCE = 2e-2
@@ -122,12 +123,14 @@ def _compare(model, path, inputs):
 
 
 def _check_path(path, overwrite):
-    path = pathlib.Path(path)
+    overwrite = check_flag("overwrite", overwrite)
+    path = check_path("path", path)
     if path.exists() and not path.is_dir():
         raise ValueError(
             "Expected `path` to be a folder or not to exist. Received: path="
             f"{str(path)!r}, a file. Pass another path."
         )
+    check_path("path", path, "folder")
     if path.is_dir() and any(path.iterdir()):
         is_saved_model = (path / "saved_model.pb").is_file()
         if not overwrite or not is_saved_model:

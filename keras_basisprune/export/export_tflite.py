@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import pathlib
 
 from keras_basisprune.export import (
     _agreement,
@@ -15,6 +14,9 @@ from keras_basisprune.export import (
 from keras_basisprune.export._prepare import check_quantisable, prepare
 from keras_basisprune.export._quiet import quiet
 from keras_basisprune.files import staged
+from keras_basisprune.utils.check_choice import check_choice
+from keras_basisprune.utils.check_flag import check_flag
+from keras_basisprune.utils.check_path import check_path
 
 _TOLERANCES = {"float32": 1e-4, "float16": 0.1, "dynamic": 0.3, "int8": 0.5}
 
@@ -150,6 +152,7 @@ def export_tflite(
     True
     """
     path = _check_path(path)
+    integer_io = check_flag("integer_io", integer_io)
     quantization = _check_quantization(quantization, representative_data)
     tolerance = _agreement.resolve_tolerance(tolerance, _TOLERANCES[quantization])
     model = prepare(model, float32=True)
@@ -202,7 +205,7 @@ def _compare(model, path, specs, inputs):
 
 
 def _check_path(path):
-    path = pathlib.Path(path)
+    path = check_path("path", path, "file" if str(path).endswith(".tflite") else None)
     if path.suffix != ".tflite" or path.is_dir():
         raise ValueError(
             "Expected `path` to be a file name that ends with '.tflite'. Received: "
@@ -215,11 +218,8 @@ def _check_path(path):
 def _check_quantization(quantization, representative_data):
     if quantization is None:
         return "float32"
-    if quantization not in _TOLERANCES:
-        raise ValueError(
-            f"Expected `quantization` to be None or one of {sorted(_TOLERANCES)}. "
-            f"Received: quantization={quantization!r}."
-        )
+    remedy = "Leave it out for full precision."
+    check_choice("quantization", quantization, (*_TOLERANCES, None), remedy)
     if quantization == "int8" and representative_data is None:
         raise ValueError(
             "Expected `representative_data` for quantization='int8', to find the "

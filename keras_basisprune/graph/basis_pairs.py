@@ -48,12 +48,15 @@ class BasisPair:
         return np.linalg.norm(kernel.astype(np.float64), axis=1)
 
 
-def basis_pairs(traced: Trace, required_of: str | None = None) -> dict[str, BasisPair]:
+def basis_pairs(
+    traced: Trace, required_of: str | None = None, argument: str = "model"
+) -> dict[str, BasisPair]:
     """Finds the decomposed layers of a converted model, in order of execution.
 
     Args:
         traced: The model's `Trace`.
         required_of: Name of the model, if it must be a converted one.
+        argument: Name of the argument that it came by, for the message.
 
     Returns:
         A dict from the name of the layer that was decomposed (the `BasisScalingConv`'s
@@ -92,8 +95,8 @@ def basis_pairs(traced: Trace, required_of: str | None = None) -> dict[str, Basi
         pairs[name] = BasisPair(name, basis, call.op)
     if required_of is not None and not pairs:
         raise ValueError(
-            "Expected `model` to be a converted model. Received: "
-            f"model={required_of!r}, without BasisScalingConv layers. Call "
+            f"Expected `{argument}` to be a converted model. Received: "
+            f"{argument}={required_of!r}, without BasisScalingConv layers. Call "
             "`keras_basisprune.convert(model)` first; a folded model is pruned already."
         )
     return pairs

@@ -2,6 +2,8 @@
 
 import re
 
+import keras
+
 
 def match_layers(layers, patterns, argument) -> list:
     """Finds layers by name, regular expression, class or predicate.
@@ -19,9 +21,8 @@ def match_layers(layers, patterns, argument) -> list:
         ValueError: If a name or regular expression matches no layer, or a pattern is
             of another kind.
     """
-    several = isinstance(patterns, list | tuple | set | frozenset)
     found = []
-    for pattern in patterns if several else [patterns]:
+    for pattern in check_patterns(argument, patterns):
         hits = [layer for layer in layers if _matches(layer, pattern, argument)]
         if not hits and isinstance(pattern, str | re.Pattern):
             raise ValueError(
@@ -34,6 +35,23 @@ def match_layers(layers, patterns, argument) -> list:
     return found
 
 
+def check_patterns(argument, patterns) -> list:
+    """The same patterns as a list; raises `ValueError` if one is of another kind."""
+    several = isinstance(patterns, list | tuple | set | frozenset)
+    found = list(patterns) if several else [patterns]
+    for pattern in found:
+        named = isinstance(pattern, str | re.Pattern)
+        # A layer can be called, but it is no predicate.
+        called = callable(pattern) and not isinstance(pattern, keras.layers.Layer)
+        if not (named or called):
+            raise ValueError(
+                f"Expected `{argument}` to hold names, regular expressions, layer "
+                f"classes or predicates. Received: {argument}={pattern!r} (of type "
+                f"{type(pattern).__name__}). Pass, for example, `{argument}='conv.*'`."
+            )
+    return found
+
+
 def _matches(layer, pattern, argument) -> bool:
     if isinstance(pattern, str):
         return pattern == layer.name or _fullmatch(pattern, layer.name, argument)
@@ -41,13 +59,7 @@ def _matches(layer, pattern, argument) -> bool:
         return bool(pattern.fullmatch(layer.name))
     if isinstance(pattern, type):
         return isinstance(layer, pattern)
-    if callable(pattern):
-        return bool(pattern(layer))
-    raise ValueError(
-        f"Expected `{argument}` to hold names, regular expressions, layer classes or "
-        f"predicates. Received: {argument}={pattern!r} (of type "
-        f"{type(pattern).__name__}). Pass, for example, `{argument}='conv.*'`."
-    )
+    return bool(pattern(layer))
 
 
 def _fullmatch(pattern, name, argument) -> bool:

@@ -5,6 +5,12 @@ import math
 import keras
 from keras import ops
 
+from keras_basisprune.utils._shown import shown
+from keras_basisprune.utils.check_choice import check_choice
+from keras_basisprune.utils.check_flag import check_flag
+from keras_basisprune.utils.check_number import check_number
+from keras_basisprune.utils.check_whole import check_whole
+
 
 @keras.saving.register_keras_serializable(package="keras_basisprune")
 class BasisScalingConv(keras.layers.Layer):
@@ -77,11 +83,15 @@ class BasisScalingConv(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if not isinstance(filters, int) or filters < 1:
-            raise ValueError(
-                "Expected `filters` to be a positive integer. "
-                f"Received: filters={filters}. Pass the number of output channels."
-            )
+        remedy = "Pass the number of output channels."
+        filters = check_whole("filters", filters, remedy=remedy)
+        use_bias = check_flag("use_bias", use_bias)
+        centered = check_flag("centered", centered)
+        remedy = "Pass 1.0 if no basis is missing."
+        energy = check_number("energy", energy, "(0, 1]", remedy=remedy)
+        if l1 is not None:
+            remedy = "Pass, for example, `l1=1e-4`."
+            l1 = check_number("l1", l1, "[0, inf)", "a finite number >= 0", remedy)
         if l1 is not None and scale_regularizer is not None:
             raise ValueError(
                 "Expected one of `l1` and `scale_regularizer`. "
@@ -95,19 +105,18 @@ class BasisScalingConv(keras.layers.Layer):
                 "by the bias."
             )
         self.filters = filters
-        self.activation = keras.activations.get(activation)
+        self.activation = _found("activation", keras.activations.get, activation)
         self.use_bias = use_bias
-        if data_format not in (None, "channels_first", "channels_last"):
-            raise ValueError(
-                "Expected `data_format` to be 'channels_last', 'channels_first' or "
-                f"None. Received: data_format={data_format!r}. Leave it out for Keras' "
-                "own setting."
-            )
+        remedy = "Leave it out for Keras' own setting."
+        formats = ("channels_last", "channels_first", None)
+        check_choice("data_format", data_format, formats, remedy)
         if l1:
             scale_regularizer = keras.regularizers.L1(l1)
-        self.scale_regularizer = keras.regularizers.get(scale_regularizer)
-        self.energy = float(energy)
-        self.centered = bool(centered)
+        self.scale_regularizer = _found(
+            "scale_regularizer", keras.regularizers.get, scale_regularizer
+        )
+        self.energy = energy
+        self.centered = centered
         self.data_format = data_format or keras.config.image_data_format()
         self.supports_masking = True
 
@@ -190,3 +199,15 @@ class BasisScalingConv(keras.layers.Layer):
 
     def _channel_axis(self, shape):
         return 1 if self.data_format == "channels_first" and len(shape) > 2 else -1
+
+
+def _found(argument, get, value):
+    """What Keras makes of an argument."""
+    try:
+        return get(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Expected `{argument}` to be what Keras takes for it: a name, an object "
+            f"or None. Received: {argument}={shown(value)} ({error}). Leave it out "
+            "for none."
+        ) from error

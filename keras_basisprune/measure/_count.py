@@ -54,12 +54,12 @@ class Cost:
         return text
 
 
-def count(model, input_shape=None) -> Cost:
+def count(model, input_shape=None, argument="model") -> Cost:
     """Counts what `cost` returns."""
     found: dict[int, LayerCost] = {}
     uncounted: dict[str, None] = {}
     seen: set[int] = set()
-    for call in trace(model, input_shape).calls:
+    for call in trace(model, input_shape, argument).calls:
         layer = call.op
         flops = call_flops(call)
         if flops is None:

@@ -4,6 +4,8 @@ import os
 import pathlib
 import tempfile
 
+from keras_basisprune.utils.check_path import check_path
+
 
 def figure(width, height):
     """An empty figure of `width` x `height` inches."""
@@ -16,9 +18,20 @@ def figure(width, height):
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def check_picture(argument, path) -> pathlib.Path:
+    """Raises `ValueError` unless a picture can be written at a path."""
+    path = check_path(argument, path, "file")
+    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise ValueError(
+            f"Expected `{argument}` to end with '.png', '.svg' or '.pdf'. Received: "
+            f"{argument}={str(path)!r}. Pass {str(path.with_suffix('.png'))!r}, say."
+        )
+    return path
+
+
 def save(canvas, path) -> pathlib.Path:
     """Writes a figure, whole or not at all."""
-    path = pathlib.Path(path)
+    path = check_picture("path", path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         draft = os.path.join(folder, path.name)

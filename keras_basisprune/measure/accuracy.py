@@ -1,6 +1,13 @@
 """How often a classifier is right."""
 
+import keras
 import numpy as np
+
+from keras_basisprune.data.check_data import check_data
+from keras_basisprune.trace import is_graph
+from keras_basisprune.utils.check_kind import check_kind
+from keras_basisprune.utils.check_numeric import check_numeric
+from keras_basisprune.utils.check_whole import check_whole
 
 
 def accuracy(model, data, batch_size=64) -> float:
@@ -13,7 +20,37 @@ def accuracy(model, data, batch_size=64) -> float:
 
     Returns:
         A float in [0, 1].
+
+    Raises:
+        ValueError: If an argument is out of its range, the model does not give one
+            number for each of two classes or more, or the data do not fit it.
     """
-    images, labels = data
-    predicted = model.predict(images, batch_size=batch_size, verbose=0)
-    return float(np.mean(np.argmax(predicted, axis=-1) == labels))
+    check_kind("model", model, keras.Model, "Pass the classifier to judge.")
+    batch_size = check_whole("batch_size", batch_size)
+    if is_graph(model) and len(model.inputs) == len(model.outputs) == 1:
+        _check_outputs(model.outputs[0].shape)
+        data = check_data("data", model, data)
+    elif not isinstance(data, tuple | list) or len(data) != 2 or data[1] is None:
+        raise ValueError(
+            "Expected `data` to be a pair (x, y) of inputs and integer labels. "
+            f"Received: data of type {type(data).__name__}. Pass both."
+        )
+    predicted = model.predict(data[0], batch_size=batch_size, verbose=0)
+    _check_outputs(np.shape(predicted))
+    labels = check_numeric("data", data[1], "integer labels")
+    if labels.size != len(predicted):
+        raise ValueError(
+            "Expected `data` to hold one integer label per image. Received: "
+            f"{len(predicted)} images and y of shape {labels.shape}. Turn one-hot "
+            "labels into integers by `argmax(-1)`."
+        )
+    return float(np.mean(np.argmax(predicted, axis=-1) == labels.reshape(-1)))
+
+
+def _check_outputs(shape):
+    if len(shape) != 2 or shape[-1] is None or shape[-1] < 2:
+        raise ValueError(
+            "Expected `model` to have one output of shape (batch, classes), of two "
+            f"classes or more. Received: outputs of shape {tuple(shape)}. Judge it by "
+            "`model.evaluate`, with a metric of its task."
+        )

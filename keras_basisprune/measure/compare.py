@@ -76,7 +76,8 @@ def compare(before, after, input_shape=None, **extra) -> Comparison:
                 f"Received: {label}={pair!r}. Pass two numbers or two paths."
             )
         rows[label.replace("_", " ")] = tuple(_number(label, x) for x in pair)
-    return Comparison(count(before, input_shape), count(after, input_shape), rows)
+    costs = count(before, input_shape, "before"), count(after, input_shape, "after")
+    return Comparison(*costs, rows)
 
 
 def _number(label, value):

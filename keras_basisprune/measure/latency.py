@@ -1,6 +1,7 @@
 """Measures how long one inference takes, in milliseconds."""
 
 import dataclasses
+import os
 import pathlib
 import tempfile
 import time
@@ -14,9 +15,11 @@ from keras_basisprune.export._prepare import prepare
 from keras_basisprune.export._quiet import quiet
 from keras_basisprune.export._samples import random_array
 from keras_basisprune.export._signature import fixed_specs, pack
+from keras_basisprune.utils.check_whole import check_whole
 
 _BLOCK = 10  # timed runs in a row before the next runtime has its turn
 _SEED = 0
+_MOST_THREADS = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,21 +198,23 @@ def _export(model, path, input_shape):
 
 def _check(threads, runs, warmup):
     """Raises a `ValueError` unless all are whole numbers that make sense."""
-    threads = (threads,) if isinstance(threads, int) else tuple(threads)
-    for name, value, low in (
-        *(("threads", count, 1) for count in threads or (None,)),
-        ("runs", runs, 1),
-        ("warmup", warmup, 0),
-    ):
-        if not isinstance(value, int) or isinstance(value, bool) or value < low:
-            raise ValueError(
-                f"Expected `{name}` to hold whole numbers of at least {low}. "
-                f"Received: {name}={threads if name == 'threads' else value!r}."
-            )
-    return tuple(dict.fromkeys(threads))
+    several = isinstance(threads, list | tuple) and threads
+    counts = [
+        check_whole("threads", count, 1, _MOST_THREADS, "Pass (1, 2), say.")
+        for count in (threads if several else [threads])
+    ]
+    check_whole("runs", runs)
+    check_whole("warmup", warmup, 0)
+    return tuple(dict.fromkeys(counts))
 
 
 def _check_file(path):
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(
+            "Expected `model_or_path` to be a `keras.Model` or the path of a '.tflite' "
+            f"file. Received: model_or_path of type {type(path).__name__}. Pass one of "
+            "the two."
+        )
     path = pathlib.Path(path)
     if path.suffix != ".tflite" or not path.is_file():
         raise ValueError(

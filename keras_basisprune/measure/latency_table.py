@@ -17,8 +17,13 @@ from keras_basisprune.export._litert_call import litert_call
 from keras_basisprune.export._quiet import quiet
 from keras_basisprune.files import write_text
 from keras_basisprune.graph.rewrite import clone
+from keras_basisprune.utils.check_number import check_number
+from keras_basisprune.utils.check_path import check_path
+from keras_basisprune.utils.check_shape import check_shape
+from keras_basisprune.utils.check_whole import check_whole
 
 _VERSION = 1
+_MOST_THREADS = 1024
 _WARMUP = 5
 _TURNS = 5
 _SECONDS = 0.02  # a turn takes at least: layers of microseconds need many runs
@@ -60,14 +65,9 @@ class LatencyTable:
     """
 
     def __init__(self, path=None, threads=1, runs=30):
-        for name, value in (("threads", threads), ("runs", runs)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(
-                    f"Expected `{name}` to be a whole number of at least 1. "
-                    f"Received: {name}={value!r}."
-                )
-        self._path = None if path is None else pathlib.Path(path)
-        self._threads, self._runs = threads, runs
+        self._threads = check_whole("threads", threads, 1, _MOST_THREADS)
+        self._runs = check_whole("runs", runs)
+        self._path = None if path is None else check_path("path", path, "file")
         self._machine = _machine()
         self._known: dict[str, float] = {}
         if self._path is not None and self._path.exists():
@@ -105,12 +105,11 @@ class LatencyTable:
             ValueError: If `milliseconds` is not such a number, or sizes of the input
                 are unknown.
         """
-        if not _is_time(milliseconds):
-            raise ValueError(
-                "Expected `milliseconds` to be a finite number > 0. "
-                f"Received: milliseconds={milliseconds!r}."
-            )
-        self._put(self._key(layer, input_shape), float(milliseconds))
+        expected, remedy = "a finite number > 0", "Measure it again."
+        milliseconds = check_number(
+            "milliseconds", milliseconds, "(0, inf)", expected, remedy
+        )
+        self._put(self._key(layer, input_shape), milliseconds)
 
     def _put(self, key, value):
         self._known[key] = value
@@ -123,18 +122,24 @@ class LatencyTable:
             write_text(self._path, json.dumps(content, indent=1, sort_keys=True))
 
     def _key(self, layer, input_shape) -> str:
+        if not isinstance(layer, keras.layers.Layer):
+            raise ValueError(
+                "Expected `layer` to be a `keras.layers.Layer`. Received: layer of "
+                f"type {type(layer).__name__}. Pass `keras.layers.Conv2D(8, 3)`, say."
+            )
+        input_shape = check_shape("input_shape", input_shape)
         if None in input_shape:
             raise ValueError(
-                "Expected a model with a fixed input size. Received: an input of shape "
-                f"{tuple(input_shape)} for `{layer.name}`. Build the model with a full "
-                "`keras.Input(shape)`."
+                "Expected a model with a fixed input size (no None in `input_shape`). "
+                f"Received: an input of shape {input_shape} for `{layer.name}`. Build "
+                "the model with a full `keras.Input(shape)`."
             )
         config = {
             name: value
             for name, value in layer.get_config().items()
             if not _NO_MATTER.fullmatch(name)
         }
-        shape = [int(size) for size in input_shape]
+        shape = list(input_shape)
         parts = [type(layer).__name__, config, shape, self._threads]
         return json.dumps(parts, sort_keys=True, default=str)
 

@@ -6,8 +6,10 @@ import pathlib
 import numpy as np
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
-from keras_basisprune.measure._figures import figure, save
+from keras_basisprune.measure._figures import check_picture, figure, save
+from keras_basisprune.plan import Plan
 from keras_basisprune.trace import trace
+from keras_basisprune.utils.check_kind import check_kind
 
 _KEPT, _MASKED = "#1f6feb", "#c9d1d9"
 
@@ -35,6 +37,9 @@ def plot_bases(model, path, plan=None) -> pathlib.Path:
 
     >>> keras_basisprune.plot_bases(converted, "bases.png")
     """
+    check_picture("path", path)
+    if plan is not None:
+        check_kind("plan", plan, Plan, "Leave it out to see which are masked.")
     pairs = list(basis_pairs(trace(model), model.name).values())
     columns = min(4, len(pairs))
     rows = math.ceil(len(pairs) / columns)

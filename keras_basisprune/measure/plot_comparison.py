@@ -2,7 +2,8 @@
 
 import pathlib
 
-from keras_basisprune.measure._figures import figure, save
+from keras_basisprune.measure._figures import check_picture, figure, save
+from keras_basisprune.utils._shown import shown
 
 _BEFORE, _AFTER = "#c9d1d9", "#1f6feb"
 
@@ -28,6 +29,17 @@ def plot_comparison(comparison, path, title=None) -> pathlib.Path:
     >>> record = keras_basisprune.compare(model, small, accuracy=(0.991, 0.987))
     >>> keras_basisprune.plot_comparison(record, "before_after.png")
     """
+    if not all(hasattr(comparison, name) for name in ("before", "after", "extra")):
+        raise ValueError(
+            "Expected `comparison` to be what `compare` returns. Received: "
+            f"comparison={shown(comparison)}. Pass `compare(model, small)`."
+        )
+    check_picture("path", path)
+    if not (title is None or isinstance(title, str)):
+        raise ValueError(
+            "Expected `title` to be a string or None. "
+            f"Received: title={shown(title)}. Leave it out for none."
+        )
     rows = {
         "parameters": (comparison.before.params, comparison.after.params),
         "FLOPs": (comparison.before.flops, comparison.after.flops),

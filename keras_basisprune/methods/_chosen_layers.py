@@ -20,8 +20,10 @@ def chosen_layers(layers, include, exclude) -> set[int]:
     """
     if include is None:
         include = [*CONVOLUTIONS, *SEPARABLE]
+    if exclude is None:
+        exclude = ()
     wanted = match_layers(layers, include, "include")
-    unwanted = {id(x) for x in match_layers(layers, exclude or (), "exclude")}
+    unwanted = {id(x) for x in match_layers(layers, exclude, "exclude")}
     chosen = [x for x in wanted if id(x) not in unwanted and decomposable(x) is None]
     if not chosen:
         raise ValueError(

@@ -1,7 +1,6 @@
 """Turn every convolution into basis filters and a scaling layer."""
 
 import collections
-import numbers
 
 import keras
 import numpy as np
@@ -20,6 +19,11 @@ from keras_basisprune.methods._linear_twin import linear_twin
 from keras_basisprune.methods._regression_bases import RegressionBases
 from keras_basisprune.plan import Plan
 from keras_basisprune.trace import trace
+from keras_basisprune.utils._shown import shown
+from keras_basisprune.utils.check_choice import check_choice
+from keras_basisprune.utils.check_finite_weights import check_finite_weights
+from keras_basisprune.utils.check_number import check_number
+from keras_basisprune.utils.check_verbose import check_verbose
 
 
 def convert(
@@ -112,7 +116,9 @@ def convert(
     ...     keras_basisprune.convert(model, data=images), keep=0.15)
     >>> converted = keras_basisprune.convert(model, plan, "regression", data=images)
     """
-    basis = basis or ("weights" if data is None else "activations")
+    verbose = check_verbose(verbose)
+    if basis is None:
+        basis = "weights" if data is None else "activations"
     _check_arguments(rank, basis, l1, data)
     traced = trace(model)
     if pairs := basis_pairs(traced):
@@ -121,13 +127,14 @@ def convert(
             f"BasisScalingConv layers ({', '.join(list(pairs)[:3])}, ...). Train, "
             "`prune` and `fold` it, or start again from the original."
         )
+    check_finite_weights(model)
     layers = list({id(c.op): c.op for c in traced.calls}.values())
     layers = [layer for layer in layers if isinstance(layer, keras.layers.Layer)]
     chosen = chosen_layers(layers, include, exclude)
     if basis == "weights":
         bases = {}
     else:
-        bases = _bases_of_data(model, traced, chosen, basis, rank, data, bool(verbose))
+        bases = _bases_of_data(model, traced, chosen, basis, rank, data, verbose)
 
     def replace(layer, name):
         if id(layer) not in chosen:
@@ -148,26 +155,19 @@ def _check_arguments(rank, basis, l1, data):
     if not (rank is None or (whole and rank >= 1) or share or isinstance(rank, Plan)):
         raise ValueError(
             "Expected `rank` to be None (full rank), a positive integer, a float in "
-            f"(0, 1] (the share of energy to keep), or a Plan. Received: rank={rank}. "
-            "Pass, for example, `rank=0.99`."
+            "(0, 1] (the share of energy to keep), or a Plan. "
+            f"Received: rank={shown(rank)}. Pass, for example, `rank=0.99`."
         )
-    if basis not in ("weights", "activations", "regression"):
-        raise ValueError(
-            "Expected `basis` to be 'weights', 'activations' or 'regression'. "
-            f"Received: basis={basis!r}. Leave it out: it goes by whether there is "
-            "`data`."
-        )
+    remedy = "Leave it out: it goes by whether there is `data`."
+    check_choice("basis", basis, ("weights", "activations", "regression"), remedy)
     if (basis == "weights") != (data is None):
         raise ValueError(
             "Expected `data` for the bases 'activations' and 'regression', and none "
             f"for 'weights'. Received: basis={basis!r}, data={type(data).__name__}. "
             "Pass some hundred unlabelled samples as `data`, or leave it out."
         )
-    if not (isinstance(l1, numbers.Real) and np.isfinite(l1) and l1 >= 0):
-        raise ValueError(
-            "Expected `l1` to be a finite number >= 0. "
-            f"Received: l1={l1}. Pass, for example, `l1=1e-4`."
-        )
+    remedy = "Pass, for example, `l1=1e-4`."
+    check_number("l1", l1, "[0, inf)", "a finite number >= 0", remedy)
 
 
 def _of_weights(layer) -> LowRank:

@@ -1,13 +1,11 @@
 """Prepare a model for network slimming: L1 regularization of BatchNormalization."""
 
-import numbers
-
 import keras
-import numpy as np
 
 from keras_basisprune.graph.channels import channel_map
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 from keras_basisprune.trace import trace
+from keras_basisprune.utils.check_number import check_number
 
 
 def slimming(model, l1) -> keras.Model:
@@ -42,12 +40,8 @@ def slimming(model, l1) -> keras.Model:
     >>> slim.fit(x_train, y_train)
     >>> scores = keras_basisprune.scores.channels.bn_scale(slim)
     """
-    real = isinstance(l1, numbers.Real) and not isinstance(l1, bool)
-    if not (real and np.isfinite(l1) and l1 > 0):
-        raise ValueError(
-            "Expected `l1` to be a finite number > 0. "
-            f"Received: l1={l1!r}. Pass, for example, `l1=1e-4`."
-        )
+    remedy = "Pass, for example, `l1=1e-4`."
+    l1 = check_number("l1", l1, "(0, inf)", "a finite number > 0", remedy)
     traced = trace(model)
     chosen = _chosen(traced)
     if not chosen:
@@ -61,7 +55,7 @@ def slimming(model, l1) -> keras.Model:
     def replace(layer, name):
         if id(layer) not in chosen:
             return None
-        regularizer = keras.regularizers.L1(float(l1))
+        regularizer = keras.regularizers.L1(l1)
         return [NewLayer(clone(layer, name, gamma_regularizer=regularizer))]
 
     return rewrite(model, replace, traced)

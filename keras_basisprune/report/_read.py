@@ -1,7 +1,8 @@
 """Reads `report.json` and says what is wrong with it."""
 
 import json
-import pathlib
+
+from keras_basisprune.utils.check_path import check_path
 
 _REMEDY = "Pass the `output_dir` of `compress(...)`, or run it again to write the file."
 
@@ -100,7 +101,7 @@ def read_report(folder) -> dict:
     Raises:
         ValueError: If there is no such file, or it is not a report of version 1.
     """
-    path = pathlib.Path(folder) / "report.json"
+    path = check_path("folder", folder) / "report.json"
     if not path.is_file():
         raise ValueError(
             "Expected `folder` to hold a `report.json`, which `compress(...)` leaves "

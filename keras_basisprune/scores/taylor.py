@@ -7,6 +7,8 @@ from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.scores.channels._squared_changes import squared_changes
 from keras_basisprune.trace import trace
+from keras_basisprune.utils.check_finite_weights import check_finite_weights
+from keras_basisprune.utils.check_whole import check_whole
 
 
 def taylor(model, data, loss, batch_size=32) -> dict[str, np.ndarray]:
@@ -41,7 +43,9 @@ def taylor(model, data, loss, batch_size=32) -> dict[str, np.ndarray]:
     >>> scores = keras_basisprune.scores.taylor(
     ...     model, (x_train[:512], y_train[:512]), "sparse_categorical_crossentropy")
     """
+    batch_size = check_whole("batch_size", batch_size)
     twin = flatten(model)
+    check_finite_weights(model)
     pairs = basis_pairs(trace(twin), model.name)
     for layer in twin.layers:
         layer.trainable = isinstance(layer, BasisScalingConv)

@@ -6,6 +6,7 @@ import tempfile
 
 from keras_basisprune.export import export_tflite
 from keras_basisprune.measure import cost, latency
+from keras_basisprune.utils.check_choice import check_choice
 
 OBJECTIVES = ("flops", "params", "bytes", "latency")
 _TURNS = 5
@@ -25,11 +26,7 @@ class Objective:
     """
 
     def __init__(self, kind, runs=10):
-        if kind not in OBJECTIVES:
-            raise ValueError(
-                f"Expected `objective` to be one of {OBJECTIVES}. "
-                f"Received: objective={kind!r}."
-            )
+        check_choice("objective", kind, OBJECTIVES)
         self.kind, self._runs = kind, runs
 
     @property

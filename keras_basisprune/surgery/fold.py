@@ -8,6 +8,7 @@ from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.decomposable import CONVOLUTIONS
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 from keras_basisprune.trace import trace
+from keras_basisprune.utils.check_flag import check_flag
 
 _OUTPUT_LAST = (*CONVOLUTIONS, keras.layers.Dense)  # kernels of shape (..., cout)
 _TRANSPOSED = (
@@ -48,6 +49,7 @@ def fold(model, batch_norm=True) -> keras.Model:
     >>> plain = keras_basisprune.fold(keras_basisprune.prune(model))
     >>> plain.save("small.keras")  # loads with keras alone
     """
+    batch_norm = check_flag("batch_norm", batch_norm)
     traced = trace(model)
     followers = _followers(traced)
     pairs = basis_pairs(traced)

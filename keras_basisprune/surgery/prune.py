@@ -8,6 +8,8 @@ from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 from keras_basisprune.plan import Plan
 from keras_basisprune.surgery._alive_groups import alive_groups
 from keras_basisprune.trace import trace
+from keras_basisprune.utils.check_kind import check_kind
+from keras_basisprune.utils.check_whole import check_whole
 
 
 def prune(model, plan=None, round_to=1) -> keras.Model:
@@ -54,12 +56,10 @@ def prune(model, plan=None, round_to=1) -> keras.Model:
     """
     traced = trace(model)
     masked = plan is None
-    if not (masked or isinstance(plan, Plan)):
-        raise ValueError(
-            "Expected `plan` to be a `keras_basisprune.Plan` or None. Received: "
-            f"plan={plan!r} (of type {type(plan).__name__}). Make one with "
-            "`keras_basisprune.select(...)` or `Plan.from_masks(model)`."
-        )
+    if not masked:
+        remedy = "Make one with `select(...)`, or leave it out: masked bases leave."
+        check_kind("plan", plan, Plan, remedy)
+    round_to = check_whole("round_to", round_to)
     needed = masked or plan.bases or not plan.channels
     pairs = basis_pairs(traced, model.name if needed else None)
     if not masked and round_to != 1:

@@ -5,6 +5,10 @@ import warnings
 
 import numpy as np
 
+from keras_basisprune.utils.check_choice import check_choice
+from keras_basisprune.utils.check_number import check_number
+from keras_basisprune.utils.check_whole import check_whole
+
 # Words in the names of metrics of which less is better.
 _LOWER = ("loss", "error", "mae", "mse", "mape", "msle", "entropy", "hinge", "diverg")
 # Metrics are float32: what misses the budget by rounding is within it.
@@ -14,6 +18,17 @@ _UNKNOWN = (
     "value will be taken for it. Pass `baseline`, or, to go on with a run that was "
     "killed, put `keras.callbacks.BackupAndRestore` behind `L1Thresholding`."
 )
+
+
+def check_guard(max_drop, baseline, mode, patience):
+    """Raises `ValueError` if an argument of a `Guard` is out of its range."""
+    check_choice("mode", mode, ("auto", "min", "max"), "'max' if more is better.")
+    expected, remedy = "a number >= 0", "Pass max_drop=0.01 for one point."
+    check_number("max_drop", max_drop, "[0, inf]", expected, remedy)
+    check_whole("patience", patience, 0)
+    if baseline is not None:
+        remedy = "Leave it out for the best value before anything is masked."
+        check_number("baseline", baseline, "(-inf, inf)", "a finite number", remedy)
 
 
 @dataclasses.dataclass
@@ -37,17 +52,7 @@ class Guard:
     patience: int = 0
 
     def __post_init__(self):
-        if self.mode not in ("auto", "min", "max"):
-            raise ValueError(
-                "Expected `mode` to be 'auto', 'min' or 'max'. "
-                f"Received: mode={self.mode!r}. 'max' if more is better."
-            )
-        if not self.max_drop >= 0 or not self.patience >= 0:
-            raise ValueError(
-                "Expected `max_drop` and `patience` to be numbers >= 0. Received: "
-                f"max_drop={self.max_drop}, patience={self.patience}. "
-                "Pass max_drop=0.01 for one point."
-            )
+        check_guard(self.max_drop, self.baseline, self.mode, self.patience)
         lower = any(word in self.monitor for word in _LOWER)
         self.sign = -1 if self.mode == "min" or (self.mode == "auto" and lower) else 1
         self.given = self.baseline

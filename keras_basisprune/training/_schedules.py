@@ -1,6 +1,7 @@
 """Thresholds that change during training."""
 
 import dataclasses
+import math
 
 import keras
 
@@ -53,7 +54,7 @@ def target_at(schedule, step) -> Target:
             )
         return Target(active, ratio=min(ratio, 1 - 1e-9))
     threshold = _number(value, schedule, step)
-    if not threshold >= 0:
+    if not 0 <= threshold < math.inf:
         raise ValueError(
             "Expected `threshold` to be a number >= 0 or a schedule of such. "
             f"Received: {threshold} at step {step}. 0 masks nothing, 1 all but the "
@@ -64,8 +65,10 @@ def target_at(schedule, step) -> Target:
 
 def _number(value, schedule, step) -> float:
     try:
+        if isinstance(value, bool | str):
+            raise TypeError("neither a number nor a pair")
         return float(keras.ops.convert_to_numpy(value))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise ValueError(
             "Expected `threshold` to be a number, or a callable of the step that "
             "returns a number or a pair (active, sparsity). "

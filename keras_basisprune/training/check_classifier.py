@@ -1,6 +1,14 @@
 """What a model must be before it is judged as a classifier."""
 
+import keras
+
 from keras_basisprune.trace import trace
+
+_STEPS = (
+    "For any other task go step by step, and judge by your own metric: `convert` with "
+    "`data`, `allocate`, `convert` with the plan and 'regression'; or "
+    "`select_channels`, `compensate`; then `fold` (README)."
+)
 
 
 def check_classifier(argument, model):
@@ -14,19 +22,37 @@ def check_classifier(argument, model):
     Raises:
         ValueError: If it is not.
     """
-    trace(model)  # refuses what is subclassed or not built
+    trace(model, argument=argument)  # refuses what is subclassed or not built
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError(
             f"Expected `{argument}` to have one input and one output. Received: "
             f"{len(model.inputs)} inputs and {len(model.outputs)} outputs. Take the "
-            "part that classifies, by `keras.Model(inputs, outputs)`; `convert`, "
-            "`prune` and `compensate` work on any number."
+            f"part that classifies, by `keras.Model(inputs, outputs)`. {_STEPS}"
         )
     shape = model.outputs[0].shape
     if len(shape) != 2 or shape[-1] is None or shape[-1] < 2:
         raise ValueError(
             f"Expected `{argument}` to have outputs of shape (batch, classes), of two "
-            f"classes or more. Received: outputs of shape {tuple(shape)}. For two "
-            "classes, end it in `keras.layers.Dense(2, activation='softmax')` instead "
-            "of one sigmoid."
+            f"classes or more. Received: outputs of shape {tuple(shape)}. "
+            f"{_remedy(model, shape)}"
         )
+
+
+def _remedy(model, shape) -> str:
+    """What to do with a model of another task."""
+    if len(shape) != 2:
+        task = "It answers for each place of its input (a segmentation, a sequence?)"
+    elif shape[-1] == 1 and _is_sigmoid(model):
+        return (
+            "One sigmoid for two classes becomes a classifier of both, with the "
+            "weights as they are, by `y = model.output` and `keras.Model(model.input, "
+            "keras.layers.Concatenate()([1 - y, y]))`."
+        )
+    else:
+        task = "It gives numbers (a regression?)"
+    return f"{task}, and only answers that are right or wrong can be judged. {_STEPS}"
+
+
+def _is_sigmoid(model) -> bool:
+    last = trace(model).producers().get(id(trace(model).outputs))
+    return getattr(last and last.op, "activation", None) is keras.activations.sigmoid

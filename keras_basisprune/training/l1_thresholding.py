@@ -12,10 +12,13 @@ from keras_basisprune.scores.energy import pair_energies
 from keras_basisprune.scores.magnitude import pair_magnitudes
 from keras_basisprune.select import Limits, select
 from keras_basisprune.trace import trace
-from keras_basisprune.training._guard import Guard
+from keras_basisprune.training._guard import Guard, check_guard
 from keras_basisprune.training._memory import Memory
 from keras_basisprune.training._schedules import target_at
 from keras_basisprune.training._taylor_sum import TaylorSum
+from keras_basisprune.utils._shown import shown
+from keras_basisprune.utils.check_choice import check_choice
+from keras_basisprune.utils.check_whole import check_whole
 
 
 class L1Thresholding(keras.callbacks.Callback):
@@ -100,6 +103,18 @@ class L1Thresholding(keras.callbacks.Callback):
     ):
         super().__init__()
         _check(score, cost, frequency, unit, start)
+        check_guard(max_drop, baseline, mode, patience)
+        if not (data is None or (isinstance(data, tuple) and 2 <= len(data) <= 3)):
+            raise ValueError(
+                "Expected `data` to be a pair (x, y) of arrays or None. "
+                f"Received: data={shown(data)}. Leave it out: gradients are those of "
+                "training then."
+            )
+        if not (monitor is None or (isinstance(monitor, str) and monitor)):
+            raise ValueError(
+                "Expected `monitor` to be the name of a metric or None. "
+                f"Received: monitor={shown(monitor)}. Pass 'val_accuracy', say."
+            )
         if not callable(threshold):
             target_at(threshold, 0)
         self.threshold = threshold
@@ -230,19 +245,12 @@ class L1Thresholding(keras.callbacks.Callback):
 
 
 def _check(score, cost, frequency, unit, start):
-    if not (callable(score) or score in score_functions.__all__):
-        raise ValueError(
-            f"Expected `score` to be one of {score_functions.__all__} or a "
-            f"function. Received: score={score!r}. Start with 'magnitude'."
-        )
-    if cost not in (None, "flops", "params"):
-        raise ValueError(
-            "Expected `cost` to be None, 'flops' or 'params'. "
-            f"Received: cost={cost!r}. It counts with scope='global' only."
-        )
-    if unit not in ("epoch", "step") or frequency < 1 or start < 0:
-        raise ValueError(
-            "Expected `unit` 'epoch' or 'step', `frequency` >= 1 and `start` >= 0. "
-            f"Received: unit={unit!r}, frequency={frequency}, start={start}. "
-            "unit='epoch', frequency=1 masks at the beginning of each epoch."
-        )
+    if not callable(score) or isinstance(score, type | keras.Model):
+        remedy = "Or pass a function of the model. Start with 'magnitude'."
+        check_choice("score", score, ("magnitude", "energy", "taylor"), remedy)
+    remedy = "It counts with scope='global' only."
+    check_choice("cost", cost, (None, "flops", "params"), remedy)
+    check_choice("unit", unit, ("epoch", "step"))
+    remedy = "unit='epoch', frequency=1 masks at the beginning of each epoch."
+    check_whole("frequency", frequency, remedy=remedy)
+    check_whole("start", start, 0, remedy=remedy)

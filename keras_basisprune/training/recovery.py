@@ -7,15 +7,21 @@ from typing import Any
 
 import numpy as np
 
+from keras_basisprune.utils._shown import shown
+from keras_basisprune.utils.check_choice import check_choice
+from keras_basisprune.utils.check_flag import check_flag
+from keras_basisprune.utils.check_number import check_number
+from keras_basisprune.utils.check_whole import check_whole
+
 # What each number must be: smallest, largest, and an example.
 _RANGES = {
-    "epochs": (1, math.inf, "5"),
+    "epochs": (1, 2**31 - 1, "5"),
     "learning_rate": (0.0, math.inf, "1e-3"),
-    "batch_size": (1, math.inf, "32"),
+    "batch_size": (1, 2**31 - 1, "32"),
     "momentum": (0.0, 1.0, "0.9"),
     "temperature": (1e-3, 1e3, "1.0"),
     "seed": (0, 2**31 - 1, "0"),
-    "initial_epoch": (0, math.inf, "0"),
+    "initial_epoch": (0, 2**31 - 1, "0"),
 }
 
 
@@ -62,28 +68,25 @@ class Recovery:
     keep_best: bool = False
 
     def __post_init__(self):
-        if self.weights not in ("all", "scales"):
-            raise ValueError(
-                "Expected `weights` to be 'all' or 'scales'. "
-                f"Received: weights={self.weights!r}. Leave it out for 'all'."
-            )
+        remedy = "Leave it out for 'all'."
+        check_choice("weights", self.weights, ("all", "scales"), remedy)
         for name in _RANGES:
             _check_number(name, getattr(self, name))
+        check_flag("keep_best", self.keep_best)
         if self.augment is not None and not callable(self.augment):
             raise ValueError(
                 "Expected `augment` to be None, a function of a batch of images, or a "
-                f"layer. Received: augment={self.augment!r}. Pass one such as "
+                f"layer. Received: augment={shown(self.augment)}. Pass one such as "
                 "`keras.layers.RandomFlip()`."
             )
 
 
 def _check_number(name, value):
     least, most, example = _RANGES[name]
-    whole = isinstance(least, int)
-    fits = isinstance(value, int | np.integer if whole else int | float | np.number)
-    if isinstance(value, bool) or not fits or not least <= value <= most:
-        what = "an integer" if whole else "a float"
-        raise ValueError(
-            f"Expected `{name}` to be {what} in [{least}, {most}]. "
-            f"Received: {name}={value!r}. Start with {example}."
-        )
+    remedy = f"Start with {example}."
+    if isinstance(least, int):
+        check_whole(name, value, least, most, remedy)
+    else:
+        end = ")" if most == math.inf else "]"
+        interval = f"[{least}, {most}{end}"
+        check_number(name, value, interval, f"a float in {interval}", remedy)

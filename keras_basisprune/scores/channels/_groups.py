@@ -7,6 +7,8 @@ from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.channels import channel_map
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.trace import trace
+from keras_basisprune.utils.check_choice import check_choice
+from keras_basisprune.utils.check_finite_weights import check_finite_weights
 
 _AGGREGATES = ("sum", "mean", "max")
 _NORMALIZERS = (None, "mean", "max")
@@ -36,9 +38,10 @@ class Groups:
     """
 
     def __init__(self, model, aggregate="sum", normalize=None):
-        _check_choice("aggregate", aggregate, _AGGREGATES)
-        _check_choice("normalize", normalize, _NORMALIZERS)
+        check_choice("aggregate", aggregate, _AGGREGATES)
+        check_choice("normalize", normalize, _NORMALIZERS)
         self.traced = trace(model)
+        check_finite_weights(model)
         self.channels = channel_map(self.traced)
         self._aggregate, self._normalize = aggregate, normalize
         self._free = np.ones(self.channels.count, bool)
@@ -165,21 +168,3 @@ def _merged(layer, pair):
 
 def _array(weight):
     return keras.ops.convert_to_numpy(weight).astype(np.float64)
-
-
-def check_positive(argument, value):
-    """Raises a `ValueError` unless `value` is a positive integer."""
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or value < 1:
-        raise ValueError(
-            f"Expected `{argument}` to be a positive integer. Received: "
-            f"{argument}={value!r}. Pass for example {argument}=32."
-        )
-
-
-def _check_choice(argument, value, choices):
-    if not any(value is choice or value == choice for choice in choices):
-        raise ValueError(
-            f"Expected `{argument}` to be one of {', '.join(map(repr, choices))}. "
-            f"Received: {argument}={value!r}. Leave it out for {choices[0]!r}."
-        )

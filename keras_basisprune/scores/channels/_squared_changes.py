@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from keras_basisprune.utils._shown import described, shown
+
 
 def squared_changes(model, variables, data, loss, batch_size) -> list[np.ndarray]:
     """Averages `(v dL/dv)^2` over batches, for every element of some variables.
@@ -27,13 +29,37 @@ def squared_changes(model, variables, data, loss, batch_size) -> list[np.ndarray
     collector = _Collector(learning_rate=0.0, name="squared_changes")
     # XLA takes longer to compile than one short pass lasts; JAX has nothing else.
     jit_compile = "auto" if keras.backend.backend() == "jax" else False
-    model.compile(optimizer=collector, loss=loss, jit_compile=jit_compile)
-    if isinstance(data, tuple):
-        arrays = dict(zip(("x", "y", "sample_weight"), data, strict=False))
-        model.fit(**arrays, batch_size=batch_size, shuffle=False, verbose=0)
-    else:
-        model.fit(data, shuffle=False, verbose=0)
+    _check(data)
+    try:
+        model.compile(optimizer=collector, loss=loss, jit_compile=jit_compile)
+        if isinstance(data, tuple):
+            arrays = dict(zip(("x", "y", "sample_weight"), data, strict=False))
+            model.fit(**arrays, batch_size=batch_size, shuffle=False, verbose=0)
+        else:
+            model.fit(data, shuffle=False, verbose=0)
+    except Exception as error:  # each backend has its own
+        raise ValueError(
+            "Expected `data` and `loss` to be what `Model.fit` and `Model.compile` "
+            f"take, and to fit the model. Received: data={described(data)}, "
+            f"loss={shown(loss)}, by which training failed with "
+            f"{type(error).__name__}: {str(error)[:300]}. Pass (images, labels) and, "
+            "for integer labels, 'sparse_categorical_crossentropy'."
+        ) from error
     return [collector.mean_squares(variable) for variable in variables]
+
+
+def _check(data):
+    """Raises `ValueError` for what `Model.fit` would take, and make nothing of."""
+    if not isinstance(data, tuple):
+        return
+    arrays = [x for x in keras.tree.flatten(data) if hasattr(x, "dtype")]
+    unreal = any(np.iscomplexobj(array) for array in arrays)
+    if len(data) not in (2, 3) or unreal or not all(map(np.size, arrays)):
+        raise ValueError(
+            "Expected `data` to be a tuple (x, y) or (x, y, sample_weight) of arrays "
+            f"of real numbers, at least one. Received: data={described(data)}. Pass "
+            "(images, labels)."
+        )
 
 
 class _Collector(keras.optimizers.Optimizer):

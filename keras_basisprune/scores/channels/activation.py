@@ -4,8 +4,9 @@ import keras
 import numpy as np
 
 from keras_basisprune.data.sample_batches import sample_batches
-from keras_basisprune.scores.channels._groups import Groups, check_positive
+from keras_basisprune.scores.channels._groups import Groups
 from keras_basisprune.scores.channels._probe import ends, rebuild
+from keras_basisprune.utils.check_whole import check_whole
 
 
 def activation(
@@ -47,7 +48,7 @@ def activation(
 
     >>> scores = keras_basisprune.scores.channels.activation(model, images[:256])
     """
-    check_positive("batch_size", batch_size)
+    batch_size = check_whole("batch_size", batch_size)
     groups = Groups(model, aggregate, normalize)
     makers = groups.makers()
     batches = sample_batches(model, None, data, "data", batch_size)

@@ -11,6 +11,9 @@ from keras_basisprune.graph.running import run_calls
 from keras_basisprune.graph.sampled_positions import sampled_positions
 from keras_basisprune.linalg import Moments, removal_order
 from keras_basisprune.trace import trace
+from keras_basisprune.utils.check_finite_weights import check_finite_weights
+from keras_basisprune.utils.check_number import check_number
+from keras_basisprune.utils.check_whole import check_whole
 
 _POSITIONS = 64  # per image and map, at most
 _LARGEST = 8192  # channels of an input whose covariance is taken
@@ -56,12 +59,11 @@ def compensated(model, data, ridge=0.01, batch_size=32) -> np.ndarray:
     >>> plan = keras_basisprune.select_channels(model, scores, keep=0.5)
     >>> small = keras_basisprune.compensate(model, plan, images[:500])
     """
-    if not ridge > 0:
-        raise ValueError(
-            "Expected `ridge` to be a positive float. "
-            f"Received: ridge={ridge}. Pass, for example, `ridge=0.01`."
-        )
+    remedy = "Pass, for example, `ridge=0.01`."
+    ridge = check_number("ridge", ridge, "(0, inf)", "a positive float", remedy)
+    batch_size = check_whole("batch_size", batch_size)
     traced = trace(model)
+    check_finite_weights(model)
     channels = channel_map(traced)
     free = np.ones(channels.count, bool)
     free[list(channels.pinned)] = False

@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_basisprune.scores.channels._groups import Groups
+from keras_basisprune.utils.check_whole import check_whole
 
 
 def random(model, seed=0) -> np.ndarray:
@@ -26,12 +27,7 @@ def random(model, seed=0) -> np.ndarray:
 
     >>> scores = keras_basisprune.scores.channels.random(model, seed=1)
     """
-    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
-    if not whole or seed < 0:
-        raise ValueError(
-            "Expected `seed` to be an integer >= 0. "
-            f"Received: seed={seed!r}. Pass for example seed=0."
-        )
+    seed = check_whole("seed", seed, 0)
     channels = Groups(model).channels
     scores = np.random.default_rng(seed).random(channels.count)
     scores[list(channels.pinned)] = np.inf

@@ -3,9 +3,10 @@
 import keras
 import numpy as np
 
-from keras_basisprune.scores.channels._groups import Groups, check_positive
+from keras_basisprune.scores.channels._groups import Groups
 from keras_basisprune.scores.channels._probe import ends, rebuild
 from keras_basisprune.scores.channels._squared_changes import squared_changes
+from keras_basisprune.utils.check_whole import check_whole
 
 
 def taylor(
@@ -51,7 +52,7 @@ def taylor(
     >>> scores = keras_basisprune.scores.channels.taylor(
     ...     model, (x_train[:512], y_train[:512]), "sparse_categorical_crossentropy")
     """
-    check_positive("batch_size", batch_size)
+    batch_size = check_whole("batch_size", batch_size)
     groups = Groups(model, aggregate, normalize)
     makers = groups.makers()
     if not makers:

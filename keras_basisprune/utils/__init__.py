@@ -1,0 +1,1 @@
+"""What arguments must be: one check a file, for every room above."""

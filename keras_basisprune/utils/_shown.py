@@ -1,0 +1,26 @@
+"""Values in words, for the messages of errors."""
+
+import numbers
+
+_MOST = 80  # characters
+
+
+def described(data) -> str:
+    """A short text of the shapes of all arrays in a structure."""
+    if isinstance(data, tuple | list) and len(data) <= 4:
+        ends = "()" if isinstance(data, tuple) else "[]"
+        return f"{ends[0]}{', '.join(map(described, data))}{ends[1]}"
+    return shown(data)
+
+
+def shown(value) -> str:
+    """A short text that says what a value is: itself, or its shape, and its type."""
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if shape is not None and dtype is not None and not isinstance(value, numbers.Real):
+        return f"an array of shape {tuple(shape)}, dtype {dtype}"
+    text = repr(value)
+    if len(text) > _MOST:
+        text = f"{text[:_MOST]}..."
+    if value is None or isinstance(value, bool | str | numbers.Real):
+        return text
+    return f"{text} (of type {type(value).__name__})"

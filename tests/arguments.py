@@ -1,0 +1,585 @@
+"""Every public function with fitting arguments, and values that can't be any."""
+
+import dataclasses
+import functools
+
+import keras
+import numpy as np
+
+import keras_basisprune as kbp
+
+IMAGES = np.random.default_rng(0).random((12, 8, 8, 1), dtype="float32")
+LABELS = np.arange(12) % 3
+_NAN = np.where(IMAGES == IMAGES.max(), np.nan, IMAGES)
+_INFINITE = np.where(np.isnan(_NAN), np.inf, _NAN)
+
+
+# The names of all functions below: pytest asks for them before there is a folder.
+NAMES = (
+    "BasisScalingConv",
+    "ChannelLimits",
+    "Kept",
+    "Limits",
+    "L1Thresholding",
+    "LatencyTable",
+    "LatencyTable.record",
+    "Plan",
+    "Plan.from_json",
+    "Plan.from_masks",
+    "Recipe",
+    "Recovery",
+    "SearchOptions",
+    "accuracy",
+    "allocate",
+    "application",
+    "channel_groups",
+    "compare",
+    "compensate",
+    "compress",
+    "convert",
+    "convert, regression",
+    "cost",
+    "describe",
+    "flatten",
+    "fold",
+    "latency",
+    "layer_latency",
+    "load_data",
+    "plot_bases",
+    "plot_comparison",
+    "prune",
+    "quick_channels",
+    "quick_ranks",
+    "recalibrate",
+    "recover",
+    "select",
+    "select, ratio",
+    "select_channels",
+    "slimming",
+    "sparsify",
+    "write_report",
+    "scores.energy",
+    "scores.magnitude",
+    "scores.taylor",
+    "channels.activation",
+    "channels.compensated",
+    "channels.random",
+    "channels.taylor",
+    "channels.bn_scale",
+    "channels.fpgm",
+    "channels.l1_norm",
+    "channels.l2_norm",
+)
+
+
+@functools.cache
+def model():
+    """A small classifier of three classes."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 1), name="images")
+    x = keras.layers.Conv2D(6, 3, padding="same", use_bias=False, name="conv1")(inputs)
+    x = keras.layers.BatchNormalization(name="norm1")(x)
+    x = keras.layers.ReLU(name="relu1")(x)
+    x = keras.layers.Conv2D(5, 3, activation="relu", name="conv2")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    outputs = keras.layers.Dense(3, activation="softmax", name="head")(x)
+    return keras.Model(inputs, outputs, name="tiny")
+
+
+@functools.cache
+def converted():
+    """The same in bases."""
+    return kbp.convert(model(), l1=1e-4)
+
+
+class Subclassed(keras.Model):
+    """What can't be read."""
+
+    def call(self, inputs):
+        return inputs
+
+
+_ODD = [None, "a", {}, [], float("nan"), 1j, object(), np.array([1.0, 2.0])]
+_NO_NUMBER = [*_ODD, np.array(["a"]), "0.5", True, 10**400]
+_NO_NAME = ["a", "", {}, [], float("nan"), 3, True, b"flops", np.array(["flops", "a"])]
+_NO_IMAGES = [
+    IMAGES.astype(object),
+    IMAGES.astype(complex),
+    IMAGES.astype(str),
+    IMAGES.astype("int64").astype("datetime64[s]"),
+    IMAGES[0, 0],
+    np.concatenate([IMAGES, IMAGES], -1),
+    IMAGES[:0],
+    np.float32(1),
+    _NAN,
+    _INFINITE,
+    [[1], [1, 2]],
+]
+_NO_LABELS = [
+    LABELS[:5],
+    LABELS + 0.5,
+    LABELS + 7,
+    LABELS - 1,
+    np.eye(3)[LABELS],
+    LABELS.astype(str),
+    LABELS.astype(object),
+    LABELS * 1j,
+    "a",
+]
+_NO_PAIR = [
+    *_ODD,
+    3,
+    (IMAGES,),
+    (None, None),
+    (IMAGES, LABELS, LABELS),
+    *((images, LABELS) for images in _NO_IMAGES),
+    *((IMAGES, labels) for labels in _NO_LABELS),
+]
+
+# By the kind of an argument: what it can't be. A kind with `?` may be None.
+BAD = {
+    "callbacks": ["a", 3, [None], [object()], keras.callbacks.Callback, {"a": 1}],
+    "choice": [None, *_NO_NAME],
+    "data": [*_ODD, 3, *_NO_IMAGES, (), (None,), (1, 2, 3, 4)],
+    "fit": [*_ODD, 3, (IMAGES, LABELS, LABELS, LABELS), (IMAGES[:0], LABELS[:0])],
+    "flag": [*_ODD, 2, -1, "False"],
+    "images": _NO_PAIR,
+    "labelled": [*_NO_PAIR, IMAGES, (IMAGES, None)],
+    "loss": ["a", 3, object()],
+    "model": [
+        *_ODD,
+        3,
+        model,
+        keras.Model,
+        Subclassed(),
+        keras.Sequential(),
+        "a.keras",
+    ],
+    "number": [*_NO_NUMBER, float("inf")],
+    "number>=0": [*_NO_NUMBER, -1],
+    "number>0": [*_NO_NUMBER, -1, 0, float("inf")],
+    "path": [*[x for x in _ODD if not isinstance(x, str)], 3, "", b"a", "a\0b"],
+    "patterns": [3, 1j, object(), [None], "(", "nowhere", np.array(["a", "b"])],
+    "plan": [*_ODD, 3, kbp.Plan, {"conv1": [0]}],
+    "record": [*_ODD, 3, kbp.Plan(), kbp.Plan],
+    "scores": [*_ODD, 3, np.zeros(2), np.full(99, np.nan), np.array(["a"])],
+    "seed": [*_NO_NUMBER, -1, 2**40, 0.5],
+    "shape": [*_ODD, 3, (), (8, -1, 1), (8, 8, "a"), (8.0, 8, 1), (2**40, 8, 1)],
+    "share": [*_NO_NUMBER, -0.5, 0, 1.5, float("inf")],
+    "share<1": [*_NO_NUMBER, -0.5, 1, 1.5, float("inf")],
+    "table": [*_ODD, 3, kbp.LatencyTable],
+    "verbose": [*_ODD, -1, 3, 0.5],
+    "whole": [*_NO_NUMBER, 0, -1, 1.5, 2**40],
+    "whole>=0": [*_NO_NUMBER, -1, 1.5, 2**40],
+}
+
+
+def bad(kind):
+    """What an argument of a kind can't be."""
+    values = BAD[kind.removesuffix("?")]
+    return [x for x in values if x is not None] if kind.endswith("?") else values
+
+
+def _record(kind, **kinds):
+    assert kinds.keys() == {field.name for field in dataclasses.fields(kind)}
+    return kind, {}, kinds
+
+
+def calls(folder):
+    """By name: a function, arguments that it takes, and the kinds of arguments.
+
+    Args:
+        folder: A `pathlib.Path` for files, of which none shall be written.
+    """
+    small, pieces, table = model(), converted(), kbp.LatencyTable()
+    channels = kbp.scores.channels
+    scores = channels.l2_norm(small)
+    plan, ranks = kbp.select_channels(small, scores, 0.6), kbp.allocate(pieces, 0.5)
+    data, pair = {"data": IMAGES}, (IMAGES, LABELS)
+    loss = "sparse_categorical_crossentropy"
+    quiet = {"verbose": 0}
+    shaped = {"input_shape": "shape?"}
+    of_weights = {"model": "model", "aggregate": "choice", "normalize": "choice?"}
+    of_data = {"model": "model", "data": "data", "batch_size": "whole"}
+    gradients = {"model": "model", "data": "fit", "loss": "loss", "batch_size": "whole"}
+    comparison = kbp.compare(small, small)
+    found = {
+        "BasisScalingConv": (
+            kbp.BasisScalingConv,
+            {"filters": 4},
+            {
+                "filters": "whole",
+                "activation": "choice?",
+                "use_bias": "flag",
+                "scale_regularizer": "choice?",
+                "l1": "number>=0?",
+                "energy": "share",
+                "data_format": "choice?",
+                "centered": "flag",
+            },
+        ),
+        "ChannelLimits": _record(
+            kbp.ChannelLimits,
+            min_channels="whole",
+            round_to="whole",
+            most="share",
+            exclude="patterns of any model",
+        ),
+        "Kept": (
+            kbp.Kept,
+            {"indices": (0, 1), "total": 3},
+            {"indices": "indices", "total": "total"},
+        ),
+        "Limits": _record(
+            kbp.Limits,
+            scope="choice",
+            costs="costs",
+            min_rank="whole",
+            round_to="whole",
+        ),
+        "L1Thresholding": (
+            kbp.L1Thresholding,
+            {},
+            {
+                "threshold": "number>=0",
+                "score": "choice",
+                "scope": "choice",
+                "cost": "choice?",
+                "frequency": "whole",
+                "unit": "choice",
+                "start": "whole>=0",
+                "min_rank": "whole",
+                "round_to": "whole",
+                "monitor": "monitor",
+                "max_drop": "number>=0",
+                "baseline": "number?",
+                "mode": "choice",
+                "patience": "whole>=0",
+                "data": "pair or none",
+            },
+        ),
+        "LatencyTable": (
+            kbp.LatencyTable,
+            {},
+            {"path": "path?", "threads": "whole", "runs": "whole"},
+        ),
+        "LatencyTable.record": (
+            table.record,
+            {
+                "layer": keras.layers.Dense(2),
+                "input_shape": (3,),
+                "milliseconds": 1.0,
+            },
+            {"layer": "plan", "input_shape": "shape", "milliseconds": "number>0"},
+        ),
+        "Plan": _record(kbp.Plan, bases="parts", channels="parts"),
+        "Plan.from_json": (kbp.Plan.from_json, {}, {"text": "plan"}),
+        "Plan.from_masks": (
+            kbp.Plan.from_masks,
+            {"model": pieces},
+            {"model": "plan", "round_to": "whole"},
+        ),
+        "Recipe": _record(
+            kbp.Recipe,
+            threshold="share<1",
+            score="choice",
+            scope="choice",
+            cost="choice?",
+            epochs="whole",
+            ramp="number>=0",
+            learning_rate="number>0",
+            batch_size="whole",
+            momentum="number>=0",
+            round_to="whole",
+            max_drop="number>=0?",
+            baseline="number?",
+            patience="whole>=0",
+        ),
+        "Recovery": _record(
+            kbp.Recovery,
+            weights="choice",
+            epochs="whole",
+            learning_rate="number>=0",
+            batch_size="whole",
+            augment="scores?",
+            momentum="number>=0",
+            temperature="number>0",
+            seed="seed",
+            initial_epoch="whole>=0",
+            keep_best="flag",
+        ),
+        "SearchOptions": _record(
+            kbp.SearchOptions,
+            samples="whole",
+            rounds="whole",
+            distill="flag",
+            compensation="flag",
+            round_to="whole",
+            augment="flag",
+            margin="number>=0",
+        ),
+        "accuracy": (
+            kbp.accuracy,
+            {"model": small, "data": pair},
+            {"model": "plan", "data": "labelled", "batch_size": "whole"},
+        ),
+        "allocate": (
+            kbp.allocate,
+            {"model": pieces, "keep": 0.5},
+            {
+                "model": "model",
+                "keep": "share",
+                "cost": "cost",
+                "of": "choice",
+                "scores": "parts?",
+                "min_rank": "whole",
+                "round_to": "whole",
+            },
+        ),
+        "application": (
+            kbp.application,
+            {
+                "name": "MobileNet",
+                "weights": None,
+                "input_shape": (32, 32, 3),
+                "classes": 3,
+            },
+            {
+                "name": "choice",
+                "weights": "choice?",
+                "input_shape": "shape",
+                "classes": "whole",
+                "dropout": "share<1",
+            },
+        ),
+        "channel_groups": (kbp.channel_groups, {}, {"model": "model"}),
+        "compare": (
+            kbp.compare,
+            {"before": small, "after": small},
+            {"before": "model", "after": "model", "accuracy": "row", **shaped},
+        ),
+        "compensate": (
+            kbp.compensate,
+            {"model": small, "plan": plan, **data, **quiet},
+            {
+                "model": "model",
+                "plan": "plan",
+                "data": "data",
+                "ridge": "number>0",
+                "verbose": "verbose",
+            },
+        ),
+        "compress": (
+            kbp.compress,
+            {"model": small, "train": pair, "validation": pair, **quiet},
+            {
+                "model": "model",
+                "train": "images",
+                "validation": "images",
+                "max_drop": "share<1",
+                "objective": "choice",
+                "methods": "choice",
+                "recover": "choice?",
+                "epochs": "whole?",
+                "output_dir": "path?",
+                "seed": "seed",
+                "test": "labelled?",
+                "search": "record?",
+                "callbacks": "callbacks",
+                "verbose": "verbose",
+            },
+        ),
+        "convert": (
+            kbp.convert,
+            {"model": small, **quiet},
+            {
+                "model": "model",
+                "rank": "rank",
+                "basis": "choice?",
+                "l1": "number>=0",
+                "include": "patterns",
+                "exclude": "patterns",
+                "data": "data?",
+                "verbose": "verbose",
+            },
+        ),
+        "convert, regression": (
+            kbp.convert,
+            {"model": small, "basis": "regression", **quiet},
+            {"data": "data"},
+        ),
+        "cost": (kbp.cost, {"model": small}, {"model": "model", **shaped}),
+        "describe": (kbp.describe, {"model": small}, {"model": "model", **shaped}),
+        "flatten": (kbp.flatten, {}, {"model": "model"}),
+        "fold": (
+            kbp.fold,
+            {"model": pieces},
+            {"model": "model", "batch_norm": "flag"},
+        ),
+        "latency": (
+            kbp.latency,
+            {"model_or_path": small, "runs": 1, "warmup": 0},
+            {
+                "model_or_path": "plan",
+                "threads": "whole",
+                "runs": "whole",
+                "warmup": "whole>=0",
+                "input_shape": "shapes",
+            },
+        ),
+        "layer_latency": (
+            kbp.layer_latency,
+            {"model": pieces},
+            {
+                "model": "model",
+                "threads": "whole",
+                "runs": "whole",
+                "table": "table?",
+            },
+        ),
+        "load_data": (
+            kbp.load_data,
+            {"spec": "digits"},
+            {
+                "spec": "path",
+                "image_size": "whole?",
+                "channels": "whole",
+                "seed": "seed",
+                "validation_split": "share<1",
+                "test_split": "share<1",
+                "max_images": "whole?",
+            },
+        ),
+        "plot_bases": (
+            kbp.plot_bases,
+            {"model": pieces, "path": folder / "bases.png"},
+            {"model": "model", "path": "picture", "plan": "plan?"},
+        ),
+        "plot_comparison": (
+            kbp.plot_comparison,
+            {"comparison": comparison, "path": folder / "comparison.png"},
+            {"comparison": "plan", "path": "picture", "title": "title"},
+        ),
+        "prune": (
+            kbp.prune,
+            {"model": pieces},
+            {"model": "model", "plan": "plan?", "round_to": "whole"},
+        ),
+        "quick_channels": (
+            kbp.quick_channels,
+            {"model": small, "plans": [plan], "table": table},
+            {"model": "model", "plans": "plan", "table": "table"},
+        ),
+        "quick_ranks": (
+            kbp.quick_ranks,
+            {"converted": pieces, "plan": ranks, "table": table},
+            {"converted": "model", "plan": "plan", "table": "table"},
+        ),
+        "recalibrate": (
+            kbp.recalibrate,
+            {"model": small, **data, **quiet},
+            {"model": "model", "data": "data", "verbose": "verbose"},
+        ),
+        "recover": (
+            kbp.recover,
+            {"model": small, "train": pair},
+            {
+                "model": "model",
+                "train": "labelled",
+                "validation": "labelled?",
+                "teacher": "model?",
+                "config": "record?",
+                "callbacks": "callbacks",
+                "verbose": "verbose",
+            },
+        ),
+        "select": (
+            kbp.select,
+            {"scores": {"conv1": np.array([1.0, 0.5])}, "threshold": 0.1},
+            {"scores": "parts", "threshold": "number>=0?", "limits": "record?"},
+        ),
+        "select, ratio": (
+            kbp.select,
+            {"scores": {"conv1": np.array([1.0, 0.5])}},
+            {"ratio": "share<1?"},
+        ),
+        "select_channels": (
+            kbp.select_channels,
+            {"model": small, "scores": scores, "keep": 0.6},
+            {
+                "model": "model",
+                "scores": "scores",
+                "keep": "share",
+                "of": "choice",
+                "scope": "choice",
+                "per": "choice?",
+                "limits": "record?",
+            },
+        ),
+        "slimming": (
+            kbp.slimming,
+            {"model": small, "l1": 1e-4},
+            {"model": "model", "l1": "number>0"},
+        ),
+        "sparsify": (
+            kbp.sparsify,
+            {"model": pieces, "train": pair},
+            {
+                "model": "model",
+                "train": "labelled",
+                "validation": "labelled?",
+                "recipe": "record?",
+                "callbacks": "callbacks",
+                "verbose": "verbose",
+            },
+        ),
+        "write_report": (kbp.write_report, {}, {"folder": "path"}),
+        "scores.energy": (kbp.scores.energy, {}, {"model": "model"}),
+        "scores.magnitude": (kbp.scores.magnitude, {}, {"model": "model"}),
+        "scores.taylor": (
+            kbp.scores.taylor,
+            {"model": pieces, "data": pair, "loss": loss},
+            gradients,
+        ),
+        "channels.activation": (
+            channels.activation,
+            {"model": small, **data},
+            {**of_data, **of_weights},
+        ),
+        "channels.compensated": (
+            channels.compensated,
+            {"model": small, **data},
+            {**of_data, "ridge": "number>0"},
+        ),
+        "channels.random": (
+            channels.random,
+            {"model": small},
+            {"model": "model", "seed": "seed"},
+        ),
+        "channels.taylor": (
+            channels.taylor,
+            {"model": small, "data": pair, "loss": loss},
+            {**gradients, **of_weights},
+        ),
+    }
+    for name in ("bn_scale", "fpgm", "l1_norm", "l2_norm"):
+        function = getattr(channels, name)
+        found[f"channels.{name}"] = function, {"model": small}, of_weights
+    return found
+
+
+BAD |= {
+    "cost": [None, *_NO_NAME, {"conv1": 1}, {"conv1": "a", "conv2": 1}],
+    "costs": ["a", 3, [1], {"conv1": "a"}, {"conv1": -1}, {"conv1": float("nan")}],
+    "indices": [None, "a", 3, [None], [1, 0], (-1, 0), (0.5, 1), ("a", "b")],
+    "monitor": ["", 3, ["a"], {}, b"loss", np.array(["a", "b"])],
+    "pair or none": ["a", 3, {}, [], IMAGES, (IMAGES,)],
+    "parts": [None, "a", 3, [1], {"conv1": None}, {"conv1": "a"}, {"conv1": {}}],
+    "patterns of any model": [3, {}, 1j, object(), [None], np.array(["a", "b"])],
+    "picture": [*BAD["path"], "picture", "picture.docx", "/dev/null/picture.png"],
+    "rank": ["a", {}, [], float("nan"), 1j, np.array([1.0, 2.0]), True, 0, -0.5, 1.5],
+    "row": [None, "a", 3, [None], (1, 2, 3), ("a", "b"), (1, None)],
+    "shapes": ["a", [], float("nan"), 1j, object(), 3, (), (8, -1, 1), (8.0, 8, 1)],
+    "title": [3, {}, ["a"], np.array(["a", "b"])],
+    "total": [*_ODD, 1, -1, 1.5],
+}
