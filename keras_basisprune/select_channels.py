@@ -154,10 +154,8 @@ class _Search:
     def _why(self, costs, share) -> str:
         """What keeps the others, and what to do: the rest of a message."""
         remedies = [f"Pass keep={math.ceil(share * 1000) / 1000:.3f} or more"]
-        reasons, infinite = self._kept_by()
-        causes = []
-        if reasons:
-            causes.append(f"{len(self._pinned):,} groups can't leave ({reasons})")
+        pinned, infinite = self._kept_by()
+        causes = [pinned] if pinned else []
         if infinite:
             causes.append(f"scores of {infinite} are infinite")
             remedies.append("scores of another criterion")
@@ -170,16 +168,14 @@ class _Search:
         return f"{start}{', '.join(causes)}{after}{', or '.join(remedies)}."
 
     def _kept_by(self) -> tuple[str, str]:
-        """Reasons why groups are pinned, and layers whose scores are infinite."""
-        reasons = dict.fromkeys(self._pinned.values())
-        reasons.pop("input of the model", None)
+        """What is pinned and why, and layers whose scores are infinite."""
+        pinned = [r for r in self._pinned.values() if r != "input of the model"]
+        reasons = _first(dict.fromkeys(pinned), "; ")
+        stay = f"{len(pinned):,} groups can't leave ({reasons})" if pinned else ""
         free = np.isinf(self._scores)
         free[list(self._pinned)] = False
         names = [f"`{name}`" for name, of in self._makers.items() if free[of].any()]
-        return (
-            "; ".join([*list(reasons)[:4], *(["..."] if len(reasons) > 4 else [])]),
-            ", ".join([*names[:4], *(["..."] if len(names) > 4 else [])]),
-        )
+        return stay, _first(names, ", ")
 
     def _alive(self, gone):
         """What is left when so many groups have gone, rounded up."""
@@ -200,6 +196,12 @@ class _Search:
         best = dead[np.argsort(-self._scores[dead], kind="stable")]
         alive[best[:missing]] = True
         return True
+
+
+def _first(words, between) -> str:
+    """The first four of some words in a row."""
+    words = list(words)
+    return between.join([*words[:4], *(["..."] if len(words) > 4 else [])])
 
 
 def _makers(traced, channels) -> dict[str, np.ndarray]:

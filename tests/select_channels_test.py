@@ -235,7 +235,7 @@ def test_infinite_scores_are_named():
             match="scores of `inner`, `separable` are infinite. Pass keep=0.\\d+ or "
             "more, or scores of another criterion.$",
         ):
-            kbp.select_channels(model, scores, 0.1, scope=scope)
+            kbp.select_channels(model, scores, 0.01, scope=scope)
 
 
 def test_the_share_that_the_message_names_can_be_reached():
