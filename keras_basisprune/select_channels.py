@@ -1,6 +1,7 @@
 """Scores of channel groups and a budget in, a plan out."""
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -50,8 +51,9 @@ def select_channels(
     """Chooses the channels to keep, so that the model costs a share of what it did.
 
     Groups of channels (`channel_groups`) leave in the order of their scores, lowest
-    first, until the budget is met. Costs are those that `cost` measures after `prune`.
-    Time is linear in the number of channels, times the logarithm of it.
+    first, until the budget is met. Costs are those that `cost` measures after `prune`,
+    for every layer that has a rule. Time is linear in the number of channels, times the
+    logarithm of it.
 
     Args:
         model: A built Functional or Sequential `keras.Model`, converted or not.
@@ -114,7 +116,7 @@ class _Search:
     """Lets groups leave, lowest scores first."""
 
     def __init__(self, scores, makers, pinned, excluded, limits):
-        self._scores, self._makers = scores, makers
+        self._scores, self._makers, self._pinned = scores, makers, pinned
         self._round_to = limits.round_to
         stays = ~np.isfinite(scores)
         stays[list(pinned)] = True
@@ -129,12 +131,12 @@ class _Search:
         """Boolean array of the groups that are left."""
         whole = costs(np.ones(len(self._scores), bool))
         low, high = 0, len(self._order)
-        if costs(self._alive(high)) > keep * whole * (1 + 1e-9):
-            least = costs(self._alive(high)) / whole
+        least = self.least(costs)
+        if least > keep * whole * (1 + 1e-9):
             raise ValueError(
                 f"Expected `keep` to be a share of the {of} that can be reached. "
                 f"Received: keep={keep}; without all channels that may leave "
-                f"{least:.3f} is left. Pass more, or wider `limits`."
+                f"{least / whole:.3f} is left{self._why(costs, least / whole)}"
             )
         while low < high:
             middle = (low + high) // 2
@@ -143,6 +145,36 @@ class _Search:
             else:
                 low = middle + 1
         return self._alive(low)
+
+    def least(self, costs) -> float:
+        """The cost when all have left that may."""
+        return costs(self._alive(len(self._order)))
+
+    def _why(self, costs, share) -> str:
+        """What keeps the others, and what to do: the rest of a message."""
+        remedies = [f"Pass keep={math.ceil(share * 1000) / 1000:.3f} or more"]
+        pinned, infinite = self._kept_by()
+        causes = [pinned] if pinned else []
+        if infinite:
+            causes.append(f"scores of {infinite} are infinite")
+            remedies.append("scores of another criterion")
+        free = _Search(self._scores, self._makers, self._pinned, set(), ChannelLimits())
+        if free.least(costs) < self.least(costs):
+            causes.append("`limits` keep channels")
+            remedies.append("wider `limits`")
+        start = ": " if causes else ". "
+        after = ". " if causes else ""
+        return f"{start}{', '.join(causes)}{after}{', or '.join(remedies)}."
+
+    def _kept_by(self) -> tuple[str, str]:
+        """What is pinned and why, and layers whose scores are infinite."""
+        pinned = [r for r in self._pinned.values() if r != "input of the model"]
+        reasons = _first(dict.fromkeys(pinned), "; ")
+        stay = f"{len(pinned):,} groups can't leave ({reasons})" if pinned else ""
+        free = np.isinf(self._scores)
+        free[list(self._pinned)] = False
+        names = [f"`{name}`" for name, of in self._makers.items() if free[of].any()]
+        return stay, _first(names, ", ")
 
     def _alive(self, gone):
         """What is left when so many groups have gone, rounded up."""
@@ -163,6 +195,12 @@ class _Search:
         best = dead[np.argsort(-self._scores[dead], kind="stable")]
         alive[best[:missing]] = True
         return True
+
+
+def _first(words, between) -> str:
+    """The first four of some words in a row."""
+    words = list(words)
+    return between.join([*words[:4], *(["..."] if len(words) > 4 else [])])
 
 
 def _makers(traced, channels) -> dict[str, np.ndarray]:

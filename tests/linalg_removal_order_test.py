@@ -65,3 +65,36 @@ def test_inputs_that_do_not_vary():
     order, losses = removal_order(np.zeros((3, 3)), np.eye(3), 0.01)
     assert sorted(order) == [0, 1, 2]
     np.testing.assert_allclose(losses, [0.01, 0.02, 0.03])
+
+
+@pytest.mark.parametrize(
+    "units", [[0, 1, 2, 0, 1, 2, 0, 1, 2], [0, 1, 1, 2, 3, 2, 4, 4, 4]]
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_units_leave_together_and_the_cheapest_first(units, seed):
+    covariance, weights = drawn(9, 4, seed)
+    order, losses = removal_order(covariance, weights @ weights.T, 1e-10, units)
+    kept = sorted(set(units))
+    for unit, expected in zip(order, losses, strict=True):
+        trials = {
+            u: loss(
+                covariance,
+                weights,
+                [i for i in range(9) if units[i] in kept and units[i] != u],
+            )
+            for u in kept
+        }
+        assert min(trials, key=trials.get) == unit
+        np.testing.assert_allclose(expected, trials[unit], rtol=1e-5)
+        kept.remove(unit)
+    assert not kept
+
+
+def test_units_of_one_are_inputs_by_themselves():
+    covariance, weights = drawn(80, 5, 3, samples=400)
+    gram = weights @ weights.T
+    mixed = np.random.default_rng(0).permutation(80)
+    order, losses = removal_order(covariance, gram, 0.01)
+    same, again = removal_order(covariance, gram, 0.01, mixed)
+    assert mixed[order].tolist() == same.tolist()
+    np.testing.assert_allclose(losses, again)

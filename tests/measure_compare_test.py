@@ -3,6 +3,7 @@ import math
 import keras
 import pytest
 from keras import layers
+from models import Doubled
 
 from keras_basisprune import compare, cost
 
@@ -85,9 +86,14 @@ def test_nothing_before():
 
 def test_says_what_was_not_counted():
     inputs = keras.Input((6, 4))
-    x = layers.LSTM(3, name="lstm")(inputs)
-    recurrent = keras.Model(inputs, layers.Dense(2)(x))
-    assert "FLOPs without lstm" in str(compare(recurrent, recurrent))
+    x = Doubled(3, name="doubled")(inputs)
+    own = keras.Model(inputs, layers.Dense(2)(x))
+    assert str(compare(own, own)).endswith("\n\n  FLOPs without doubled")
+    for number in range(6):
+        x = layers.Lambda(lambda t: t * t, name=f"l{number}")(x)
+    many = compare(own, keras.Model(inputs, x))
+    assert "FLOPs without doubled, l0, l1, l2, l3 and 2 more" in str(many)
+    assert many.after.uncounted == ("doubled", *(f"l{n}" for n in range(6)))
     assert "FLOPs without" not in str(compare(model(2), model(2)))
 
 

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from models import Doubled
 
 from keras_basisprune import convert, cost
 from keras_basisprune.measure import Cost
@@ -37,6 +38,41 @@ from keras_basisprune.measure import Cost
         (layers.Dense(7), (6, 5), 2 * 5 * 7 * 6),
         (layers.Dense(7), (2, 6, 5), 2 * 5 * 7 * 12),
         (layers.TimeDistributed(layers.Conv2D(4, 3)), (5, 8, 8, 3), 5 * 2 * 108 * 36),
+        # 2 x both kernels x time steps
+        (layers.SimpleRNN(5), (7, 3), 2 * 7 * (3 * 5 + 5 * 5)),
+        (layers.GRU(5, reset_after=False), (7, 3), 2 * 7 * 3 * (3 * 5 + 5 * 5)),
+        (layers.LSTM(5, return_sequences=True), (7, 3), 2 * 7 * 4 * (15 + 25)),
+        (layers.RNN(layers.LSTMCell(5)), (7, 3), 2 * 7 * 4 * (15 + 25)),
+        (layers.Bidirectional(layers.GRU(5)), (7, 3), 2 * 2 * 7 * 3 * (15 + 25)),
+        (
+            layers.Bidirectional(
+                layers.LSTM(2), backward_layer=layers.GRU(3, go_backwards=True)
+            ),
+            (7, 3),
+            2 * 7 * (4 * (3 * 2 + 2 * 2) + 3 * (3 * 3 + 3 * 3)),
+        ),
+        (
+            layers.TimeDistributed(layers.SimpleRNN(5)),
+            (4, 7, 3),
+            4 * 2 * 7 * (15 + 25),
+        ),
+        # The kernel at 6 x 6 positions, the recurrent one at as many
+        (
+            layers.ConvLSTM2D(4, 3, return_sequences=True),
+            (5, 8, 8, 3),
+            2 * 5 * 36 * (9 * 3 * 16 + 9 * 4 * 16),
+        ),
+        (
+            layers.ConvLSTM1D(4, 3, data_format="channels_first"),
+            (5, 3, 8),
+            2 * 5 * 6 * (3 * 3 * 16 + 3 * 4 * 16),
+        ),
+        # All indices of the equation
+        (layers.EinsumDense("abc,cd->abd", (6, 7)), (6, 5), 2 * 6 * 5 * 7),
+        (layers.EinsumDense("...x,xy->...y", 7), (2, 6, 5), 2 * 12 * 5 * 7),
+        (layers.EinsumDense("abcd,cde->abe", (6, 7)), (6, 5, 4), 2 * 6 * 20 * 7),
+        (layers.EinsumDense("abc,bcd->abd", (6, 7)), (6, 5), 2 * 6 * 5 * 7),
+        (layers.EinsumDense("abc,cd->ad", 7), (6, 5), 2 * 6 * 5 * 7),
         (layers.BatchNormalization(), (8, 8, 3), 0),
         (layers.MaxPooling2D(), (8, 8, 3), 0),
         (layers.PReLU(), (8, 8, 3), 0),
@@ -186,23 +222,133 @@ def test_bytes_of_other_dtypes():
     assert cost(model).bytes == 6 * (1 + 1 + 2 + 8)
 
 
+def attended(make, *shapes):
+    """FLOPs and uncounted layers of a layer of several tensors."""
+    inputs = [keras.Input(shape) for shape in shapes]
+    model = keras.Model(inputs, make(*inputs))
+    counted = cost(model)
+    assert counted.params == model.count_params()
+    return counted.flops, counted.uncounted
+
+
+ATTENDED = {
+    # Scores 6 x 7 of 5 numbers each, then as many sums of values
+    "attention": (
+        lambda q, v: layers.Attention()([q, v]),
+        [(6, 5), (7, 5)],
+        2 * 6 * 7 * (5 + 5),
+    ),
+    "attention_with_a_key": (
+        lambda q, v, k: layers.Attention()([q, v, k]),
+        [(6, 5), (7, 3), (7, 5)],
+        2 * 6 * 7 * (5 + 3),
+    ),
+    "additive": (
+        lambda q, v: layers.AdditiveAttention()([q, v]),
+        [(6, 5), (7, 5)],
+        2 * 6 * 7 * (5 + 5),
+    ),
+    "additive_without_a_scale": (
+        lambda q, v: layers.AdditiveAttention(use_scale=False)([q, v]),
+        [(6, 5), (7, 5)],
+        2 * 6 * 7 * 5,
+    ),
+    # Projections to two heads of three, scores, values of four, projection back
+    "heads": (
+        lambda q, v, k: layers.MultiHeadAttention(2, 3, value_dim=4)(q, v, k),
+        [(6, 5), (7, 8), (7, 9)],
+        2
+        * (
+            6 * 5 * 6
+            + 7 * 8 * 8
+            + 7 * 9 * 6
+            + 6 * 7 * 2 * 3
+            + 6 * 7 * 2 * 4
+            + 6 * 8 * 5
+        ),
+    ),
+    "heads_by_keyword": (
+        lambda q, v: layers.MultiHeadAttention(2, 3, output_shape=4)(value=v, query=q),
+        [(6, 5), (7, 8)],
+        2 * (6 * 5 * 6 + 2 * 7 * 8 * 6 + 2 * 6 * 7 * 6 + 6 * 6 * 4),
+    ),
+    # Along the second of two axes only
+    "heads_along_an_axis": (
+        lambda q: layers.MultiHeadAttention(2, 3, attention_axes=2)(q, q),
+        [(4, 6, 5)],
+        2 * (3 * 24 * 5 * 6 + 2 * 4 * 6 * 6 * 6 + 24 * 6 * 5),
+    ),
+    # Four query heads, two of keys and values; a gate like the query
+    "grouped": (
+        lambda q, v: layers.GroupQueryAttention(3, 4, 2, use_gate=True)(q, v),
+        [(6, 5), (7, 5)],
+        2 * (2 * 6 * 5 * 12 + 2 * 7 * 5 * 6 + 2 * 6 * 7 * 12 + 6 * 12 * 5),
+    ),
+    "dot": (
+        lambda a, b: layers.Dot((2, 2))([a, b]),
+        [(6, 5), (7, 5)],
+        2 * 6 * 7 * 5,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ATTENDED)
+def test_attention_by_hand(name):
+    make, shapes, wanted = ATTENDED[name]
+    assert attended(make, *shapes) == (wanted, ())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: layers.LSTM(3, name="layer")(x),
+        lambda x: layers.Bidirectional(layers.GRU(3), name="layer")(x),
+        lambda x: layers.MultiHeadAttention(2, 3, name="layer")(x, x),
+        lambda x: layers.Attention(name="layer")([x, x]),
+        lambda x: layers.EinsumDense("abc,cd->abd", (None, 3), name="layer")(x),
+    ],
+)
+def test_sequences_of_unknown_length_are_named(make):
+    inputs = keras.Input((None, 4))
+    model = keras.Model(inputs, make(inputs))
+    assert cost(model).uncounted == ("layer",)
+    known = cost(model, (6, 4))
+    assert known.uncounted == () and known.flops > 0
+
+
+class Gated(layers.Layer):
+    """A user's layer that multiplies tensors, without a weight of several axes."""
+
+    def call(self, inputs):
+        return ops.matmul(inputs, ops.transpose(inputs, (0, 2, 1)))
+
+    def compute_output_shape(self, shape):
+        return (*shape[:-1], shape[-2])
+
+
+class Sharpened(layers.Conv1D):
+    """A user's convolution."""
+
+
 def test_what_no_rule_knows_is_named():
     inputs = keras.Input((6, 4))
-    x = layers.LSTM(4, return_sequences=True, name="lstm")(inputs)
-    x = layers.MultiHeadAttention(2, 3, name="heads")(x, x)
-    x = layers.EinsumDense("abc,cd->abd", (6, 5), name="einsum")(x)
-    x = layers.Attention(name="attention")([x, x])
-    x = layers.Dot((2, 2), name="dot")([x, x])
-    x = ops.matmul(x, x)
+    x = ops.matmul(inputs, ops.transpose(inputs, (0, 2, 1)))
     x = ops.conv(x, np.ones((1, 6, 2), "float32"))
     x = ops.convert_to_tensor(x) + 1.0
+    x = Gated(name="gated")(Doubled(5, name="doubled")(x))
+    x = layers.Lambda(lambda t: t @ t, name="lambda")(x)
+    x = layers.TimeDistributed(Gated(), name="timed")(x[:, None])[:, 0]
+    x = layers.RNN(layers.StackedRNNCells([layers.GRUCell(3)]), name="stacked")(x)
+    x = Sharpened(4, 1, name="sharpened")(x[:, None])
     model = keras.Model(inputs, layers.Dense(2, name="dense")(x))
     counted = cost(model)
     named = [name.rstrip("_0123456789") for name in counted.uncounted]
-    assert named == ["lstm", "heads", "einsum", "attention", "dot", "matmul", "conv"]
-    assert counted.flops == 2 * 2 * 2 * 6
+    wanted = ["matmul", "conv", "gated", "doubled", "lambda", "timed", "stacked"]
+    assert sorted(named) == sorted(wanted)
+    assert counted.flops == 2 * (3 * 4 + 4 * 2)
     assert counted.params == model.count_params()
-    assert "FLOPs without lstm, heads" in str(counted)
+    assert "FLOPs without matmul" in str(counted)
+    assert str(counted).endswith(" and 2 more)")
 
 
 def test_a_lookup_has_no_flops():

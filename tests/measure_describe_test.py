@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from models import Doubled
 
 from keras_basisprune import convert, cost, describe, fold, prune
 
@@ -181,11 +182,12 @@ def test_unknown_sizes():
 
 def test_what_no_rule_counts():
     inputs = keras.Input((6, 4))
-    x = layers.LSTM(3, name="lstm")(inputs)
+    x = layers.LSTM(3, name="lstm")(Doubled(4, name="doubled")(inputs))
     model = keras.Model(inputs, layers.Dense(2, name="head")(x))
     described = describe(convert(model, include="head"))
+    assert row(described, "doubled").flops is None
     lstm = row(described, "lstm")
-    assert (lstm.flops, lstm.matrix) == (None, None)
+    assert (lstm.flops, lstm.matrix) == ((2 * 6 * 12 * (4 + 3),) * 2, None)
     assert lstm.params == (4 * 3 * (4 + 3 + 1),) * 2
     assert "LSTM is not a convolution" in lstm.reason
 

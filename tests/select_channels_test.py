@@ -159,3 +159,89 @@ def test_scores_that_are_not_numbers_are_refused():
     scores[3] = np.nan
     with pytest.raises(ValueError, match="`scores`.*with NaN"):
         kbp.select_channels(model, scores, 0.5)
+
+
+def recurrent(x):
+    return layers.LSTM(32)(layers.Conv1D(64, 3, name="wide")(x))
+
+
+def both_ways(x):
+    x = layers.Conv1D(48, 3, name="wide")(x)
+    return layers.Bidirectional(layers.GRU(12))(x)
+
+
+def attentive(x):
+    x = layers.Dense(48, name="wide")(x)
+    x = x + layers.MultiHeadAttention(4, 8)(x, x)
+    x = layers.EinsumDense("abc,cd->abd", (24, 40), activation="relu")(x)
+    return layers.GlobalAveragePooling1D()(x)
+
+
+def wrapped(x):
+    x = layers.TimeDistributed(layers.Dense(48, activation="relu"), name="wide")(x)
+    x = layers.TimeDistributed(layers.Dense(32, activation="relu"))(x)
+    return layers.SimpleRNN(16)(x)
+
+
+@pytest.mark.parametrize("of", ["flops", "params"])
+@pytest.mark.parametrize("body", [recurrent, both_ways, attentive, wrapped])
+def test_shares_of_sequences(body, of):
+    inputs = keras.Input((24, 8))
+    model = keras.Model(inputs, layers.Dense(3)(body(inputs)))
+    for keep in (0.9, 0.7, 0.6):
+        plan = kbp.select_channels(model, drawn(model), keep, of)
+        assert keep - 0.03 <= shares(model, plan)[of] <= keep
+
+
+def test_what_can_just_be_reached():
+    inputs = keras.Input((24, 8))
+    model = keras.Model(inputs, layers.Dense(3)(recurrent(inputs)))
+    plan = kbp.select_channels(model, drawn(model), 0.318, "params")
+    assert len(plan.channels["wide"].indices) == 1
+    assert 0.317 < shares(model, plan)["params"] <= 0.318
+    with pytest.raises(
+        ValueError,
+        match=r"keep=0.3; without .* 0.317 is left: 35 groups can't leave \(states of "
+        r"`lstm\w*`; output of the model\). Pass keep=0.318 or more.$",
+    ):
+        kbp.select_channels(model, drawn(model), 0.3, "params")
+
+
+def test_limits_are_to_blame_only_if_there_are_some():
+    model = residual()
+    scores = drawn(model)
+    tight = kbp.ChannelLimits(most=0.2)
+    with pytest.raises(
+        ValueError,
+        match=r"`limits` keep channels. Pass keep=0.\d+ or more, or wider `limits`.$",
+    ):
+        kbp.select_channels(model, scores, 0.3, limits=tight)
+    idle = kbp.ChannelLimits(min_channels=1)
+    for limits in (None, idle):
+        with pytest.raises(ValueError, match="`keep` to be a share") as error:
+            kbp.select_channels(model, scores, 1e-4, limits=limits)
+        assert "`limits`" not in str(error.value)
+        assert "scores of" not in str(error.value)
+
+
+def test_infinite_scores_are_named():
+    model = residual()
+    scores, groups = drawn(model), kbp.channel_groups(model)
+    for name in ("inner", "separable"):
+        scores[groups.layers[name]] = np.inf
+    for scope in ("global", "local"):
+        with pytest.raises(
+            ValueError,
+            match="scores of `inner`, `separable` are infinite. Pass keep=0.\\d+ or "
+            "more, or scores of another criterion.$",
+        ):
+            kbp.select_channels(model, scores, 0.01, scope=scope)
+
+
+def test_the_share_that_the_message_names_can_be_reached():
+    model = residual()
+    with pytest.raises(ValueError, match="Pass keep=") as error:
+        kbp.select_channels(model, drawn(model), 1e-4, "params")
+    named = float(str(error.value).split("Pass keep=")[1].split()[0])
+    plan = kbp.select_channels(model, drawn(model), named, "params")
+    assert shares(model, plan)["params"] == pytest.approx(named, abs=1e-3)

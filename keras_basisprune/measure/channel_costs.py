@@ -1,34 +1,23 @@
 """What a model costs when some groups of its channels have left."""
 
 import math
+import operator
 
-import keras
 import numpy as np
 
-from keras_basisprune.graph.channels import ChannelMap
+from keras_basisprune.graph.channels import ChannelMap, KeptChannels, rule_of
 from keras_basisprune.layers import BasisScalingConv
-from keras_basisprune.measure._count import call_flops
-from keras_basisprune.trace import Trace
-
-_MIXING = (
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Conv3D,
-    keras.layers.Conv1DTranspose,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Conv3DTranspose,
-    keras.layers.Dense,
-    BasisScalingConv,
-)
-_SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
+from keras_basisprune.measure.flops import Shapes, call_flops
+from keras_basisprune.trace import Trace, is_kerases
 
 
 class ChannelCosts:
     """Parameters, FLOPs and channels of a model, as a function of what is alive.
 
-    Each part of a layer costs in proportion to the channels that it has at one end
-    (bias, depthwise kernels, normalization) or at both (kernels). No weight is read.
-    One evaluation takes time linear in the number of channels of all layers.
+    Costs are those that `cost` measures after `prune`: each layer's rule is asked
+    which shapes its weights would have, and these are counted. No weight of a layer of
+    Keras is read. One evaluation takes time linear in the number of channels of all
+    layers; what is known of a layer with so many channels is not asked for again.
 
     Args:
         traced: The model's `Trace`.
@@ -41,101 +30,147 @@ class ChannelCosts:
     """
 
     def __init__(self, traced: Trace, channels: ChannelMap, kind):
-        self._fixed = 0.0
-        self._count = channels.count
-        # Pairs of an amount and the groups at the ends that it is proportional to.
-        self._parts: list[tuple[float, list[np.ndarray]]] = []
-        if kind == "channels":
-            groups = np.setdiff1d(np.arange(self._count), list(channels.pinned))
-            self._parts.append((float(len(groups)), [groups]))
-            return
-        seen: set[int] = set()
-        for call in traced.calls:
-            ends = (
-                [channels.of(call.input_tensors[0])] if call.input_tensors else [None]
-            )
-            ends.append(channels.of(call.output_tensors[0]))
-            if kind == "flops":
-                self._add(call.op, _flops(call), ends)
-            elif id(call.op) not in seen:
-                self._add(call.op, _params(call.op), ends)
-            seen.add(id(call.op))
-
-    def _add(self, op, amounts, ends):
-        """Takes in what depends on no end, the input, the output, and both."""
-        fixed, of_input, of_output, of_both = amounts
-        known = [end for end in ends if end is not None]
-        if len(known) < 2:
-            self._fixed += sum(amounts)
-            return
-        if getattr(op, "kernel", None) is not None and not _fits(op, ends[0]):
-            self._fixed += sum(amounts)  # it reads along another axis
-            return
-        self._fixed += fixed
-        self._parts += [
-            (amount, which)
-            for amount, which in (
-                (of_input, ends[:1]),
-                (of_output, ends[1:]),
-                (of_both, ends),
-            )
-            if amount
-        ]
+        self._free = np.ones(channels.count, bool)
+        self._free[list(channels.pinned)] = False
+        self._only_channels = kind == "channels"
+        self._fixed = 0
+        self._parts: list[_Part] = []
+        amounts = {"flops": _flops, "params": _params, "channels": _nothing}
+        for call, amount in amounts[kind](traced):
+            part = _Part(call, channels, amount)
+            if part.may_change(self._free):
+                self._parts.append(part)
+            else:
+                self._fixed += amount(Shapes.of(call))
 
     def __call__(self, alive) -> float:
         """The cost when the groups where `alive` (a boolean array) is true are left."""
-        total = self._fixed
-        for amount, ends in self._parts:
-            total += amount * math.prod(alive[end].mean() for end in ends)
-        return total
+        if self._only_channels:
+            return float(np.count_nonzero(alive & self._free))
+        return float(self._fixed + sum(part(alive) for part in self._parts))
 
     def marginal(self) -> np.ndarray:
-        """What each group costs: array of shape `(groups,)`, for the whole model."""
-        each = np.zeros(self._count)
-        for amount, ends in self._parts:
-            for end in ends:
-                each += amount / len(end) * np.bincount(end, minlength=self._count)
+        """What is saved by each group that may leave when it does, the first of all.
+
+        Returns:
+            A float64 array of shape `(groups,)`; 0 for those that can't leave.
+        """
+        if self._only_channels:
+            return self._free.astype(np.float64)
+        each = np.zeros(len(self._free))
+        for part in self._parts:
+            part.add_marginal(each, self._free)
         return each
 
 
-def _fits(op, groups) -> bool:
-    """Whether a kernel reads the channels that come in."""
-    shape = op.kernel.shape
-    at = -1 if "Transpose" in type(op).__name__ else -2
-    return len(groups) in (shape[at], shape[at] * getattr(op, "groups", 1))
+def _flops(traced):
+    """Each call, and its FLOPs as a function of shapes."""
+    for call in traced.calls:
+        if call_flops(call):
+            yield call, lambda shapes, call=call: call_flops(call, shapes)
 
 
-def _depthwise(op) -> bool:
-    groups = getattr(op, "groups", 1)
-    return groups > 1 and op.kernel.shape[-2] == 1
+def _params(traced):
+    """The first call of each layer with weights, and their number."""
+    seen: set[int] = set()
+    for call in traced.calls:
+        weights = getattr(call.op, "weights", ())
+        weights = [weight for weight in weights if id(weight) not in seen]
+        seen |= {id(weight) for weight in weights}
+        if weights:
+            yield call, _counter(call.op, weights)
 
 
-def _flops(call):
-    op, flops = call.op, call_flops(call) or 0
-    if isinstance(op, _SEPARABLE):
-        kernels = op.depthwise_kernel.shape, op.pointwise_kernel.shape
-        depthwise, pointwise = map(math.prod, kernels)
-        share = depthwise / (depthwise + pointwise)
-        return 0, flops * share, 0, flops * (1 - share)
-    if type(op) in _MIXING and not _depthwise(op):
-        return 0, 0, 0, flops
-    return 0, 0, flops, 0
+def _counter(layer, weights):
+    def count(shapes):
+        changed = {
+            id(operator.attrgetter(path)(layer)): shape
+            for path, shape in shapes.changed.items()
+        }
+        return sum(math.prod(changed.get(id(w), w.shape)) for w in weights)
+
+    return count
 
 
-def _params(op):
-    weights = [math.prod(w.shape) for w in getattr(op, "weights", ())]
-    if isinstance(op, _SEPARABLE):
-        depthwise = math.prod(op.depthwise_kernel.shape)
-        pointwise = math.prod(op.pointwise_kernel.shape)
-        return 0, depthwise, sum(weights) - depthwise - pointwise, pointwise
-    if isinstance(op, BasisScalingConv):
-        kernel = math.prod(op.kernel.shape)
-        rest = sum(weights) - kernel - (op.filters if op.use_bias else 0)
-        return 0, rest, sum(weights) - kernel - rest, kernel
-    if type(op) in _MIXING and not _depthwise(op):
-        kernel = math.prod(op.kernel.shape)
-        return 0, 0, sum(weights) - kernel, kernel
-    seeds = sum(
-        math.prod(w.shape) for w in getattr(op, "weights", ()) if "seed" in w.name
-    )
-    return seeds, 0, sum(weights) - seeds, 0
+def _nothing(traced):
+    return ()
+
+
+class _Part:
+    """The part of the cost that one call has.
+
+    It depends on how many channels its tensors have, not on which.
+    """
+
+    def __init__(self, call, channels, amount):
+        self._call, self._channels, self._amount = call, channels, amount
+        tensors = [*call.input_tensors, *call.output_tensors]
+        found = (channels.of(tensor) for tensor in tensors)
+        self._ends = [of for of in found if of is not None and len(of)]
+        self._known: dict[tuple, int] = {}
+
+    def may_change(self, free) -> bool:
+        """Whether channels of it may leave."""
+        return any(free[of].any() for of in self._ends)
+
+    def __call__(self, alive) -> int:
+        counts = tuple(int(np.count_nonzero(alive[of])) for of in self._ends)
+        if counts not in self._known:
+            self._known[counts] = self._measured(alive) if all(counts) else 0
+        return self._known[counts]
+
+    def _measured(self, alive):
+        kept = [
+            [self._kept(tensor, alive) for tensor in side]
+            for side in (self._call.input_tensors, self._call.output_tensors)
+        ]
+        _, weights = rule_of(self._call.op).cut(self._call.op, *kept)
+        sides = self._call.input_tensors, self._call.output_tensors
+        inputs, outputs = (
+            tuple(map(_cut_shape, *pair)) for pair in zip(sides, kept, strict=True)
+        )
+        changed = {path: np.shape(weight) for path, weight in weights.items()}
+        return self._amount(Shapes(inputs, outputs, changed))
+
+    def _kept(self, tensor, alive):
+        kept = self._channels.kept(tensor, alive)
+        op = self._call.op
+        if kept is None or not (is_kerases(type(op)) or type(op) is BasisScalingConv):
+            return kept
+        return _Unread(kept.indices, kept.total, kept.axis, kept.rank)
+
+    def add_marginal(self, each, free):
+        """Adds what each free group would save to an array of shape `(groups,)`."""
+        present = np.unique(np.concatenate(self._ends))
+        counts = [
+            np.bincount(np.searchsorted(present, of), minlength=len(present))
+            for of in self._ends
+        ]
+        present, counts = present[free[present]], np.array(counts)[:, free[present]]
+        _, first, alike = np.unique(
+            counts, axis=1, return_index=True, return_inverse=True
+        )
+        alive = np.ones(len(each), bool)
+        whole, saved = self(alive), np.zeros(len(first))
+        for number, group in enumerate(present[first]):
+            alive[group] = False
+            saved[number] = whole - self(alive)
+            alive[group] = True
+        each[present] += saved[alike.reshape(-1)]
+
+
+class _Unread(KeptChannels):
+    """`KeptChannels` for the sake of shapes: weights are neither read nor copied."""
+
+    def take(self, weight, axis=-1) -> np.ndarray:
+        """Zeros, as many as are kept."""
+        shape = list(np.shape(weight))
+        shape[axis] = len(self)
+        return np.zeros(shape, np.float32)
+
+
+def _cut_shape(tensor, kept) -> tuple:
+    shape = list(tensor.shape)
+    if kept is not None:
+        shape[kept.axis] = len(kept)
+    return tuple(shape)

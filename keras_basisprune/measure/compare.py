@@ -4,7 +4,7 @@ import dataclasses
 import os
 from collections.abc import Mapping
 
-from keras_basisprune.measure._count import Cost, count
+from keras_basisprune.measure._count import Cost, count, listed
 from keras_basisprune.measure._table import text_table
 
 
@@ -44,7 +44,7 @@ class Comparison:
         table = text_table(("<", "before", "after", "removed"), rows)
         uncounted = dict.fromkeys((*self.before.uncounted, *self.after.uncounted))
         if uncounted:
-            table += f"\n\n  FLOPs without {', '.join(uncounted)}"
+            table += f"\n\n  FLOPs without {listed(uncounted)}"
         return table
 
 

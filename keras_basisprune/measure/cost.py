@@ -6,12 +6,16 @@ from keras_basisprune.measure._count import Cost, count
 def cost(model, input_shape=None) -> Cost:
     """Counts parameters, FLOPs and bytes.
 
-    FLOPs are 2 x multiply-adds of convolutions (grouped, depthwise, separable and
-    transposed ones too), dense layers and this package's layers, for a batch of one.
-    Biases, activations, normalization and pooling are left out, as is usual: they are
-    some percent. Layers that multiply in ways no rule knows (recurrent ones,
-    attention, `EinsumDense`, `keras.ops.matmul`) count as 0 and are named in
-    `uncounted`. Time is linear in the number of calls; no weight is read.
+    FLOPs are 2 x multiply-adds, for a batch of one: of convolutions (grouped,
+    depthwise, separable and transposed ones too), dense layers, `EinsumDense`,
+    recurrent layers (both kernels, at each time step), attention (projections, scores,
+    and the sum of values), `Dot`, what is inside of `TimeDistributed` and
+    `Bidirectional`, and this package's layers. Biases, activations, normalization and
+    pooling are left out, as is usual: they are some percent. What is not known counts
+    as 0 and is named in `uncounted`: layers of one's own (unless they inherit from a
+    convolution or a dense layer), functions such as `keras.ops.matmul`, and recurrent
+    layers and attention on sequences of unknown length. Time is linear in the number of
+    calls; no weight is read.
 
     Args:
         model: A built Functional or Sequential `keras.Model`.

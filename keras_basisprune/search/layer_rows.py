@@ -45,6 +45,8 @@ def layer_rows(model, small) -> list[dict]:
             reason = None
         if reason is None and name in groups.layers and not groups.prunable(name).any():
             reason = f"channels: {groups.pinned[int(groups.layers[name][0])]}"
+        if described.flops is None:
+            reason = "; ".join(filter(None, (reason, "its FLOPs are not counted")))
         rows.append(
             {
                 "name": name,

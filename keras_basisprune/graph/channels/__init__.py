@@ -14,14 +14,23 @@ from keras_basisprune.graph.channels import (
 )
 from keras_basisprune.graph.channels._base import Rule, channel_rule, rule_of
 from keras_basisprune.graph.channels._flow import Channels, Flow, KeptChannels
+from keras_basisprune.graph.channels._projections import (
+    ATTENTION,
+    argument_order,
+    projection,
+    projection_path,
+    projections,
+)
 from keras_basisprune.graph.channels.channel_map import ChannelMap, channel_map
 
 __all__ = [
+    "ATTENTION",
     "ChannelMap",
     "Channels",
     "Flow",
     "KeptChannels",
     "Rule",
+    "argument_order",
     "attention",
     "axes",
     "channel_map",
@@ -31,6 +40,9 @@ __all__ = [
     "elementwise",
     "merging",
     "normalizations",
+    "projection",
+    "projection_path",
+    "projections",
     "rule_of",
     "shapes",
     "spatial",

@@ -63,6 +63,11 @@ def channel_rule(*kinds) -> Callable:
     of exactly this class. A layer without a rule pins its channels: they are never
     pruned. Later rules replace earlier ones.
 
+    A rule makes channels prunable; parameters are counted by what `cut` leaves. What
+    the layer computes is not known by it: its FLOPs count as 0 (`cost(model).uncounted`
+    names it), and channels that it makes or reads are scored by `activation` and
+    `taylor` only. Other criteria warn of those that they can't score.
+
     Args:
         *kinds: Layer classes; or names of classes that Keras itself defines, for those
             behind `keras.ops` functions and operators, which have no public name.

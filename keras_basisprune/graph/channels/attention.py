@@ -1,13 +1,18 @@
 """Rules for attention: channels outside of the heads are followed."""
 
-import inspect
-import operator
 import weakref
 
 import keras
 
 from keras_basisprune.graph.channels._base import Rule, channel_rule
 from keras_basisprune.graph.channels._flow import Channels
+from keras_basisprune.graph.channels._projections import (
+    ATTENTION,
+    argument_order,
+    projection,
+    projection_path,
+    projections,
+)
 
 
 def _stop_unless_last(inputs, flow):
@@ -48,7 +53,7 @@ class AttentionRule(Rule):
         return {}, {"scale": kept_in[0].take(scale)}
 
 
-@channel_rule(keras.layers.GroupQueryAttention, keras.layers.MultiHeadAttention)
+@channel_rule(*ATTENTION)
 class MultiHeadAttentionRule(Rule):
     """Projections of shape `(cin, heads, dim)` in, `(heads, dim, cout)` out.
 
@@ -62,14 +67,14 @@ class MultiHeadAttentionRule(Rule):
 
     def propagate(self, layer, inputs, flow):
         """Issues new channels. Masks stay as they are."""
-        order = _order(flow.call)
+        order = argument_order(flow.call)
         if stopped := _stop_unless_last(inputs, flow):
             return stopped
         if flow.notes.setdefault(id(layer), order) != order:
             return flow.stop(inputs, f"`{layer.name}` is called in several ways")
         self._orders[layer] = order
         output = flow.call.output_tensors[0]
-        if len(_kernel(layer, "output_dense").shape) != 3:
+        if len(projection(layer, "output_dense").shape) != 3:
             return flow.stop(inputs, f"`{layer.name}` makes several axes")
         for name, source in zip(order, inputs, strict=True):
             if name not in ("query", "value", "key"):
@@ -87,41 +92,15 @@ class MultiHeadAttentionRule(Rule):
         kept.setdefault("key", kept["value"])
         columns = kept_out[0]
         weights = {
-            _path(layer, f"{name}_dense", "kernel"): kept[name].take(
-                _kernel(layer, f"{name}_dense"), 0
-            )
-            for name in ("query", "key", "value")
+            projection_path(layer, name): kept[source].take(projection(layer, name), 0)
+            for source, names in projections(layer).items()
+            for name in names
         }
+        out = columns.take(projection(layer, "output_dense"))
+        weights[projection_path(layer, "output_dense")] = out
         config = layer.get_config()
-        if config.get("use_gate"):
-            rows = kept["query"].take(_kernel(layer, "gate_dense"), 0)
-            weights[_path(layer, "gate_dense", "kernel")] = rows
-        out = columns.take(_kernel(layer, "output_dense"))
-        weights[_path(layer, "output_dense", "kernel")] = out
         if config["use_bias"]:
-            path = _path(layer, "output_dense", "bias")
-            weights[path] = columns.take(operator.attrgetter(path)(layer))
+            bias = columns.take(projection(layer, "output_dense", "bias"))
+            weights[projection_path(layer, "output_dense", "bias")] = bias
         sized = "output_shape" in config
         return {"output_shape": (len(columns),)} if sized else {}, weights
-
-
-def _order(call) -> tuple[str, ...]:
-    """The arguments that are tensors, in the order in which they are given."""
-    named = inspect.signature(call.op.call).bind(*call.args, **call.kwargs).arguments
-    positional = list(named)[: len(call.args)]
-    order = [*positional, *sorted(call.kwargs)]
-    symbolic = keras.KerasTensor
-    return tuple(name for name in order if isinstance(named[name], symbolic))
-
-
-def _path(layer, *names) -> str:
-    """The attribute of a sublayer.
-
-    Not all have a public name: those of grouped queries, and gates.
-    """
-    public = isinstance(getattr(layer, names[0], None), keras.layers.Layer)
-    return ".".join(names) if public else "_" + ".".join(names)
-
-
-def _kernel(layer, name):
-    return operator.attrgetter(_path(layer, name, "kernel"))(layer)

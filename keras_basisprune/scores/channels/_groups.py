@@ -1,10 +1,12 @@
 """From scores of each layer's channels to scores of groups."""
 
+import warnings
+
 import keras
 import numpy as np
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
-from keras_basisprune.graph.channels import channel_map
+from keras_basisprune.graph.channels import ATTENTION, channel_map, projection
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.trace import trace
 from keras_basisprune.utils.check_choice import check_choice
@@ -66,7 +68,7 @@ class Groups:
         return [calls for calls in self.layers() if any(map(self._makes, calls))]
 
     def _makes(self, call):
-        layer = _inside(call.op)
+        layer = inside(call.op)
         if isinstance(layer, _DEPTHWISE):
             return True
         if isinstance(layer, _CONVOLUTIONS) and layer.groups > 1:
@@ -92,8 +94,15 @@ class Groups:
             scores = scores / (getattr(scores, self._normalize)() or 1.0)
         self._members.append((of, scores))
 
-    def scores(self) -> np.ndarray:
-        """Float64 array of shape `(groups,)`; `inf` where there is no say."""
+    def scores(self, criterion, lacking, inside=0) -> np.ndarray:
+        """Float64 array of shape `(groups,)`; `inf` where there is no say.
+
+        Args:
+            criterion: Its name, for the warning that names layers whose channels may
+                leave, but have no score.
+            lacking: What there is not of these layers, in words.
+            inside: Number of calls between the criterion and this one.
+        """
         of = np.concatenate([np.empty(0, np.int64), *(m[0] for m in self._members)])
         values = np.concatenate([np.empty(0), *(m[1] for m in self._members)])
         count = np.bincount(of, minlength=len(self._free))
@@ -104,10 +113,36 @@ class Groups:
             total = np.bincount(of, values, minlength=len(self._free))
         if self._aggregate == "mean":
             total = total / np.maximum(count, 1)
+        missing = self._free & (count == 0)
+        if missing.any():
+            whose = ", ".join(self._names(missing)) or "no layer with weights"
+            warn_unscored(
+                criterion, missing.sum(), f"of {whose}, {lacking}", 3 + inside
+            )
         return np.where(self._free & (count > 0), total, np.inf)
 
+    def _names(self, missing):
+        """The layers that make channels of some groups, by name and type."""
+        return dict.fromkeys(
+            f"`{call.op.name}` (of type {type(call.op).__name__})"
+            for call in (calls[0] for calls in self.makers())
+            if missing[self.channels.of(call.output_tensors[0])].any()
+        )
 
-def filter_scores(model, score, aggregate, normalize) -> np.ndarray:
+
+def warn_unscored(criterion, count, which, stacklevel):
+    """Warns of channels that may leave, and yet stay for want of a score."""
+    others = [name for name in ("activation", "taylor") if name != criterion]
+    remedy = " or ".join(f"`scores.channels.{name}`" for name in others)
+    warnings.warn(
+        f"Expected channels that `{criterion}` can score. Received: {count:,} groups "
+        f"{which}. They score `inf`, and stay. Score them with {remedy}, or leave "
+        "them as they are.",
+        stacklevel=stacklevel + 1,
+    )
+
+
+def filter_scores(model, score, aggregate, normalize, criterion) -> np.ndarray:
     """Scores groups by the filters of the layers that make their channels.
 
     Args:
@@ -116,6 +151,7 @@ def filter_scores(model, score, aggregate, normalize) -> np.ndarray:
             returns an array of shape `(filters,)`.
         aggregate: As of `Groups`.
         normalize: As of `Groups`.
+        criterion: Its name.
 
     Returns:
         A float64 array of shape `(groups,)`.
@@ -123,15 +159,17 @@ def filter_scores(model, score, aggregate, normalize) -> np.ndarray:
     groups = Groups(model, aggregate, normalize)
     pairs = {id(p.scaling): p for p in basis_pairs(groups.traced).values()}
     for call, *_ in groups.makers():
-        matrix = _filters(_inside(call.op), pairs.get(id(call.op)))
+        matrix = _filters(inside(call.op), pairs.get(id(call.op)))
         if matrix is not None:
             groups.add(call, score(matrix))
-    return groups.scores()
+    return groups.scores(criterion, "of which no filters are known", 1)
 
 
-def _inside(layer):
+def inside(layer):
     """The layer that is called at each time step, or the layer itself."""
-    return layer.layer if isinstance(layer, keras.layers.TimeDistributed) else layer
+    while isinstance(layer, keras.layers.TimeDistributed):
+        layer = layer.layer
+    return layer
 
 
 def _filters(layer, pair) -> np.ndarray | None:
@@ -147,8 +185,8 @@ def _filters(layer, pair) -> np.ndarray | None:
         kernel = _array(layer.pointwise_kernel)
     elif isinstance(layer, keras.layers.Embedding):
         kernel = _array(layer.embeddings)
-    elif isinstance(layer, keras.layers.MultiHeadAttention):
-        kernel = _array(layer.output_dense.kernel)
+    elif isinstance(layer, ATTENTION):
+        kernel = _array(projection(layer, "output_dense"))
     elif isinstance(layer, (*_CONVOLUTIONS, *_DENSE)):
         kernel = _array(layer.kernel)
     else:

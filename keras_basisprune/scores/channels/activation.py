@@ -53,7 +53,7 @@ def activation(
     makers = groups.makers()
     batches = sample_batches(model, None, data, "data", batch_size)
     if not makers:
-        return groups.scores()
+        return groups.scores("activation", "whose weights are not known")
     probe, owners = _probe(model, groups, makers)
     sums, counts = [0.0] * len(makers), [0] * len(makers)
     for means in _outputs(probe, batches):
@@ -62,7 +62,7 @@ def activation(
             counts[owner] += len(mean)
     for calls, total, count in zip(makers, sums, counts, strict=True):
         groups.add(calls[0], total / count)
-    return groups.scores()
+    return groups.scores("activation", "whose weights are not known")
 
 
 def _probe(model, groups, makers):

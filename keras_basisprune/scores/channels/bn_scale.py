@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_basisprune.scores.channels._groups import Groups
+from keras_basisprune.scores.channels._groups import Groups, inside
 
 
 def bn_scale(model, aggregate="sum", normalize=None) -> np.ndarray:
@@ -26,7 +26,8 @@ def bn_scale(model, aggregate="sum", normalize=None) -> np.ndarray:
 
     Returns:
         A float64 array of shape `(len(channel_groups(model)),)`. `inf` for groups that
-        can't leave, and for those that no BatchNormalization has a factor for.
+        can't leave and, with a warning that names their layers, for those that no
+        BatchNormalization has a factor for.
 
     Raises:
         ValueError: If an argument is unknown, a weight is not finite, or the model is
@@ -38,8 +39,8 @@ def bn_scale(model, aggregate="sum", normalize=None) -> np.ndarray:
     """
     groups = Groups(model, aggregate, normalize)
     for call, *_ in groups.layers():
-        layer = call.op
+        layer = inside(call.op)
         if isinstance(layer, keras.layers.BatchNormalization) and layer.scale:
             gamma = keras.ops.convert_to_numpy(layer.gamma)
             groups.add(call, np.abs(gamma.astype(np.float64)))
-    return groups.scores()
+    return groups.scores("bn_scale", "that no BatchNormalization has a factor for")

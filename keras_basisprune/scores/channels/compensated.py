@@ -4,12 +4,13 @@ import keras
 import numpy as np
 
 from keras_basisprune.data.sample_batches import sample_batches
-from keras_basisprune.graph.channels import channel_map
-from keras_basisprune.graph.depthwise_half import depthwise_half
+from keras_basisprune.graph.channels import axes, channel_map, rule_of
 from keras_basisprune.graph.position_jitter import position_jitter
 from keras_basisprune.graph.running import run_calls
 from keras_basisprune.graph.sampled_positions import sampled_positions
 from keras_basisprune.linalg import Moments, removal_order
+from keras_basisprune.scores.channels._groups import warn_unscored
+from keras_basisprune.scores.channels._readers import readers
 from keras_basisprune.trace import trace
 from keras_basisprune.utils.check_finite_weights import check_finite_weights
 from keras_basisprune.utils.check_number import check_number
@@ -17,20 +18,25 @@ from keras_basisprune.utils.check_whole import check_whole
 
 _POSITIONS = 64  # per image and map, at most
 _LARGEST = 8192  # channels of an input whose covariance is taken
-_CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
-_SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
 
 
 def compensated(model, data, ridge=0.01, batch_size=32) -> np.ndarray:
     """Scores each group of channels by the loss that compensation leaves.
 
-    For every convolution and dense layer, input channels leave one after the other,
-    always the one for which the others can stand in best, and the rows of the others
-    are corrected by least squares (`linalg.removal_order`). A channel's score is the
-    squared error of the layer's outputs from when it leaves on, as a share of their
-    variance; a group's is the sum over all layers that read it. So a threshold on the
-    scores is a tolerance on the reconstruction error of every layer, and
+    For every layer that multiplies its input by a kernel, input channels leave one
+    after the other, always the one for which the others can stand in best, and the rows
+    of the others are corrected by least squares (`linalg.removal_order`). A channel's
+    score is the squared error of the products from when it leaves on, as a share of
+    their variance; a group's is the sum over all layers that read it. So a threshold on
+    the scores is a tolerance on the reconstruction error of every layer, and
     `select_channels` finds the tolerance for a budget; `round_to` sets the step.
+
+    Such layers are convolutions (grouped, separable and transposed ones too), dense
+    layers, `EinsumDense`, recurrent layers (their input), the projections of attention
+    with heads, and all of these inside of `TimeDistributed` and `Bidirectional`.
+    Channels that are tied to each other in the input of one layer (positions of a map
+    behind `Flatten`, the groups of a convolution) leave it together. Channels that
+    nothing reads score 0.
 
     Inputs of more than 8,192 channels (a dense layer behind `Flatten`) are judged
     without compensation. Time is that of a forward pass, and of `O(n^3)` per layer with
@@ -47,7 +53,8 @@ def compensated(model, data, ridge=0.01, batch_size=32) -> np.ndarray:
 
     Returns:
         A float64 array of shape `(len(channel_groups(model)),)`. `inf` for groups that
-        can't leave, or that no such layer reads.
+        can't leave and, with a warning that names who reads them, for those that no
+        such layer reads.
 
     Raises:
         ValueError: If an argument is out of its range, `data` does not fit the model, a
@@ -68,89 +75,80 @@ def compensated(model, data, ridge=0.01, batch_size=32) -> np.ndarray:
     free = np.ones(channels.count, bool)
     free[list(channels.pinned)] = False
     first = {id(call.op): call for call in reversed(traced.calls)}
-    readers = [call for call in first.values() if _reads(call, channels, free)]
-    moments = _moments(model, traced, readers, data, batch_size)
+    found = [reader for call in first.values() for reader in readers(call, channels)]
+    found = [one for one in found if free[channels.of(one.tensor)].any()]
+    moments = _moments(model, traced, found, data, batch_size)
     scores, read = np.zeros(len(free)), np.zeros(len(free), bool)
-    for call in readers:
-        of = channels.of(call.input_tensors[0])
-        np.add.at(scores, of, _losses(call.op, moments.pop(id(call.op)), ridge))
-        read[of] = True
-    return np.where(free & read, scores, np.inf)
+    for number, reader in enumerate(found):
+        groups, units = np.unique(
+            channels.of(reader.tensor)[reader.channel], return_inverse=True
+        )
+        scores[groups] += _losses(reader, moments.pop(number), ridge, units)
+        read[groups] = True
+    unknown = _unknown(traced, channels, free & ~read)
+    if unknown:
+        missing = np.unique(np.concatenate(list(unknown.values())))
+        read[missing], scores[missing] = False, np.inf
+        names = ", ".join(unknown)
+        warn_unscored("compensated", len(missing), f"that are read by {names}", 2)
+    return np.where(free, scores, np.inf)
 
 
-def _reads(call, channels, free) -> bool:
-    """Whether a call mixes channels of which some may leave."""
-    op = call.op
-    plain = type(op) in _CONVOLUTIONS and op.groups == 1
-    if not (plain or type(op) in (*_SEPARABLE, keras.layers.Dense)):
-        return False
-    of = channels.of(call.input_tensors[0])
-    kernel = op.pointwise_kernel if type(op) in _SEPARABLE else op.kernel
-    deep = getattr(op, "depth_multiplier", 1) > 1
-    return (
-        of is not None and len(of) == kernel.shape[-2] and not deep and free[of].any()
-    )
+def _unknown(traced, channels, unread) -> dict[str, np.ndarray]:
+    """Groups that end in calls of which no kernel is known, by the names of these."""
+    found = {}
+    for call in traced.calls:
+        ends = [channels.of(tensor) for tensor in call.input_tensors]
+        passed = [channels.of(tensor) for tensor in call.output_tensors]
+        here = [of for of in ends if of is not None]
+        if not here or isinstance(rule_of(call.op), axes.SliceRule):
+            continue  # what a slice leaves out is not read
+        here = np.unique(np.concatenate(here))
+        here = here[unread[here]]
+        for of in passed:
+            here = here if of is None else np.setdiff1d(here, of)
+        if len(here):
+            name = f"`{call.op.name}` (of type {type(call.op).__name__})"
+            found[name] = np.union1d(here, found.get(name, here))
+    return found
 
 
-def _moments(model, traced, readers, data, batch_size):
-    """Means and covariances of what each layer reads, by the `id` of the layer."""
+def _moments(model, traced, found, data, batch_size):
+    """Means and covariances of what each reader multiplies, by its number."""
     inputs = [id(t) for t in keras.tree.flatten(traced.inputs)]
-    wanted = {id(call.input_tensors[0]) for call in readers} - set(inputs)
-    maps = {id(call.op): _mapping(call.op) for call in readers}
-    found: dict[int, Moments] = {}
+    wanted = {id(reader.tensor) for reader in found} - set(inputs)
+    sizes = [len(reader.rows) for reader in found]
+    moments = [Moments(n) if n <= _LARGEST else _Variances(n) for n in sizes]
     for arrays in sample_batches(model, None, data, "data", batch_size):
         jitter = position_jitter(arrays, _POSITIONS)
         values = dict(zip(inputs, ([array] for array in arrays), strict=True))
         values |= run_calls(traced.calls, values, wanted)
-        for call in readers:
-            rows = maps[id(call.op)](values[id(call.input_tensors[0])][0])
+        for reader, known in zip(found, moments, strict=True):
+            rows = reader.features(values[id(reader.tensor)][0])
             positions = sampled_positions(rows.shape[1], jitter)
             if positions.ndim == 2:
                 positions = positions[..., None]
                 rows = np.take_along_axis(rows, positions, axis=1)
-            size = rows.shape[-1]
-            known = found.setdefault(
-                id(call.op), Moments(size) if size <= _LARGEST else _Variances(size)
-            )
-            known.add(rows.reshape(-1, size))
-    for call in readers:
-        found[id(call.op)].check(call.op.name)
-    return found
+            known.add(rows.reshape(-1, rows.shape[-1]))
+    for reader, known in zip(found, moments, strict=True):
+        known.check(reader.name)
+    return dict(enumerate(moments))
 
 
-def _mapping(op):
-    """A function of a layer's inputs: what its kernel mixes, `(batch, places, n)`."""
-    first = getattr(op, "data_format", "") == "channels_first"
-    half = None
-    if type(op) in _SEPARABLE:
-        half = depthwise_half(op, op.name)
-        half.build(op.input.shape)
-        half.kernel.assign(op.depthwise_kernel)
-
-    def rows(inputs):
-        if half is not None:
-            inputs = keras.ops.convert_to_numpy(half(inputs))
-        if first:
-            inputs = np.moveaxis(inputs, 1, -1)
-        return inputs.reshape(len(inputs), -1, inputs.shape[-1]).astype(np.float64)
-
-    return rows
-
-
-def _losses(op, moments, ridge) -> np.ndarray:
-    """For each input channel, the error from when it leaves on, relative."""
-    kernel = op.pointwise_kernel if type(op) in _SEPARABLE else op.kernel
-    kernel = keras.ops.convert_to_numpy(kernel).astype(np.float64)
-    rows = np.moveaxis(kernel, -2, 0).reshape(kernel.shape[-2], -1)
+def _losses(reader, moments, ridge, units) -> np.ndarray:
+    """For each unit of input channels, the error from when it leaves on, relative."""
+    rows = reader.rows
     if isinstance(moments, _Variances):
-        cost = moments.variance * (rows**2).sum(axis=1)
+        cost = np.bincount(units, moments.variance * (rows**2).sum(axis=1))
         order = np.argsort(cost, kind="stable")
         total, losses = cost.sum(), np.cumsum(cost[order])
     else:
-        gram = rows @ rows.T
-        total = (moments.covariance * gram).sum()
-        order, losses = removal_order(moments.covariance, gram, ridge)
-    scores = np.empty(len(rows))
+        together = reader.part[:, None] == reader.part
+        gram = (rows @ rows.T) * together
+        covariance = moments.covariance * together
+        total = (covariance * gram).sum()
+        order, losses = removal_order(covariance, gram, ridge, units)
+    scores = np.empty(len(order))
     scores[order] = losses / (total or 1.0)
     return scores
 

@@ -26,7 +26,9 @@ def fpgm(model, aggregate="sum", normalize=None) -> np.ndarray:
 
     Returns:
         A float64 array of shape `(len(channel_groups(model)),)`. `inf` for groups that
-        can't leave, and for those without a member.
+        can't leave and, with a warning that names their layers, for those without a
+        member: their layers have a rule (`channel_rule`), but no filters that are
+        known.
 
     Raises:
         ValueError: If an argument is unknown, a weight is not finite, or the model is
@@ -36,7 +38,7 @@ def fpgm(model, aggregate="sum", normalize=None) -> np.ndarray:
 
     >>> scores = keras_basisprune.scores.channels.fpgm(model, normalize="mean")
     """
-    return filter_scores(model, _distances, aggregate, normalize)
+    return filter_scores(model, _distances, aggregate, normalize, "fpgm")
 
 
 def _distances(filters):

@@ -26,7 +26,9 @@ def l1_norm(model, aggregate="sum", normalize=None) -> np.ndarray:
 
     Returns:
         A float64 array of shape `(len(channel_groups(model)),)`. `inf` for groups that
-        can't leave, and for those without a member.
+        can't leave and, with a warning that names their layers, for those without a
+        member: their layers have a rule (`channel_rule`), but no filters that are
+        known.
 
     Raises:
         ValueError: If an argument is unknown, a weight is not finite, or the model is
@@ -38,4 +40,6 @@ def l1_norm(model, aggregate="sum", normalize=None) -> np.ndarray:
     >>> scores = keras_basisprune.scores.channels.l1_norm(model)
     >>> scores[groups.layers["conv1"]]  # of each channel of that layer
     """
-    return filter_scores(model, lambda w: np.abs(w).sum(axis=0), aggregate, normalize)
+    return filter_scores(
+        model, lambda w: np.abs(w).sum(axis=0), aggregate, normalize, "l1_norm"
+    )

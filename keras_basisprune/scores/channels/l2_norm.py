@@ -24,7 +24,9 @@ def l2_norm(model, aggregate="sum", normalize=None) -> np.ndarray:
 
     Returns:
         A float64 array of shape `(len(channel_groups(model)),)`. `inf` for groups that
-        can't leave, and for those without a member.
+        can't leave and, with a warning that names their layers, for those without a
+        member: their layers have a rule (`channel_rule`), but no filters that are
+        known.
 
     Raises:
         ValueError: If an argument is unknown, a weight is not finite, or the model is
@@ -35,5 +37,5 @@ def l2_norm(model, aggregate="sum", normalize=None) -> np.ndarray:
     >>> scores = keras_basisprune.scores.channels.l2_norm(model, normalize="mean")
     """
     return filter_scores(
-        model, lambda w: np.linalg.norm(w, axis=0), aggregate, normalize
+        model, lambda w: np.linalg.norm(w, axis=0), aggregate, normalize, "l2_norm"
     )

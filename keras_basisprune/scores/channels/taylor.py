@@ -56,7 +56,7 @@ def taylor(
     groups = Groups(model, aggregate, normalize)
     makers = groups.makers()
     if not makers:
-        return groups.scores()
+        return groups.scores("taylor", "whose weights are not known")
     gates = [_gate(calls[0], groups) for calls in makers]
     gated = ends(groups.traced, makers)
 
@@ -70,7 +70,7 @@ def taylor(
     squares = squared_changes(twin, variables, data, loss, batch_size)
     for calls, square in zip(makers, squares, strict=True):
         groups.add(calls[0], square)
-    return groups.scores()
+    return groups.scores("taylor", "whose weights are not known")
 
 
 def _gate(call, groups):
