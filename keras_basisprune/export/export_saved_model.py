@@ -9,7 +9,7 @@ import keras
 from keras_basisprune.export import _agreement, _samples, _signature
 from keras_basisprune.export._prepare import low_precision, prepare
 from keras_basisprune.export._quiet import quiet
-from keras_basisprune.files import staged
+from keras_basisprune.files import check_link, staged
 
 _TOLERANCE = 1e-5
 _LOW_PRECISION_TOLERANCE = 2e-2
@@ -123,6 +123,7 @@ def _compare(model, path, inputs):
 
 def _check_path(path, overwrite):
     path = pathlib.Path(path)
+    check_link(path)
     if path.exists() and not path.is_dir():
         raise ValueError(
             "Expected `path` to be a folder or not to exist. Received: path="

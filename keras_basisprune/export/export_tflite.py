@@ -14,7 +14,7 @@ from keras_basisprune.export import (
 )
 from keras_basisprune.export._prepare import check_quantisable, prepare
 from keras_basisprune.export._quiet import quiet
-from keras_basisprune.files import staged
+from keras_basisprune.files import check_file, staged
 
 _TOLERANCES = {"float32": 1e-4, "float16": 0.1, "dynamic": 0.3, "int8": 0.5}
 
@@ -209,6 +209,7 @@ def _check_path(path):
             f"path={str(path)!r}{' (a folder)' if path.is_dir() else ''}. Pass "
             f"{str(path.with_suffix('.tflite'))!r}, say."
         )
+    check_file(path)
     return path
 
 

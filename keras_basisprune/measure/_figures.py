@@ -1,8 +1,8 @@
 """Figures by matplotlib, without a screen or global state."""
 
-import os
 import pathlib
-import tempfile
+
+from keras_basisprune.files import check_file, staged
 
 
 def figure(width, height):
@@ -19,9 +19,7 @@ def figure(width, height):
 def save(canvas, path) -> pathlib.Path:
     """Writes a figure, whole or not at all."""
     path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        draft = os.path.join(folder, path.name)
-        canvas.savefig(draft, dpi=120)
-        os.replace(draft, path)
+    check_file(path)
+    with staged(path) as stage:
+        canvas.savefig(stage, dpi=120)
     return path
