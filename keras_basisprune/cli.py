@@ -22,7 +22,9 @@ Examples:
   keras-basisprune measure --model=small/small_float32.tflite
 """
 
+import functools
 import os
+import pathlib
 import sys
 import warnings
 
@@ -65,7 +67,8 @@ def main(argv=None) -> int:
     except flags.Error as error:
         return _fail(error, 2)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    warnings.filterwarnings("ignore", module="keras")
+    warnings.filterwarnings("ignore", module=r"keras(\.|$)")
+    warnings.showwarning = functools.partial(_warn, warnings.showwarning)
     from keras_basisprune import commands
 
     try:
@@ -73,7 +76,8 @@ def main(argv=None) -> int:
     except (ValueError, OSError, ImportError) as error:
         return _fail(error, 1)
     except KeyboardInterrupt:
-        return _fail("Interrupted.", 1)
+        goes_on = f" The same command goes on from what is in {values.output_dir}."
+        return _fail(f"Interrupted.{goes_on * (words == ['compress'])}", 1)
     return 0
 
 
@@ -168,6 +172,19 @@ def _flag_help(values) -> str:
         if default is not None:
             lines[-1] += f" Default: {values[name].default_as_str.strip(chr(39))}."
     return "\n".join(lines)
+
+
+def _warn(other, message, category, filename, *place):
+    """A warning of this package in one line; others as they were."""
+    if pathlib.Path(__file__).parent not in pathlib.Path(filename).parents:
+        other(message, category, filename, *place)
+        return
+    text = " ".join(str(message).split())
+    Console(stderr=True).print(
+        f"[bold yellow]keras-basisprune:[/] {escape(text)}",
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 def _fail(error, code) -> int:

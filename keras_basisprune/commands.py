@@ -1,6 +1,7 @@
 """What each command of the command line does."""
 
 import contextlib
+import functools
 import os
 import pathlib
 
@@ -13,14 +14,19 @@ from keras_basisprune.compress import SearchOptions
 from keras_basisprune.compress import compress as compress_model
 from keras_basisprune.data import load_data
 from keras_basisprune.export import export_saved_model, export_tflite
-from keras_basisprune.files import save_model, write_text
+from keras_basisprune.export.foreign_files import foreign_files
+from keras_basisprune.files import check_files, save_model, sweep, write_text
 from keras_basisprune.measure import cost, describe
 from keras_basisprune.measure.latency import latency
 from keras_basisprune.methods import convert
+from keras_basisprune.outcome import FILES
 from keras_basisprune.recover import Recovery
 from keras_basisprune.report import write_report
+from keras_basisprune.search.locked import locked
 from keras_basisprune.search.run_folder import RunFolder
 from keras_basisprune.training.augmentation import augmentation
+
+_OWN = ("original.keras", "report.txt")  # what compress writes here, beside FILES
 
 
 def inspect(flags, console):
@@ -60,6 +66,7 @@ def compress(flags, console):
             "Expected --data: digits, tfds:NAME, a folder of images per class, or an "
             ".npz file. Received: none. compress takes its bases of these images."
         )
+    _check_room(flags, *FILES, *_OWN, "state/", "transfer/")
     if flags.model in application_names():
         model, data = _transferred(flags, console)
     else:
@@ -82,13 +89,15 @@ def compress(flags, console):
         search=_search(flags),
         callbacks=_tensorboard(flags),
     )
+    sweep(folder, (*_OWN, "small_*.tflite", "saved_model"))
     with _busy(console, "Writing files"):
         save_model(model, folder / "original.keras")
         _exports(flags, result.model, folder, data.train[0])
     write_text(folder / "report.txt", f"{result.report}\n")
     console.print(escape(f"\n{result.report}\n"), highlight=False)
-    if result.details["certainty"]:
-        console.print(f"{result.details['certainty']}\n", highlight=False)
+    for text in (result.details["certainty"], result.details["classes"]):
+        if text:
+            console.print(f"{text}\n", highlight=False)
     if not result.met_budget:
         console.print(
             "The accuracy budget could not be met: small.keras is the original, folded."
@@ -140,6 +149,7 @@ def _tensorboard(flags):
 
 def export(flags, console):
     """Writes LiteRT files and a SavedModel of a `.keras` file."""
+    _check_room(flags)
     model = _load(flags, console, weights=flags.weights)
     images = None
     if flags.data is not None:
@@ -192,11 +202,12 @@ def _transferred(flags, console):
     data = _images(flags, console, (size, size, 3))
     names = ("model", "weights", "data", "input_size", "max_images", "batch_size")
     names += ("finetune_epochs", "seed")
-    folder = RunFolder(
-        _folder(flags) / "transfer", {name: flags[name].value for name in names}
-    )
-    folder.remember("classes", len(data.class_names))
-    return folder.recall_model("model", lambda: _trained(flags, console, data)), data
+    place = _folder(flags) / "transfer"
+    with locked(place):
+        folder = RunFolder(place, {name: flags[name].value for name in names})
+        folder.remember("classes", len(data.class_names))
+        make = functools.partial(_trained, flags, console, data)
+        return folder.recall_model("model", make), data
 
 
 def _trained(flags, console, data):
@@ -252,6 +263,20 @@ def _busy(console, text):
     with Progress(*columns, console=console, transient=True) as progress:
         progress.add_task(escape(text), total=None)
         yield
+
+
+def _check_room(flags, *names):
+    """Raises before anything is done, if files can't be written or would be lost."""
+    folder = pathlib.Path(flags.output_dir)
+    names += tuple(f"small_{kind}.tflite" for kind in flags.quantization)
+    check_files(folder, [*names, "saved_model/"], "--output_dir")
+    others = foreign_files(folder / "saved_model") if flags.saved_model else []
+    if others:
+        raise ValueError(
+            f"Expected {folder / 'saved_model'} to hold a SavedModel alone, or not to "
+            f"exist, since a new one takes its place. Received: {others[0]!r} in it. "
+            "Move that, choose another --output_dir, or pass --nosaved_model."
+        )
 
 
 def _folder(flags):

@@ -8,21 +8,25 @@ import keras
 import numpy as np
 
 from keras_basisprune.data.check_data import check_data
+from keras_basisprune.files import check_files, sweep
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.measure.latency_table import LatencyTable
-from keras_basisprune.outcome import CompressionResult, outcome
+from keras_basisprune.outcome import FILES, CompressionResult, outcome
 from keras_basisprune.recover import Recovery
 from keras_basisprune.rounds import Rounds
 from keras_basisprune.search.augmented import augmented
 from keras_basisprune.search.cuttable import cuttable
 from keras_basisprune.search.cutter import Ways
 from keras_basisprune.search.identity import identity
+from keras_basisprune.search.interruptible import interruptible
 from keras_basisprune.search.judge import Judge
+from keras_basisprune.search.locked import locked
 from keras_basisprune.search.no_word_of_retracing import no_word_of_retracing
 from keras_basisprune.search.objective import OBJECTIVES, Objective
 from keras_basisprune.search.run_folder import RunFolder, checksum, model_checksum
 from keras_basisprune.search.scorer import Scorer
 from keras_basisprune.search.task import Task
+from keras_basisprune.search.too_few_images import too_few_images
 from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.check_probabilities import check_probabilities
@@ -61,7 +65,8 @@ class SearchOptions:
         margin: By how many standard errors (of the loss, as it shows on `validation`)
             networks have to be better than the budget asks. A network at the edge of
             the budget loses more than that on other images in half of all cases with
-            0, and in one of six with 1.
+            0, and in one of six with 1. With few images errors are large, even where
+            nothing is lost on them: with 1, 0.37 for four images, 0.018 for 100.
     """
 
     samples: int = 1000
@@ -130,7 +135,9 @@ def compress(
             do).
         train: A pair `(x, y)` of arrays, `y` integer labels; or images alone.
         validation: The same, on which the budget is judged. Without labels, the score
-            is the share of images on which a network agrees with the original.
+            is the share of images on which a network agrees with the original. There
+            is a warning where these are too few to tell the budget from nothing:
+            `max_drop=0.01` takes 299.
         max_drop: Float, how much of the score may be lost; 0.01 is one point.
         objective: What is to become small: `"flops"`, `"params"`, `"bytes"` (of the
             LiteRT file) or `"latency"` (milliseconds of LiteRT on this machine; widths
@@ -142,7 +149,9 @@ def compress(
         epochs: Integer, epochs of each training. Defaults to 5, or what `recover` says.
         output_dir: Folder for the state of the search, the small network (`.keras` and
             LiteRT), the plans, `report.json` and `report.html`. The same call goes on
-            from the state there if it was interrupted. Defaults to none.
+            from the state there if it was interrupted. One search at a time may use
+            it. What bears the name of one of these files must be a file, else nothing
+            is done. Defaults to none.
         seed: Integer, of everything random; of training only if `recover` has none of
             its own (that is not 0). The same seed on the same machine gives the same
             result (but for `"latency"`, which is measured).
@@ -160,7 +169,8 @@ def compress(
     Raises:
         ValueError: If an argument is out of its range, the model is subclassed, not
             built or not such a classifier, the data do not fit it, or `output_dir`
-            holds the state of another search.
+            holds the state of another search, is used by another one that runs, or
+            holds folders with the names of files that are to be written.
 
     Example:
 
@@ -200,19 +210,26 @@ def compress(
     }
     original = flatten(model)
     possible = cuttable(original, tuple(sorted(methods)))
-    folder = RunFolder(
-        output_dir and pathlib.Path(output_dir) / "state",
-        {
-            "model": model_checksum(model),
-            "train": checksum(*train),
-            "validation": checksum(*validation),
-            "recovery": recovery
-            and {k: identity(v) for k, v in vars(recovery).items()},
-            **arguments,
-        },
-    )
-    keras.utils.set_random_seed(seed)
-    with no_word_of_retracing():
+    goal, state = Objective(objective), None
+    if output_dir is not None:
+        output_dir = pathlib.Path(output_dir)
+        state = output_dir / "state"
+        check_files(output_dir, [*FILES, "state/"], "output_dir")
+    few = too_few_images(len(validation[0]), max_drop)
+    if few:
+        warnings.warn(few, stacklevel=2)
+    belongs_to = {
+        "model": model_checksum(model),
+        "train": checksum(*train),
+        "validation": checksum(*validation),
+        "recovery": recovery and {k: identity(v) for k, v in vars(recovery).items()},
+        **arguments,
+    }
+    with locked(state), interruptible(state), no_word_of_retracing():
+        folder = RunFolder(state, belongs_to)
+        if state:
+            sweep(output_dir, FILES)
+        keras.utils.set_random_seed(seed)
         score = Scorer(original, validation)
         if validation[1] is not None:
             _check_baseline(score.baseline, validation[1])
@@ -221,12 +238,13 @@ def compress(
             train=train,
             validation=validation,
             images=_fitted_on(train[0], search, recovery, seed),
-            judge=Judge(original, score, Objective(objective), folder),
+            judge=Judge(original, score, goal, folder),
+            objective=objective,
             least=score.baseline - max_drop,
             max_drop=max_drop,
             margin=search.margin,
             splits=_SPLITS[possible],
-            ways=_ways(search, objective, output_dir),
+            ways=_ways(search, goal, state),
             recovery=recovery,
             distill=search.distill,
             rounds=search.rounds,
@@ -290,14 +308,11 @@ def _fitted_on(images, search, recovery, seed):
     return augmented(images, recovery) if search.augment else images
 
 
-def _ways(search, objective, output_dir) -> Ways:
+def _ways(search, goal, state) -> Ways:
     table = None
-    if objective == "latency":
-        table = LatencyTable(
-            output_dir and pathlib.Path(output_dir) / "state/latency.json"
-        )
-    counted = Objective(objective).counted
-    return Ways(search.compensation, search.round_to, counted, table)
+    if goal.kind == "latency":
+        table = LatencyTable(state and state / "latency.json")
+    return Ways(search.compensation, search.round_to, goal.counted, table)
 
 
 def _unmet(task, baseline, trials) -> str:

@@ -17,11 +17,20 @@ from keras_basisprune.report import write_report
 from keras_basisprune.search.certainty import certainty
 from keras_basisprune.search.certificate import certificate
 from keras_basisprune.search.document import document
+from keras_basisprune.search.fallen_classes import fallen_classes
 from keras_basisprune.search.layer_rows import layer_rows, spectra
 from keras_basisprune.search.trial import Trial
 from keras_basisprune.surgery import fold
 
 _SAMPLES = 64  # images on which forms of the network are compared
+FILES = (  # what is written, beside the state of the search
+    "original_float32.tflite",
+    "plans.json",
+    "report.html",
+    "report.json",
+    "small.keras",
+    "small_float32.tflite",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +44,9 @@ class CompressionResult:
         trials: A `Trial` per network that was tried.
         history: The logs of training, a list of values per name; empty without.
         report: A `Comparison` of original and small model, accuracy included.
+        recall: Dict by class of pairs, the shares of its validation images that the
+            original and the small model name so (without labels: of those that the
+            original names so). Classes without images are not in it.
         met_budget: Whether the score on the validation data fell by no more than
             `max_drop`. If not, `model` is the original, folded.
         details: Dict, the content of `report.json`.
@@ -45,6 +57,7 @@ class CompressionResult:
     trials: tuple[Trial, ...]
     history: dict[str, list[float]]
     report: Comparison
+    recall: dict[int, tuple[float, float]]
     met_budget: bool
     details: dict
 
@@ -72,7 +85,7 @@ def outcome(task, rounds, score, test, arguments, output_dir) -> CompressionResu
     report = compare(original, small, **_figures(task, score, test, small, files))
     samples = task.images[:_SAMPLES]
     converted = _converted(original, samples)
-    rows = layer_rows(original, small)
+    rows, recall = layer_rows(original, small), score.recall(small)
     parts = {
         "model": {"name": original.name, "input_shape": original.input_shape[1:]},
         "met_budget": last is not None,
@@ -81,7 +94,11 @@ def outcome(task, rounds, score, test, arguments, output_dir) -> CompressionResu
         "least": task.least,
         "before_after": _before_after(report),
         "chosen": last and last.trial,
-        "certainty": certainty(score.baseline, last and rounds.trials[last.trial]),
+        "certainty": certainty(
+            score.baseline, last and rounds.trials[last.trial], score.images
+        ),
+        "recall": recall,
+        "classes": _about_classes(recall, task.max_drop, original.output_shape[-1]),
         "layers": rows,
         "spectra": spectra(converted, rows),
         "equality": certificate(original, converted, network, samples)
@@ -94,7 +111,10 @@ def outcome(task, rounds, score, test, arguments, output_dir) -> CompressionResu
         _write(pathlib.Path(output_dir), small, plans, details)
     trials, history = rounds.trials, rounds.history
     met = last is not None
-    return CompressionResult(small, plans, trials, history, report, met, details)
+    shares = {row["class"]: (row["before"], row["after"]) for row in recall}
+    return CompressionResult(
+        small, plans, trials, history, report, shares, met, details
+    )
 
 
 def _good_enough(found, score, task) -> list:
@@ -105,11 +125,26 @@ def _good_enough(found, score, task) -> list:
     """
     found = list(found)
     while found:
-        value, error = score.compared(fold(found[-1].network))
-        if value - task.margin * error >= task.least:
+        now = score.compared(fold(found[-1].network))
+        if now["score"] - task.margin * now["error"] >= task.least:
             break
         found.pop()
     return found
+
+
+def _about_classes(recall, max_drop, classes) -> str:
+    """What is to be said of single classes; with a warning if some are lost."""
+    fallen, unseen = fallen_classes(recall, max_drop), classes - len(recall)
+    if fallen:
+        warnings.warn(f"{fallen} The score is of all images.", stacklevel=4)
+    if not unseen:
+        return fallen
+    them = "it" if unseen == 1 else "them"
+    without = (
+        f"Nothing is known of {unseen} of the {classes} classes: there is no "
+        f"validation image of {them}."
+    )
+    return f"{fallen} {without}".strip()
 
 
 def _exported(task, original, small, output_dir) -> dict[str, tuple]:

@@ -4,12 +4,11 @@ import functools
 import math
 import time
 
-from tqdm.auto import tqdm
-
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.plan import Plan
 from keras_basisprune.search.cutter import Cut, Cutter
 from keras_basisprune.search.found import Found
+from keras_basisprune.search.progress import Progress
 from keras_basisprune.search.search_boards import search_boards
 from keras_basisprune.search.smallest_share import smallest_share
 from keras_basisprune.search.train_again import train_again
@@ -57,7 +56,7 @@ class Rounds:
         self._asked: dict[tuple[float, float], float] = {}
         self._good: dict[tuple[float, float], Cut] = {}  # the newest that may be best
         self._boards = search_boards(task.callbacks)
-        self._bar = tqdm(disable=not task.verbose, unit="trial")
+        self._progress = Progress(task)
 
     @property
     def trials(self) -> tuple[Trial, ...]:
@@ -66,16 +65,19 @@ class Rounds:
 
     def run(self):
         """Runs all rounds."""
-        self._run()
-        self._bar.close()
-        for board in self._boards:
-            board.on_train_end()
+        try:
+            self._run()
+        finally:
+            self._progress.close()
+            for board in self._boards:
+                board.on_train_end()
 
     def _run(self):
-        slacks, network = self._slacks(), self._task.model
+        slacks, network, retry = self._slacks(), self._task.model, False
         while slacks and len(self.found) < self._task.rounds:
-            found = self._round(network, len(self.found) + 1, slacks[0])
-            if found is None:
+            found = self._round(network, len(self.found) + 1, slacks[0], retry)
+            retry = found is None
+            if retry:
                 slacks.pop(0)
                 continue
             before = self.trials[self.found[-1].trial].kept if self.found else 1.0
@@ -93,15 +95,14 @@ class Rounds:
         unit = max(self._task.max_drop, _LEAST_UNIT)
         return [unit * slack for slack in _SLACK]
 
-    def _round(self, network, number, slack) -> Found | None:
+    def _round(self, network, number, slack, retry) -> Found | None:
         """Cuts as far as the slack allows and trains; `None` if that isn't enough."""
         if self._cutter is None or self._cutter.model is not network:
             self._cutter = Cutter(network, self._task.images, self._task.ways)
             self._failed, self._good = 0.0, {}
         later, recovery = number > 1, self._task.recovery
         trials = _TRIALS[slack > 0][later]
-        self._bar.reset(trials + len(self._task.splits) - 1 + bool(recovery))
-        self._bar.set_description(f"round {number}")
+        self._progress.begin(number, retry, trials + len(self._task.splits) - 1)
         self._asked, self._enough = {}, self._task.least - slack
         attempt = functools.partial(self._attempt, number)
         splits, lowest = self._task.splits, max(_LOWEST[later], self._failed)
@@ -188,14 +189,13 @@ class Rounds:
                 task.model if task.distill else None,
                 (task.train, task.validation),
                 task.recovery,
-                task.callbacks,
+                (*task.callbacks, *self._progress.train()),
                 number,
                 past * task.recovery.epochs,
             )
             self._folder.remember(f"{name} training", made)
             return fold(network, batch_norm=False)
 
-        self._bar.set_postfix_str("training")
         network = self._folder.recall_model(name, make, task.model)
         made = self._folder.recall(f"{name} training", dict)
         for key, values in made["history"].items():
@@ -218,15 +218,15 @@ class Rounds:
             **shares,
             score=answer["score"],
             error=answer.get("error", math.nan),
+            bound=answer.get("bound", math.nan),
             trained=trained,
             good_enough=self._sure(**answer) >= self._task.least,
             to_channels=to_channels,
             seconds=answer["seconds"],
         )
-        self._bar.set_postfix_str(f"{1 - trial.kept:.1%} removed, {trial.score:.4f}")
         if question not in self._trials:
             self._trials[question] = trial
-            self._bar.update()
+            self._progress.show(trial)
             self._tell(trial)
 
     def _tell(self, trial):

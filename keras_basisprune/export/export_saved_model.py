@@ -8,7 +8,7 @@ import keras
 from keras_basisprune.export import _agreement, _samples, _signature
 from keras_basisprune.export._prepare import low_precision, prepare
 from keras_basisprune.export._quiet import quiet
-from keras_basisprune.files import staged
+from keras_basisprune.files import check_link, staged
 from keras_basisprune.utils.check_flag import check_flag
 from keras_basisprune.utils.check_path import check_path
 
@@ -125,6 +125,7 @@ def _compare(model, path, inputs):
 def _check_path(path, overwrite):
     overwrite = check_flag("overwrite", overwrite)
     path = check_path("path", path)
+    check_link(path)
     if path.exists() and not path.is_dir():
         raise ValueError(
             "Expected `path` to be a folder or not to exist. Received: path="

@@ -13,7 +13,7 @@ from keras_basisprune.export import (
 )
 from keras_basisprune.export._prepare import check_quantisable, prepare
 from keras_basisprune.export._quiet import quiet
-from keras_basisprune.files import staged
+from keras_basisprune.files import check_file, staged
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_flag import check_flag
 from keras_basisprune.utils.check_path import check_path
@@ -212,6 +212,7 @@ def _check_path(path):
             f"path={str(path)!r}{' (a folder)' if path.is_dir() else ''}. Pass "
             f"{str(path.with_suffix('.tflite'))!r}, say."
         )
+    check_file(path)
     return path
 
 

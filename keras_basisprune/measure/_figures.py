@@ -1,9 +1,8 @@
 """Figures by matplotlib, without a screen or global state."""
 
-import os
 import pathlib
-import tempfile
 
+from keras_basisprune.files import check_file, staged
 from keras_basisprune.utils.check_path import check_path
 
 
@@ -32,9 +31,7 @@ def check_picture(argument, path) -> pathlib.Path:
 def save(canvas, path) -> pathlib.Path:
     """Writes a figure, whole or not at all."""
     path = check_picture("path", path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        draft = os.path.join(folder, path.name)
-        canvas.savefig(draft, dpi=120)
-        os.replace(draft, path)
+    check_file(path)
+    with staged(path) as stage:
+        canvas.savefig(stage, dpi=120)
     return path

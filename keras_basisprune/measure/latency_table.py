@@ -15,7 +15,7 @@ import numpy as np
 from keras_basisprune.export import export_tflite
 from keras_basisprune.export._litert_call import litert_call
 from keras_basisprune.export._quiet import quiet
-from keras_basisprune.files import write_text
+from keras_basisprune.files import check_file, write_text
 from keras_basisprune.graph.rewrite import clone
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_path import check_path
@@ -70,8 +70,11 @@ class LatencyTable:
         self._path = None if path is None else check_path("path", path, "file")
         self._machine = _machine()
         self._known: dict[str, float] = {}
-        if self._path is not None and self._path.exists():
-            self._known = _read(self._path, self._machine)
+        if self._path is not None:
+            if not self._path.is_dir():
+                check_file(self._path)
+            if self._path.exists():
+                self._known = _read(self._path, self._machine)
 
     def milliseconds(self, layer, input_shape) -> float:
         """The time of one call of a layer, from the table or measured now.

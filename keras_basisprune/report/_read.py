@@ -92,6 +92,14 @@ _FIELDS = {
     "history": lambda value: _dictionary(value) and all(map(_numbers, value.values())),
 }
 
+_OPTIONAL = {  # what reports of older versions lack
+    "certainty": _text,
+    "classes": _text,
+    "recall": _records(
+        {"class": _whole, "images": _whole, "before": _number, "after": _number}
+    ),
+}
+
 
 def read_report(folder) -> dict:
     """The contents of `folder/report.json`.
@@ -131,7 +139,8 @@ def read_report(folder) -> dict:
 
 def _check(report, path):
     """Raises if a field is missing or is not what it should be."""
-    for key, is_right in _FIELDS.items():
+    optional = {key: _OPTIONAL[key] for key in _OPTIONAL if key in report}
+    for key, is_right in {**_FIELDS, **optional}.items():
         if key not in report or not is_right(report[key]):
             received = repr(report[key])[:80] if key in report else "nothing"
             raise ValueError(

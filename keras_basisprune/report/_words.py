@@ -161,13 +161,24 @@ def _loss(report, rows):
     else:
         verb = "lost" if points > 0 else "gained"
         text = f"{_points(abs(points))} of {metric} {verb}"
-    budget = _budget(report)
-    return text if budget is None else f"{text} (budget {budget:.1f})"
+    told = []
+    if _budget(report) is not None:
+        told.append(f"budget {_budget(report):.1f}")
+    if report["chosen"] is not None:
+        bound = report["trials"][report["chosen"]].get("bound")
+        if bound is not None:
+            told.append(f"up to {100 * max(bound, 0):.1f} on other images")
+    return f"{text} ({', '.join(told)})" if told else text
 
 
 def standard_error(error) -> str:
     """A standard error in points."""
     return NOTHING if error is None else f"±{SPACE}{100 * error:.2f}"
+
+
+def at_most(bound) -> str:
+    """An upper bound of a loss in points."""
+    return NOTHING if bound is None else f"{100 * bound:.1f}".replace("-", "−")
 
 
 def _budget(report):

@@ -5,13 +5,14 @@ import pathlib
 import jinja2
 import plotly.offline
 
-from keras_basisprune.files import write_text
+from keras_basisprune.files import check_file, write_text
 from keras_basisprune.report import _read, _words, charts
 
 _FILTERS = {
     name: getattr(_words, name)
     for name in (
         "amount",
+        "at_most",
         "duration",
         "label",
         "number",
@@ -41,7 +42,7 @@ def write_report(folder) -> pathlib.Path:
 
     Raises:
         ValueError: If there is no `report.json`, or if it is broken or of another
-            version.
+            version, or if there is a folder named `report.html`, which stays.
 
     Example:
 
@@ -50,8 +51,9 @@ def write_report(folder) -> pathlib.Path:
     webbrowser.open(page.resolve().as_uri())
     ```
     """
-    report = _read.read_report(folder)
     path = pathlib.Path(folder) / "report.html"
+    check_file(path, "folder")
+    report = _read.read_report(folder)
     write_text(path, _page(report))
     return path
 

@@ -1,28 +1,32 @@
 """How sure the loss is that a search has found."""
 
+from keras_basisprune.search._loss_bound import CONFIDENCE
 
-def certainty(baseline, trial) -> str:
-    """Says how far the loss of the chosen network may be off, in a sentence.
+
+def certainty(baseline, trial, images) -> str:
+    """Says how far the loss of the chosen network may be off, in words.
 
     Args:
         baseline: Float, the original's score on the validation data.
         trial: The chosen `Trial`, or `None`.
+        images: Integer, the number of validation images.
 
     Returns:
         A string, empty where nothing was chosen.
 
     Example:
 
-    >>> certainty(0.951, trials[chosen])
-    'On the validation data 0.80 points were lost, with a standard error of 0.31. ...'
+    >>> certainty(0.951, trials[chosen], 500)
+    'On the 500 validation images 0.80 points were lost; on other images of the ...'
     """
     if trial is None:
         return ""
     lost = 100 * (baseline - trial.score)
-    verb = "lost" if lost >= 0 else "gained"
+    verb = "gained" if lost < 0 else "lost"
+    seen = f"the {images:,} validation images" if images > 1 else "one validation image"
     return (
-        f"On the validation data {abs(lost):.2f} points were {verb}, with a standard "
-        f"error of {100 * trial.error:.2f}. Other images of the same kind may show so "
-        "much more or less, and rather the worse of the two: this is the smallest of "
-        "many networks that were judged by these."
+        f"On {seen} {abs(lost):.2f} points were {verb}; on other images of the same "
+        f"kind up to {max(100 * trial.bound, 0):.2f} may be lost, with "
+        f"{100 * CONFIDENCE:.0f} % confidence, and rather more than less: this is the "
+        "smallest of many networks that were judged by these."
     )

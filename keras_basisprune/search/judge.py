@@ -33,19 +33,17 @@ class Judge:
 
         Returns:
             A dict with `"kept"`, `"params"`, `"flops"` (shares of the original's),
-            `"score"`, `"error"` (its standard error, see `Scorer`) and `"seconds"`
-            (those given and `"evaluation"`).
+            `"score"`, `"error"`, `"bound"` (how sure it is, see `Scorer`) and
+            `"seconds"` (those given and `"evaluation"`).
         """
         start = time.perf_counter()
         plain = fold(network)
         counted = cost(plain)
-        score, error = self._score.compared(plain)
         answer = {
             "kept": self._objective(plain) / self._whole,
             "params": counted.params / max(self._params, 1),
             "flops": counted.flops / max(self._flops, 1),
-            "score": score,
-            "error": error,
+            **self._score.compared(plain),
         }
         spent = time.perf_counter() - start
         return {**answer, "seconds": {**seconds, "evaluation": spent}}

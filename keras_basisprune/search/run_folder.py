@@ -3,16 +3,17 @@
 import hashlib
 import json
 import pathlib
-import shutil
 import types
+import warnings
 
 import keras
 import numpy as np
 
-from keras_basisprune.files import save_model, write_text
+from keras_basisprune.files import save_model, sweep, write_text
 from keras_basisprune.trace import is_kerases
 
-_VERSION = 1
+_FILES = ("state.json", "*.keras", "latency.json", "owner.json")
+_VERSION = 2  # 1 had no checksums
 
 
 class RunFolder:
@@ -20,8 +21,12 @@ class RunFolder:
 
     A search is a function of its arguments: run again, it asks the same questions in
     the same order. So answers are all that has to be kept. `state.json` holds them,
-    with checksums of what they depend on; networks are `.keras` files beside it. All
-    files appear whole or not at all, so that the process can be killed at any moment.
+    with checksums of what they depend on and of themselves; networks are `.keras` files
+    beside it, whose checksums it holds. All files appear whole or not at all, so that
+    the process can be killed at any moment; what was damaged or exchanged since is not
+    believed: a network is made again, with a warning, and broken answers are refused.
+
+    One process at a time may work in a folder: see `locked`.
 
     Args:
         folder: The folder, which is created; `None` for memory alone.
@@ -38,7 +43,8 @@ class RunFolder:
         self._answers: dict[str, object] = {}
         if self._folder is not None and self._state.exists():
             self._answers = self._read()
-            self._clear()
+        if self._folder is not None:
+            sweep(self._folder, _FILES)
 
     @property
     def _state(self) -> pathlib.Path:
@@ -48,14 +54,19 @@ class RunFolder:
         try:
             content = json.loads(self._state.read_text(encoding="utf-8"))
             if content["version"] != _VERSION:
-                raise ValueError(f"version {content['version']}")
+                raise ValueError(
+                    f"version {content['version']}, which another version of "
+                    "keras_basisprune wrote"
+                )
             known, answers = dict(content["belongs_to"]), dict(content["answers"])
-        except (KeyError, TypeError, ValueError) as error:
+            if content["sha256"] != _text_checksum(known, answers):
+                raise ValueError("it is not as it was written")
+        except (OSError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 "Expected `output_dir` to be empty or to hold the state of a search. "
                 f"Received: {self._state}, which can't be read "
-                f"({type(error).__name__}: {error}). Delete it, or choose another "
-                "folder."
+                f"({type(error).__name__}: {error}). Delete the folder {self._folder} "
+                "to begin anew, or choose another `output_dir`."
             ) from error
         names = {*known, *self._belongs_to}
         other = sorted(n for n in names if known.get(n) != self._belongs_to.get(n))
@@ -64,15 +75,10 @@ class RunFolder:
             raise ValueError(
                 "Expected `output_dir` to be empty or to hold the state of this "
                 f"search. Received: {self._folder}, whose search had another {told}. "
-                "Give the same arguments to go on, or choose another folder."
+                "Give the same arguments to go on, delete that folder to begin anew, "
+                "or choose another `output_dir`."
             )
         return answers
-
-    def _clear(self):
-        """Removes what a killed process has left half-written."""
-        for path in self._folder.glob(".*"):
-            if ".state.json." in path.name or ".keras." in path.name:
-                shutil.rmtree(path, ignore_errors=True)
 
     def recall(self, question, find):
         """The answer to a question, found only if it is not known yet.
@@ -103,11 +109,17 @@ class RunFolder:
         path = None if self._folder is None else self._folder / f"{name}.keras"
         # A file that no answer speaks of may be of a search whose state was deleted.
         if path and path.name in self._answers and path.exists():
-            return _loaded(path, like)
+            if self._answers[path.name] == _file_checksum(path):
+                return _loaded(path, like)
+            warnings.warn(
+                f"{path} is not as this search has written it: it is damaged or was "
+                "exchanged. The network is made again, and takes its place.",
+                stacklevel=2,
+            )
         model = make()
         if path:
             save_model(model, path)
-            self.remember(path.name, "written")
+            self.remember(path.name, _file_checksum(path))
         return model
 
     def _write(self, answers):
@@ -117,8 +129,19 @@ class RunFolder:
             "version": _VERSION,
             "belongs_to": self._belongs_to,
             "answers": answers,
+            "sha256": _text_checksum(self._belongs_to, answers),
         }
         write_text(self._state, json.dumps(content, indent=1))
+
+
+def _text_checksum(*values) -> str:
+    """The same for values and for what JSON makes of them."""
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+
+
+def _file_checksum(path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _loaded(path, like):

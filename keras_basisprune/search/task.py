@@ -15,6 +15,7 @@ class Task:
         validation: The same, on which networks are judged.
         images: Unlabelled samples, for cutting.
         judge: A `Judge`.
+        objective: What is to become small, as `compress` calls it.
         least: The score that is good enough.
         max_drop: How much less than the original's that is.
         margin: By how many standard errors a score has to be better than that.
@@ -32,6 +33,7 @@ class Task:
     validation: tuple
     images: object
     judge: object
+    objective: str
     least: float
     max_drop: float
     margin: float

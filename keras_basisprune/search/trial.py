@@ -1,6 +1,7 @@
 """One network that a search has tried."""
 
 import dataclasses
+import math
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,13 +15,16 @@ class Trial:
         flops: Float, the same of the FLOPs.
         score: Float, accuracy (or agreement) on the validation data, of the folded
             network; NaN if there is no such network.
-        error: Float, the standard error of the score's difference from the original's.
+        error: Float, the standard error of the score's difference from the original's:
+            by how much the loss on other images may exceed it, with 84 % confidence.
+            It is not 0 where no answer is lost: that may be otherwise on others.
         trained: Whether it was trained after it was cut.
         good_enough: Whether the score is within the budget, by the margin if there is
             one.
         to_channels: Float in [0, 1], how much of the cut channels took: they left down
             to `share ** to_channels`.
         seconds: Dict of the seconds for `"fitting"`, `"training"` and `"evaluation"`.
+        bound: Float, the loss on other images at most, with 95 % confidence.
     """
 
     round: int
@@ -33,3 +37,4 @@ class Trial:
     good_enough: bool
     to_channels: float
     seconds: dict[str, float]
+    bound: float = math.nan

@@ -1,0 +1,80 @@
+"""One search at a time in a folder."""
+
+import contextlib
+import datetime
+import json
+import os
+import pathlib
+import platform
+
+import filelock
+
+from keras_basisprune.files import write_text
+
+_OWNER = "owner.json"
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """Keeps other processes and threads from working in a folder at the same time.
+
+    The lock is one of the operating system on the file `.lock`: it vanishes with its
+    process, however that ends, so that no one has to remove it. `owner.json` says
+    whose it is.
+
+    Args:
+        folder: The folder, which is created; `None` for memory alone, without a lock.
+
+    Raises:
+        ValueError: If another search is at work in the folder.
+    """
+    if folder is None:
+        yield
+        return
+    folder = pathlib.Path(folder)
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise ValueError(
+            "Expected `output_dir` to be used by one search at a time. Received: "
+            f"{folder}, where {_owner(folder)} is at work. Wait for it, end it, or "
+            "choose another folder."
+        ) from error
+    try:
+        write_text(folder / _OWNER, json.dumps(_ourselves()))
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            (folder / _OWNER).unlink()
+        lock.release()
+        if made and {path.name for path in folder.iterdir()} <= {".lock"}:
+            _remove(folder, made)
+
+
+def _ourselves() -> dict:
+    now = datetime.datetime.now().astimezone()
+    return {
+        "process": os.getpid(),
+        "host": platform.node(),
+        "since": now.isoformat(timespec="seconds"),
+    }
+
+
+def _owner(folder) -> str:
+    """Who holds the lock, as far as it is known."""
+    try:
+        found = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
+        return f"process {found['process']} on {found['host']} since {found['since']}"
+    except (OSError, KeyError, TypeError, ValueError):
+        return "another process"
+
+
+def _remove(folder, made):
+    """Leaves no empty folders of ours."""
+    with contextlib.suppress(OSError):
+        (folder / ".lock").unlink()
+        for path in made:
+            path.rmdir()
