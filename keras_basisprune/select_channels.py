@@ -16,13 +16,20 @@ from keras_basisprune.trace import trace
 class ChannelLimits:
     """What a selection of channels must respect.
 
+    Layers are those with weights: that make channels, or that keep channels which are
+    made elsewhere (depthwise convolutions and BatchNormalization, also of a slice).
+
     Attributes:
         min_channels: Channels that each layer keeps at least.
         round_to: Kept channels per layer are rounded up to a multiple of this (at most
             the number there is), since some runtimes are fastest at multiples of 8.
+            Normalization is as wide as what it reads.
         most: Float in (0, 1], the share of its channels that any layer loses at most.
-        exclude: Layers that keep all channels: a layer name or regular expression, a
-            layer class, a predicate `layer -> bool`, or a list of these.
+        exclude: Layers and operators (with weights or without: an `Add`, an activation)
+            that keep all of their output channels, and with these all that is tied to
+            them, in other layers too. What they read may leave, unless it is tied to
+            what they make. A layer name or regular expression, a layer class, a
+            predicate `layer -> bool`, or a list of these.
     """
 
     min_channels: int = 1
@@ -52,7 +59,8 @@ def select_channels(
 
     Groups of channels (`channel_groups`) leave in the order of their scores, lowest
     first, until the budget is met. Costs are those that `cost` measures after `prune`.
-    Time is linear in the number of channels, times the logarithm of it.
+    Every tensor (of slices too) keeps at least one channel, so that `prune` can carry
+    the plan out. Time is linear in the number of channels, times the logarithm of it.
 
     Args:
         model: A built Functional or Sequential `keras.Model`, converted or not.
@@ -99,8 +107,13 @@ def select_channels(
     makers = _makers(traced, channels)
     if scope == "local":
         scores = _ranks(scores, makers)
-    excluded = _excluded(traced, limits.exclude)
-    search = _Search(scores, makers, groups.pinned, excluded, limits)
+    stays = ~np.isfinite(scores)
+    stays[list(groups.pinned)] = True
+    stays[_excluded(traced, channels, limits.exclude)] = True
+    kernels = {c.op.name for c in traced.calls if hasattr(c.op, "kernel")}
+    wide = [of for name, of in groups.layers.items() if name in kernels | set(makers)]
+    _keep_some(scores, stays, groups, channels, limits)
+    search = _Search(scores, stays, _distinct(wide), limits.round_to)
     alive = search.run(ChannelCosts(traced, channels, of), keep, of)
     return Plan(
         channels={
@@ -114,15 +127,8 @@ def select_channels(
 class _Search:
     """Lets groups leave, lowest scores first."""
 
-    def __init__(self, scores, makers, pinned, excluded, limits):
-        self._scores, self._makers = scores, makers
-        self._round_to = limits.round_to
-        stays = ~np.isfinite(scores)
-        stays[list(pinned)] = True
-        for name, found in makers.items():
-            least = max(limits.min_channels, len(found) - int(limits.most * len(found)))
-            best = np.argsort(-scores[found], kind="stable")[:least]
-            stays[found if name in excluded else found[best]] = True
+    def __init__(self, scores, stays, layers, round_to):
+        self._scores, self._layers, self._round_to = scores, layers, round_to
         order = np.argsort(scores, kind="stable")
         self._order = order[~stays[order]]
 
@@ -152,7 +158,7 @@ class _Search:
         if self._round_to > 1:
             changed = True
             while changed:
-                changed = any([self._round_up(f, alive) for f in self._makers.values()])
+                changed = any([self._round_up(f, alive) for f in self._layers])
         return alive
 
     def _round_up(self, found, alive):
@@ -164,6 +170,24 @@ class _Search:
         best = dead[np.argsort(-self._scores[dead], kind="stable")]
         alive[best[:missing]] = True
         return True
+
+
+def _keep_some(scores, stays, groups, channels, limits):
+    """Lets groups stay, in place, without which something would have too few channels.
+
+    Of each tensor one channel stays, since `prune` refuses a tensor without any: a
+    slice may hold none of the best of its layer.
+    """
+
+    def keep_best(found, least):
+        best = np.lexsort((-scores[found], ~stays[found]))[:least]
+        stays[found[best]] = True
+
+    for found in _distinct(groups.layers.values()):
+        most = len(found) - int(limits.most * len(found))
+        keep_best(found, max(limits.min_channels, most))
+    for found in _distinct(channels.groups[t.ids] for t in channels.tensors.values()):
+        keep_best(found, 1)
 
 
 def _makers(traced, channels) -> dict[str, np.ndarray]:
@@ -190,9 +214,19 @@ def _ranks(scores, makers) -> np.ndarray:
     return ranks
 
 
-def _excluded(traced, exclude) -> set[str]:
+def _distinct(arrays) -> list[np.ndarray]:
+    """Each of several arrays once, smaller ones first."""
+    found = {array.tobytes(): array for array in arrays if len(array)}
+    return sorted(found.values(), key=len)
+
+
+def _excluded(traced, channels, exclude) -> np.ndarray:
+    """The groups of all that the excluded layers and operators put out."""
     layers = list({id(c.op): c.op for c in traced.calls}.values())
-    return {layer.name for layer in match_layers(layers, exclude or (), "exclude")}
+    chosen = {id(op) for op in match_layers(layers, exclude or (), "exclude")}
+    outputs = [t for c in traced.calls if id(c.op) in chosen for t in c.output_tensors]
+    found = [of for of in map(channels.of, outputs) if of is not None]
+    return np.unique(np.concatenate([np.empty(0, np.int64), *found]))
 
 
 def _check(keep, of, scope, per):
