@@ -51,8 +51,13 @@ class Plan:
         bases: Maps names of decomposed layers to the bases `Kept`.
         channels: Maps names of layers to the output channels `Kept`.
 
-    A layer that is not named stays as it is. Plans can be compared with `==`, hashed,
-    copied and pickled.
+    A layer that is not named stays as it is. Bases are counted by strength, as
+    `convert` makes them at full rank; channels as the layer puts them out. A plan says
+    the same wherever it is taken: what it names is kept, and what can't be done is
+    refused. Plans can be compared with `==`, hashed, copied and pickled.
+
+    Raises:
+        ValueError: If a field does not map names to `Kept`s.
 
     Example:
 
@@ -66,6 +71,7 @@ class Plan:
 
     def __post_init__(self):
         for field in ("bases", "channels"):
+            _check_part(field, getattr(self, field))
             frozen = types.MappingProxyType(dict(getattr(self, field)))
             object.__setattr__(self, field, frozen)
 
@@ -151,6 +157,20 @@ class Plan:
 
     def _parts(self):
         return dict(self.bases), dict(self.channels)
+
+
+def _check_part(field, layers):
+    known = isinstance(layers, Mapping)
+    wrong = [] if known else [layers]
+    for name, kept in layers.items() if known else ():
+        if not (isinstance(name, str) and isinstance(kept, Kept)):
+            wrong.append({name: kept})
+    if wrong:
+        raise ValueError(
+            f"Expected `{field}` to map names of layers to `Kept`s. Received: "
+            f"{wrong[0]!r} (of type {type(wrong[0]).__name__}). Pass, for example, "
+            f"`{field}={{'conv1': Kept((0, 2), 4)}}`."
+        )
 
 
 def _scaling_layers(model):
