@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
+from keras_basisprune.linalg import descending
 from keras_basisprune.measure.fold_costs import FoldCosts
 from keras_basisprune.plan import Kept, Plan
 from keras_basisprune.scores import energy
@@ -45,8 +46,9 @@ def allocate(
             or `min_rank` demands more.
 
     Returns:
-        A `Plan` with an entry for every decomposed layer, for `prune`, or for
-        `convert(..., rank=plan, basis="regression")`.
+        A `Plan` with an entry for every decomposed layer, for `prune` or, of a model
+        whose scales are as `convert` made them, for
+        `convert(..., rank=plan, basis="regression")`: the leading bases of each layer.
 
     Raises:
         ValueError: If the model is not converted, an argument is out of its range, or
@@ -98,6 +100,7 @@ class _Layer:
     size: tuple[int, int]
     whole: float
     values: np.ndarray  # score per cost
+    rounding: float  # share by which values that are the same may differ
 
     def rank(self, cut, min_rank, round_to) -> int:
         """Rank at which each kept basis is worth the cut."""
@@ -112,7 +115,7 @@ class _Layer:
         return self.whole * min(rank * sum(self.size) / math.prod(self.size), 1.0)
 
     def best(self, rank) -> Kept:
-        order = np.argsort(-self.values, kind="stable")[:rank]
+        order = descending(self.values, self.rounding)[:rank]
         return Kept(tuple(sorted(order)), len(self.values))
 
 
@@ -140,7 +143,8 @@ def _layers(pairs, costs, cost, scores) -> list[_Layer]:
                 f"numbers >= 0, for `{name}`. Received: {scores.get(name)}."
             )
         per_basis = whole[name] * sum(sizes[name]) / math.prod(sizes[name])
-        layers.append(_Layer(name, sizes[name], whole[name], values / per_basis))
+        values = values / per_basis
+        layers.append(_Layer(name, sizes[name], whole[name], values, pair.rounding))
     return layers
 
 

@@ -40,7 +40,9 @@ class CompressionResult:
     Attributes:
         model: The small model; plain Keras layers only.
         plans: A `Plan` per round: the channels that were kept of the network of the
-            round before, and the bases that were kept of what was left then.
+            round before, and the bases that were kept of what was left then. They are
+            carried out one after the other: `compensate` (or `prune`) takes
+            `Plan(channels=plan.channels)`, then `convert` `Plan(bases=plan.bases)`.
         trials: A `Trial` per network that was tried.
         history: The logs of training, a list of values per name; empty without.
         report: A `Comparison` of original and small model, accuracy included.

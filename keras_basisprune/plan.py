@@ -53,8 +53,13 @@ class Plan:
         bases: Maps names of decomposed layers to the bases `Kept`.
         channels: Maps names of layers to the output channels `Kept`.
 
-    A layer that is not named stays as it is. Plans can be compared with `==`, hashed,
-    copied and pickled.
+    A layer that is not named stays as it is. Bases are counted by strength, as
+    `convert` makes them at full rank; channels as the layer puts them out. A plan says
+    the same wherever it is taken: what it names is kept, and what can't be done is
+    refused. Plans can be compared with `==`, hashed, copied and pickled.
+
+    Raises:
+        ValueError: If a field does not map names to `Kept`s.
 
     Example:
 

@@ -7,7 +7,9 @@ import keras
 import numpy as np
 
 from keras_basisprune.graph.basis_pairs import BasisPair, basis_pairs
+from keras_basisprune.graph.channel_groups import channel_groups
 from keras_basisprune.graph.rewrite import clone
+from keras_basisprune.linalg import descending
 from keras_basisprune.measure import LatencyTable
 from keras_basisprune.plan import Kept, Plan
 from keras_basisprune.trace import Call, trace
@@ -52,6 +54,7 @@ def quick_ranks(converted, plan, table) -> Plan:
     check_kind("table", table, LatencyTable, "Make one: `LatencyTable()`.")
     traced = trace(converted, argument="converted")
     pairs = basis_pairs(traced, converted.name, "converted")
+    _check_channels(plan, channel_groups(converted).layers)
     first: dict[int, Call] = {}
     for call in traced.calls:
         first.setdefault(id(call.op), call)
@@ -67,6 +70,17 @@ def quick_ranks(converted, plan, table) -> Plan:
         shape = tuple(first[id(pair.basis)].input_tensors[0].shape[1:])
         bases[name] = _Layer(pair, shape, table).best(kept)
     return Plan(bases=bases, channels=plan.channels)
+
+
+def _check_channels(plan, layers):
+    for name, kept in plan.channels.items():
+        found = len(layers[name]) if name in layers else "none"
+        if kept.total != found:
+            raise ValueError(
+                "Expected `plan` to count the channels of layers of `converted`. "
+                f"Received: {kept.total} channels of `{name}`, which has {found}. Make "
+                "the plan from this model."
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +103,7 @@ class _Layer:
         strength = np.abs(self.pair.scale) * self.pair.singular_values
         strength = np.where(mask, strength, -1.0)
         strength[list(kept.indices)] = math.inf
-        order = np.argsort(-strength, kind="stable")[:count]
+        order = descending(strength, self.pair.rounding)[:count]
         return Kept(tuple(sorted(order)), kept.total)
 
     def _milliseconds(self, rank) -> float:

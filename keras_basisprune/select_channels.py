@@ -22,13 +22,20 @@ from keras_basisprune.utils.check_whole import check_whole
 class ChannelLimits:
     """What a selection of channels must respect.
 
+    Layers are those with weights: that make channels, or that keep channels which are
+    made elsewhere (depthwise convolutions and BatchNormalization, also of a slice).
+
     Attributes:
         min_channels: Channels that each layer keeps at least.
         round_to: Kept channels per layer are rounded up to a multiple of this (at most
             the number there is), since some runtimes are fastest at multiples of 8.
+            Normalization is as wide as what it reads.
         most: Float in (0, 1], the share of its channels that any layer loses at most.
-        exclude: Layers that keep all channels: a layer name or regular expression, a
-            layer class, a predicate `layer -> bool`, or a list of these.
+        exclude: Layers and operators (with weights or without: an `Add`, an activation)
+            that keep all of their output channels, and with these all that is tied to
+            them, in other layers too. What they read may leave, unless it is tied to
+            what they make. A layer name or regular expression, a layer class, a
+            predicate `layer -> bool`, or a list of these.
     """
 
     min_channels: int = 1
@@ -52,8 +59,9 @@ def select_channels(
 
     Groups of channels (`channel_groups`) leave in the order of their scores, lowest
     first, until the budget is met. Costs are those that `cost` measures after `prune`,
-    for every layer that has a rule. Time is linear in the number of channels, times the
-    logarithm of it.
+    for every layer that has a rule. Every tensor (of slices too) keeps at least one
+    channel, so that `prune` can carry the plan out. Time is linear in the number of
+    channels, times the logarithm of it.
 
     Args:
         model: A built Functional or Sequential `keras.Model`, converted or not.
@@ -100,9 +108,27 @@ def select_channels(
     makers = _makers(traced, channels)
     if scope == "local":
         scores = _ranks(scores, makers)
-    excluded = _excluded(traced, limits.exclude)
-    search = _Search(scores, makers, groups.pinned, excluded, limits)
-    alive = search.run(ChannelCosts(traced, channels, of), keep, of)
+    kernels = {c.op.name for c in traced.calls if hasattr(c.op, "kernel")}
+    wide = [of for name, of in groups.layers.items() if name in kernels | set(makers)]
+
+    def search_within(limits):
+        stays = ~np.isfinite(scores)
+        stays[list(groups.pinned)] = True
+        stays[_excluded(traced, channels, limits.exclude)] = True
+        _keep_some(scores, stays, groups, channels, limits)
+        return _Search(scores, stays, _distinct(wide), limits.round_to)
+
+    search, costs = search_within(limits), ChannelCosts(traced, channels, of)
+    whole, least = costs(np.ones(len(scores), bool)), search.least(costs)
+    if least > keep * whole * (1 + 1e-9):
+        limited = search_within(ChannelLimits()).least(costs) < least
+        raise ValueError(
+            f"Expected `keep` to be a share of the {of} that can be reached. "
+            f"Received: keep={keep}; without all channels that may leave "
+            f"{least / whole:.3f} is left"
+            f"{_why(least / whole, scores, groups.pinned, makers, limited)}"
+        )
+    alive = search.run(costs, keep * whole)
     return Plan(
         channels={
             name: Kept(tuple(np.flatnonzero(alive[found])), len(found))
@@ -115,32 +141,17 @@ def select_channels(
 class _Search:
     """Lets groups leave, lowest scores first."""
 
-    def __init__(self, scores, makers, pinned, excluded, limits):
-        self._scores, self._makers, self._pinned = scores, makers, pinned
-        self._round_to = limits.round_to
-        stays = ~np.isfinite(scores)
-        stays[list(pinned)] = True
-        for name, found in makers.items():
-            least = max(limits.min_channels, len(found) - int(limits.most * len(found)))
-            best = np.argsort(-scores[found], kind="stable")[:least]
-            stays[found if name in excluded else found[best]] = True
+    def __init__(self, scores, stays, layers, round_to):
+        self._scores, self._layers, self._round_to = scores, layers, round_to
         order = np.argsort(scores, kind="stable")
         self._order = order[~stays[order]]
 
-    def run(self, costs, keep, of) -> np.ndarray:
-        """Boolean array of the groups that are left."""
-        whole = costs(np.ones(len(self._scores), bool))
+    def run(self, costs, most) -> np.ndarray:
+        """Boolean array of the groups that are left when the cost is at `most`."""
         low, high = 0, len(self._order)
-        least = self.least(costs)
-        if least > keep * whole * (1 + 1e-9):
-            raise ValueError(
-                f"Expected `keep` to be a share of the {of} that can be reached. "
-                f"Received: keep={keep}; without all channels that may leave "
-                f"{least / whole:.3f} is left{self._why(costs, least / whole)}"
-            )
         while low < high:
             middle = (low + high) // 2
-            if costs(self._alive(middle)) <= keep * whole * (1 + 1e-9):
+            if costs(self._alive(middle)) <= most * (1 + 1e-9):
                 high = middle
             else:
                 low = middle + 1
@@ -150,32 +161,6 @@ class _Search:
         """The cost when all have left that may."""
         return costs(self._alive(len(self._order)))
 
-    def _why(self, costs, share) -> str:
-        """What keeps the others, and what to do: the rest of a message."""
-        remedies = [f"Pass keep={math.ceil(share * 1000) / 1000:.3f} or more"]
-        pinned, infinite = self._kept_by()
-        causes = [pinned] if pinned else []
-        if infinite:
-            causes.append(f"scores of {infinite} are infinite")
-            remedies.append("scores of another criterion")
-        free = _Search(self._scores, self._makers, self._pinned, set(), ChannelLimits())
-        if free.least(costs) < self.least(costs):
-            causes.append("`limits` keep channels")
-            remedies.append("wider `limits`")
-        start = ": " if causes else ". "
-        after = ". " if causes else ""
-        return f"{start}{', '.join(causes)}{after}{', or '.join(remedies)}."
-
-    def _kept_by(self) -> tuple[str, str]:
-        """What is pinned and why, and layers whose scores are infinite."""
-        pinned = [r for r in self._pinned.values() if r != "input of the model"]
-        reasons = _first(dict.fromkeys(pinned), "; ")
-        stay = f"{len(pinned):,} groups can't leave ({reasons})" if pinned else ""
-        free = np.isinf(self._scores)
-        free[list(self._pinned)] = False
-        names = [f"`{name}`" for name, of in self._makers.items() if free[of].any()]
-        return stay, _first(names, ", ")
-
     def _alive(self, gone):
         """What is left when so many groups have gone, rounded up."""
         alive = np.ones(len(self._scores), bool)
@@ -183,7 +168,7 @@ class _Search:
         if self._round_to > 1:
             changed = True
             while changed:
-                changed = any([self._round_up(f, alive) for f in self._makers.values()])
+                changed = any([self._round_up(f, alive) for f in self._layers])
         return alive
 
     def _round_up(self, found, alive):
@@ -197,10 +182,55 @@ class _Search:
         return True
 
 
+def _why(share, scores, pinned, makers, limited) -> str:
+    """What keeps the others, and what to do: the rest of a message."""
+    remedies = [f"Pass keep={math.ceil(share * 1000) / 1000:.3f} or more"]
+    stay, infinite = _kept_by(scores, pinned, makers)
+    causes = [stay] if stay else []
+    if infinite:
+        causes.append(f"scores of {infinite} are infinite")
+        remedies.append("scores of another criterion")
+    if limited:
+        causes.append("`limits` keep channels")
+        remedies.append("wider `limits`")
+    start = ": " if causes else ". "
+    after = ". " if causes else ""
+    return f"{start}{', '.join(causes)}{after}{', or '.join(remedies)}."
+
+
+def _kept_by(scores, pinned, makers) -> tuple[str, str]:
+    """What is pinned and why, and layers whose scores are infinite."""
+    reasons = [r for r in pinned.values() if r != "input of the model"]
+    told = _first(dict.fromkeys(reasons), "; ")
+    stay = f"{len(reasons):,} groups can't leave ({told})" if reasons else ""
+    free = np.isinf(scores)
+    free[list(pinned)] = False
+    names = [f"`{name}`" for name, of in makers.items() if free[of].any()]
+    return stay, _first(names, ", ")
+
+
 def _first(words, between) -> str:
     """The first four of some words in a row."""
     words = list(words)
     return between.join([*words[:4], *(["..."] if len(words) > 4 else [])])
+
+
+def _keep_some(scores, stays, groups, channels, limits):
+    """Lets groups stay, in place, without which something would have too few channels.
+
+    Of each tensor one channel stays, since `prune` refuses a tensor without any: a
+    slice may hold none of the best of its layer.
+    """
+
+    def keep_best(found, least):
+        best = np.lexsort((-scores[found], ~stays[found]))[:least]
+        stays[found[best]] = True
+
+    for found in _distinct(groups.layers.values()):
+        most = len(found) - int(limits.most * len(found))
+        keep_best(found, max(limits.min_channels, most))
+    for found in _distinct(channels.groups[t.ids] for t in channels.tensors.values()):
+        keep_best(found, 1)
 
 
 def _makers(traced, channels) -> dict[str, np.ndarray]:
@@ -227,9 +257,19 @@ def _ranks(scores, makers) -> np.ndarray:
     return ranks
 
 
-def _excluded(traced, exclude) -> set[str]:
+def _distinct(arrays) -> list[np.ndarray]:
+    """Each of several arrays once, smaller ones first."""
+    found = {array.tobytes(): array for array in arrays if len(array)}
+    return sorted(found.values(), key=len)
+
+
+def _excluded(traced, channels, exclude) -> np.ndarray:
+    """The groups of all that the excluded layers and operators put out."""
     layers = list({id(c.op): c.op for c in traced.calls}.values())
-    return {layer.name for layer in match_layers(layers, exclude or (), "exclude")}
+    chosen = {id(op) for op in match_layers(layers, exclude or (), "exclude")}
+    outputs = [t for c in traced.calls if id(c.op) in chosen for t in c.output_tensors]
+    found = [of for of in map(channels.of, outputs) if of is not None]
+    return np.unique(np.concatenate([np.empty(0, np.int64), *found]))
 
 
 def _check(keep, of, scope, per):

@@ -35,6 +35,17 @@ def test_plot_bases_shows_kept_and_masked(tmp_path):
     assert share(few, GREY) > share(few, BLUE)
 
 
+@pytest.mark.parametrize(
+    ("name", "total", "rank"), [("conv", 9, 8), ("other", 8, "none")]
+)
+def test_plot_bases_needs_a_plan_that_fits(tmp_path, name, total, rank):
+    plan = kbp.Plan(bases={name: kbp.Kept((0,), total)})
+    message = f"`plan`.*{total} bases of `{name}`, which has {rank}"
+    with pytest.raises(ValueError, match=message):
+        kbp.plot_bases(converted(), tmp_path / "x.png", plan)
+    assert not (tmp_path / "x.png").exists()
+
+
 def test_plot_bases_needs_a_converted_model(tmp_path):
     with pytest.raises(ValueError, match="`model` to be a converted model"):
         kbp.plot_bases(kbp.fold(converted()), tmp_path / "x.png")

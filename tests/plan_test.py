@@ -219,3 +219,17 @@ def test_from_masks_knows_the_layer_by_its_weights():
 def test_from_masks_refuses(round_to):
     with pytest.raises(ValueError, match="Expected `round_to` to be a positive int"):
         Plan.from_masks(converted(), round_to)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"bases": {"a": (0, 1)}}, r"`bases` to map names.*\{'a': \(0, 1\)\}"),
+        ({"channels": {3: Kept((0,), 2)}}, r"`channels` to map names.*\{3: Kept"),
+        ({"channels": None}, r"`channels` to map names.*None \(of type NoneType\)"),
+        ({"bases": [("a", Kept((0,), 2))]}, r"`bases` to map names.*of type list"),
+    ],
+)
+def test_fields_that_are_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        Plan(**fields)

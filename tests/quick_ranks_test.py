@@ -146,6 +146,12 @@ def test_errors():
         quick_ranks(model, Plan(bases={"conv": Kept((0,), 3)}), table)
     with pytest.raises(ValueError, match="1 bases of `other`, which has none"):
         quick_ranks(model, Plan(bases={"other": Kept((0,), 1)}), table)
+    for name, count in (("conv_scaling", "32"), ("other", "none")):
+        wrong = Plan(channels={name: Kept((0,), 3)})
+        with pytest.raises(
+            ValueError, match=f"3 channels of `{name}`, which has {count}"
+        ):
+            quick_ranks(model, wrong, table)
     with pytest.raises(ValueError, match="to be a converted model"):
         quick_ranks(kbp.fold(model), first(3), table)
     inputs = keras.Input((None, None, 3))

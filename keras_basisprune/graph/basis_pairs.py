@@ -47,6 +47,12 @@ class BasisPair:
         kernel = keras.ops.convert_to_numpy(self.scaling.kernel.value)
         return np.linalg.norm(kernel.astype(np.float64), axis=1)
 
+    @property
+    def rounding(self) -> float:
+        """By what share singular values that are the same may differ, as stored."""
+        dtype = keras.backend.standardize_dtype(self.scaling.kernel.dtype)
+        return 4 * 2.0 ** -{"bfloat16": 7, "float16": 10}.get(dtype, 23)
+
 
 def basis_pairs(
     traced: Trace, required_of: str | None = None, argument: str = "model"

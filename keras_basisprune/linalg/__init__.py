@@ -2,6 +2,7 @@
 
 from keras_basisprune.linalg._low_rank import LowRank
 from keras_basisprune.linalg.components import components
+from keras_basisprune.linalg.descending import descending
 from keras_basisprune.linalg.energy import kept_energy, rank_for_energy
 from keras_basisprune.linalg.moments import Moments
 from keras_basisprune.linalg.principal_basis import principal_basis
@@ -13,6 +14,7 @@ __all__ = [
     "LowRank",
     "Moments",
     "components",
+    "descending",
     "kept_energy",
     "principal_basis",
     "rank_for_energy",

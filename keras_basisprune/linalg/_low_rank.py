@@ -30,8 +30,12 @@ class LowRank:
 
     def cut(self, rank) -> "LowRank":
         """The leading `rank` bases."""
-        mean = None if self.mean is None else self.mean[:rank]
-        return LowRank(self.filters[:, :rank], self.kernel[:rank], mean, self.bias)
+        return self.take(slice(rank))
+
+    def take(self, indices) -> "LowRank":
+        """The bases at some positions."""
+        mean = None if self.mean is None else self.mean[indices]
+        return LowRank(self.filters[:, indices], self.kernel[indices], mean, self.bias)
 
     def merged(self) -> tuple[np.ndarray, np.ndarray]:
         """Kernel `(n, cout)` and bias `(cout,)` of the one map that does the same."""

@@ -31,7 +31,7 @@ def plot_bases(model, path, plan=None) -> pathlib.Path:
 
     Raises:
         ImportError: If matplotlib is missing.
-        ValueError: If the model is not converted.
+        ValueError: If the model is not converted, or the plan does not fit it.
 
     Example:
 
@@ -40,7 +40,9 @@ def plot_bases(model, path, plan=None) -> pathlib.Path:
     check_picture("path", path)
     if plan is not None:
         check_kind("plan", plan, Plan, "Leave it out to see which are masked.")
-    pairs = list(basis_pairs(trace(model), model.name).values())
+    found = basis_pairs(trace(model), model.name)
+    _check(plan, found)
+    pairs = list(found.values())
     columns = min(4, len(pairs))
     rows = math.ceil(len(pairs) / columns)
     canvas = figure(3.2 * columns, 2.2 * rows + 0.4)
@@ -52,6 +54,17 @@ def plot_bases(model, path, plan=None) -> pathlib.Path:
     canvas.supylabel("|scale| x singular value, relative")
     canvas.supxlabel("basis")
     return save(canvas, path)
+
+
+def _check(plan, pairs):
+    for name, kept in plan.bases.items() if plan is not None else ():
+        rank = pairs[name].rank if name in pairs else "none"
+        if kept.total != rank:
+            raise ValueError(
+                "Expected `plan` to count the bases of decomposed layers of `model`. "
+                f"Received: {kept.total} bases of `{name}`, which has {rank}. Make the "
+                "plan from this model."
+            )
 
 
 def _kept(pair, plan):

@@ -1,6 +1,7 @@
 """The two layers that stand for a decomposed one."""
 
 import keras
+import numpy as np
 
 from keras_basisprune.graph.decomposable import SEPARABLE
 from keras_basisprune.graph.rewrite import NewLayer
@@ -8,7 +9,7 @@ from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.linalg import kept_energy
 
 
-def basis_chain(layer, name, low, r, l1) -> list[NewLayer]:
+def basis_chain(layer, name, low, kept, l1) -> list[NewLayer]:
     """The plain basis layer and the scaling layer that stand for a layer.
 
     Args:
@@ -16,13 +17,15 @@ def basis_chain(layer, name, low, r, l1) -> list[NewLayer]:
             pointwise half (and the bias and activation).
         name: What `<name>_basis` and `<name>_scaling` are named after.
         low: The layer's `LowRank` of full rank.
-        r: Integer, how many bases to keep.
+        kept: Integer array of shape `(r,)`: the positions of the bases to keep.
         l1: Float, strength of the L1 regularization of the scales.
 
     Returns:
         A list of two `NewLayer`s, for `rewrite`.
     """
-    energy, low = kept_energy(low.singular_values, r), low.cut(r)
+    r, left = len(kept), np.delete(np.arange(len(low.kernel)), kept)
+    values = low.singular_values[np.concatenate([kept, left])]
+    energy, low = kept_energy(values, r), low.take(kept)
     centered = low.mean is not None
     scaling = BasisScalingConv(
         low.kernel.shape[1],

@@ -16,6 +16,7 @@ from keras_basisprune.methods._activation_bases import activation_bases
 from keras_basisprune.methods._basis_chain import basis_chain
 from keras_basisprune.methods._chosen_layers import chosen_layers
 from keras_basisprune.methods._linear_twin import linear_twin
+from keras_basisprune.methods._planned_bases import PlannedBases
 from keras_basisprune.methods._regression_bases import RegressionBases
 from keras_basisprune.plan import Plan
 from keras_basisprune.trace import trace
@@ -77,8 +78,11 @@ def convert(
         model: A built Functional or Sequential `keras.Model`.
         rank: `None` for full rank, an integer (at most so many bases per layer), a
             float in (0, 1]: the share of energy (squared singular values) to keep, or
-            a `Plan`: as many bases as it keeps of each layer, full rank where it names
-            none.
+            a `Plan`: the bases that it keeps of each layer, by their positions in the
+            order of strength, full rank where it names none; the result equals the
+            model that `prune` makes of the converted one of full rank. A regression
+            makes bases anew, and takes plans of leading bases only, as `allocate` makes
+            them.
         basis: `"weights"`, `"activations"` or `"regression"`. Defaults to
             `"activations"` if there is `data`, else to `"weights"`.
         l1: Float, strength of the L1 regularization of the scales.
@@ -102,7 +106,8 @@ def convert(
         ValueError: If the model is subclassed, not built, or converted already; if no
             layer can be decomposed; if a weight or an output on `data` is not finite;
             if `data` does not fit the model; if an argument is out of its range or
-            names no layer.
+            names no layer; if a plan names channels or other layers, counts other
+            bases, or keeps others than the leading ones for a regression.
 
     Example:
 
@@ -131,22 +136,37 @@ def convert(
     layers = list({id(c.op): c.op for c in traced.calls}.values())
     layers = [layer for layer in layers if isinstance(layer, keras.layers.Layer)]
     chosen = chosen_layers(layers, include, exclude)
+    plan = None
+    if isinstance(rank, Plan):
+        calls = [call for call in traced.calls if id(call.op) in chosen]
+        plan = PlannedBases(rank, calls, basis == "regression")
+
+    def kept(low, name):
+        """Which bases of a layer are kept."""
+        full = len(low.kernel)
+        if plan is not None:
+            return plan.of(name, full)
+        return np.arange(full)[: _rank(low, rank)]
+
     if basis == "weights":
         bases = {}
     else:
-        bases = _bases_of_data(model, traced, chosen, basis, rank, data, verbose)
+        bases = _bases_of_data(model, traced, chosen, basis, kept, data, verbose)
 
     def replace(layer, name):
         if id(layer) not in chosen:
             return None
         low = bases.pop(id(layer), None) or _of_weights(layer)
-        chain = basis_chain(layer, name, low, _rank(low, rank, name), l1)
+        chain = basis_chain(layer, name, low, kept(low, name), l1)
         if isinstance(layer, SEPARABLE):
             half = {"kernel": layer.depthwise_kernel}
             chain.insert(0, NewLayer(depthwise_half(layer, name), half))
         return chain
 
-    return rewrite(model, replace, traced)
+    converted = rewrite(model, replace, traced)
+    if plan is not None:
+        plan.finish()
+    return converted
 
 
 def _check_arguments(rank, basis, l1, data):
@@ -175,7 +195,7 @@ def _of_weights(layer) -> LowRank:
     return LowRank(u, s[:, None] * vt)
 
 
-def _bases_of_data(model, traced, chosen, basis, rank, data, verbose):
+def _bases_of_data(model, traced, chosen, basis, kept, data, verbose):
     """Maps the `id`s of layers to their bases, taken of data."""
     for call in traced.calls:
         if id(call.op) in chosen:
@@ -193,7 +213,7 @@ def _bases_of_data(model, traced, chosen, basis, rank, data, verbose):
     names = {key: layer.name for key, layer in twin.layers.items()}
 
     def cut(key, low):
-        return low.cut(_rank(low, rank, names[key]))
+        return low.take(kept(low, names[key]))
 
     return RegressionBases(twin, batches, cut, _floor, fixed).fit(verbose)
 
@@ -203,10 +223,7 @@ def _floor(compute_dtype) -> float:
     return 1e-3 if compute_dtype == "float16" else 1e-6  # or they overflow
 
 
-def _rank(low, rank, name) -> int:
-    full = len(low.kernel)
-    if isinstance(rank, Plan):
-        return min(len(rank.bases[name].indices), full) if name in rank.bases else full
+def _rank(low, rank) -> int | None:
     if isinstance(rank, float | np.floating):
         return rank_for_energy(low.singular_values, rank)
-    return full if rank is None else min(rank, full)
+    return rank

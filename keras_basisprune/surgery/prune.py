@@ -95,7 +95,7 @@ class _Surgery:
         """The smaller model."""
         for call in self._traced.calls:
             for kept in filter(None, self._sides(call)[1]):
-                if not len(kept):
+                if kept.total and not len(kept):
                     raise ValueError(
                         "Expected `plan` to keep a channel of every layer. Received: "
                         f"none of `{call.op.name}`. Keep at least one."

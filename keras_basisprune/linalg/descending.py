@@ -1,0 +1,30 @@
+"""The order of numbers by size, in which rounding errors do not count."""
+
+import numpy as np
+
+
+def descending(values, tolerance) -> np.ndarray:
+    """Sorts numbers, the largest first.
+
+    Singular values come in descending order. Once they were stored in single or half
+    precision, two that are about the same may have changed places; they keep theirs.
+
+    Args:
+        values: Array of shape `(count,)`.
+        tolerance: Float > 0: if no number exceeds one before it by more than this
+            share, all keep their places.
+
+    Returns:
+        An int array of shape `(count,)`: the positions, in the order of their values.
+        Equal values keep their order.
+
+    Example:
+
+    >>> descending(np.array([3.0, 1.0, 1.0000001, 0.5]), 1e-6)
+    array([0, 1, 2, 3])
+    """
+    values = np.asarray(values, np.float64)
+    least = np.minimum.accumulate(values)
+    if (values <= least + tolerance * np.abs(least)).all():
+        return np.arange(len(values))
+    return np.argsort(-values, kind="stable")
