@@ -81,7 +81,9 @@ def compensate(model, plan, data, ridge=0.01, verbose="auto") -> keras.Model:
             "Expected `ridge` to be a positive float. "
             f"Received: ridge={ridge}. Pass, for example, `ridge=0.01`."
         )
-    batches = list(sample_batches(model, None, data, "data", samples_at_once(model)))
+    batches = list(
+        sample_batches(model, None, data, "data", samples_at_once(model), kept=True)
+    )
     return _Compensation(model, plan, batches, ridge).run(bool(verbose))
 
 

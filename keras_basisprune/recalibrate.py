@@ -40,7 +40,9 @@ def recalibrate(model, data, verbose="auto") -> keras.Model:
     >>> small = keras_basisprune.prune(model, plan)
     >>> small = keras_basisprune.recalibrate(small, images)
     """
-    batches = list(sample_batches(model, None, data, "data", samples_at_once(model)))
+    batches = list(
+        sample_batches(model, None, data, "data", samples_at_once(model), kept=True)
+    )
     copy = flatten(model)
     traced = trace(copy)
     positions = norm_positions(traced)

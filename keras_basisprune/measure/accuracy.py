@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_basisprune.data._ends import check_ends
+
 
 def accuracy(model, data, batch_size=64) -> float:
     """Share of images whose most probable class is their label.
@@ -13,7 +15,11 @@ def accuracy(model, data, batch_size=64) -> float:
 
     Returns:
         A float in [0, 1].
+
+    Raises:
+        ValueError: If the images go on for ever.
     """
     images, labels = data
+    check_ends("data", images)
     predicted = model.predict(images, batch_size=batch_size, verbose=0)
     return float(np.mean(np.argmax(predicted, axis=-1) == labels))

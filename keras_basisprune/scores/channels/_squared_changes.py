@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from keras_basisprune.data._ends import MANY, check_ends, length, without_end
+
 
 def squared_changes(model, variables, data, loss, batch_size) -> list[np.ndarray]:
     """Averages `(v dL/dv)^2` over batches, for every element of some variables.
@@ -22,8 +24,9 @@ def squared_changes(model, variables, data, loss, batch_size) -> list[np.ndarray
         A list of float64 arrays of the shapes of `variables`.
 
     Raises:
-        ValueError: If no batch has finite gradients.
+        ValueError: If the data do not end, or no batch has finite gradients.
     """
+    check_ends("data", data[0] if isinstance(data, tuple) and data else data)
     collector = _Collector(learning_rate=0.0, name="squared_changes")
     # XLA takes longer to compile than one short pass lasts; JAX has nothing else.
     jit_compile = "auto" if keras.backend.backend() == "jax" else False
@@ -32,8 +35,24 @@ def squared_changes(model, variables, data, loss, batch_size) -> list[np.ndarray
         arrays = dict(zip(("x", "y", "sample_weight"), data, strict=False))
         model.fit(**arrays, batch_size=batch_size, shuffle=False, verbose=0)
     else:
-        model.fit(data, shuffle=False, verbose=0)
+        model.fit(data, shuffle=False, verbose=0, callbacks=_callbacks(data))
     return [collector.mean_squares(variable) for variable in variables]
+
+
+def _callbacks(data) -> list:
+    return [] if length(data) is not None else [_Watch(data)]
+
+
+class _Watch(keras.callbacks.Callback):
+    """Breaks off where data that does not say how much there is does not end."""
+
+    def __init__(self, data):
+        super().__init__()
+        self._data = data
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch + 1 >= MANY:
+            raise without_end("data", self._data, f"{batch + 1:,} batches")
 
 
 class _Collector(keras.optimizers.Optimizer):
