@@ -87,7 +87,9 @@ def compensate(model, plan, data, ridge=0.01, verbose="auto") -> keras.Model:
     check_kind("plan", plan, Plan, "Make one with `select_channels`.")
     trace(model)  # refuses what is subclassed or not built
     check_finite_weights(model)
-    batches = list(sample_batches(model, None, data, "data", samples_at_once(model)))
+    batches = list(
+        sample_batches(model, None, data, "data", samples_at_once(model), kept=True)
+    )
     return _Compensation(model, plan, batches, ridge).run(verbose)
 
 

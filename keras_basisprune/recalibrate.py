@@ -45,7 +45,9 @@ def recalibrate(model, data, verbose="auto") -> keras.Model:
     verbose = check_verbose(verbose)
     trace(model)  # refuses what is subclassed or not built
     check_finite_weights(model)
-    batches = list(sample_batches(model, None, data, "data", samples_at_once(model)))
+    batches = list(
+        sample_batches(model, None, data, "data", samples_at_once(model), kept=True)
+    )
     copy = flatten(model)
     traced = trace(copy)
     positions = norm_positions(traced)

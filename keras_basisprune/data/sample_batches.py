@@ -1,13 +1,24 @@
 """Batches that fit a model's inputs, from whatever a caller passed."""
 
+import itertools
+import math
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 
+from keras_basisprune.data._ends import Watch, check_ends, length
 
-def sample_batches(model, specs, data, argument, batch_size=None):
+
+def sample_batches(
+    model, specs, data, argument, batch_size=None, limit=None, kept=False
+):
     """Reads samples, batch by batch, from whatever form of `data` a caller passed.
 
     Labels that come with the samples are left out. One batch is in memory at a time.
+    Data without end is refused before it is read, if it says so: a `tf.data.Dataset` by
+    its cardinality, a `keras.utils.PyDataset` by `num_batches`. Of data that does not
+    say how much there is, 100,000 samples are read at most, then that is an error.
 
     Args:
         model: The model that `specs` belong to.
@@ -20,28 +31,36 @@ def sample_batches(model, specs, data, argument, batch_size=None):
         argument: The name of the argument, for messages.
         batch_size: Size of the batches that arrays are cut into; `None` for one.
             Batches that come from an iterable are cut if they are larger.
+        limit: The most samples that are read; `data` need not end then. `None` for all.
+        kept: Whether the caller keeps all batches: data that does not say how much
+            there is may then take 4 GiB at most.
 
     Yields:
         Lists with one NumPy array per input, of one common length.
 
     Raises:
-        ValueError: If there is no sample, a shape does not fit, or a value is not
-            finite.
+        ValueError: If there is no sample, a shape does not fit, a value is not finite,
+            or the data do not end.
     """
     if specs is None:
         specs = [
             keras.InputSpec(shape=t.shape, dtype=t.dtype, name=t.name)
             for t in model.inputs
         ]
-    count = 0
+    if limit is None:
+        check_ends(argument, data)
+    count, watch = 0, Watch(argument, data, kept)
     for element in _elements(model, specs, data):
         arrays = _as_batch(model, specs, element)
         _check_batch(specs, arrays, element, argument)
-        length = len(arrays[0])
-        count += length
-        for start in range(0, length, batch_size or length or 1):
-            stop = start + (batch_size or length)
+        watch.add(arrays)
+        size = min(len(arrays[0]), (limit or math.inf) - count)
+        count += size
+        for start in range(0, size, batch_size or size or 1):
+            stop = min(start + (batch_size or size), size)
             yield [array[start:stop] for array in arrays]
+        if count == limit:
+            return
     if not count:
         raise ValueError(
             f"Expected `{argument}` to hold at least one sample. Received: {argument}="
@@ -57,9 +76,11 @@ def _elements(model, specs, data):
     if isinstance(data, tuple):
         return [_samples(data)]
     if isinstance(data, keras.utils.PyDataset):
-        data = map(data.__getitem__, range(len(data)))
+        data = _epoch(data)
     elif not hasattr(data, "__iter__"):
         return [data]
+    elif isinstance(data, Iterator):  # one with a length may begin again at its end
+        data = itertools.islice(data, length(data))
     return (
         element if _as_batch(model, specs, element) is not None else _samples(element)
         for element in data
@@ -70,6 +91,17 @@ def _samples(element):
     """An element without labels and weights, if it is such a tuple."""
     whole = isinstance(element, tuple | list) and not 1 <= len(element) <= 3
     return element if whole else keras.utils.unpack_x_y_sample_weight(element)[0]
+
+
+def _epoch(data):
+    """One epoch of a `keras.utils.PyDataset`, as `keras.Model.fit` reads it."""
+    count = length(data)
+    data.on_epoch_begin()
+    try:
+        for index in itertools.count() if count is None else range(count):
+            yield data[index]
+    finally:
+        data.on_epoch_end()
 
 
 def _as_batch(model, specs, data):

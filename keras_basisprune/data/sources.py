@@ -152,7 +152,7 @@ def _read(spec):
             return read_tfds(name.removeprefix("tfds:"))
         if os.path.isdir(name):
             return read_folder(name)
-        if os.path.isfile(name) and str(name).endswith(".npz"):
+        if os.path.isfile(name) and str(name).lower().endswith(".npz"):
             return read_npz(name)
     raise ValueError(
         "Expected `spec` to be 'digits', 'tfds:NAME', the path of a folder with a "

@@ -26,7 +26,7 @@ def sample_arrays(model, specs, data, argument, limit=_LIMIT):
         ValueError: If there is no sample, or a shape does not fit.
     """
     batches, count = [], 0
-    for arrays in sample_batches(model, specs, data, argument):
+    for arrays in sample_batches(model, specs, data, argument, limit=limit):
         batches.append([array[: limit - count] for array in arrays])
         count += len(batches[-1][0])
         if count >= limit:

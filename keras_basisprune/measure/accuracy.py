@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from keras_basisprune.data._ends import check_ends
 from keras_basisprune.data.check_data import check_data
 from keras_basisprune.trace import is_graph
 from keras_basisprune.utils.check_kind import check_kind
@@ -23,7 +24,8 @@ def accuracy(model, data, batch_size=64) -> float:
 
     Raises:
         ValueError: If an argument is out of its range, the model does not give one
-            number for each of two classes or more, or the data do not fit it.
+            number for each of two classes or more, or the data do not fit it or go
+            on for ever.
     """
     check_kind("model", model, keras.Model, "Pass the classifier to judge.")
     batch_size = check_whole("batch_size", batch_size)
@@ -35,6 +37,7 @@ def accuracy(model, data, batch_size=64) -> float:
             "Expected `data` to be a pair (x, y) of inputs and integer labels. "
             f"Received: data of type {type(data).__name__}. Pass both."
         )
+    check_ends("data", data[0])
     predicted = model.predict(data[0], batch_size=batch_size, verbose=0)
     _check_outputs(np.shape(predicted))
     labels = check_numeric("data", data[1], "integer labels")

@@ -201,7 +201,10 @@ def _bases_of_data(model, traced, chosen, basis, kept, data, verbose):
         if id(call.op) in chosen:
             kernel_matrix(call.op)  # which refuses what is not finite
     twin = linear_twin(model, traced, chosen)
-    batches = sample_batches(model, None, data, "data", samples_at_once(model))
+    kept = basis == "regression"
+    batches = sample_batches(
+        model, None, data, "data", samples_at_once(model), kept=kept
+    )
     if basis == "activations":
         return activation_bases(twin, chosen, batches, _floor, verbose)
     batches = list(batches)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_basisprune import scores as score_functions
+from keras_basisprune.data._ends import check_ends
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.measure.fold_costs import FoldCosts
 from keras_basisprune.scores.energy import pair_energies
@@ -150,6 +151,7 @@ class L1Thresholding(keras.callbacks.Callback):
         self._first = None
         if self.guard:
             self.guard.start()
+        check_ends("data", self.data)
         if self.score == "taylor" and self.data is None:
             self._taylor = TaylorSum(self.model, self._pairs)
 

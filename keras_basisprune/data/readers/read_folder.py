@@ -1,5 +1,6 @@
 """Folders with one sub-folder of image files per class."""
 
+import os
 import pathlib
 
 import numpy as np
@@ -10,6 +11,15 @@ SPLITS = {
     "validation": ("validation", "val", "valid"),
     "test": ("test",),
 }
+# Beside names that begin with one of these: what systems put into folders.
+_HIDDEN = (".", "__")
+_SYSTEMS = {
+    "@eaDir",
+    "#recycle",
+    "$RECYCLE.BIN",
+    "System Volume Information",
+    "lost+found",
+}
 
 
 def read_folder(path):
@@ -18,8 +28,11 @@ def read_folder(path):
     Classes are the sub-folders in alphabetical order, as in
     `keras.utils.image_dataset_from_directory`; images may lie in deeper folders.
     With `path/train`, the splits `path/validation` (or `val`, `valid`) and `path/test`
-    are taken where they exist and whatever else lies in `path` is passed over, as are
-    hidden folders and files that are no images by their extension. Images are turned
+    are taken where they exist and whatever else lies in `path` is passed over. So are,
+    at any depth, hidden files and folders (`.name`, `__name`, and those of systems,
+    such as `@eaDir`), files that are no images by their extension, and links to folders
+    within a class (a class may be a link). What has the name of an image and is none,
+    a pipe for instance, counts as unreadable; none of it is opened. Images are turned
     upright as their EXIF data says; transparency is dropped; of animations the first
     frame counts. Grey images have one channel, 16-bit ones are divided by 257.
 
@@ -31,7 +44,8 @@ def read_folder(path):
 
     Raises:
         ImportError: Pillow is not installed.
-        ValueError: there are no class folders, or a split has a class of its own.
+        ValueError: there are no class folders, a split has a class of its own, or a
+            folder can't be listed.
     """
     try:
         import PIL.Image  # noqa: F401
@@ -66,8 +80,17 @@ def _homes(root):
 
 
 def _classes(home):
-    folders = (entry for entry in home.iterdir() if entry.is_dir())
-    return sorted(f.name for f in folders if not f.name.startswith((".", "__")))
+    return sorted(
+        entry.name
+        for entry in home.iterdir()
+        if entry.is_dir()
+        and not _is_hidden(entry.name)
+        and not home.resolve().is_relative_to(entry.resolve())  # a link upward
+    )
+
+
+def _is_hidden(name):
+    return name.startswith(_HIDDEN) or name in _SYSTEMS
 
 
 def _files(home, names):
@@ -80,20 +103,35 @@ def _files(home, names):
         )
     paths, labels = [], []
     for label, name in enumerate(names):
-        found = sorted(
-            file
-            for file in (home / name).rglob("*")
-            if file.suffix.lower() in EXTENSIONS and not file.name.startswith(".")
-        )
+        found = sorted(_images(home / name))
         paths += found
         labels += [label] * len(found)
     return paths, np.array(labels, np.int64)
+
+
+def _images(folder):
+    for place, folders, files in os.walk(folder, onerror=_refuse):
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        for name in files:
+            path = pathlib.Path(place, name)
+            if path.suffix.lower() in EXTENSIONS and not name.startswith("."):
+                yield path
+
+
+def _refuse(error):
+    raise ValueError(
+        "Expected `spec` to hold folders that can be read. Received: "
+        f"'{error.filename}', which can't ({error.strerror}). Change its permissions, "
+        "or remove it."
+    ) from error
 
 
 def _decode(path):
     import PIL.Image
     import PIL.ImageOps
 
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        raise OSError(f"{path}: no regular file")
     try:
         with PIL.Image.open(path) as image:
             image = PIL.ImageOps.exif_transpose(image)

@@ -12,7 +12,8 @@ KEYS = {
     "validation": (("x_val", "y_val"), ("x_validation", "y_validation")),
     "test": (("x_test", "y_test"),),
 }
-DAMAGE = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error)
+# RuntimeError: encrypted, or compressed in a way that Python does not know.
+DAMAGE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def read_npz(path):

@@ -3,6 +3,13 @@
 import keras
 import numpy as np
 
+from keras_basisprune.data._ends import (
+    MANY,
+    WithoutEnd,
+    check_ends,
+    length,
+    without_end,
+)
 from keras_basisprune.utils._shown import described, shown
 
 
@@ -24,8 +31,9 @@ def squared_changes(model, variables, data, loss, batch_size) -> list[np.ndarray
         A list of float64 arrays of the shapes of `variables`.
 
     Raises:
-        ValueError: If no batch has finite gradients.
+        ValueError: If the data do not end, or no batch has finite gradients.
     """
+    check_ends("data", data[0] if isinstance(data, tuple) and data else data)
     collector = _Collector(learning_rate=0.0, name="squared_changes")
     # XLA takes longer to compile than one short pass lasts; JAX has nothing else.
     jit_compile = "auto" if keras.backend.backend() == "jax" else False
@@ -36,7 +44,9 @@ def squared_changes(model, variables, data, loss, batch_size) -> list[np.ndarray
             arrays = dict(zip(("x", "y", "sample_weight"), data, strict=False))
             model.fit(**arrays, batch_size=batch_size, shuffle=False, verbose=0)
         else:
-            model.fit(data, shuffle=False, verbose=0)
+            model.fit(data, shuffle=False, verbose=0, callbacks=_callbacks(data))
+    except WithoutEnd:
+        raise
     except Exception as error:  # each backend has its own
         raise ValueError(
             "Expected `data` and `loss` to be what `Model.fit` and `Model.compile` "
@@ -60,6 +70,22 @@ def _check(data):
             f"of real numbers, at least one. Received: data={described(data)}. Pass "
             "(images, labels)."
         )
+
+
+def _callbacks(data) -> list:
+    return [] if length(data) is not None else [_Watch(data)]
+
+
+class _Watch(keras.callbacks.Callback):
+    """Breaks off where data that does not say how much there is does not end."""
+
+    def __init__(self, data):
+        super().__init__()
+        self._data = data
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch + 1 >= MANY:
+            raise without_end("data", self._data, f"{batch + 1:,} batches")
 
 
 class _Collector(keras.optimizers.Optimizer):
