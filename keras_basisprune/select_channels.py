@@ -154,6 +154,8 @@ class _Search:
     def _why(self, costs, share) -> str:
         """What keeps the others, and what to do: the rest of a message."""
         remedies = [f"Pass keep={math.ceil(share * 1000) / 1000:.3f} or more"]
+        if not len(self._order):
+            remedies = ["No channel may leave: see `channel_groups(model)`"]
         pinned, infinite = self._kept_by()
         causes = [pinned] if pinned else []
         if infinite:
