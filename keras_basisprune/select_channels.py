@@ -126,7 +126,7 @@ def select_channels(
             f"Expected `keep` to be a share of the {of} that can be reached. "
             f"Received: keep={keep}; without all channels that may leave "
             f"{least / whole:.3f} is left"
-            f"{_why(least / whole, scores, groups.pinned, makers, limited)}"
+            f"{_why(least / whole, search, groups.pinned, makers, limited)}"
         )
     alive = search.run(costs, keep * whole)
     return Plan(
@@ -142,13 +142,13 @@ class _Search:
     """Lets groups leave, lowest scores first."""
 
     def __init__(self, scores, stays, layers, round_to):
-        self._scores, self._layers, self._round_to = scores, layers, round_to
+        self.scores, self._layers, self._round_to = scores, layers, round_to
         order = np.argsort(scores, kind="stable")
-        self._order = order[~stays[order]]
+        self.order = order[~stays[order]]
 
     def run(self, costs, most) -> np.ndarray:
         """Boolean array of the groups that are left when the cost is at `most`."""
-        low, high = 0, len(self._order)
+        low, high = 0, len(self.order)
         while low < high:
             middle = (low + high) // 2
             if costs(self._alive(middle)) <= most * (1 + 1e-9):
@@ -159,12 +159,12 @@ class _Search:
 
     def least(self, costs) -> float:
         """The cost when all have left that may."""
-        return costs(self._alive(len(self._order)))
+        return costs(self._alive(len(self.order)))
 
     def _alive(self, gone):
         """What is left when so many groups have gone, rounded up."""
-        alive = np.ones(len(self._scores), bool)
-        alive[self._order[:gone]] = False
+        alive = np.ones(len(self.scores), bool)
+        alive[self.order[:gone]] = False
         if self._round_to > 1:
             changed = True
             while changed:
@@ -177,15 +177,17 @@ class _Search:
         if not missing:
             return False
         dead = found[~alive[found]]
-        best = dead[np.argsort(-self._scores[dead], kind="stable")]
+        best = dead[np.argsort(-self.scores[dead], kind="stable")]
         alive[best[:missing]] = True
         return True
 
 
-def _why(share, scores, pinned, makers, limited) -> str:
+def _why(share, search, pinned, makers, limited) -> str:
     """What keeps the others, and what to do: the rest of a message."""
     remedies = [f"Pass keep={math.ceil(share * 1000) / 1000:.3f} or more"]
-    stay, infinite = _kept_by(scores, pinned, makers)
+    if not len(search.order):
+        remedies = ["No channel may leave: see `channel_groups(model)`"]
+    stay, infinite = _kept_by(search.scores, pinned, makers)
     causes = [stay] if stay else []
     if infinite:
         causes.append(f"scores of {infinite} are infinite")

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from models import array, randomize
+from models import Doubled, array, randomize
 
 import keras_basisprune as kbp
 from keras_basisprune.plan import Kept, Plan
@@ -274,6 +274,18 @@ class TestLayerRows:
         assert rows["b_basis"]["params"] == [90 * 4, 90 * 2]
         assert rows["b"]["params"] == [4 * 6 + 6, 2 * 6 + 6]
         assert rows["b"]["rank"] is rows["b_basis"]["rank"] is None
+
+    def test_flops_that_are_not_counted(self):
+        x = inputs = keras.Input((6, 6, 3))
+        x = Doubled(4, name="doubled")(layers.Conv2D(4, 1, name="a")(x))
+        x = layers.Flatten()(x)
+        model = keras.Model(inputs, layers.Dense(2, name="head")(x))
+        rows = by_name(layer_rows(model, kbp.fold(model)))
+        reason = "channels: no rule for `doubled` (of type Doubled)"
+        assert rows["a"]["reason"] == reason
+        reason = "Doubled is not a convolution or dense layer"
+        assert rows["doubled"]["reason"] == f"{reason}; its FLOPs are not counted"
+        assert rows["doubled"]["flops"] == [0, 0]
 
 
 class TestSpectra:

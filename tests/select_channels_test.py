@@ -245,3 +245,14 @@ def test_the_share_that_the_message_names_can_be_reached():
     named = float(str(error.value).split("Pass keep=")[1].split()[0])
     plan = kbp.select_channels(model, drawn(model), named, "params")
     assert shares(model, plan)["params"] == pytest.approx(named, abs=1e-3)
+
+
+def test_where_nothing_may_leave():
+    inputs = keras.Input((8,))
+    model = keras.Model(inputs, layers.Dense(4, name="head")(inputs))
+    with pytest.raises(
+        ValueError,
+        match=r"1.000 is left: 4 groups can't leave \(output of the model\). No "
+        r"channel may leave: see `channel_groups\(model\)`.$",
+    ):
+        kbp.select_channels(model, drawn(model), 0.5)
