@@ -290,7 +290,7 @@ def _check(max_drop, objective, methods, recover, seed) -> tuple[float, int]:
 def _check_baseline(baseline, labels):
     """Warns of a model that has learned nothing, or that sees other pixels."""
     most = np.bincount(labels).max() / len(labels)
-    if baseline <= most:
+    if baseline <= most < 1:
         warnings.warn(
             "Expected `model` to be better on `validation` than one answer to all "
             f"images ({most:.4f}). Received: {baseline:.4f}. Are the pixels as it was "

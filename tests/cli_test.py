@@ -233,3 +233,74 @@ def test_measure_prints_cost_and_latency(capsys, model_path):
     assert f"{model.count_params():,} parameters" in out
     assert "LiteRT, 1 thread" in out
     assert np.all([word in out for word in ("LiteRT, 2 threads", "Keras (TensorFlow)")])
+
+
+QUICK = ("--methods=channels", "--samples=200", "--rounds=1", "--nosaved_model")
+
+
+def test_few_validation_images_are_told(capsys, digits, model_path, tmp_path):
+    parts = digits.train, tuple(x[:9] for x in digits.validation), digits.test
+    names = ("train", "validation", "test")
+    arrays = {}
+    for name, (x, y) in zip(names, parts, strict=True):
+        arrays |= {f"x_{name}": x, f"y_{name}": y}
+    np.savez(tmp_path / "data.npz", **arrays)
+    code, out, err = run(
+        capsys,
+        "compress",
+        f"--model={model_path}",
+        f"--data={tmp_path / 'data.npz'}",
+        f"--output_dir={tmp_path / 'out'}",
+        *QUICK,
+    )
+    assert code == 0, err
+    assert "keras-basisprune: Expected `validation` to hold enough images" in err
+    assert (
+        "Received: 9 images. Even one that loses no answer there may lose up to" in err
+    )
+    assert "UserWarning" not in err
+    said = " ".join(out.split())
+    assert "On the 9 validation images" in said
+    assert "may be lost, with 95 % confidence" in said
+    assert "Nothing is known of" in said
+    assert "removed of the FLOPs" in " ".join(err.split())
+    assert "nan" not in err
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("report.html", "report.html', which is a folder and stays as it is"),
+        ("report.txt", "report.txt', which is a folder and stays as it is"),
+        ("small_float32.tflite", "tflite', which is a folder and stays as it is"),
+        ("saved_model", "Received: 'mine' in it. Move that, choose another --output"),
+    ],
+)
+def test_folders_of_the_user_are_refused_at_once(
+    capsys, model_path, tmp_path, name, text
+):
+    (tmp_path / name / "mine").mkdir(parents=True)
+    (tmp_path / name / "mine" / "notes").write_text("mine")
+    words = ("compress", f"--model={model_path}", "--data=digits")
+    code, out, err = run(capsys, *words, f"--output_dir={tmp_path}")
+    assert (code, out) == (1, "")
+    assert text in err
+    assert err.count("\n") == 1
+    assert (tmp_path / name / "mine" / "notes").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_an_interrupt_says_that_the_command_goes_on(
+    capsys, model_path, tmp_path, monkeypatch
+):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("keras_basisprune.rounds.Rounds.run", interrupted)
+    words = (f"--model={model_path}", f"--output_dir={tmp_path / 'out'}")
+    code, _, err = run(capsys, "compress", "--data=digits", *words, *QUICK)
+    assert code == 1
+    assert err.endswith(
+        "keras-basisprune: Interrupted. The same command goes on from what is in "
+        f"{tmp_path / 'out'}.\n"
+    )

@@ -1,11 +1,15 @@
 """The whole job on models and settings as people have them, and those it refuses."""
 
+import json
+
 import digits_model
 import keras
 import numpy as np
 import pytest
+from scipy import stats
 
 import keras_basisprune as kbp
+from keras_basisprune.search._loss_bound import loss_bound
 
 layers = keras.layers
 QUICK = kbp.SearchOptions(samples=200, rounds=1)
@@ -16,11 +20,12 @@ def model(digits):
     return digits_model.trained(digits)
 
 
-def run(model, digits, max_drop=0.03, train=None, **changes):
+def run(model, digits, max_drop=0.03, train=None, validation=None, **changes):
     """A quick search; `train` defaults to labelled images."""
     arguments = {"methods": ["channels"], "search": QUICK, "verbose": 0, **changes}
     train = digits.train if train is None else train
-    return kbp.compress(model, train, digits.validation, max_drop, **arguments)
+    validation = digits.validation if validation is None else validation
+    return kbp.compress(model, train, validation, max_drop, **arguments)
 
 
 def same_weights(one, other):
@@ -112,26 +117,103 @@ def test_a_margin_in_standard_errors(model, digits, recover):
         m.predict(images, verbose=0).argmax(-1) == labels for m in (model, result.model)
     ]
     lost = right[0].astype(float) - right[1]
-    error = lost.std() / len(labels) ** 0.5
+    counts = int(np.sum(lost > 0)), int(np.sum(lost < 0)), len(labels)
+    error = loss_bound(*counts, stats.norm.cdf(1)) - lost.mean()
+    assert error > lost.std() / len(labels) ** 0.5
     chosen = result.trials[result.details["chosen"]]
     assert chosen.error == pytest.approx(error)
+    assert chosen.bound == pytest.approx(loss_bound(*counts))
     assert lost.mean() + 2.0 * error <= 0.03 + 1e-9
     # Without it, more is removed.
     free = run(model, digits, recover=recover, epochs=3)
     assert free.report.flops_ratio < result.report.flops_ratio < 1
 
 
-def test_by_a_huge_margin_only_what_changes_no_answer_is_good_enough(model, digits):
+def test_by_a_huge_margin_nothing_is_certain(model, digits):
     search = kbp.SearchOptions(samples=200, rounds=1, margin=1000.0)
-    result = run(model, digits, search=search)
-    images = digits.validation[0]
-    before, after = (
-        m.predict(images, verbose=0).argmax(-1) == digits.validation[1]
-        for m in (model, result.model)
+    with pytest.warns(UserWarning, match="not be met by 1000 standard errors"):
+        result = run(model, digits, search=search)
+    assert not result.met_budget
+    assert all(trial.error > 0 for trial in result.trials)
+
+
+def few(digits, count):
+    return tuple(part[:count] for part in digits.validation)
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_few_validation_images_are_no_certainty(model, digits, labelled, tmp_path):
+    images, labels = few(digits, 4)
+    data = (images, labels if labelled else None)
+    with pytest.warns(UserWarning, match="Expected `validation` to hold") as warned:
+        result = run(model, digits, 0.01, validation=data, output_dir=tmp_path)
+    told = [str(one.message) for one in warned if "to hold enough" in str(one.message)]
+    assert len(told) == 1
+    assert "Received: 4 images. Even one that loses no answer there may lose" in told[0]
+    assert "up to 52.7 points on others" in told[0]
+    assert "Pass 299 images or more" in told[0]
+    assert result.met_budget
+    chosen = result.trials[result.details["chosen"]]
+    assert (chosen.error, chosen.bound) == pytest.approx((0.36884, 0.52713), abs=1e-4)
+    text = result.details["certainty"]
+    assert text.startswith("On the 4 validation images 0.00 points were lost, with a")
+    assert "with a standard error of 36.88; on other images" in text
+    assert "up to 52.71 may be lost, with 95 % confidence" in text
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["trials"][report["chosen"]]["bound"] == chosen.bound
+    seen = sorted(set(labels.tolist()))
+    assert [row["class"] for row in report["recall"]] == seen
+    assert (
+        f"Nothing is known of {10 - len(seen)} of the 10 classes" in report["classes"]
     )
-    np.testing.assert_array_equal(before, after)
-    assert all(trial.error == 0 for trial in result.trials if trial.good_enough)
-    assert any(trial.error > 0 for trial in result.trials)
+    page = (tmp_path / "report.html").read_text()
+    assert "up to 52.7 on other images" in page
+    assert text.split(";")[0] in page
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_by_a_margin_few_images_make_nothing_good_enough(model, digits, count):
+    search = kbp.SearchOptions(samples=200, rounds=1, margin=1.0)
+    with pytest.warns(UserWarning, match="could not be met by 1 standard errors"):
+        result = run(model, digits, 0.01, validation=few(digits, count), search=search)
+    assert not result.met_budget
+    assert any(trial.score == 1.0 for trial in result.trials)
+    assert not any(trial.good_enough for trial in result.trials)
+
+
+def test_a_rare_class_that_is_lost_is_seen(digits):
+    """A class of three images on which one channel alone says what it is."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], (200, 200, 3))
+    images = rng.normal(0, 0.1, (403, 6, 6, 3)).astype("float32")
+    images[np.arange(403), ..., labels] += 1.0
+    inputs = keras.Input((6, 6, 3))
+    x = layers.Conv2D(6, 1, activation="relu", name="conv")(inputs)
+    x = layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax", name="head")(x))
+    kernel = np.zeros((1, 1, 3, 6), "float32")
+    kernel[0, 0, [0, 0, 1, 1, 2, 2], range(6)] = 1.0
+    head = np.repeat(np.eye(3, dtype="float32") * 9, 2, axis=0)
+    model.set_weights([kernel, np.zeros(6), head, np.zeros(3)])
+    seldom = labels < 2  # the rare class is not among the training images
+    with pytest.warns(UserWarning, match=r"in class 2 \(1.00 to 0.00, 3 images\)"):
+        result = kbp.compress(
+            model,
+            images[seldom],
+            (images, labels),
+            0.01,
+            methods=["channels"],
+            verbose=0,
+        )
+    assert result.met_budget
+    predicted = result.model.predict(images, verbose=0).argmax(-1)
+    assert result.recall == {
+        number: (1.0, np.mean(predicted[labels == number] == number))
+        for number in range(3)
+    }
+    assert result.recall[2] == (1.0, 0.0)
+    assert result.recall[0] == result.recall[1] == (1.0, 1.0)
+    assert "class 2 (1.00 to 0.00" in result.details["classes"]
 
 
 def test_a_margin_that_is_none(model, digits):

@@ -7,7 +7,13 @@ import keras
 import numpy as np
 import pytest
 
-from keras_basisprune.files import save_model, staged, write_text
+from keras_basisprune.files import (
+    check_files,
+    save_model,
+    staged,
+    sweep,
+    write_text,
+)
 
 
 class Stop(Exception):
@@ -153,3 +159,143 @@ def test_models_that_can_not_be_saved(tmp_path):
         with pytest.raises(Stop):
             save_model(model, tmp_path / name)
         assert everything(tmp_path) == {"old.keras": b"old"}
+
+
+def mine(folder):
+    """A folder of the user's."""
+    (folder / "mine").mkdir(parents=True)
+    (folder / "mine" / "thesis.txt").write_text("years of work")
+
+
+class TestFoldersOfTheUser:
+    def test_a_file_never_takes_the_place_of_a_folder(self, tmp_path):
+        mine(tmp_path / "report.html")
+        (tmp_path / "empty").mkdir()
+        before = everything(tmp_path)
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        for name in ("report.html", "empty"):
+            text = f"`path` to leave room for a file.*{name}', which is a folder"
+            with pytest.raises(ValueError, match=text):
+                write_text(tmp_path / name, "new")
+            with pytest.raises(ValueError, match=text):
+                save_model(model, tmp_path / name)
+            with pytest.raises(ValueError, match=text), staged(tmp_path / name) as new:
+                new.write_text("new")
+            assert everything(tmp_path) == before
+
+    def test_a_folder_that_appears_meanwhile_stays(self, tmp_path):
+        with (
+            pytest.raises(ValueError, match="which is a folder and stays"),
+            staged(tmp_path / "file") as stage,
+        ):
+            stage.write_text("new")
+            mine(tmp_path / "file")
+        found = everything(tmp_path)
+        assert found.pop("file/mine/thesis.txt") == b"years of work"
+        assert found == {"file": None, "file/mine": None}
+
+    def test_a_folder_never_takes_the_place_of_a_file(self, tmp_path):
+        (tmp_path / "model").write_text("mine")
+        with (
+            pytest.raises(ValueError, match="`path` to be a folder, or not to exist"),
+            staged(tmp_path / "model") as stage,
+        ):
+            write_folder(stage, "new")
+        assert everything(tmp_path) == {"model": b"mine"}
+
+    def test_what_is_neither_file_nor_folder_stays(self, tmp_path):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(ValueError, match="which is no file and stays as it is"):
+            write_text(tmp_path / "pipe", "new")
+        assert (tmp_path / "pipe").is_fifo()
+
+    def test_rooms_are_checked_at_once(self, tmp_path):
+        mine(tmp_path / "a" / "small.keras")
+        (tmp_path / "a" / "state").write_text("mine")
+        (tmp_path / "file").write_text("mine")
+        before = everything(tmp_path)
+        for folder, names, text in (
+            ("a", ["b", "small.keras"], r"`dir` to leave room for a file.*a folder"),
+            ("a", ["b", "state/"], r"`dir` to leave room for a folder.*state"),
+            ("file", ["b"], "`dir` to be a folder, or not to exist"),
+            ("file/deeper", ["b"], "`dir` to be a folder.*file' is no folder"),
+        ):
+            with pytest.raises(ValueError, match=text):
+                check_files(tmp_path / folder, names, "dir")
+        check_files(tmp_path / "a", ["b", "c/", "small.keras/"], "dir")
+        check_files(tmp_path / "new" / "deeper", ["b", "c/"], "dir")
+        assert everything(tmp_path) == before
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+    def test_a_folder_that_is_read_only(self, tmp_path):
+        (tmp_path / "locked").mkdir(mode=0o500)
+        with pytest.raises(ValueError, match="`dir` to be a folder that can be"):
+            check_files(tmp_path / "locked" / "out", ["a"], "dir")
+
+
+class TestLinks:
+    def test_a_link_stays_and_its_file_is_replaced(self, tmp_path):
+        (tmp_path / "far").mkdir()
+        (tmp_path / "far" / "file").write_text("old")
+        (tmp_path / "link.txt").symlink_to(tmp_path / "far" / "file")
+        write_text(tmp_path / "link.txt", "new")
+        assert (tmp_path / "link.txt").is_symlink()
+        assert everything(tmp_path / "far") == {"file": b"new"}
+        assert sorted(everything(tmp_path)) == ["far", "far/file", "link.txt"]
+
+    def test_a_link_to_a_folder_is_refused_for_a_file(self, tmp_path):
+        mine(tmp_path / "far")
+        (tmp_path / "report.html").symlink_to(tmp_path / "far")
+        before = everything(tmp_path)
+        with pytest.raises(ValueError, match="which is a folder and stays as it is"):
+            write_text(tmp_path / "report.html", "new")
+        assert everything(tmp_path) == before
+        assert (tmp_path / "report.html").is_symlink()
+
+    def test_a_link_to_a_folder_stays_for_a_folder(self, tmp_path):
+        write_folder(tmp_path / "far", "old")
+        (tmp_path / "model").symlink_to(tmp_path / "far")
+        with staged(tmp_path / "model") as stage:
+            write_folder(stage, "new")
+        assert (tmp_path / "model").is_symlink()
+        assert (tmp_path / "far" / "variables" / "data").read_text() == "new"
+
+    @pytest.mark.parametrize("target", ["nowhere", "file"])
+    def test_a_link_to_nothing_or_to_itself_is_refused(self, tmp_path, target):
+        (tmp_path / "file").symlink_to(tmp_path / target)
+        with pytest.raises(ValueError, match="`path` to be no link to nothing"):
+            write_text(tmp_path / "file", "new")
+        with pytest.raises(ValueError, match="`dir` to be no link to nothing"):
+            check_files(tmp_path, ["file"], "dir")
+        with pytest.raises(ValueError, match="`dir` to be no link to nothing"):
+            check_files(tmp_path / "file", ["a"], "dir")
+        assert os.readlink(tmp_path / "file") == str(tmp_path / target)
+        assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+class TestSweep:
+    def test_it_removes_what_is_ours_alone(self, tmp_path):
+        for name in ("a.keras", "b.keras", "state.json"):
+            (tmp_path / f".{name}.abcd_123").mkdir()
+            (tmp_path / f".{name}.abcd_123" / name).write_text("half")
+        ours = everything(tmp_path)
+        (tmp_path / "a.keras").write_text("whole")
+        mine(tmp_path / ".a.keras.abcdefgh")  # ours by name, not by what is in it
+        mine(tmp_path / ".notes.abcdefgh")
+        mine(tmp_path / "far")
+        (tmp_path / ".b.keras.12345678").symlink_to(tmp_path / "far")
+        (tmp_path / ".b.keras.file5678").write_text("mine")
+        (tmp_path / ".b.keras.backup").mkdir()
+        theirs = {k: v for k, v in everything(tmp_path).items() if k not in ours}
+        sweep(tmp_path, ("*.keras", "state.json"))
+        assert everything(tmp_path) == theirs
+        sweep(tmp_path / "nowhere", ("*.keras",))
+
+    def test_what_was_put_aside_comes_back(self, tmp_path):
+        """A kill between the two renames of a folder."""
+        stage = tmp_path / ".model.abcd1234"
+        write_folder(stage / "model", "new")
+        write_folder(stage / "replaced", "old")
+        sweep(tmp_path, ("model",))
+        assert (tmp_path / "model" / "variables" / "data").read_text() == "old"
+        assert [path.name for path in tmp_path.iterdir()] == ["model"]

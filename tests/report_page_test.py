@@ -494,3 +494,48 @@ def test_a_failed_write_leaves_the_old_page(tmp_path, monkeypatch):
         write_report(tmp_path)
     assert (tmp_path / "report.html").read_bytes() == old
     assert sorted(os.listdir(tmp_path)) == ["report.html", "report.json"]
+
+
+def test_recall_of_classes_and_bounds(tmp_path):
+    rows = [
+        {"class": 0, "images": 1200, "before": 0.95, "after": 0.94, "lost": 12},
+        {"class": 7, "images": 3, "before": 1.0, "after": 0.0, "lost": 3},
+    ]
+    report = sample_report(recall=rows, classes="Class <7> fell.")
+    report["trials"][report["chosen"]]["bound"] = 0.0234
+    page = write(tmp_path, report)
+    assert page.table("classes") == {
+        "class": ["images", "before", "after"],
+        "0": ["1,200", "95.0 %", "94.0 %"],
+        "7": ["3", "100.0 %", "0.0 %"],
+    }
+    assert "Class <7> fell." in plain(page.text)
+    assert plain(page.title).endswith("(budget 1.0, up to 2.3 on other images)")
+    number = f"{report['chosen'] + 1} (chosen)"
+    at = page.table("trials")["trial"].index("lost at most")
+    assert page.table("trials")[number][at] == "2.3"
+
+
+def test_reports_of_older_versions_have_no_classes(tmp_path):
+    page = write(tmp_path, sample_report())
+    assert "Recall of each class" not in plain(page.text)
+    assert plain(page.title).endswith("(budget 1.0)")
+
+
+@pytest.mark.parametrize("wrong", [5, [{"class": 1}], {"class": 1}, None])
+def test_recall_that_is_none(tmp_path, wrong):
+    with pytest.raises(ValueError, match="to have a complete 'recall'"):
+        write(tmp_path, sample_report(recall=wrong))
+
+
+def test_a_folder_of_the_users_stays(tmp_path):
+    (tmp_path / "report.json").write_text(json.dumps(sample_report()))
+    (tmp_path / "report.html" / "mine").mkdir(parents=True)
+    (tmp_path / "report.html" / "mine" / "notes").write_text("mine")
+    with pytest.raises(ValueError, match="`folder` to leave room for a file.*a folder"):
+        write_report(tmp_path)
+    assert (tmp_path / "report.html" / "mine" / "notes").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "report.html",
+        "report.json",
+    ]

@@ -1,5 +1,6 @@
 """Scorer, objective, judge, and what the report is made of."""
 
+import dataclasses
 import importlib.metadata
 import json
 import math
@@ -9,18 +10,22 @@ import numpy as np
 import pytest
 from keras import layers
 from models import Doubled, array, randomize
+from scipy import stats
 
 import keras_basisprune as kbp
 from keras_basisprune.plan import Kept, Plan
 from keras_basisprune.report import write_report
+from keras_basisprune.search._loss_bound import loss_bound
 from keras_basisprune.search.certainty import certainty
 from keras_basisprune.search.certificate import certificate
 from keras_basisprune.search.document import document
+from keras_basisprune.search.fallen_classes import fallen_classes
 from keras_basisprune.search.judge import Judge
 from keras_basisprune.search.layer_rows import layer_rows, spectra
 from keras_basisprune.search.objective import Objective
 from keras_basisprune.search.run_folder import RunFolder
 from keras_basisprune.search.scorer import Scorer
+from keras_basisprune.search.too_few_images import too_few_images
 from keras_basisprune.search.trial import Trial
 
 
@@ -83,18 +88,56 @@ class TestScorer:
         assert 0 < score(cut) < 1
 
     @pytest.mark.parametrize("labelled", [True, False])
-    def test_standard_error_of_the_difference(self, model, cut, images, labelled):
+    def test_how_sure_the_difference_is(self, model, cut, images, labelled):
         labels = np.random.default_rng(1).integers(0, 5, len(images))
         before, after = (m.predict(images, verbose=0).argmax(-1) for m in (model, cut))
         truth = labels if labelled else before
         score = Scorer(model, (images, labels if labelled else None))
-        lost = (before == truth).astype(float) - (after == truth)
-        found, error = score.compared(cut)
-        assert found == score(cut)
-        assert found == pytest.approx(score.baseline - lost.mean())
-        assert error == pytest.approx(lost.std() / len(images) ** 0.5)
-        assert error > 0
-        assert score.compared(model) == (score.baseline, 0.0)
+        was, is_now = before == truth, after == truth
+        counts = np.sum(was & ~is_now), np.sum(is_now & ~was), len(images)
+        found = score.compared(cut)
+        assert found["score"] == score(cut)
+        loss = (counts[0] - counts[1]) / len(images)
+        assert found["score"] == pytest.approx(score.baseline - loss)
+        assert found["bound"] == pytest.approx(loss_bound(*counts))
+        one = stats.norm.cdf(1)
+        assert found["error"] == pytest.approx(loss_bound(*counts, one) - loss)
+        lost = was.astype(float) - is_now
+        usual = lost.std() / len(images) ** 0.5
+        assert usual < found["error"] < 1.3 * usual
+
+    @pytest.mark.parametrize("count", [1, 4, 100])
+    def test_nothing_lost_is_not_certain(self, model, images, count):
+        score = Scorer(model, (images[:count], None))
+        assert score.images == count
+        found = score.compared(model)
+        assert found["score"] == 1.0
+        assert found["error"] == pytest.approx(1 - stats.norm.sf(1) ** (1 / count))
+        assert found["bound"] == pytest.approx(1 - 0.05 ** (1 / count))
+
+    def test_recall_by_hand(self, model, cut, images):
+        labels = np.random.default_rng(1).choice([0, 1, 3], len(images))
+        before, after = (m.predict(images, verbose=0).argmax(-1) for m in (model, cut))
+        rows = Scorer(model, (images, labels)).recall(cut)
+        assert [row["class"] for row in rows] == [0, 1, 3]  # 2 and 4 have no images
+        for row in rows:
+            own = labels == row["class"]
+            assert row["images"] == own.sum()
+            assert row["before"] == np.mean(before[own] == row["class"])
+            assert row["after"] == np.mean(after[own] == row["class"])
+            net = row["gained"] - row["lost"]
+            assert row["after"] - row["before"] == pytest.approx(net / own.sum())
+        assert json.loads(json.dumps(rows)) == rows
+
+    def test_recall_without_labels(self, model, cut, images):
+        before, after = (m.predict(images, verbose=0).argmax(-1) for m in (model, cut))
+        rows = Scorer(model, (images, None)).recall(cut)
+        assert [row["class"] for row in rows] == sorted(set(before.tolist()))
+        for row in rows:
+            own = before == row["class"]
+            assert (row["images"], row["before"]) == (own.sum(), 1.0)
+            assert row["after"] == np.mean(after[own] == row["class"])
+            assert row["gained"] == 0
 
 
 class TestObjective:
@@ -134,7 +177,9 @@ class TestJudge:
         before, after = kbp.cost(model), kbp.cost(kbp.fold(cut))
         assert found["params"] == found["kept"] == after.params / before.params < 1
         assert found["flops"] == after.flops / before.flops < 1
-        assert (found["score"], found["error"]) == score.compared(kbp.fold(cut))
+        assert score.compared(kbp.fold(cut)) == {
+            name: found[name] for name in ("score", "error", "bound")
+        }
         assert list(found["seconds"]) == ["fitting", "evaluation"]
         assert found["seconds"]["fitting"] == 2.5
         assert found["seconds"]["evaluation"] > 0
@@ -373,14 +418,72 @@ def trial(number, score=0.9, **seconds):
 
 
 class TestCertainty:
-    def test_points_and_error(self):
-        start = "On the validation data 1.23 points were {}, with a standard error of "
+    def test_points_and_bound(self):
         for baseline, verb in ((0.9123, "lost"), (0.8877, "gained")):
-            text = certainty(baseline, trial(1, 0.9))
-            assert text.startswith(f"{start.format(verb)}1.00. ")
+            tried = dataclasses.replace(trial(1, 0.9), bound=0.0317)
+            text = certainty(baseline, tried, 1500)
+            start = f"On the 1,500 validation images 1.23 points were {verb}, with a "
+            assert text.startswith(f"{start}standard error of 1.00; on other images")
+            assert "up to 3.17 may be lost, with 95 % confidence" in text
+
+    def test_one_image(self):
+        tried = dataclasses.replace(trial(1, 1.0), bound=0.95)
+        text = certainty(1.0, tried, 1)
+        assert text.startswith("On one validation image 0.00 points were lost, with")
+        assert "up to 95.00 may be lost" in text
 
     def test_nothing_chosen(self):
-        assert certainty(0.9, None) == ""
+        assert certainty(0.9, None, 100) == ""
+
+
+class TestTooFewImages:
+    @pytest.mark.parametrize(
+        ("images", "max_drop", "bound", "needed"),
+        [(4, 0.01, "52.7", 299), (50, 0.01, "5.8", 299), (1, 0.05, "95.0", 59)],
+    )
+    def test_too_few(self, images, max_drop, bound, needed):
+        text = too_few_images(images, max_drop)
+        assert f"within max_drop={max_drop}. Received: " in text
+        assert f"may lose up to {bound} points on others (with 95 % conf" in text
+        assert f"Pass {needed} images or more" in text
+        assert too_few_images(needed - 1, max_drop) != ""
+        assert too_few_images(needed, max_drop) == ""
+
+    def test_a_budget_of_nothing(self):
+        text = too_few_images(4, 0.0)
+        assert "tell whether a network is as good. Received: 4 images" in text
+        assert too_few_images(299, 0.0) == ""
+
+
+def recall_row(number, images, before, after):
+    lost, gained = max(before - after, 0), max(after - before, 0)
+    shares = {"before": before / images, "after": after / images}
+    return {"class": number, "images": images, "lost": lost, "gained": gained, **shares}
+
+
+class TestFallenClasses:
+    def test_rare_classes_that_are_lost(self):
+        rows = [recall_row(0, 500, 490, 489), recall_row(7, 3, 3, 0)]
+        assert fallen_classes(rows, 0.01) == (
+            "Recall fell by far more than the budget in class 7 (1.00 to 0.00, 3 "
+            "images)."
+        )
+        one = fallen_classes([recall_row(2, 1, 1, 0)], 0.5)
+        assert "in class 2 (1.00 to 0.00, 1 image)." in one
+
+    def test_what_may_be_chance_is_not_told(self):
+        rows = [recall_row(0, 500, 490, 486), recall_row(1, 20, 20, 19)]
+        rows += [recall_row(2, 10, 0, 0), recall_row(3, 10, 2, 9)]
+        assert fallen_classes(rows, 0.01) == ""
+        assert fallen_classes([], 0.01) == ""
+
+    def test_the_worst_come_first_and_the_rest_are_counted(self):
+        rows = [recall_row(i, 100, 90, 10 + 5 * i) for i in range(7)]
+        text = fallen_classes(rows, 0.01)
+        assert text.index("class 0 (0.90 to 0.10") < text.index("class 4 (0.90 to 0.3")
+        assert "class 5" not in text
+        assert text.endswith("100 images), 2 more.")
+        assert fallen_classes(rows, 0.95) == ""
 
 
 class TestDocument:
@@ -416,6 +519,7 @@ class TestDocument:
             "good_enough": True,
             "to_channels": 1 / 3,
             "seconds": 2.0,
+            "bound": None,
         }
 
     def test_versions_are_those_that_are_installed(self):

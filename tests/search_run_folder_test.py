@@ -104,15 +104,23 @@ def test_what_it_belongs_to_is_compared_as_json_does(tmp_path):
     ("text", "why"),
     [
         ("", "JSONDecodeError"),
-        ('{"version": 1, "belongs_to": {}', "JSONDecodeError"),
+        ('{"version": 2, "belongs_to": {}', "JSONDecodeError"),
         ("[1, 2]", "TypeError"),
         ("null", "TypeError"),
         ("{}", "KeyError: 'version'"),
-        ('{"version": 2, "belongs_to": {}, "answers": {}}', "ValueError: version 2"),
-        ('{"version": 1, "answers": {}}', "KeyError: 'belongs_to'"),
-        ('{"version": 1, "belongs_to": {}}', "KeyError: 'answers'"),
-        ('{"version": 1, "belongs_to": {}, "answers": 5}', "TypeError"),
-        ('{"version": 1, "belongs_to": [5], "answers": {}}', "TypeError"),
+        (
+            '{"version": 1, "belongs_to": {}, "answers": {}}',
+            "ValueError: version 1, which another version of keras_basisprune wrote",
+        ),
+        ('{"version": 2, "answers": {}}', "KeyError: 'belongs_to'"),
+        ('{"version": 2, "belongs_to": {}}', "KeyError: 'answers'"),
+        ('{"version": 2, "belongs_to": {}, "answers": 5}', "TypeError"),
+        ('{"version": 2, "belongs_to": [5], "answers": {}}', "TypeError"),
+        ('{"version": 2, "belongs_to": {}, "answers": {}}', "KeyError: 'sha256'"),
+        (
+            '{"version": 2, "belongs_to": {}, "answers": {}, "sha256": 5}',
+            "ValueError: it is not as it was written",
+        ),
         (b"\xff\xfe\x00", "UnicodeDecodeError"),
     ],
 )
@@ -121,7 +129,8 @@ def test_a_broken_state_is_refused(tmp_path, text, why):
     (tmp_path / "state.json").write_bytes(text)
     expected = (
         r"Expected `output_dir` to be empty or to hold the state of a search. "
-        rf"Received: .*state.json, which can't be read \({why}.*Delete it, or"
+        rf"Received: .*state.json, which can't be read \({why}.*Delete the folder "
+        rf"{tmp_path} to begin anew, or"
     )
     with pytest.raises(ValueError, match=expected):
         RunFolder(tmp_path, {})
@@ -142,7 +151,7 @@ def test_a_foreign_state_is_refused(tmp_path):
         with pytest.raises(ValueError, match=told) as error:
             RunFolder(tmp_path, {**mine, **change})
         assert "to hold the state of this search" in str(error.value)
-        assert "Give the same arguments to go on" in str(error.value)
+        assert "arguments to go on, delete that folder to begin" in str(error.value)
         assert str(tmp_path) in str(error.value)
     with pytest.raises(ValueError, match=r"another max_drop \(0.01\)\."):
         RunFolder(tmp_path, {k: v for k, v in mine.items() if k != "max_drop"})
@@ -222,10 +231,11 @@ def test_networks_with_functions_and_regularizers_of_the_user(tmp_path):
 def test_what_a_kill_left_half_written_is_removed(tmp_path):
     folder = RunFolder(tmp_path, {})
     folder.recall("a", lambda: 1)
-    for name in (".state.json.x1", ".round_1.keras.x2", ".theirs"):
+    left = (".state.json.x1y2z3a4", ".round_1.keras.12345678", ".theirs.keras")
+    for name in left:
         (tmp_path / name).mkdir()
     RunFolder(tmp_path, {})
-    assert sorted(x.name for x in tmp_path.iterdir()) == [".theirs", "state.json"]
+    assert content(tmp_path) == [".theirs.keras", "state.json"]
 
 
 def test_a_network_of_a_deleted_state_is_not_believed(tmp_path):
@@ -244,6 +254,59 @@ def test_a_network_that_was_deleted_is_made_again(tmp_path):
     (tmp_path / "round_1.keras").unlink()
     found = RunFolder(tmp_path, {}).recall_model("round_1", lambda: net(seed=1))
     assert equal(found, net(seed=1))
+
+
+def damaged(path, how):
+    """What a disk, a careless hand or another search does to a file."""
+    before = path.read_bytes()
+    if how == "exchanged":
+        net(seed=1, units=7).save(path)
+    elif how == "flipped":
+        at = len(before) // 2
+        path.write_bytes(before[:at] + bytes([before[at] ^ 1]) + before[at + 1 :])
+    else:
+        path.write_bytes(before[: {"truncated": len(before) // 2, "empty": 0}[how]])
+    assert path.read_bytes() != before
+
+
+@pytest.mark.parametrize("how", ["truncated", "empty", "flipped", "exchanged"])
+def test_a_network_that_was_damaged_is_named_and_made_again(tmp_path, how):
+    made = RunFolder(tmp_path, {}).recall_model("round_1", net)
+    RunFolder(tmp_path, {}).recall_model("round_2", net)
+    path = tmp_path / "round_1.keras"
+    damaged(path, how)
+    folder = RunFolder(tmp_path, {})
+    with pytest.warns(UserWarning, match=f"{path} is not as this search has written"):
+        again = folder.recall_model("round_1", net)
+    assert equal(made, again)
+    assert equal(made, folder.recall_model("round_2", not_asked))
+    assert equal(made, RunFolder(tmp_path, {}).recall_model("round_1", not_asked))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content["answers"].update(first=7),
+        lambda content: content["answers"].update(first="seven"),
+        lambda content: content["answers"].update({"round_1.keras": "written"}),
+        lambda content: content["answers"].pop("first"),
+        lambda content: content["belongs_to"].update(seed=1),
+    ],
+)
+def test_answers_that_were_changed_are_refused(tmp_path, change):
+    folder = RunFolder(tmp_path, {"seed": 1.5})
+    folder.remember("first", {"score": math.nan, "kept": 0.1, "name": "ü"})
+    folder.recall_model("round_1", net)
+    path = tmp_path / "state.json"
+    RunFolder(tmp_path, {"seed": 1.5})  # as it was written
+    changed = json.loads(path.read_text())
+    change(changed)
+    path.write_text(json.dumps(changed, indent=1))
+    before = path.read_bytes()
+    text = rf"state.json, which can't be read .*not as it was .*folder {tmp_path} to"
+    with pytest.raises(ValueError, match=text):
+        RunFolder(tmp_path, {"seed": 1.5})
+    assert path.read_bytes() == before
 
 
 def test_nothing_half_written_stays(tmp_path):
@@ -339,11 +402,12 @@ def test_it_goes_on_from_every_state_in_which_it_can_be_killed(tmp_path):
 
 
 def test_left_over_halves_are_no_harm(tmp_path):
-    (tmp_path / ".state.json.abcd").mkdir()
-    (tmp_path / ".state.json.abcd" / "state.json").write_text('{"versi')
+    (tmp_path / ".state.json.abcdefgh").mkdir()
+    (tmp_path / ".state.json.abcdefgh" / "state.json").write_text('{"versi')
     folder = RunFolder(tmp_path, {})
     assert folder.recall("a", lambda: 1) == 1
     assert RunFolder(tmp_path, {}).recall("a", not_asked) == 1
+    assert content(tmp_path) == ["state.json"]
 
 
 def test_checksums_of_arrays():

@@ -17,7 +17,7 @@ def certainty(baseline, trial, images) -> str:
     Example:
 
     >>> certainty(0.951, trials[chosen], 500)
-    'On the 500 validation images 0.80 points were lost; on other images of the ...'
+    'On the 500 validation images 0.80 points were lost, with a standard error of ...'
     """
     if trial is None:
         return ""
@@ -25,8 +25,9 @@ def certainty(baseline, trial, images) -> str:
     verb = "gained" if lost < 0 else "lost"
     seen = f"the {images:,} validation images" if images > 1 else "one validation image"
     return (
-        f"On {seen} {abs(lost):.2f} points were {verb}; on other images of the same "
-        f"kind up to {max(100 * trial.bound, 0):.2f} may be lost, with "
+        f"On {seen} {abs(lost):.2f} points were {verb}, with a standard error of "
+        f"{100 * trial.error:.2f}; on other images of the same kind up to "
+        f"{max(100 * trial.bound, 0):.2f} may be lost, with "
         f"{100 * CONFIDENCE:.0f} % confidence, and rather more than less: this is the "
         "smallest of many networks that were judged by these."
     )
