@@ -10,11 +10,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from keras_basisprune.application import application, application_names
+from keras_basisprune.command_line.check_inputs import check_exports, check_inputs
+from keras_basisprune.command_line.image_shape import checked_size, image_shape
+from keras_basisprune.command_line.named_model import named_model
+from keras_basisprune.command_line.write_exports import write_exports
 from keras_basisprune.compress import SearchOptions
 from keras_basisprune.compress import compress as compress_model
 from keras_basisprune.data import load_data
-from keras_basisprune.export import export_saved_model, export_tflite
-from keras_basisprune.export.foreign_files import foreign_files
 from keras_basisprune.files import check_files, save_model, sweep, write_text
 from keras_basisprune.measure import cost, describe
 from keras_basisprune.measure.latency import latency
@@ -25,19 +27,21 @@ from keras_basisprune.report import write_report
 from keras_basisprune.search.locked import locked
 from keras_basisprune.search.run_folder import RunFolder
 from keras_basisprune.training.augmentation import augmentation
+from keras_basisprune.training.check_classifier import check_classifier
 
 _OWN = ("original.keras", "report.txt")  # what compress writes here, beside FILES
 
 
 def inspect(flags, console):
     """Prints what `convert` makes of each layer, or why it leaves it alone."""
+    check_inputs(flags)
     model = _load(flags, console, weights=flags.weights)
     rank = flags.rank
-    if rank is not None and (rank > 1 or rank == int(rank)):
+    if rank is not None and rank >= 1:
         rank = int(rank)
     images = None
     if flags.data is not None:
-        images = _images(flags, console, model.input_shape[1:]).train[0]
+        images = _images(flags, console, image_shape(flags, model)).train[0]
     with _busy(console, "Decomposing"):
         converted = convert(
             model,
@@ -54,24 +58,22 @@ def inspect(flags, console):
     console.print(
         f"\n{len(described.decomposed)} layers decomposed, "
         f"{len(described.left_alone)} left alone. Kernels: {before:,} weights before, "
-        f"{after:,} after folding ({100 * (1 - after / before):.1f} % removed)."
+        f"{after:,} after folding ({100 * (1 - after / max(1, before)):.1f} % removed)."
     )
 
 
 def compress(flags, console):
     """Transfers if needed, makes small within the budget, writes all files."""
+    check_inputs(flags)
     keras.utils.set_random_seed(flags.seed)
-    if flags.data is None:
-        raise ValueError(
-            "Expected --data: digits, tfds:NAME, a folder of images per class, or an "
-            ".npz file. Received: none. compress takes its bases of these images."
-        )
     _check_room(flags, *FILES, *_OWN, "state/", "transfer/")
     if flags.model in application_names():
         model, data = _transferred(flags, console)
     else:
         model = _load(flags, console)
-        data = _images(flags, console, model.input_shape[1:])
+        check_classifier("--model", model)
+        check_exports(flags, model)
+        data = _images(flags, console, image_shape(flags, model))
     console.print("Looking for the smallest network within the budget:")
     folder = _folder(flags)
     test = data.test if len(data.test[1]) else None
@@ -92,7 +94,6 @@ def compress(flags, console):
     sweep(folder, (*_OWN, "small_*.tflite", "saved_model"))
     with _busy(console, "Writing files"):
         save_model(model, folder / "original.keras")
-        _exports(flags, result.model, folder, data.train[0])
     write_text(folder / "report.txt", f"{result.report}\n")
     console.print(escape(f"\n{result.report}\n"), highlight=False)
     for text in (result.details["certainty"], result.details["classes"]):
@@ -102,6 +103,9 @@ def compress(flags, console):
         console.print(
             "The accuracy budget could not be met: small.keras is the original, folded."
         )
+    with _busy(console, "Exporting"):  # last: what may fail takes nothing along
+        shape = data.train[0].shape[1:] if None in model.input_shape[1:] else None
+        write_exports(flags, result.model, folder, data.train[0], shape)
     _list_files(folder, console)
     _say(f"Report: {folder / 'report.html'}", console)
 
@@ -149,14 +153,16 @@ def _tensorboard(flags):
 
 def export(flags, console):
     """Writes LiteRT files and a SavedModel of a `.keras` file."""
+    check_inputs(flags)
     _check_room(flags)
     model = _load(flags, console, weights=flags.weights)
-    images = None
+    check_exports(flags, model)
+    images, shape = None, _open_shape(flags, model)
     if flags.data is not None:
-        images = _images(flags, console, model.input_shape[1:]).train[0]
-    folder = _folder(flags)
+        images = _images(flags, console, image_shape(flags, model)).train[0]
+    folder = pathlib.Path(flags.output_dir)
     with _busy(console, "Exporting"):
-        records = _exports(flags, model, folder, images)
+        records = write_exports(flags, model, folder, images, shape)
     for record in records:
         console.print(escape(str(record)), highlight=False)
     _list_files(folder, console)
@@ -164,36 +170,34 @@ def export(flags, console):
 
 def measure(flags, console):
     """Prints parameters, FLOPs, bytes and milliseconds."""
+    check_inputs(flags)
+    shape = None
     if flags.model.endswith(".tflite"):
         model = flags.model
         if not os.path.isfile(model):
             raise ValueError(f"Expected --model to be a file. Received: {model}.")
-        console.print(f"{os.path.getsize(model):,} bytes")
+        text = f"{os.path.getsize(model):,} bytes"
     else:
         model = _load(flags, console, weights=flags.weights)
-        console.print(escape(str(cost(model))), highlight=False)
+        shape = _open_shape(flags, model)
+        text = str(cost(model, shape))
     with _busy(console, "Timing"):
-        record = latency(model, runs=flags.runs)
-    console.print(escape(str(record)), highlight=False)
+        record = latency(model, runs=flags.runs, input_shape=shape)
+    console.print(escape(f"{text}\n{record}"), highlight=False)
 
 
 def _load(flags, console, weights=None):
-    name = flags.model
-    if name in application_names():
-        size = flags.input_size or 96
-        weights = None if weights in (None, "none") else weights
-        with _busy(console, f"Building {name}"):
-            build = getattr(keras.applications, name)
-            return build(
-                include_top=False, weights=weights, input_shape=(size, size, 3)
-            )
-    if not os.path.isfile(name):
-        raise ValueError(
-            "Expected --model to be a .keras file or a Keras Application. Received: "
-            f"{name}, which is neither a file nor one of {application_names()}."
-        )
-    with _busy(console, f"Loading {name}"):
-        return keras.models.load_model(name)
+    verb = "Building" if flags.model in application_names() else "Loading"
+    with _busy(console, f"{verb} {flags.model}"):
+        model = named_model(flags, weights)
+    checked_size(flags, model)
+    return model
+
+
+def _open_shape(flags, model):
+    """The shape that --input_size gives to a model of images of any size."""
+    shape = image_shape(flags, model, needed=False)
+    return shape if shape and None in model.inputs[0].shape[1:] else None
 
 
 def _transferred(flags, console):
@@ -234,27 +238,20 @@ def _trained(flags, console, data):
 
 def _images(flags, console, shape):
     with _busy(console, f"Reading {flags.data}"):
-        data = load_data(
-            flags.data,
-            image_size=tuple(shape[:2]),
-            channels=shape[2],
-            seed=flags.seed,
-            max_images=flags.max_images,
-        )
+        try:
+            data = load_data(
+                flags.data,
+                image_size=tuple(shape[:2]),
+                channels=shape[2],
+                seed=flags.seed,
+                max_images=flags.max_images,
+            )
+        except ValueError as error:
+            text = str(error).replace("`", "").replace("max_images", "--max_images")
+            text = text.replace("spec=", "--data=").replace(" spec ", " --data ")
+            raise ValueError(text) from error
     console.print(escape(str(data)), highlight=False)
     return data
-
-
-def _exports(flags, model, folder, images):
-    records = []
-    for kind in flags.quantization:
-        path = folder / f"small_{kind}.tflite"
-        needed = images if kind == "int8" else None
-        samples = None if images is None else images[:32]
-        records.append(export_tflite(model, path, kind, needed, samples=samples))
-    if flags.saved_model:
-        export_saved_model(model, folder / "saved_model", overwrite=True)
-    return records
 
 
 @contextlib.contextmanager

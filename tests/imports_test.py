@@ -36,6 +36,7 @@ ORDER = [
     ["rounds"],
     ["outcome"],
     ["compress"],
+    ["command_line"],
     ["commands"],
     ["cli"],
 ]

@@ -1,0 +1,1 @@
+"""What the command line is made of: flags, what they must be, models from files."""

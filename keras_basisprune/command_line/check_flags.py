@@ -1,0 +1,126 @@
+"""What can be told from the command line alone."""
+
+import math
+import os
+
+from absl import flags
+
+from keras_basisprune.command_line._table import FLAGS
+
+_CHANGES = ("flip", "shift", "zoom", "contrast", "brightness")
+_TRAINING = ("epochs", "learning_rate", "distill", *_CHANGES, "augment_fit")
+_TRAINING += ("temperature",)
+
+
+def check_flags(values, command):
+    """Raises `absl.flags.Error` unless the flags make sense for a command, together.
+
+    A flag that would do nothing is refused, unless it has its default value: it stands
+    for a wish that would not be fulfilled. No file is looked at.
+
+    Args:
+        values: The parsed `absl.flags.FlagValues`.
+        command: Name of the command.
+    """
+    given = {flag.name: flag for flag in FLAGS if values[flag.name].present}
+    for flag in given.values():
+        if command not in flag.commands:
+            raise flags.Error(
+                f"Expected flags of {command}. Received: --{flag.name}, which is for "
+                f"{', '.join(flag.commands)}. See keras-basisprune {command} --help."
+            )
+        _check_value(flag, values[flag.name].value)
+    _check_needs(values, command)
+    for names, reason in _idle(values, command):
+        for name in names:
+            if name in given and values[name].value != given[name].default:
+                off = given[name].kind == "bool" and not values[name].value
+                raise flags.Error(
+                    "Expected flags that have an effect. Received: "
+                    f"--{'no' * off}{name} {reason}"
+                )
+
+
+def _check_value(flag, value):
+    def refuse(expected):
+        shown = ",".join(value) if isinstance(value, list) else value
+        raise flags.Error(
+            f"Expected --{flag.name} to be {expected}. Received: --{flag.name}={shown}."
+        )
+
+    if flag.kind == "float" and not math.isfinite(value):
+        refuse("a finite number")
+    if flag.kind == "float" and flag.range == (0, 1) and value == 1:
+        refuse("less than 1")
+    if flag.name == "rank" and (value == 0 or (value > 1 and value % 1)):
+        refuse("a positive integer, or a share of energy between 0 and 1")
+    parts = value if isinstance(value, list) else [value]
+    may_be_empty = flag.name == "quantization"
+    some = "some" if flag.kind == "list" else "one"
+    choices = f"{some} of {', '.join(flag.choices)}" if flag.choices else "not empty"
+    if "" in parts or not (parts or may_be_empty):
+        refuse(choices)
+    if flag.choices and not set(parts) <= set(flag.choices):
+        refuse(choices)
+    if flag.kind == "list" and len(set(parts)) < len(parts):
+        refuse("a list without repetitions")
+
+
+def _check_needs(values, command):
+    """Raises where something is missing."""
+    if command != "report" and values.model is None:
+        raise flags.Error(
+            "Expected --model: a .keras file, or a Keras Application such as "
+            "MobileNetV2. Received: none."
+        )
+    if command == "compress" and values.data is None:
+        raise flags.Error(
+            "Expected --data: digits, tfds:NAME, a folder of images per class, or an "
+            ".npz file. Received: none. compress takes its bases of these images."
+        )
+    if command != "export":
+        return
+    if "int8" in values.quantization and values.data is None:
+        raise flags.Error(
+            "Expected --data with --quantization=int8: images, by which the ranges of "
+            "activations are found. Received: none. Pass some hundred images, or "
+            "choose dynamic, which needs none."
+        )
+    if not values.quantization and not values.saved_model:
+        raise flags.Error(
+            "Expected something to write. Received: --quantization= with "
+            "--nosaved_model. Leave one of them out."
+        )
+
+
+def _idle(values, command):
+    """Yields names of flags that would do nothing, and why."""
+    model = values.model or ""
+    if _is_path(model):
+        names = ("weights", "finetune_epochs")
+        yield names, "with a file as --model. It is for Keras Applications."
+    if model.endswith(".tflite"):
+        names = ("input_size", "import")
+        yield names, "with a .tflite file as --model. It has one input size, no layers."
+    elif not _is_path(model):
+        yield ("import",), "with a Keras Application. It is for .keras files."
+    if command in ("inspect", "export") and values.data is None:
+        yield ("max_images", "seed"), "without --data."
+    if command != "compress":
+        return
+    if values.recover == "none":
+        text = "with --recover=none. It is for training after the cuts: --recover=all."
+        yield _TRAINING, text
+        if _is_path(model) or not values.finetune_epochs:
+            yield ("batch_size",), text
+    if not values.distill:
+        yield ("temperature",), "with --nodistill. It softens the original's outputs."
+    if values.flip == "none" and not any(values[n].value for n in _CHANGES[1:]):
+        yield ("augment_fit",), f"without one of --{', --'.join(_CHANGES)}."
+    if "channels" not in values.methods:
+        yield ("compensate",), "with --methods=basis. It corrects what reads channels."
+
+
+def _is_path(model) -> bool:
+    """Whether --model names a file, not a Keras Application."""
+    return "." in model or os.sep in model

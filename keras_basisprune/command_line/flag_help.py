@@ -1,0 +1,44 @@
+"""What `--help` says."""
+
+import textwrap
+
+from keras_basisprune.command_line._table import COMMANDS, FLAGS
+
+
+def flag_help(command=None) -> str:
+    """The text on flags, one paragraph each.
+
+    Args:
+        command: Name of a command, whose flags alone are told; `None` for all flags.
+
+    Returns:
+        A string of many lines.
+    """
+    if command is None:
+        return "\n".join(_line(flag, _whose(flag)) for flag in FLAGS)
+    place = "[DIR] " if command == "report" else ""
+    lines = [
+        f"keras-basisprune {command}: {COMMANDS[command]}",
+        "\nUsage:",
+        f"  keras-basisprune {command} {place}[--flag=value ...]",
+        "\nFlags:",
+    ]
+    lines += [_line(flag) for flag in FLAGS if command in flag.commands]
+    return "\n".join(lines)
+
+
+def _whose(flag) -> str:
+    whole = len(flag.commands) >= len(COMMANDS) - 1
+    return "" if whole else f"{', '.join(flag.commands)}: "
+
+
+def _line(flag, whose="") -> str:
+    name = f"--[no]{flag.name}" if flag.kind == "bool" else f"--{flag.name}"
+    text = f"{whose}{flag.help}"
+    if flag.default is not None:
+        default = flag.default
+        if flag.kind == "list":
+            default = ",".join(default)
+        text += f" Default: {str(default).lower() if flag.kind == 'bool' else default}."
+    first, *more = textwrap.wrap(text, 88 - 21)
+    return "\n".join([f"  {name:<18} {first}", *(" " * 21 + line for line in more)])
