@@ -47,7 +47,8 @@ class ChannelCosts:
         self._parts: list[tuple[float, list[np.ndarray]]] = []
         if kind == "channels":
             groups = np.setdiff1d(np.arange(self._count), list(channels.pinned))
-            self._parts.append((float(len(groups)), [groups]))
+            if len(groups):
+                self._parts.append((float(len(groups)), [groups]))
             return
         seen: set[int] = set()
         for call in traced.calls:
