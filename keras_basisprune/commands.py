@@ -17,6 +17,7 @@ from keras_basisprune.command_line.write_exports import write_exports
 from keras_basisprune.compress import SearchOptions
 from keras_basisprune.compress import compress as compress_model
 from keras_basisprune.data import load_data
+from keras_basisprune.export.foreign_files import foreign_files
 from keras_basisprune.files import check_files, save_model, sweep, write_text
 from keras_basisprune.measure import cost, describe
 from keras_basisprune.measure.latency import latency

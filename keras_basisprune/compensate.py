@@ -50,7 +50,8 @@ def compensate(model, plan, data, ridge=0.01, verbose="auto") -> keras.Model:
 
     Means are kept by the bias or, without one, by the BatchNormalization behind.
     Grouped, depthwise and transposed convolutions, kernels with `kh kw cin` above
-    4,608, and attention stay as pruning leaves them; a layer that is called several
+    4,608, attention, and layers that are quantized or have LoRA stay as pruning leaves
+    them; a layer that is called several
     times is fitted on what its first call reads.
 
     Time is that of one forward pass of both models, and per layer a product `O(n^2)` a
@@ -180,6 +181,8 @@ class _Compensation:
 
 
 def _is_fitted(op) -> bool:
+    if getattr(op, "quantization_mode", None) or getattr(op, "lora_enabled", False):
+        return False  # its kernel can't be assigned to
     if type(op) in _SEPARABLE:
         return True
     if type(op) not in _FITTED or getattr(op, "groups", 1) > 1:

@@ -1,6 +1,7 @@
 """Graphs that nobody thought of: pruned, they do what the oracle says."""
 
 import keras
+import numpy as np
 import pytest
 from channel_oracle import random_plan, zeroed
 from hypothesis import given, settings
@@ -65,6 +66,33 @@ def flattened(draw, x, graph):
     return x * layers.UpSampling2D((x.shape[1] // 2, x.shape[2]))(y)
 
 
+def sliced(draw, x, graph):
+    """Two parts of the channels, each of them used in some way, or only one."""
+    if x.shape[-1] < 2:
+        return x
+    place = draw(st.integers(1, x.shape[-1] - 1))
+    parts = [x[..., :place], x[..., place - x.shape[-1] :]]
+    kinds = [layers.ReLU, layers.BatchNormalization, lambda: layers.Conv2D(3, 1)]
+    made = [draw(st.sampled_from(kinds))()(part) for part in parts]
+    return layers.Concatenate()(made) if draw(st.booleans()) else made[1]
+
+
+def sliced_in_groups(draw, x, graph):
+    """Grouped, depthwise and added slices, which tie channels to each other."""
+    y = layers.Conv2D(6, 1)(x)
+    first, last = y[..., :2], y[..., -4:]
+    kind = draw(st.sampled_from(["grouped", "depthwise", "added", "within"]))
+    if kind == "grouped":
+        last = layers.Conv2D(4, 3, padding="same", groups=2)(last)
+    elif kind == "depthwise":
+        last = layers.DepthwiseConv2D(3, padding="same")(last)
+    elif kind == "added":
+        last = last + layers.Concatenate()([first, last[..., 1:3]])
+    else:
+        last = last[..., 1:][..., -2:]
+    return layers.Concatenate()([first, last])
+
+
 STEPS = [
     convolution,
     convolution,
@@ -77,13 +105,14 @@ STEPS = [
     excited,
     flattened,
 ]
+SLICES = [sliced, sliced, sliced_in_groups]
 
 
-def random_model(draw):
+def random_model(draw, kinds=STEPS):
     inputs = keras.Input((4, 4, 2))
     graph = {"maps": [inputs], "shared": []}
     graph["maps"].append(convolution(draw, inputs, graph))
-    for step in draw(st.lists(st.sampled_from(STEPS), min_size=1, max_size=7)):
+    for step in draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=7)):
         x = graph["maps"][-draw(st.integers(1, 2))]
         graph["maps"].append(step(draw, x, graph))
     pool = draw(st.sampled_from([layers.Flatten, layers.GlobalAveragePooling2D]))
@@ -104,3 +133,46 @@ def test_random_graphs(data, seed, share):
     small = kbp.prune(model, plan)
     assert relative_difference(expected, outputs(small, x)) <= 1e-5
     assert small.count_params() < model.count_params()
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    data=st.data(),
+    seed=st.integers(0, 99),
+    limits=st.builds(
+        kbp.ChannelLimits,
+        min_channels=st.sampled_from([1, 1, 2]),
+        round_to=st.sampled_from([1, 1, 2, 4]),
+        most=st.sampled_from([1.0, 1.0, 0.6]),
+    ),
+    scope=st.sampled_from(["global", "local"]),
+)
+def test_what_is_selected_can_be_pruned(data, seed, limits, scope):
+    model = randomize(random_model(data.draw, [*STEPS, *SLICES, *SLICES]), seed)
+    groups = kbp.channel_groups(model)
+    scores = np.random.default_rng(seed).random(len(groups))
+    plan = smallest(model, scores, scope, limits)
+    if not plan.channels:
+        return
+    small = kbp.prune(model, plan)
+    x = sample(model, seed)
+    expected = outputs(zeroed(model, plan), x)
+    assert relative_difference(expected, outputs(small, x)) <= 1e-5
+    for layer in small.layers:
+        before = groups.layers.get(layer.name)
+        if before is None or not layer.weights:
+            continue
+        width, most = layer.output.shape[-1], (1 - limits.most) * len(before)
+        assert width >= min(len(before), max(limits.min_channels, most - 1e-9))
+
+
+def smallest(model, scores, scope, limits):
+    """The plan for the smallest of some shares that can be reached."""
+    for keep in (0.05, 0.2, 0.4, 0.6, 0.8):
+        try:
+            return kbp.select_channels(
+                model, scores, keep, "channels", scope, limits=limits
+            )
+        except ValueError as error:
+            assert str(error).startswith("Expected `keep`")
+    return kbp.Plan()

@@ -71,10 +71,10 @@ def kernel_matrix(layer: keras.layers.Layer) -> np.ndarray:
 def _obstacle(layer):
     if getattr(layer, "groups", 1) > 1:
         return f"grouped convolution ({layer.groups} groups): not supported"
-    if getattr(layer, "lora_enabled", False):
-        return "LoRA is enabled: merge it first (save and load the model)"
     if getattr(layer, "quantization_mode", None):
         return f"quantized to {layer.quantization_mode}: decompose before quantizing"
+    if getattr(layer, "lora_enabled", False):
+        return "LoRA is enabled: merge it first (`fold(model, batch_norm=False)`)"
     prelu = isinstance(layer.activation, keras.layers.PReLU)  # built when it is called
     if prelu or getattr(layer.activation, "variables", ()):
         return f"its activation `{layer.activation.name}` has weights: not supported"

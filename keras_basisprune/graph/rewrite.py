@@ -1,13 +1,13 @@
 """Clone a model while replacing layers; flatten nested models; carry weights over."""
 
 import dataclasses
-import operator
 import types
 from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 
+from keras_basisprune.graph._load_weights import load_weights
 from keras_basisprune.trace import Trace, is_kerases, trace
 
 
@@ -108,7 +108,7 @@ def rewrite(
         args, kwargs = keras.tree.map_structure(new, given)
         outputs = _apply(chains[id(call.op)], args, kwargs)
         if first:
-            _load(chains[id(call.op)], call.op)
+            load_weights(chains[id(call.op)], call.op)
         made = keras.tree.flatten(outputs)
         for before, after in zip(call.output_tensors, made, strict=True):
             tensors[id(before)] = after
@@ -192,53 +192,3 @@ def _apply(chain, args, kwargs):
     for item in chain[1:]:
         outputs = item.layer(outputs)
     return outputs
-
-
-def _load(chain, source):
-    """Gives built layers their weights: the stated ones, or those of `source`."""
-    same = len(chain) == 1 and type(chain[0].layer) is type(source)
-    if same and not chain[0].weights:
-        _carry(source, chain[0].layer)
-    elif same:
-        _carry_same_shapes(source, chain[0].layer)
-    for position, item in enumerate(chain):
-        for attribute, value in item.weights.items():
-            operator.attrgetter(attribute)(item.layer).assign(_copy(value))
-        chain[position] = dataclasses.replace(item, weights={})  # frees the arrays
-
-
-def _carry_same_shapes(old, new):
-    if len(old.variables) != len(new.variables):
-        return
-    for before, after in zip(old.variables, new.variables, strict=True):
-        if before.shape == after.shape:
-            after.assign(_copy(before))
-
-
-def _carry(old, new):
-    if not isinstance(old, keras.layers.Layer):
-        return
-    shapes = [[tuple(v.shape) for v in layer.variables] for layer in (old, new)]
-    if shapes[0] != shapes[1]:
-        raise ValueError(
-            f"Expected a clone of `{old.name}` (of type {type(old).__name__}) to have "
-            f"weights of the same shapes. Received: {shapes[0]} in the model, "
-            f"{shapes[1]} in the clone. Let its `get_config()` describe the layer "
-            "fully."
-        )
-    for before, after in zip(old.variables, new.variables, strict=True):
-        after.assign(_copy(before))
-    if isinstance(new, keras.layers.Normalization):
-        new.finalize_state()  # it caches mean and variance
-    if hasattr(new, "set_vocabulary"):
-        new.set_vocabulary(old.get_vocabulary())
-
-
-def _copy(value):
-    """A variable's value as an array of its own.
-
-    JAX would have both models share it, and training one of them would give it away.
-    """
-    if isinstance(value, np.ndarray):
-        return value
-    return np.array(keras.ops.convert_to_numpy(value))

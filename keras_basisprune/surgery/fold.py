@@ -18,20 +18,22 @@ _TRANSPOSED = (
 )
 _DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 _SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
+_ADAPTED = (*_OUTPUT_LAST, keras.layers.EinsumDense, keras.layers.Embedding)
 _FOLDABLE = (*_OUTPUT_LAST, *_TRANSPOSED, *_DEPTHWISE, *_SEPARABLE)
 
 
 def fold(model, batch_norm=True) -> keras.Model:
-    """Folds scales and BatchNormalization into plain Keras layers.
+    """Folds scales, BatchNormalization and LoRA into plain Keras layers.
 
     Scales and masks are multiplied into the kernel behind them. Per layer the form
     with fewer weights is kept: two convolutions `<layer>_basis` and `<layer>` with
     `r (n + cout)` weights, or one merged `<layer>` with `n cout`. A BatchNormalization
     that is the only reader of a convolution or dense layer without activation is
     multiplied into it, unless it was called with `training=True`; it is taken as it
-    is in inference. All layers of the result are Keras' own (and the user's), and
-    trainable where they were made here. Folding twice changes nothing. The given
-    model is not changed. Time is that of one matrix product per merged layer.
+    is in inference. LoRA is merged into the kernels, unless they are quantized. All
+    layers of the result are Keras' own (and the user's), and trainable where they were
+    made here. Folding twice changes nothing. The given model is not changed. Time is
+    that of one matrix product per merged layer.
 
     Args:
         model: A converted, pruned or ordinary Functional or Sequential model.
@@ -69,7 +71,7 @@ def fold(model, batch_norm=True) -> keras.Model:
         if id(layer) in gone:
             return []
         if id(layer) not in factors:
-            return None
+            return _without_lora(layer, name)
         if id(layer) in heads:
             return _fold_pair(heads[id(layer)], *factors[id(layer)])
         return [_fold_layer(layer, name, *factors[id(layer)])]
@@ -105,8 +107,7 @@ def _followers(traced):
 def _is_linear(layer):
     if type(layer) not in _FOLDABLE or layer.quantization_mode:
         return False
-    adapted = getattr(layer, "lora_enabled", False)
-    return layer.activation is keras.activations.linear and not adapted
+    return layer.activation is keras.activations.linear
 
 
 def _norms(layer, followers):
@@ -206,4 +207,21 @@ def _fold_layer(layer, name, factor, offset) -> NewLayer:
     weights = {key: scaled, "bias": bias * factor + offset}
     if type(layer) in _SEPARABLE:
         weights["depthwise_kernel"] = layer.depthwise_kernel
-    return NewLayer(clone(layer, name, use_bias=True), weights)
+    return NewLayer(clone(layer, name, use_bias=True, **_lora(layer)), weights)
+
+
+def _lora(layer) -> dict:
+    """What changes in the config of a layer whose LoRA is merged."""
+    if not getattr(layer, "lora_enabled", False):
+        return {}
+    return {"lora_rank": None, "lora_alpha": None}
+
+
+def _without_lora(layer, name) -> list[NewLayer] | None:
+    """A layer with its LoRA merged; `None` if there is none, or it is quantized too."""
+    changes = _lora(layer) if type(layer) in _ADAPTED else {}
+    if not changes or layer.quantization_mode:
+        return None
+    key = "embeddings" if type(layer) is keras.layers.Embedding else "kernel"
+    merged = {key: keras.ops.convert_to_numpy(getattr(layer, key))}
+    return [NewLayer(clone(layer, name, **changes), merged)]

@@ -1,5 +1,7 @@
 """What rules are made of: how a layer class is given one, and asked for it."""
 
+import math
+import operator
 from collections.abc import Callable
 
 import keras
@@ -46,6 +48,22 @@ class Rule:
             layer's attributes that hold weights. What is not named stays.
         """
         return {}, {}
+
+    def weights(self, layer):
+        """Which weights the rule knows: those that `cut` names, or that may stay.
+
+        Channels of a layer that has others are not followed, since these might have to
+        be cut too: quantized layers have scales, others adapters, or an activation with
+        weights. Weights of a single number don't matter.
+
+        Args:
+            layer: The layer or operation.
+
+        Returns:
+            Names of the layer's attributes, such as `"kernel"` or `"cell.kernel"`;
+            those that it lacks don't matter. `None`, the default, for all that it has.
+        """
+        return () if self.free and is_kerases(type(layer)) else None
 
     def arguments(self, call, kept_in, kept_out):
         """What a call's arguments are then: a pair of args and kwargs."""
@@ -125,6 +143,44 @@ def rule_of(op) -> Rule | None:
     return _RULES.get(kind.__name__) if is_kerases(kind) else None
 
 
+def unknown_weights(layer, rule) -> str | None:
+    """Why channels of a layer can't be followed: weights that its rule doesn't know."""
+    names = rule.weights(layer)
+    if names is None or not isinstance(layer, keras.layers.Layer):
+        return None
+    inside = getattr(layer, "layer", layer)  # what is called in each time step
+    if _is_learned(getattr(inside, "activation", None)):
+        return f"the activation of `{layer.name}` has weights"
+    known = {id(_attribute(layer, name)) for name in names}
+    others = [w for w in layer.weights if id(w) not in known and math.prod(w.shape) > 1]
+    if not others:
+        return None
+    if mode := getattr(inside, "quantization_mode", None):
+        return f"`{layer.name}` is quantized to {mode}: prune before quantizing"
+    if getattr(inside, "lora_enabled", False):
+        return f"LoRA is enabled in `{layer.name}`: merge it first ({_MERGE})"
+    found = ", ".join(dict.fromkeys(weight.name for weight in others))
+    return f"`{layer.name}` has weights that its rule does not know: {found}"
+
+
+def _is_learned(activation):
+    """Whether an activation has weights (a slope per channel, say)."""
+    if isinstance(activation, keras.layers.PReLU):
+        return True  # which it is only built with when it is called on numbers
+    weights = getattr(activation, "weights", ())
+    return any(math.prod(weight.shape) > 1 for weight in weights)
+
+
+def _attribute(layer, path):
+    try:
+        return operator.attrgetter(path)(layer)
+    except AttributeError:
+        return None
+
+
+_MERGE = "`fold(model, batch_norm=False)`"
+
+
 def pointwise(function) -> bool:
     """Whether a function treats each channel (last axis) by itself.
 
@@ -134,6 +190,8 @@ def pointwise(function) -> bool:
     x = np.random.default_rng(0).normal(size=(7, 6)).astype("float32") * 3
     kept = [0, 2, 5]
     try:
+        if isinstance(function, keras.layers.Layer):  # it might be built for `x`
+            function = type(function).from_config(function.get_config())
         whole, part = (keras.ops.convert_to_numpy(function(v)) for v in (x, x[:, kept]))
     except Exception:
         return False

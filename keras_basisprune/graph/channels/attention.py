@@ -33,6 +33,10 @@ def _scores(flow):
 class AttentionRule(Rule):
     """Channels of query and key meet each other; those of the value pass."""
 
+    def weights(self, layer):
+        """The scales of additive attention."""
+        return ("scale",)
+
     def propagate(self, layer, inputs, flow):
         """Ties queries to keys. Masks stay as they are."""
         if stopped := _stop_unless_last(inputs, flow):
@@ -64,6 +68,13 @@ class MultiHeadAttentionRule(Rule):
         # In which order a layer is given its tensors, which `cut` is not told: by
         # keyword, any is possible.
         self._orders = weakref.WeakKeyDictionary()
+
+    def weights(self, layer):
+        """Kernels and biases of the projections."""
+        parts = [
+            f"{name}_dense" for name in ("query", "key", "value", "output", "gate")
+        ]
+        return [_path(layer, part, w) for part in parts for w in ("kernel", "bias")]
 
     def propagate(self, layer, inputs, flow):
         """Issues new channels. Masks stay as they are."""

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 
-from keras_basisprune.graph.channels._base import rule_of
+from keras_basisprune.graph.channels._base import rule_of, unknown_weights
 from keras_basisprune.graph.channels._flow import Channels, Flow, KeptChannels
 from keras_basisprune.linalg import components
 from keras_basisprune.trace import Trace
@@ -101,6 +101,8 @@ def _through(call, inputs, flow) -> list:
     name = f"`{call.op.name}` (of type {type(call.op).__name__})"
     if rule is None:
         return flow.stop(inputs, f"no rule for {name}")
+    if reason := unknown_weights(call.op, rule):
+        return flow.stop(inputs, reason)
     if not inputs or any(channels is None for channels in inputs):
         return flow.stop(inputs, f"channels of what {name} reads are unknown")
     outputs = rule.propagate(call.op, inputs, flow)

@@ -23,6 +23,10 @@ class _Convolution(Rule):
         ids = self._made(layer, source, flow)
         return Channels(no_mixing(layer, ids, flow), flow.channel_axis(output))
 
+    def weights(self, layer):
+        """Kernel and bias."""
+        return "kernel", "bias"
+
     def _made(self, layer, source, flow):
         return flow.make(layer.filters)
 
@@ -91,6 +95,10 @@ class DepthwiseRule(_Convolution):
 @channel_rule(keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
 class SeparableRule(_Convolution):
     """A depthwise kernel, and a pointwise one of shape `(1, 1, cin * depth, cout)`."""
+
+    def weights(self, layer):
+        """Both kernels and the bias."""
+        return "depthwise_kernel", "pointwise_kernel", "bias"
 
     def cut(self, layer, kept_in, kept_out):
         """Cuts depthwise filters, and the pointwise kernel at both ends."""

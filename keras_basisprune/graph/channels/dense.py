@@ -13,6 +13,10 @@ from keras_basisprune.layers import BasisScalingConv
 class DenseRule(Rule):
     """A kernel of shape `(cin, units)` on the last axis."""
 
+    def weights(self, layer):
+        """Kernel and bias."""
+        return "kernel", "bias"
+
     def propagate(self, layer, inputs, flow):
         """Issues new channels; channels of another axis pass unchanged."""
         (source,) = inputs
@@ -35,6 +39,10 @@ class DenseRule(Rule):
 @channel_rule(keras.layers.EinsumDense)
 class EinsumDenseRule(Rule):
     """A kernel of shape `(cin, cout)` on the last axis, if that is the equation."""
+
+    def weights(self, layer):
+        """Kernel and bias."""
+        return "kernel", "bias"
 
     def propagate(self, layer, inputs, flow):
         """Issues new channels, if all other axes pass unchanged."""
@@ -62,6 +70,10 @@ class EinsumDenseRule(Rule):
 class EmbeddingRule(Rule):
     """Rows of `output_dim` numbers, looked up by integers."""
 
+    def weights(self, layer):
+        """The table."""
+        return ("embeddings",)
+
     def propagate(self, layer, inputs, flow):
         """Issues new channels; what is looked up stays."""
         flow.pin(inputs[0].ids, f"positions that `{layer.name}` looks up")
@@ -77,6 +89,10 @@ class EmbeddingRule(Rule):
 @channel_rule(BasisScalingConv)
 class BasisScalingRule(Rule):
     """Basis features come in (bases, by `Plan.bases`), output channels leave."""
+
+    def weights(self, layer):
+        """All."""
+        return "kernel", "bias", "scale", "mask", "mean"
 
     def propagate(self, layer, inputs, flow):
         """Issues new channels."""

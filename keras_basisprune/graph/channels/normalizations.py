@@ -21,7 +21,14 @@ def _axes(layer, flow) -> list[int]:
 class BatchNormalizationRule(Rule):
     """Factors, shifts and statistics per channel."""
 
-    names = ("gamma", "beta", "moving_mean", "moving_variance")
+    names = (
+        *("gamma", "beta", "moving_mean", "moving_variance"),
+        *("moving_stddev", "renorm_mean", "renorm_stddev"),  # of batch renormalization
+    )
+
+    def weights(self, layer):
+        """All."""
+        return self.names
 
     def propagate(self, layer, inputs, flow):
         """Passes channels on, if it normalizes each by itself."""
@@ -41,6 +48,10 @@ class BatchNormalizationRule(Rule):
 )
 class LayerNormalizationRule(Rule):
     """Statistics across channels; factors and shifts per channel."""
+
+    def weights(self, layer):
+        """Factors and shifts."""
+        return "gamma", "beta", "scale"
 
     def propagate(self, layer, inputs, flow):
         """Passes channels on, unless the weights have other axes too."""
@@ -63,6 +74,10 @@ class LayerNormalizationRule(Rule):
 class GroupNormalizationRule(Rule):
     """Statistics across the channels of each group."""
 
+    def weights(self, layer):
+        """Factors and shifts."""
+        return "gamma", "beta"
+
     def propagate(self, layer, inputs, flow):
         """Passes channels on; each group keeps the same number."""
         (source,) = inputs
@@ -83,6 +98,10 @@ class GroupNormalizationRule(Rule):
 @channel_rule(keras.layers.Normalization)
 class NormalizationRule(Rule):
     """Given means and variances per channel."""
+
+    def weights(self, layer):
+        """What was measured, which stays."""
+        return "adapt_mean", "adapt_variance", "count"
 
     def propagate(self, layer, inputs, flow):
         """Passes channels on. Statistics that were measured are not cut."""
@@ -108,6 +127,10 @@ class NormalizationRule(Rule):
 class RescalingRule(Rule):
     """A factor and an offset, or one of them per channel."""
 
+    def weights(self, layer):
+        """None: they are in the config."""
+        return ()
+
     def propagate(self, layer, inputs, flow):
         """Passes channels on, if factors and offsets are on their axis."""
         last = len(flow.call.input_tensors[0].shape) - 1
@@ -131,6 +154,10 @@ class RescalingRule(Rule):
 class PReLURule(Rule):
     """A slope per channel, or per position of each channel."""
 
+    def weights(self, layer):
+        """The slopes."""
+        return ("alpha",)
+
     def cut(self, layer, kept_in, kept_out):
         """Cuts slopes at the channel axis, unless channels share them."""
         axis = kept_in[0].axis - 1
@@ -142,6 +169,10 @@ class PReLURule(Rule):
 @channel_rule("LayerScale")  # of ConvNeXt
 class LayerScaleRule(Rule):
     """A factor per channel."""
+
+    def weights(self, layer):
+        """The factors."""
+        return ("gamma",)
 
     def propagate(self, layer, inputs, flow):
         """Passes the channels of the last axis on."""

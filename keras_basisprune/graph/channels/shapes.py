@@ -13,6 +13,10 @@ from keras_basisprune.graph.channels._flow import Channels
 class ReshapeRule(Rule):
     """Channels stay whole on one axis, or are repeated along it."""
 
+    def weights(self, layer):
+        """None."""
+        return ()
+
     def propagate(self, layer, inputs, flow):
         """Follows each channel to its new places."""
         before = flow.call.input_tensors[0].shape

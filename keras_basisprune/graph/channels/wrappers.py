@@ -17,6 +17,11 @@ from keras_basisprune.graph.channels._flow import Channels
 class RecurrentRule(Rule):
     """Input channels are followed. What the layer makes stays: it feeds on it."""
 
+    def weights(self, layer):
+        """Those of its cells, if they are known."""
+        names, cells = ("kernel", "recurrent_kernel", "bias"), _cells(layer)
+        return [f"{path}cell.{name}" for path in cells for name in names] or None
+
     def propagate(self, layer, inputs, flow):
         """Lets the first input pass in; states stay."""
         reason = f"states of `{layer.name}`"
@@ -51,6 +56,12 @@ def _cells(layer) -> dict:
 @channel_rule(keras.layers.TimeDistributed)
 class TimeDistributedRule(Rule):
     """As the rule for the layer inside says, for each time step."""
+
+    def weights(self, layer):
+        """Asks the rule for the layer inside."""
+        rule = rule_of(layer.layer)
+        names = None if rule is None else rule.weights(layer.layer)
+        return None if names is None else [f"layer.{name}" for name in names]
 
     def propagate(self, layer, inputs, flow):
         """Asks the rule for the layer inside."""
