@@ -15,7 +15,7 @@ from keras_basisprune.scores import energy
 from keras_basisprune.trace import trace
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_finite_weights import check_finite_weights
-from keras_basisprune.utils.check_number import check_number
+from keras_basisprune.utils.check_number import check_number, is_number
 from keras_basisprune.utils.check_numeric import check_numeric
 from keras_basisprune.utils.check_whole import check_whole
 
@@ -122,15 +122,14 @@ class _Layer:
 def _layers(pairs, costs, cost, scores) -> list[_Layer]:
     sizes = costs.sizes()
     if isinstance(cost, Mapping):
-        whole = {
-            name: check_number(
-                f"cost['{name}']",
-                cost.get(name),
-                "(0, inf)",
-                "a number > 0; `cost` has one for every decomposed layer",
+        given = {name: cost.get(name) for name in pairs}
+        wrong = {k: v for k, v in given.items() if not is_number(v, "(0, inf)")}
+        if wrong:
+            raise ValueError(
+                "Expected `cost` to give every decomposed layer a number > 0. "
+                f"Received: {wrong}. Pass milliseconds of each, say."
             )
-            for name in pairs
-        }
+        whole = cost
     else:
         each = costs.per_weight(cost)
         whole = {name: each[name] * math.prod(size) for name, size in sizes.items()}

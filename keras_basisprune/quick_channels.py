@@ -1,5 +1,7 @@
 """Of several channel plans, the one that runs fastest on this machine."""
 
+from collections.abc import Iterable
+
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.channels import channel_map
 from keras_basisprune.measure import LatencyTable, predicted_latency
@@ -47,12 +49,13 @@ def quick_channels(model, plans, table) -> Plan:
     """
     remedy = "Make one with `select_channels`."
     check_kind("table", table, LatencyTable, "Make one: `LatencyTable()`.")
-    if not isinstance(plans, list | tuple) or not plans:
-        empty = isinstance(plans, list | tuple)
-        received = "an empty list" if empty else f"plans={shown(plans)}"
+    several = isinstance(plans, Iterable) and not isinstance(plans, str)
+    received = f"plans={shown(plans)}"
+    plans = list(plans) if several else []
+    if not plans:
         raise ValueError(
-            "Expected `plans` to be a list of at least one `Plan`. Received: "
-            f"{received}. {remedy}"
+            "Expected `plans` to hold at least one `Plan`, in a list. Received: "
+            f"{'an empty list' if several else received}. {remedy}"
         )
     for plan in plans:
         check_kind("plans", plan, Plan, remedy)

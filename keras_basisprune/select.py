@@ -6,8 +6,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from keras_basisprune.plan import Kept, Plan
+from keras_basisprune.utils._shown import shown
 from keras_basisprune.utils.check_choice import check_choice
-from keras_basisprune.utils.check_number import check_number
+from keras_basisprune.utils.check_number import check_number, is_number
 from keras_basisprune.utils.check_numeric import check_numeric
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.check_whole import check_whole
@@ -43,8 +44,7 @@ class Limits:
                 f"Received: costs of type {type(self.costs).__name__}. Leave it out "
                 "if every basis costs the same."
             )
-        for name, value in (self.costs or {}).items():
-            check_number(f"costs[{name!r}]", value, "(0, inf)", "a number > 0")
+        _check_costs(self.costs or {})
 
 
 def select(scores, threshold=None, ratio=None, limits=None) -> Plan:
@@ -105,11 +105,11 @@ def _checked(scores, threshold, ratio):
         remedy = "0.5 removes one half."
         ratio = check_number("ratio", ratio, "[0, 1)", expected, remedy)
     if not isinstance(scores, Mapping) or not scores:
-        received = type(scores).__name__
+        empty = isinstance(scores, Mapping)
+        received = "an empty dict" if empty else f"scores={shown(scores)}"
         raise ValueError(
-            "Expected `scores` to be a dict that names a layer. Received: "
-            f"{'an empty dict' if isinstance(scores, Mapping) else received}. Score a "
-            "converted model, by `keras_basisprune.scores.energy`, say."
+            f"Expected `scores` to name a layer, in a dict. Received: {received}. "
+            "Score a converted model, by `keras_basisprune.scores.energy`, say."
         )
     found = {}
     for name, values in scores.items():
@@ -127,14 +127,18 @@ def _checked(scores, threshold, ratio):
 def _per_cost(scores, costs):
     if costs is None:
         return scores
-    wrong = {name: costs.get(name) for name in scores if not costs.get(name, 0) > 0}
+    _check_costs({name: costs.get(name) for name in scores})
+    mean = np.mean([costs[name] for name in scores])
+    return {name: values * (mean / costs[name]) for name, values in scores.items()}
+
+
+def _check_costs(costs):
+    wrong = {k: v for k, v in costs.items() if not is_number(v, "(0, inf)")}
     if wrong:
         raise ValueError(
             "Expected `costs` to give every layer in `scores` a number > 0. Received: "
             f"{wrong}. Pass the FLOPs or parameters of one basis for each layer."
         )
-    mean = np.mean([costs[name] for name in scores])
-    return {name: values * (mean / costs[name]) for name, values in scores.items()}
 
 
 def _cut_off(values, threshold, ratio) -> float:

@@ -175,8 +175,8 @@ def test_refuses_keep(converted, keep):
 
 @pytest.mark.parametrize("cost", ["bytes", None, 3, ["params"]])
 def test_refuses_cost(converted, cost):
-    match = "`cost` to be 'params', 'flops' or a dict from layer names to costs. "
-    match += "Received: " + re.escape(f"cost={cost!r}")
+    match = "`cost` to be 'params' or 'flops'. Received: " + re.escape(f"cost={cost!r}")
+    match += ".*Or pass a dict from layer names to costs"
     with pytest.raises(ValueError, match=match):
         kbp.allocate(converted, 0.5, cost)
 
@@ -184,21 +184,20 @@ def test_refuses_cost(converted, cost):
 @pytest.mark.parametrize(
     ("of", "cost", "received"),
     [
-        ("all", "params", "of='all', cost of type str"),
-        (None, "flops", "of=None, cost of type str"),
-        ("model", {"wide": 1, "tall": 2}, "of='model', cost of type dict"),
+        ("all", "params", "or 'model'. Received: of='all'"),
+        (None, "flops", "or 'model'. Received: of=None"),
+        ("model", {"wide": 1, "tall": 2}, "where `cost` is a dict. Received: of='mo"),
     ],
 )
 def test_refuses_of(converted, of, cost, received):
-    match = "`of` to be 'layers', or 'model' if `cost` is 'params' or 'flops'. "
-    with pytest.raises(ValueError, match=match + "Received: " + received):
+    with pytest.raises(ValueError, match=f"`of` to be 'layers' {received}"):
         kbp.allocate(converted, 0.5, cost, of)
 
 
 @pytest.mark.parametrize("name", ["min_rank", "round_to"])
 @pytest.mark.parametrize("value", [0, -1, 2.0, None, "2"])
 def test_refuses_limits(converted, name, value):
-    match = f"`{name}` to be a positive integer. Received: {name}={value}"
+    match = f"`{name}` to be a positive integer. Received: {name}={value!r}"
     with pytest.raises(ValueError, match=match):
         kbp.allocate(converted, 0.5, **{name: value})
 

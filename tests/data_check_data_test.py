@@ -81,7 +81,7 @@ def poisoned(value):
             "optional",
             "one integer label per image.*shape \\(4,\\)",
         ),
-        ((IMAGES, LABELS * 1.0), "optional", "dtype float64.*one-hot"),
+        ((IMAGES, LABELS * 1.0), "optional", "dtype float64.*astype"),
         ((IMAGES, LABELS - 1), "optional", "labels in \\[0, 3\\).*from -1 to 1"),
         ((IMAGES, LABELS + 1), "needed", "the model has 3 outputs.*from 1 to 3"),
     ],

@@ -137,7 +137,9 @@ def test_broken_files(tmp_path, text):
 
 
 def test_errors(tmp_path):
-    with pytest.raises(ValueError, match="Expected `path` to be a file that a"):
+    with pytest.raises(
+        ValueError, match="Expected `path` to be a file.*it is a folder"
+    ):
         LatencyTable(tmp_path)
     with pytest.raises(ValueError, match="`threads` to be .* threads=0"):
         LatencyTable(threads=0)

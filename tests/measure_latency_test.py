@@ -66,10 +66,10 @@ def test_open_dimensions_need_an_input_shape(tmp_path):
     [
         ({"model_or_path": "missing.tflite"}, "existing '.tflite' file.*missing"),
         ({"model_or_path": keras.Sequential()}, "`model` to be a Functional"),
-        ({"threads": (0,)}, "`threads` to hold whole numbers of at least 1"),
-        ({"threads": ()}, "`threads` to hold whole numbers"),
-        ({"runs": 0}, "`runs` to hold whole numbers of at least 1.*runs=0"),
-        ({"warmup": 1.5}, "`warmup` to hold whole numbers of at least 0"),
+        ({"threads": (0,)}, "`threads` to be an integer in .1, 1024.*threads=0"),
+        ({"threads": ()}, "`threads` to be an integer in .1, 1024"),
+        ({"runs": 0}, "`runs` to be a positive integer.*runs=0"),
+        ({"warmup": 1.5}, "`warmup` to be an integer >= 0.*warmup=1.5"),
     ],
 )
 def test_arguments_that_do_not_fit(arguments, message):

@@ -284,9 +284,9 @@ def test_a_nested_model():
 def test_refuses_unknown_arguments(criterion):
     model = one_conv([[1, 2]])
     score = getattr(channels, criterion)
-    with pytest.raises(ValueError, match=r"`aggregate` to be one of 'sum'.*'median'"):
+    with pytest.raises(ValueError, match=r"`aggregate` to be 'sum', .*'median'"):
         score(model, aggregate="median")
-    with pytest.raises(ValueError, match=r"`normalize` to be one of None.*'l2'"):
+    with pytest.raises(ValueError, match=r"`normalize` to be None, .*'l2'"):
         score(model, normalize="l2")
     with pytest.raises(ValueError, match="Expected `model` to be a built Functional"):
         score(keras.Sequential([layers.Dense(2)]))
@@ -300,5 +300,5 @@ def test_random_refuses_bad_seeds(seed):
 
 def test_refuses_weights_that_are_not_finite():
     model = one_conv([[1, np.nan]])
-    with pytest.raises(ValueError, match="finite scores of the channels of `conv`"):
+    with pytest.raises(ValueError, match="finite weights.*in layer `conv`"):
         channels.l1_norm(model)

@@ -154,10 +154,13 @@ def _read(spec):
             return read_folder(name)
         if os.path.isfile(name) and str(name).lower().endswith(".npz"):
             return read_npz(name)
+    link = isinstance(spec, str | os.PathLike) and os.path.islink(spec)
+    where = f"a link to {os.readlink(spec)!r}, which isn't there" if link else ""
     raise ValueError(
         "Expected `spec` to be 'digits', 'tfds:NAME', the path of a folder with a "
         "sub-folder of images per class, or the path of an .npz file. Received: "
-        f"spec={spec!r}, which is none of them. Check the spelling and the path."
+        f"spec={spec!r}, {where or 'which is none of them'}. Check the spelling and "
+        "the path."
     )
 
 

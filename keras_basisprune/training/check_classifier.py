@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_basisprune.trace import trace
+from keras_basisprune.trace import is_kerases, trace
 
 _STEPS = (
     "For any other task go step by step, and judge by your own metric: `convert` with "
@@ -54,5 +54,8 @@ def _remedy(model, shape) -> str:
 
 
 def _is_sigmoid(model) -> bool:
-    last = trace(model).producers().get(id(trace(model).outputs))
-    return getattr(last and last.op, "activation", None) is keras.activations.sigmoid
+    read = trace(model)
+    last = read.producers().get(id(keras.tree.flatten(read.outputs)[0]))
+    op = last and last.op
+    named = type(op).__name__ == "Sigmoid" and is_kerases(type(op))  # `keras.ops`
+    return named or getattr(op, "activation", None) is keras.activations.sigmoid

@@ -1,6 +1,7 @@
 """The callback that masks weak bases while a converted model trains."""
 
 import dataclasses
+import warnings
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from keras_basisprune.select import Limits, select
 from keras_basisprune.trace import trace
 from keras_basisprune.training._guard import Guard, check_guard
 from keras_basisprune.training._memory import Memory
+from keras_basisprune.training._nothing_masked import nothing_masked, taken_back
 from keras_basisprune.training._schedules import target_at
 from keras_basisprune.training._taylor_sum import TaylorSum
 from keras_basisprune.utils._shown import shown
@@ -34,7 +36,8 @@ class L1Thresholding(keras.callbacks.Callback):
     At the end of each epoch, `kept_bases` (number), `params_ratio` and `flops_ratio`
     (of what `fold` would make of the model, relative to the original layers) are
     written into the logs, so that `History`, the progress bar, and `CSVLogger` and
-    `TensorBoard` (if they come later in `callbacks`) show them.
+    `TensorBoard` (if they come later in `callbacks`) show them. If nothing was masked
+    when training ends, a warning says how far the weakest basis was from it.
 
     Put `keras.callbacks.BackupAndRestore` behind this callback as well: masks are
     weights of the model, and what else this callback must remember is saved with
@@ -148,7 +151,8 @@ class L1Thresholding(keras.callbacks.Callback):
         if self.cost and self._limits.scope == "global":
             costs = self._costs.per_basis(self.cost)
             self._limits = dataclasses.replace(self._limits, costs=costs)
-        self._first = None
+        self._first = self._asked = None
+        self._masked = False  # whether anything was masked at any time
         if self.guard:
             self.guard.start()
         check_ends("data", self.data)
@@ -173,6 +177,7 @@ class L1Thresholding(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         logs = {} if logs is None else logs
         kept, total = self._costs.kept_and_total()
+        self._masked |= kept < total
         logs |= {"kept_bases": kept, **self._costs.ratios()}
         if self.guard and self.guard.judge(logs, kept, total, self.model.get_weights):
             self.model.set_weights(self.guard.good[0])
@@ -185,6 +190,17 @@ class L1Thresholding(keras.callbacks.Callback):
             self._taylor = None
         if self.guard and self.guard.good and not self.guard.within:
             self.model.set_weights(self.guard.good[0])
+        kept, total = self._costs.kept_and_total()
+        if kept == total:
+            warnings.warn(self._nothing_masked(), stacklevel=2)
+
+    def _nothing_masked(self) -> str:
+        if self._masked:  # and taken back
+            return taken_back(self.guard)
+        known = self.score in ("magnitude", "energy")  # others cost a pass over data
+        scores = self._scores() if known else None
+        scales = np.concatenate([pair.scale for pair in self._pairs.values()])
+        return nothing_masked(scores, scales, self._limits, self._asked)
 
     def _due(self, position, width) -> bool:
         """Whether one of the next `width` positions is one at which to mask."""
@@ -195,7 +211,7 @@ class L1Thresholding(keras.callbacks.Callback):
     def _mask(self, step):
         if self._taylor and not self._taylor.ready:
             return
-        target = target_at(self.threshold, step)
+        target = self._asked = target_at(self.threshold, step)
         since = range(step if self._looked is None else self._looked + 1, step)
         self._looked = step
         asked = (target_at(self.threshold, past).active for past in since)

@@ -13,11 +13,17 @@ def described(data) -> str:
     return shown(data)
 
 
+def dtype_name(value) -> str:
+    """The name of an array's dtype, whatever backend it is of; empty without one."""
+    dtype = getattr(value, "dtype", "")
+    return str(getattr(dtype, "name", dtype)).removeprefix("torch.")
+
+
 def shown(value) -> str:
     """A short text that says what a value is: itself, or its shape, and its type."""
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     if shape is not None and dtype is not None and not isinstance(value, numbers.Real):
-        return f"an array of shape {tuple(shape)}, dtype {dtype}"
+        return f"an array of shape {tuple(shape)}, dtype {dtype_name(value)}"
     text = repr(value)
     if len(text) > _MOST:
         text = f"{text[:_MOST]}..."

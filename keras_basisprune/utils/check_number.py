@@ -2,7 +2,7 @@
 
 import numbers
 
-from keras_basisprune.utils._shown import shown
+from keras_basisprune.utils._shown import dtype_name, shown
 
 
 def check_number(argument, value, interval, expected="", remedy="") -> float:
@@ -19,18 +19,23 @@ def check_number(argument, value, interval, expected="", remedy="") -> float:
     Returns:
         The number, as a `float`.
     """
-    number = _number(value)
-    if number is not None and _inside(number, interval):
-        return number
+    if is_number(value, interval):
+        return _number(value)
     raise ValueError(
         f"Expected `{argument}` to be {expected or f'a number in {interval}'}. "
         f"Received: {argument}={shown(value)}. {remedy}".rstrip()
     )
 
 
+def is_number(value, interval) -> bool:
+    """Whether a value is such a number."""
+    number = _number(value)
+    return number is not None and _inside(number, interval)
+
+
 def _number(value) -> float | None:
-    kind = str(getattr(value, "dtype", ""))
-    array = getattr(value, "shape", None) == () and kind.lstrip("torch.")[:1] in "iufb"
+    kind = dtype_name(value)
+    array = getattr(value, "shape", None) == () and kind[:3] in ("int", "uin", "flo")
     if isinstance(value, bool) or kind == "bool":
         return None
     if not isinstance(value, numbers.Real) and not array:

@@ -2,6 +2,8 @@
 
 import operator
 
+import numpy as np
+
 from keras_basisprune.utils._shown import shown
 
 
@@ -17,7 +19,7 @@ def check_shape(argument, value) -> tuple:
         The shape, as a tuple of `int` and `None`.
     """
     try:
-        if not isinstance(value, tuple | list):
+        if not isinstance(value, tuple | list | np.ndarray):
             raise TypeError
         sizes = tuple(x if x is None else operator.index(x) for x in value)
     except TypeError:

@@ -1,0 +1,323 @@
+"""What users pass by mistake: the message says what it was, and what to do instead."""
+
+import os
+
+import arguments
+import keras
+import numpy as np
+import pytest
+
+import keras_basisprune as kbp
+
+IMAGES, LABELS = arguments.IMAGES, arguments.LABELS
+PAIR = IMAGES, LABELS
+ONCE = kbp.Recovery(epochs=1)
+
+
+@pytest.fixture
+def model():
+    return kbp.flatten(arguments.model())
+
+
+def ending(*layers):
+    """A small network with some end, of images of 8 x 8."""
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(inputs)
+    for layer in layers:
+        x = layer(x)
+    return keras.Model(inputs, x)
+
+
+class Epochs(keras.callbacks.Callback):
+    """Counts epochs."""
+
+    seen = 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seen += 1
+
+
+@pytest.mark.parametrize("form", [lambda x: x, lambda x: [x], lambda x: (x, [])])
+def test_callbacks_come_as_keras_takes_them(model, form):
+    counter = Epochs()
+    kbp.recover(model, PAIR, config=ONCE, callbacks=form(counter), verbose=0)
+    assert counter.seen == 1
+    recipe = kbp.Recipe(epochs=2, threshold=0.5)
+    converted = kbp.convert(model)
+    kbp.sparsify(converted, PAIR, recipe=recipe, callbacks=form(counter), verbose=0)
+    assert counter.seen == 3
+
+
+def test_one_callback_goes_through_a_search(model):
+    counter = Epochs()
+    options = kbp.SearchOptions(rounds=1)
+    kbp.compress(
+        model, PAIR, PAIR, 0.99, "params", ["channels"], ONCE, callbacks=counter,
+        search=options, verbose=0,
+    )  # fmt: skip
+    assert counter.seen >= 1
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        ([keras.layers.Flatten, lambda: keras.layers.Dense(1)], "a regression"),
+        ([keras.layers.Flatten, lambda: keras.layers.Dense(1, "relu")], "a regression"),
+        ([lambda: keras.layers.Conv2D(3, 1, activation="softmax")], "a segmentation"),
+        ([lambda: keras.layers.Reshape((64, 4))], "a segmentation, a sequence"),
+        (
+            [keras.layers.Flatten, lambda: keras.layers.Dense(1, "sigmoid")],
+            r"keras.layers.Concatenate\(\)\(\[1 - y, y\]\)",
+        ),
+    ],
+)
+def test_other_tasks_are_told_the_way(layers, words):
+    model = ending(*(layer() for layer in layers))
+    for call in (
+        lambda: kbp.compress(model, PAIR, PAIR),
+        lambda: kbp.recover(model, PAIR),
+        lambda: kbp.sparsify(model, PAIR),
+    ):
+        with pytest.raises(ValueError, match=words) as caught:
+            call()
+        text = str(caught.value)
+        assert "`model` to have outputs of shape (batch, classes)" in text
+        assert "softmax" not in text
+        assert ("step by step" in text) == ("regression" in words or "seg" in words)
+    assert not model.compiled
+
+
+def test_steps_that_the_message_names_work_for_a_regression():
+    model = ending(keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2))
+    whole = kbp.convert(model, data=IMAGES, verbose=0)
+    np.testing.assert_allclose(whole(IMAGES), model(IMAGES), atol=1e-5)
+    plan = kbp.allocate(whole, keep=0.6)
+    small = kbp.fold(kbp.convert(model, plan, "regression", data=IMAGES, verbose=0))
+    assert kbp.cost(small).params < kbp.cost(model).params
+    assert small(IMAGES).shape == (12, 2)
+
+
+def test_a_sigmoid_becomes_a_classifier_as_the_message_says():
+    model = ending(keras.layers.Flatten(), keras.layers.Dense(1, "sigmoid"))
+    y = model.output
+    both = keras.Model(model.input, keras.layers.Concatenate()([1 - y, y]))
+    said = model.predict(IMAGES, verbose=0)[:, 0]
+    np.testing.assert_allclose(both.predict(IMAGES, verbose=0)[:, 1], said)
+    labels = (said > np.median(said)).astype(int)
+    right = np.mean((said > 0.5) == labels)
+    assert kbp.accuracy(both, (IMAGES, labels)) == pytest.approx(right)
+    options = {"objective": "params", "methods": ["channels"], "verbose": 0}
+    result = kbp.compress(both, IMAGES, IMAGES, 0.5, **options)
+    assert result.met_budget
+    assert result.report.params_ratio < 1
+
+
+@pytest.mark.parametrize(
+    ("layer", "weight", "value"),
+    [
+        ("conv1", "kernel", np.nan),
+        ("norm1", "moving_variance", np.nan),
+        ("norm1", "gamma", np.inf),
+        ("head", "bias", -np.inf),
+    ],
+)
+def test_weights_that_are_no_numbers_are_named(model, layer, weight, value):
+    weights = getattr(model.get_layer(layer), weight)
+    broken = np.array(keras.ops.convert_to_numpy(weights))
+    broken.flat[0] = value
+    plan = kbp.select_channels(model, kbp.scores.channels.l2_norm(model), 0.6)
+    converted = kbp.convert(model)
+    ranks = kbp.allocate(converted, 0.5)
+    weights.assign(broken)
+    nested = keras.Sequential([keras.Input((8, 8, 1)), model])
+    channels = kbp.scores.channels
+    for call in (
+        lambda: kbp.compress(model, PAIR, PAIR, verbose=0),
+        lambda: kbp.compress(nested, PAIR, PAIR, verbose=0),
+        lambda: kbp.convert(model),
+        lambda: kbp.convert(model, data=IMAGES, verbose=0),
+        lambda: kbp.convert(model, ranks, "regression", data=IMAGES, verbose=0),
+        lambda: kbp.compensate(model, plan, IMAGES, verbose=0),
+        lambda: kbp.recalibrate(model, IMAGES, verbose=0),
+        lambda: kbp.recover(model, PAIR),
+        lambda: channels.activation(model, IMAGES),
+        lambda: channels.compensated(model, IMAGES),
+        lambda: channels.l1_norm(model),
+        lambda: channels.taylor(model, PAIR, "sparse_categorical_crossentropy"),
+        lambda: kbp.latency(model, runs=1),
+    ):
+        with pytest.raises(ValueError, match=f"in layer `{layer}`") as caught:
+            call()
+        assert "Expected `model` to have finite weights" in str(caught.value)
+        assert "Scale the images" not in str(caught.value)
+
+
+def test_a_converted_model_with_broken_weights_is_named(model):
+    converted = kbp.convert(model)
+    scaling = converted.get_layer("conv2_scaling")
+    scaling.scale.assign(np.full(scaling.scale.shape, np.nan))
+    for call in (
+        lambda: kbp.allocate(converted, 0.5),
+        lambda: kbp.sparsify(converted, PAIR),
+    ):
+        with pytest.raises(ValueError, match="in layer `conv2_scaling`"):
+            call()
+
+
+def test_infinite_weights_of_a_users_layer_are_let_pass():
+    class Masked(keras.layers.Layer):
+        def build(self, shape):
+            self.mask = self.add_weight(
+                shape=(2,), initializer=lambda *_, **__: [0.0, -np.inf], trainable=False
+            )
+
+        def call(self, inputs):
+            return keras.ops.where(self.mask == 0.0, inputs, inputs)
+
+    model = ending(keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2))
+    model = keras.Model(model.input, Masked()(model.output))
+    converted = kbp.convert(model)
+    np.testing.assert_allclose(converted(IMAGES), model(IMAGES), atol=1e-5)
+
+
+@pytest.mark.parametrize("methods", [("basis", "channels"), ("basis",), ("channels",)])
+def test_nothing_to_cut_is_said_at_once(methods):
+    flat = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(3, activation="softmax", name="only"),
+        ]
+    )
+    with pytest.raises(ValueError, match="of which bases or channels can leave") as why:
+        kbp.compress(flat, PAIR, PAIR, methods=methods, verbose=0)
+    assert "`only` (" in str(why.value)
+    assert ("bases: only convolutions" in str(why.value)) == ("basis" in methods)
+    assert ("channels: " in str(why.value)) == ("channels" in methods)
+
+
+def test_a_network_of_dense_layers_has_no_bases_to_cut():
+    model = keras.Sequential(
+        [
+            keras.Input((6,)),
+            keras.layers.Dense(8, activation="relu", name="hidden"),
+            keras.layers.Dense(3, activation="softmax", name="head"),
+        ]
+    )
+    data = np.random.default_rng(0).random((12, 6), "float32"), LABELS
+    with pytest.raises(ValueError, match="`hidden` .bases: only convolutions"):
+        kbp.compress(model, data, data, methods=["basis"], verbose=0)
+
+
+@pytest.mark.parametrize("methods", [("basis", "channels"), ("channels",)])
+def test_a_network_of_dense_layers_loses_channels(methods):
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential(
+        [
+            keras.Input((6,)),
+            keras.layers.Dense(32, activation="relu", name="hidden"),
+            keras.layers.Dense(32, activation="relu", name="second"),
+            keras.layers.Dense(3, activation="softmax", name="head"),
+        ]
+    )
+    x = np.random.default_rng(0).standard_normal((200, 6), "float32")
+    labels = np.argmax(model.predict(x, verbose=0), -1)
+    result = kbp.compress(
+        model, (x, labels), (x, labels), 0.05, "params", methods, verbose=0
+    )
+    assert result.met_budget
+    assert result.report.params_ratio < 0.8
+    assert kbp.accuracy(result.model, (x, labels)) >= 0.95
+    # Bases can't be taken, so that nothing is tried by them.
+    assert {trial.to_channels for trial in result.trials} == {1.0}
+    assert all(np.isfinite(trial.kept) for trial in result.trials)
+
+
+def places(folder):
+    """Paths at which no file can be, and what is in the way."""
+    (folder / "file").write_text("mine")
+    os.symlink(folder / "nowhere", folder / "dangling")
+    os.symlink(folder / "loop", folder / "loop")
+    return {
+        folder / "file": "no folder",
+        folder / "file" / "below": "no folder",
+        folder / "dangling": "is a link to",
+        folder / "dangling" / "below": "is a link to",
+        folder / "loop": "is a link to",
+    }
+
+
+def test_folders_that_can_not_be_written(model, tmp_path):
+    for path, words in places(tmp_path).items():
+        before = sorted(tmp_path.rglob("*"))
+        for given in (path, str(path)):
+            with pytest.raises(ValueError, match=f"`output_dir`.*{words}"):
+                kbp.compress(model, PAIR, PAIR, output_dir=given, verbose=0)
+            with pytest.raises(ValueError, match="`path`"):
+                kbp.export_saved_model(model, given)
+            for suffix in ("a.tflite", "a.png"):
+                if words == "no folder" or "below" in path.name:
+                    file = path / suffix
+                    with pytest.raises(ValueError, match=f"`path`.*{words}"):
+                        if suffix == "a.png":
+                            kbp.plot_bases(kbp.convert(model), file)
+                        else:
+                            kbp.export_tflite(model, file)
+        with pytest.raises(ValueError, match="`path`"):
+            kbp.LatencyTable(path / "table.json")
+        assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_data_at_a_dangling_link_are_named(tmp_path):
+    os.symlink(tmp_path / "nowhere", tmp_path / "photos")
+    with pytest.raises(ValueError, match="`spec`.*link to .*nowhere.*isn't there"):
+        kbp.load_data(tmp_path / "photos")
+
+
+def test_a_file_may_take_the_place_of_a_link(model, tmp_path):
+    """A dangling link at the file's own path is replaced, as every file is."""
+    os.symlink(tmp_path / "nowhere", tmp_path / "bases.png")
+    path = kbp.plot_bases(kbp.convert(model), tmp_path / "bases.png")
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31, 2**40, 0.0, True, None])
+def test_seeds(model, seed):
+    match = r"`seed` to be an integer (>= 0|in \[0, 2147483647\])"
+    for call in (
+        lambda: kbp.compress(model, PAIR, PAIR, seed=seed),
+        lambda: kbp.Recovery(seed=seed),
+        lambda: kbp.scores.channels.random(model, seed=seed),
+    ):
+        with pytest.raises(ValueError, match=match):
+            call()
+
+
+def test_numbers_of_numpy_are_numbers(model):
+    scores = kbp.scores.channels.l2_norm(model)
+    wanted = kbp.select_channels(model, scores, 0.5)
+    for keep in (np.float64(0.5), np.float32(0.5), np.array(0.5), keras.ops.array(0.5)):
+        assert kbp.select_channels(model, scores, keep) == wanted
+    assert kbp.Limits(min_rank=np.int64(2)).min_rank == 2
+    assert kbp.Recovery(seed=np.int32(3), learning_rate=np.float32(0.5)).seed == 3
+
+
+@pytest.mark.parametrize(
+    ("labels", "remedy"),
+    [
+        (np.eye(3)[LABELS], "argmax"),
+        (LABELS + 0.0, "astype"),
+        (LABELS[:5], "as many labels as images"),
+        (LABELS.astype(str), "numbers|integers"),
+    ],
+)
+def test_labels_are_told_what_is_wrong_with_them(model, labels, remedy):
+    for call in (
+        lambda: kbp.accuracy(model, (IMAGES, labels)),
+        lambda: kbp.recover(model, (IMAGES, labels)),
+        lambda: kbp.compress(model, (IMAGES, labels), PAIR),
+    ):
+        with pytest.raises(ValueError, match=remedy):
+            call()
