@@ -74,7 +74,11 @@ class MultiHeadAttentionRule(Rule):
         parts = [
             f"{name}_dense" for name in ("query", "key", "value", "output", "gate")
         ]
-        return [_path(layer, part, w) for part in parts for w in ("kernel", "bias")]
+        return [
+            projection_path(layer, part, w)
+            for part in parts
+            for w in ("kernel", "bias")
+        ]
 
     def propagate(self, layer, inputs, flow):
         """Issues new channels. Masks stay as they are."""
