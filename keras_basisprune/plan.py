@@ -163,22 +163,20 @@ class Plan:
         return dict(self.bases), dict(self.channels)
 
 
-def _checked(field, value) -> dict:
+def _checked(field, layers) -> dict:
     """A copy of one part of a plan."""
-    if not isinstance(value, Mapping):
+    known = isinstance(layers, Mapping)
+    wrong = [] if known else [layers]
+    for name, kept in layers.items() if known else ():
+        if not (isinstance(name, str) and isinstance(kept, Kept)):
+            wrong.append({name: kept})
+    if wrong:
         raise ValueError(
-            f"Expected `{field}` to be a dict from names of layers to `Kept`. "
-            f"Received: {field} of type {type(value).__name__}. Pass "
-            "{'conv1': Kept(indices=(0, 2), total=4)}, say."
+            f"Expected `{field}` to map names of layers to `Kept`s. Received: "
+            f"{wrong[0]!r} (of type {type(wrong[0]).__name__}). Pass, for example, "
+            f"`{field}={{'conv1': Kept((0, 2), 4)}}`."
         )
-    for name, kept in value.items():
-        if not isinstance(name, str) or not isinstance(kept, Kept):
-            raise ValueError(
-                f"Expected `{field}` to be a dict from names of layers to `Kept`. "
-                f"Received: {name!r}: {kept!r}. Pass Kept(indices=(0, 2), total=4), "
-                "say."
-            )
-    return dict(value)
+    return dict(layers)
 
 
 def _scaling_layers(model):
