@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.graph.channels import channel_map
+from keras_basisprune.graph.depth_first import depth_first
 from keras_basisprune.graph.depthwise_half import depthwise_half
 from keras_basisprune.graph.position_jitter import position_jitter
 from keras_basisprune.graph.running import run_calls
@@ -65,7 +66,7 @@ def compensated(model, data, ridge=0.01, batch_size=32) -> np.ndarray:
     channels = channel_map(traced)
     free = np.ones(channels.count, bool)
     free[list(channels.pinned)] = False
-    first = {id(call.op): call for call in reversed(traced.calls)}
+    first = {id(call.op): call for call in reversed(depth_first(traced).calls)}
     readers = [call for call in first.values() if _reads(call, channels, free)]
     moments = _moments(model, traced, readers, data, batch_size)
     scores, read = np.zeros(len(free)), np.zeros(len(free), bool)
