@@ -46,7 +46,8 @@ def compensate(model, plan, data, ridge=0.01, verbose="auto") -> keras.Model:
     Means are kept by the bias or, without one, by the BatchNormalization behind.
     Grouped, depthwise and transposed convolutions, kernels with `kh kw cin` above
     4,608, and attention stay as pruning leaves them; a layer that is called several
-    times is fitted on what its first call reads.
+    times is fitted on what its first call reads (branches go in the order of a call's
+    arguments). Nested models make no difference.
 
     Time is that of one forward pass of both models, and per layer a product `O(n^2)` a
     sample (30,000 of them at most) and one solution `O(n^3)`, `n = kh kw cin`. All
@@ -59,6 +60,7 @@ def compensate(model, plan, data, ridge=0.01, verbose="auto") -> keras.Model:
         plan: A `Plan`, as for `prune`.
         data: Unlabelled samples, some hundred of them, as the model was trained on: an
             array, a list or dict of arrays for several inputs, or a dataset of batches.
+            Where the model takes images of any size, each batch may have its own.
         ridge: Float > 0, strength of the ridge towards the weights as they were,
             relative to the mean variance of a layer's inputs.
         verbose: Whether to show a progress bar: `"auto"` and 1 do, 0 doesn't.
@@ -99,6 +101,7 @@ class _Compensation:
             old,
             inputs=keras.tree.pack_sequence_as(old.inputs, done.model.inputs),
             calls=[done.calls[id(call)] for call in old.calls],
+            outputs=keras.tree.pack_sequence_as(old.outputs, done.model.outputs),
         )
         self._pairs = list(zip(old.calls, new.calls, strict=True))
         self._readers = new.consumers()
@@ -210,4 +213,3 @@ def _patches(op):
         return patches(point, maps, at).astype(np.float64)
 
     return gather
-

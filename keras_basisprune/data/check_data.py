@@ -23,7 +23,7 @@ def check_data(argument, model, data, labels="needed"):
         ValueError: If the data do not fit the model, or an image holds NaN or infinity.
     """
     images, given = _pair(argument, data, labels)
-    images, classes = np.asarray(images), model.output_shape[-1]
+    images, classes = _array(argument, images), model.output_shape[-1]
     _check_images(argument, images, model.input_shape[1:])
     if given is None and labels == "optional":
         return images, None
@@ -43,6 +43,18 @@ def _pair(argument, data, labels):
             f"Received: {type(data).__name__}. Pass {remedy}."
         )
     return data, None
+
+
+def _array(argument, images):
+    try:
+        return np.asarray(images)
+    except ValueError as error:  # NumPy makes no array of unequal shapes
+        shapes = sorted({np.shape(image) for image in images})
+        raise ValueError(
+            f"Expected `{argument}` to hold images of one shape. Received: x with "
+            f"images of the shapes {str(shapes)[1:-1][:200]}. Resize them, or take "
+            "those of one shape."
+        ) from error
 
 
 def _check_images(argument, images, shape):

@@ -12,9 +12,9 @@ def depth_first(traced: Trace) -> Trace:
 
     Keras orders the calls of a graph by their distance from the outputs, and a nested
     model counts as one step there: so which of two branches comes first, and which call
-    of a shared layer, changes when the model is flattened. Here each call follows
-    what it reads, in the order of its arguments, and calls from which no output of the
-    model follows are left out. Time and memory are linear in the number of calls.
+    of a shared layer, changes when the model is flattened. Here each call follows what
+    it reads, in the order of its arguments. Time and memory are linear in the number of
+    calls.
 
     Args:
         traced: A model's `Trace`.

@@ -14,11 +14,12 @@ def activation(
 ) -> np.ndarray:
     """Scores each group of channels by their mean absolute activation on data.
 
-    The mean is over all samples, and over the positions of each, of what a layer that makes channels (or
-    has filters for each) delivers: behind the BatchNormalization and the activation
-    that follow it. The model runs in inference. Sums are float64, so that neither
-    batch size nor order of the data matter, up to rounding. The cost is one forward
-    pass and a copy of the model; one batch is in memory at a time.
+    The mean is over the positions of each sample, and then over all samples, large and
+    small ones alike, of what a layer that makes channels (or has filters for each)
+    delivers: behind the BatchNormalization and the activation that follow it. The model
+    runs in inference. Sums are float64, so that neither batch size nor order of the
+    data matter, up to rounding. The cost is one forward pass and a copy of the model;
+    one batch is in memory at a time.
 
     Source: Molchanov, Tyree, Karras, Aila, Kautz 2017, *Pruning Convolutional Neural
     Networks for Resource Efficient Inference* (arXiv:1611.06440), section 2.2; the
