@@ -1,6 +1,7 @@
 """Prune channels, and let those that stay make up for those that leave."""
 
 import collections
+import dataclasses
 import math
 
 import keras
@@ -8,17 +9,17 @@ import numpy as np
 
 from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.data.samples_at_once import samples_at_once
-from keras_basisprune.graph.basis_pairs import basis_pairs
-from keras_basisprune.graph.channels import channel_map
+from keras_basisprune.graph.depth_first import depth_first
 from keras_basisprune.graph.depthwise_half import depthwise_half
+from keras_basisprune.graph.output_positions import output_positions
 from keras_basisprune.graph.patches import patches
 from keras_basisprune.graph.position_jitter import position_jitter
-from keras_basisprune.graph.running import LiveValues, run_calls
+from keras_basisprune.graph.running import LiveValues
 from keras_basisprune.graph.sampled_positions import sampled_positions
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.linalg import Moments, ridge_update
 from keras_basisprune.plan import Plan
-from keras_basisprune.surgery import alive_groups, prune
+from keras_basisprune.surgery import pruned_calls
 from keras_basisprune.trace import trace
 from keras_basisprune.utils.check_finite_weights import check_finite_weights
 from keras_basisprune.utils.check_kind import check_kind
@@ -51,8 +52,8 @@ def compensate(model, plan, data, ridge=0.01, verbose="auto") -> keras.Model:
     Means are kept by the bias or, without one, by the BatchNormalization behind.
     Grouped, depthwise and transposed convolutions, kernels with `kh kw cin` above
     4,608, attention, and layers that are quantized or have LoRA stay as pruning leaves
-    them; a layer that is called several
-    times is fitted on what its first call reads.
+    them; a layer that is called several times is fitted on what its first call reads
+    (branches go in the order of a call's arguments). Nested models make no difference.
 
     Time is that of one forward pass of both models, and per layer a product `O(n^2)` a
     sample (30,000 of them at most) and one solution `O(n^3)`, `n = kh kw cin`. All
@@ -65,6 +66,7 @@ def compensate(model, plan, data, ridge=0.01, verbose="auto") -> keras.Model:
         plan: A `Plan`, as for `prune`.
         data: Unlabelled samples, some hundred of them, as the model was trained on: an
             array, a list or dict of arrays for several inputs, or a dataset of batches.
+            Where the model takes images of any size, each batch may have its own.
         ridge: Float > 0, strength of the ridge towards the weights as they were,
             relative to the mean variance of a layer's inputs.
         verbose: Whether to show a progress bar: `"auto"` and 1 do, 0 doesn't.
@@ -99,18 +101,22 @@ class _Compensation:
 
     def __init__(self, model, plan, batches, ridge):
         self._ridge = ridge
-        self._old = trace(model)
-        channels = channel_map(self._old)
-        alive = alive_groups(self._old, channels, plan, basis_pairs(self._old))
-        self._kept = [
-            channels.kept(call.output_tensors[0], alive) for call in self._old.calls
-        ]
-        self._pruned = prune(model, plan)
-        self._new = trace(self._pruned)
-        self._readers = self._new.consumers()
-        self._calls = collections.Counter(id(call.op) for call in self._new.calls)
-        self._before = LiveValues(self._old, batches)
-        self._after = LiveValues(self._new, batches)
+        done = pruned_calls(model, plan)
+        self._pruned, self._kept = done.model, done.kept
+        old = depth_first(done.traced)
+        # The pruned model is read by what each call of the original became in it, never
+        # by an order of its own.
+        new = dataclasses.replace(
+            old,
+            inputs=keras.tree.pack_sequence_as(old.inputs, done.model.inputs),
+            calls=[done.calls[id(call)] for call in old.calls],
+            outputs=keras.tree.pack_sequence_as(old.outputs, done.model.outputs),
+        )
+        self._pairs = list(zip(old.calls, new.calls, strict=True))
+        self._readers = new.consumers()
+        self._calls = collections.Counter(id(call.op) for call in new.calls)
+        self._before = LiveValues(old, batches)
+        self._after = LiveValues(new, batches)
         count = sum(len(arrays[0]) for arrays in batches)
         most = max(1, math.ceil(SAMPLES / count))
         self._jitter = [position_jitter(arrays, most) for arrays in batches]
@@ -118,37 +124,38 @@ class _Compensation:
     def run(self, verbose) -> keras.Model:
         """Corrects all layers, in order."""
         first: dict[int, int] = {}
-        for position, call in enumerate(self._new.calls):
-            if _is_fitted(call.op):
-                first.setdefault(id(call.op), position)
+        for position, (_, new) in enumerate(self._pairs):
+            if _is_fitted(new.op):
+                first.setdefault(id(new.op), position)
         bar = keras.utils.Progbar(
             len(first), verbose=1 if verbose else 0, unit_name="layer"
         )
         for position in first.values():
             self._before.advance(position)
             self._after.advance(position)
-            self._fit(self._old.calls[position], self._new.calls[position], position)
+            self._fit(*self._pairs[position])
             bar.add(1)
         return self._pruned
 
-    def _fit(self, old, new, position):
+    def _fit(self, old, new):
         """Corrects one layer."""
         before = self._before.of(old.input_tensors[0])
         after = self._after.of(new.input_tensors[0])
-        size = _positions(new, after[0][:1])
-        if size != _positions(old, before[0][:1]):
+        sizes = [output_positions(new.op, values.shape) for values in after]
+        if sizes != [output_positions(old.op, values.shape) for values in before]:
             return  # it reads along another axis than that of the channels
         wanted, now = _matrix(old.op), _matrix(new.op)
-        kept = self._kept[position]
+        kept = self._kept[id(old.output_tensors[0])]
         if kept is not None and kept.total == wanted.shape[1]:
             wanted = wanted[:, kept.indices]
         shifted = self._shifted(new)
         moments = Moments(*now.shape)
         gather = _patches(old.op), _patches(new.op)
-        for arrays in zip(before, after, self._jitter, strict=True):
-            positions = sampled_positions(size, arrays[2])
-            inputs = gather[1](arrays[1], positions)
-            moments.add(inputs, gather[0](arrays[0], positions) @ wanted - inputs @ now)
+        for index, size in enumerate(sizes):
+            positions = sampled_positions(size, self._jitter[index])
+            inputs = gather[1](after[index], positions)
+            made = gather[0](before[index], positions) @ wanted
+            moments.add(inputs, made - inputs @ now)
         moments.check(new.op.name)
         second, cross = moments.covariance, moments.cross_covariance
         if shifted is None:  # no constant can be added: least squares without one
@@ -217,11 +224,3 @@ def _patches(op):
         return patches(point, maps, at).astype(np.float64)
 
     return gather
-
-
-def _positions(call, sample) -> int:
-    """Number of positions in a layer's output map."""
-    source, output = id(call.input_tensors[0]), id(call.output_tensors[0])
-    made = run_calls([call], {source: [sample]}, {output})[output][0]
-    first = getattr(call.op, "data_format", "") == "channels_first"
-    return math.prod(made.shape[2:] if first else made.shape[1:-1])

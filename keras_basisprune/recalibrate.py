@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.data.samples_at_once import samples_at_once
+from keras_basisprune.graph.depth_first import depth_first
 from keras_basisprune.graph.norm_positions import norm_positions
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.graph.running import LiveValues
@@ -49,7 +50,7 @@ def recalibrate(model, data, verbose="auto") -> keras.Model:
         sample_batches(model, None, data, "data", samples_at_once(model), kept=True)
     )
     copy = flatten(model)
-    traced = trace(copy)
+    traced = depth_first(trace(copy))
     positions = norm_positions(traced)
     if not positions:
         raise ValueError(

@@ -46,7 +46,7 @@ class Trace:
     Attributes:
         inputs: Structure of input `KerasTensor`s, as the model takes them.
         input_layers: Flat list of the model's `InputLayer`s, one per input.
-        calls: Every call, nested models inlined.
+        calls: Every call that an output depends on, nested models inlined.
         outputs: Structure of `KerasTensor`s, as the model returns them.
     """
 
@@ -71,9 +71,10 @@ class Trace:
 def trace(model: keras.Model, input_shape=None, argument="model") -> Trace:
     """Reads a Functional or Sequential model as a flat list of calls.
 
-    Nested models are inlined, once per call. The model is not changed: no layer
-    gains a node. Time and memory are linear in the number of calls (times the
-    depth of nesting); no weight is touched.
+    Nested models are inlined, once per call; calls in them from which no output of the
+    model follows are left out. The model is not changed: no layer gains a node. Time
+    and memory are linear in the number of calls (times the depth of nesting); no weight
+    is touched.
 
     Args:
         model: A built Functional or Sequential `keras.Model`.
@@ -115,7 +116,18 @@ def trace(model: keras.Model, input_shape=None, argument="model") -> Trace:
                 f"Expected `input_shape` to fit the model's input of shape {own}. "
                 f"Received: input_shape={input_shape}. Pass sizes where it has None."
             )
-    return _Reader().read(model, shapes)
+    return _used(_Reader().read(model, shapes))
+
+
+def _used(traced) -> Trace:
+    """Without the calls that lead to outputs of nested models that nobody reads."""
+    needed = {id(tensor) for tensor in keras.tree.flatten(traced.outputs)}
+    calls = []
+    for call in reversed(traced.calls):
+        if not needed.isdisjoint(map(id, call.output_tensors)):
+            needed |= {id(tensor) for tensor in call.input_tensors}
+            calls.append(call)
+    return dataclasses.replace(traced, calls=calls[::-1])
 
 
 def is_graph(op) -> bool:

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from channel_twins import twinned
 from keras import layers
-from models import array, conv_block, outputs, relative_difference
+from models import array, conv_block, outputs, relative_difference, sample
+from nested_models import NESTED
 
 import keras_basisprune as kbp
 from benchmarks.applications import FAMILIES, MODELS, build, randomize_norms
@@ -15,9 +16,12 @@ from benchmarks.applications import random_images as images_of
 EXACT = [names[0] for family, names in FAMILIES.items() if family != "ConvNeXt"]
 
 
-def drawn(model, count=40, seed=0):
-    shape = (count, *model.input_shape[1:])
+def drawn_of(shape, seed=0):
     return np.random.default_rng(seed).normal(0.5, 1.0, shape).astype("f")
+
+
+def drawn(model, count=40, seed=0):
+    return drawn_of((count, *model.input_shape[1:]), seed)
 
 
 def lost(model, plan, x, **given):
@@ -153,6 +157,43 @@ def test_what_is_refused(changes, message):
     given = {"plan": plan, "data": drawn(model), "verbose": 0, **changes}
     with pytest.raises(ValueError, match=message):
         kbp.compensate(model, **given)
+
+
+@pytest.mark.parametrize("kind", NESTED)
+def test_nested_models_are_compensated_like_flat_ones(kind):
+    model = NESTED[kind]()
+    flat, x = kbp.flatten(model), sample(model, batch=60)
+    scores = np.random.default_rng(3).random(len(kbp.channel_groups(model)))
+    plan = kbp.select_channels(model, scores, 0.5)
+    nested, flattened = (kbp.compensate(m, plan, x, verbose=0) for m in (model, flat))
+    before, after = outputs(model, x), outputs(nested, x)
+    assert relative_difference(outputs(flattened, x), after) <= 1e-6
+
+    def error(found):
+        pairs = zip(before, found, strict=True)
+        return sum(np.linalg.norm(a - b) / np.linalg.norm(a) for a, b in pairs)
+
+    assert error(after) < 0.6 * error(outputs(kbp.prune(model, plan), x))
+
+
+def test_a_shared_layer_is_fitted_on_the_first_of_its_arguments():
+    """Whatever the depth of the calls, and however deep they are nested."""
+    one, two = keras.Input((6,)), keras.Input((6,))
+    inner_inputs = keras.Input((5,))
+    read = layers.Dense(3, name="read")
+    made = layers.Dense(5, activation="tanh", name="made")
+    far = layers.Dense(6, name="far")(layers.Dense(6, name="farther")(one))
+    inner = keras.Model(inner_inputs, read(inner_inputs))
+    model = keras.Model([one, two], [inner(made(two)), inner(made(far))])
+    x = [v[0] for v in np.split(drawn_of((2, 200, 6)), 2)]
+    plan = kbp.Plan(channels={"made": keep((0, 2, 3), 5)})
+    small = kbp.compensate(model, plan, x, ridge=1e-10, verbose=0)
+    inputs = array(made(x[1]))[:, [0, 2, 3]].astype(np.float64)
+    design = np.concatenate([inputs, np.ones((200, 1))], axis=1)
+    found = np.linalg.lstsq(design, outputs(model, x)[0], rcond=None)[0]
+    fitted = small.get_layer("read")
+    np.testing.assert_allclose(array(fitted.kernel), found[:-1], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(array(fitted.bias), found[-1], rtol=1e-3, atol=1e-4)
 
 
 def hold_twins(name):

@@ -94,3 +94,9 @@ def test_what_does_not_fit_is_named(model, given, labels, text):
 def test_the_argument_is_named(model):
     with pytest.raises(ValueError, match="`validation`"):
         check_data("validation", model, IMAGES)
+
+
+def test_images_of_several_shapes_are_refused(model):
+    images = [np.zeros((4, 6, 3)), np.zeros((5, 6, 3))]
+    with pytest.raises(ValueError, match=r"one shape.*\(4, 6, 3\), \(5, 6, 3\)"):
+        check_data("train", model, (images, [0, 1]))

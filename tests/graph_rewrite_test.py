@@ -23,7 +23,9 @@ from models import (
 )
 
 import keras_basisprune as kbp
-from keras_basisprune.graph.rewrite import NewLayer, rewrite
+from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
+from keras_basisprune.graph.running import run_calls
+from keras_basisprune.trace import trace
 
 EXACT = 1e-6  # the same operations, in graphs that may be optimized differently
 
@@ -386,3 +388,33 @@ class Tallied(keras.layers.Layer):
     def call(self, inputs):
         self.tally["call"] = self.tally.get("call", 0) + 1
         return inputs * self.factor
+
+
+@pytest.mark.parametrize(
+    "kind", ["plain", "siamese", "nested", "dictionaries", "lists"]
+)
+def test_rewrite_tells_what_each_call_became(kind):
+    """The new model's calls in the order of the old ones compute its outputs."""
+    model = randomize(KINDS[kind]())
+    traced, became = trace(model), {}
+
+    def doubled(layer, name):
+        if not isinstance(layer, layers.Conv2D):
+            return None
+        second = layers.Rescaling(2.0, name=f"{name}_twice")
+        return [NewLayer(clone(layer, name)), NewLayer(second)]
+
+    new = rewrite(model, doubled, traced, became=became)
+    assert list(became) == [id(call) for call in traced.calls]
+    for call in traced.calls:
+        kinds = [type(after.op) for after in became[id(call)]]
+        more = [layers.Rescaling] if type(call.op) is layers.Conv2D else []
+        assert kinds == [type(call.op), *more]
+    inputs = keras.tree.flatten(sample(new))
+    values = {id(t): [x] for t, x in zip(new.inputs, inputs, strict=True)}
+    wanted = [t for t in new.outputs if id(t) not in values]
+    calls = [call for after in became.values() for call in after]
+    made = run_calls(calls, values, {id(t) for t in wanted})
+    expected = dict(zip(map(id, new.outputs), outputs(new, sample(new)), strict=True))
+    for tensor in wanted:
+        assert relative_difference(expected[id(tensor)], made[id(tensor)][0]) <= EXACT

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from models import array, conv_block, outputs
+from models import array, conv_block, outputs, sample
+from nested_models import NESTED
 
 import keras_basisprune as kbp
 
@@ -105,3 +106,20 @@ def test_what_is_refused():
         kbp.scores.channels.compensated(model, drawn((6,)), ridge=0)
     with pytest.raises(ValueError, match="`data` to hold arrays of the shapes"):
         kbp.scores.channels.compensated(model, drawn((4,)))
+
+
+@pytest.mark.parametrize(
+    "kind", ["shared", "one in the other", "with an unread output"]
+)
+def test_nested_models_score_as_flat_ones(kind):
+    model = NESTED[kind]()
+    flat, x = kbp.flatten(model), sample(model, batch=40)
+    found = []
+    for network in (model, flat):
+        scores = kbp.scores.channels.compensated(network, x)
+        of = kbp.channel_groups(network).layers
+        found.append({name: scores[groups] for name, groups in of.items()})
+    assert sum(np.isfinite(scores).sum() for scores in found[0].values()) >= 20
+    assert found[0].keys() == found[1].keys()
+    for name, scores in found[0].items():
+        np.testing.assert_allclose(scores, found[1][name], rtol=1e-5, err_msg=name)

@@ -2,7 +2,8 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from models import array, identical, randomize
+from models import array, identical, randomize, sample
+from nested_models import with_an_unread_output
 from small_channels import LOSS, images, of_groups, small
 
 import keras_basisprune as kbp
@@ -225,3 +226,11 @@ def test_refuses_bad_arguments():
         channels.taylor(model, data, LOSS, batch_size=0)
     with pytest.raises(ValueError, match="Expected `data` to give finite gradients"):
         channels.taylor(model, (data[0] * np.nan, data[1]), LOSS)
+
+
+def test_what_no_output_follows_from_has_no_say():
+    model = with_an_unread_output()
+    x, y = sample(model, batch=20), np.random.default_rng(0).normal(size=(20, 3))
+    scores = [channels.taylor(m, (x, y), "mse") for m in (model, kbp.flatten(model))]
+    assert np.isfinite(scores[0]).sum() == 8 + 6 + 6
+    np.testing.assert_allclose(*scores, rtol=1e-4)

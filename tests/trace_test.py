@@ -2,7 +2,9 @@ import keras
 import pytest
 from keras import layers, ops
 from models import nested, none_sizes, plain, siamese
+from nested_models import with_an_unread_output
 
+from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.trace import trace
 
 
@@ -223,3 +225,12 @@ def test_each_layer_is_read_once(nesting):
         counts.append(dict(Counted.counts))
         assert len(traced.calls) == depth
     assert counts == [{"compute_output_shape": 20}, {"compute_output_shape": 40}]
+
+
+def test_calls_that_no_output_follows_from_are_left_out():
+    model = with_an_unread_output()
+    found = names(trace(model))
+    assert found == ["trunk", "read", "head", "pool", "top"]
+    inner = model.get_layer("inner")
+    assert "unread_bn" in names(trace(inner))
+    assert found == names(trace(flatten(model)))

@@ -48,6 +48,18 @@ def _pair(argument, data, labels):
     return data, None
 
 
+def _array(argument, images):
+    try:
+        return np.asarray(images)
+    except ValueError as error:  # NumPy makes no array of unequal shapes
+        shapes = sorted({np.shape(image) for image in images})
+        raise ValueError(
+            f"Expected `{argument}` to hold images of one shape. Received: x with "
+            f"images of the shapes {str(shapes)[1:-1][:200]}. Resize them, or take "
+            "those of one shape."
+        ) from error
+
+
 def _check_images(argument, images, shape):
     sizes = images.shape[1:]
     fits = len(images.shape) == len(shape) + 1 and all(

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_basisprune.graph._load_weights import load_weights
-from keras_basisprune.trace import Trace, is_kerases, trace
+from keras_basisprune.trace import Call, Trace, is_kerases, trace
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +64,7 @@ def rewrite(
     replace: Replace,
     traced: Trace | None = None,
     arguments: Callable | None = None,
+    became: dict[int, list[Call]] | None = None,
 ) -> keras.Model:
     """Clones a model while replacing layers, and carries all weights over.
 
@@ -80,6 +81,9 @@ def rewrite(
         traced: The model's `Trace`, if it is at hand. `replace` gets its operations.
         arguments: `arguments(call)` returns the args and kwargs that take the place of
             a call's own. Defaults to those.
+        became: A dict to be filled: it maps the `id` of each call of `traced` to the
+            calls that stand for it in the new model, one after the other. These read
+            and make tensors of the new model's own graph.
 
     Returns:
         A Functional `keras.Model` with weights of its own, not compiled.
@@ -106,7 +110,9 @@ def rewrite(
             chains[id(call.op)] = _chain(call, replace, names)
         given = arguments(call) if arguments else (call.args, call.kwargs)
         args, kwargs = keras.tree.map_structure(new, given)
-        outputs = _apply(chains[id(call.op)], args, kwargs)
+        outputs, calls = _apply(chains[id(call.op)], args, kwargs, call.scope)
+        if became is not None:
+            became[id(call)] = calls
         if first:
             load_weights(chains[id(call.op)], call.op)
         made = keras.tree.flatten(outputs)
@@ -185,10 +191,13 @@ def _unique(name, taken, scope):
     return f"{candidates[0]}_{count}"
 
 
-def _apply(chain, args, kwargs):
+def _apply(chain, args, kwargs, scope):
+    """Calls the layers of a chain: what comes out, and the calls."""
     if not chain:
-        return keras.tree.flatten((args, kwargs))[0]
-    outputs = chain[0].layer(*args, **kwargs)
-    for item in chain[1:]:
-        outputs = item.layer(outputs)
-    return outputs
+        return keras.tree.flatten((args, kwargs))[0], []
+    calls = []
+    for item in chain:
+        outputs = item.layer(*args, **kwargs)
+        calls.append(Call(item.layer, args, kwargs, outputs, scope))
+        args, kwargs = (outputs,), {}
+    return outputs, calls

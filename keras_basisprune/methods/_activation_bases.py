@@ -1,10 +1,13 @@
 """Bases of the outputs of layers, all at once, in one pass over data."""
 
+import functools
 import math
 
 import keras
 import numpy as np
 
+from keras_basisprune.graph.free_names import FreeNames
+from keras_basisprune.graph.graph_function import GraphFunction
 from keras_basisprune.graph.position_jitter import position_jitter
 from keras_basisprune.linalg import LowRank, Moments, principal_basis
 
@@ -78,16 +81,21 @@ def _outputs(probe, batches):
 def _probe(model, layers):
     """A model of the sampled outputs of all calls of `layers`, and whose they are."""
     keys = {id(layer): key for key, layer in layers.items()}
-    outputs, owners = [], []
-    name = "position_jitter"
-    while any(layer.name == name for layer in model.layers):
-        name += "_"
-    jitter = keras.Input((POSITIONS,), dtype="float32", name=name)
+    outputs, owners, free = [], [], FreeNames(model.operations)
+    jitter = keras.Input((POSITIONS,), dtype="float32", name=free("position_jitter"))
 
     def call(op, *args, **kwargs):
         output = op(*args, **kwargs)
         if id(op) in keys:
-            outputs.append(_sampled(op, output, jitter))
+            first = getattr(op, "data_format", "") == "channels_first"
+            outputs.append(
+                GraphFunction(
+                    functools.partial(_sampled, first=first),
+                    (None, None, op.bias.shape[0]),
+                    output.dtype,
+                    free(f"{op.name}_sampled"),
+                )(output, jitter)
+            )
             owners.append(keys[id(op)])
         return output
 
@@ -97,18 +105,23 @@ def _probe(model, layers):
     return keras.Model([*copy.inputs, jitter], outputs), owners
 
 
-def _sampled(layer, output, jitter):
-    """The outputs at some positions: shape `(batch, positions, channels)`."""
-    if getattr(layer, "data_format", "") == "channels_first":
+def _sampled(output, jitter, first):
+    """The outputs at some positions: shape `(batch, positions, channels)`.
+
+    Sizes of maps may be known only when there is an image.
+    """
+    if first:
         output = keras.ops.moveaxis(output, 1, -1)
-    if None in output.shape[1:-1]:
-        return keras.ops.reshape(output, (-1, 1, output.shape[-1]))
-    size = math.prod(output.shape[1:-1])
-    output = keras.ops.reshape(output, (-1, size, output.shape[-1]))
-    if size <= POSITIONS:
+    shape = keras.ops.shape(output)
+    output = keras.ops.reshape(output, (shape[0], math.prod(shape[1:-1]), shape[-1]))
+    size = keras.ops.shape(output)[1]
+    if isinstance(size, int) and size <= POSITIONS:
         return output
-    places = (keras.ops.arange(POSITIONS, dtype="float32") + jitter) * (
-        size / POSITIONS
-    )
+    count, moved = POSITIONS, jitter
+    if not isinstance(size, int):  # on TensorFlow, where images may be of any size
+        count = keras.ops.minimum(size, POSITIONS)
+        moved = jitter * keras.ops.cast(size > POSITIONS, "float32")
+    places = keras.ops.arange(POSITIONS, dtype="float32") + moved
+    places = places[:, :count] * keras.ops.cast(size / count, "float32")
     places = keras.ops.minimum(keras.ops.cast(places, "int32"), size - 1)
     return keras.ops.take_along_axis(output, places[..., None], axis=1)

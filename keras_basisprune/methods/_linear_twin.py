@@ -6,6 +6,7 @@ import keras
 
 from keras_basisprune.graph.decomposable import SEPARABLE
 from keras_basisprune.graph.depthwise_half import depthwise_half
+from keras_basisprune.graph.free_names import FreeNames
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 
 
@@ -41,18 +42,19 @@ def linear_twin(model, traced, chosen) -> LinearTwin:
         A `LinearTwin`.
     """
     names: dict[int, str] = {}
+    free = FreeNames(call.op for call in traced.calls)
 
     def replace(layer, name):
         if id(layer) not in chosen:
             return None
         names[id(layer)] = name
-        return _split(layer, name)
+        return _split(layer, name, free)
 
     twin = rewrite(model, replace, traced)
     return LinearTwin(twin, {key: twin.get_layer(name) for key, name in names.items()})
 
 
-def _split(layer, name) -> list[NewLayer]:
+def _split(layer, name, free) -> list[NewLayer]:
     bias = {"bias": layer.bias} if layer.use_bias else {}
     if isinstance(layer, SEPARABLE):
         depthwise = {"kernel": layer.depthwise_kernel}
@@ -68,7 +70,7 @@ def _split(layer, name) -> list[NewLayer]:
         chain = [NewLayer(linear, {"kernel": layer.kernel, **bias})]
     if layer.activation is not keras.activations.linear:
         activation = keras.layers.Activation(
-            layer.activation, dtype=layer.dtype_policy, name=f"{name}_activation"
+            layer.activation, dtype=layer.dtype_policy, name=free(f"{name}_activation")
         )
         chain.append(NewLayer(activation))
     return chain

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_basisprune.graph.joined_branch import joined_branch
+from keras_basisprune.graph.output_positions import output_positions
 from keras_basisprune.graph.patches import patches
 from keras_basisprune.graph.position_jitter import position_jitter
 from keras_basisprune.graph.running import run_calls
@@ -134,10 +135,10 @@ class RegressionBases:
     def _samples(self, call, kernel):
         """Yields patches of compressed inputs, and what the outputs lack with them."""
         source = id(call.input_tensors[0])
-        size = self._positions(call)
         branch = self._branch(call)
         both = zip(self._before[source], self._after[source], strict=True)
         for index, (before, after) in enumerate(both):
+            size = output_positions(call.op, after.shape)
             positions = sampled_positions(size, self._jitter[index])
             inputs = patches(call.op, after, positions).astype(np.float64)
             if before is after:
@@ -147,12 +148,6 @@ class RegressionBases:
             if branch:
                 lack += self._lack_of_others(call.op, branch, index, positions)
             yield inputs, lack
-
-    def _positions(self, call) -> int:
-        """Number of positions in a layer's output map."""
-        source, output = id(call.input_tensors[0]), id(call.output_tensors[0])
-        one = {source: [self._before[source][0][:1]]}
-        return _maps(call.op, run_calls([call], one, {output})[output][0]).shape[1]
 
     def _branch(self, call):
         """The sum that the output goes into, if its other tensors are there."""

@@ -94,8 +94,9 @@ def convert(
         exclude: What to leave alone, in the same form. Wins over `include`.
         data: Unlabelled samples for `"activations"` and `"regression"`, as the model
             was trained on: an array, a list or dict of arrays for several inputs, a
-            `tf.data.Dataset` or `keras.utils.PyDataset` of batches. Labels that come
-            along are left out.
+            `tf.data.Dataset` or `keras.utils.PyDataset` of batches (each of its own
+            size, where the model takes images of any size). Labels that come along are
+            left out.
         verbose: Whether to show a progress bar while data is read: `"auto"` and 1 do,
             0 doesn't.
 

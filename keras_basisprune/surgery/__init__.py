@@ -1,5 +1,5 @@
 from keras_basisprune.surgery._alive_groups import alive_groups
 from keras_basisprune.surgery.fold import fold
-from keras_basisprune.surgery.prune import prune
+from keras_basisprune.surgery.prune import prune, pruned_calls
 
-__all__ = ["alive_groups", "fold", "prune"]
+__all__ = ["alive_groups", "fold", "prune", "pruned_calls"]

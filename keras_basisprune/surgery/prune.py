@@ -1,5 +1,7 @@
 """Cut out what a plan does not keep."""
 
+import dataclasses
+
 import keras
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
@@ -7,7 +9,7 @@ from keras_basisprune.graph.channels import channel_map, rule_of
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 from keras_basisprune.plan import Plan
 from keras_basisprune.surgery._alive_groups import alive_groups
-from keras_basisprune.trace import trace
+from keras_basisprune.trace import Call, Trace, trace
 from keras_basisprune.utils.check_kind import check_kind
 from keras_basisprune.utils.check_whole import check_whole
 
@@ -54,6 +56,30 @@ def prune(model, plan=None, round_to=1) -> keras.Model:
     >>> small = keras_basisprune.prune(model)
     >>> plain = keras_basisprune.fold(small)
     """
+    return pruned_calls(model, plan, round_to).model
+
+
+@dataclasses.dataclass(frozen=True)
+class PrunedCalls:
+    """A pruned model, and what each call of the original has become in it.
+
+    Attributes:
+        model: The smaller `keras.Model`.
+        traced: The original's `Trace`.
+        calls: Maps the `id` of each call of `traced` to the one `Call` that stands for
+            it in `model`.
+        kept: Maps the `id` of each tensor of `traced` to its `KeptChannels`; to `None`
+            where channels are not known.
+    """
+
+    model: keras.Model
+    traced: Trace
+    calls: dict[int, Call]
+    kept: dict
+
+
+def pruned_calls(model, plan=None, round_to=1) -> PrunedCalls:
+    """The same as `prune`, for those who go on with both models, call by call."""
     traced = trace(model)
     masked = plan is None
     if not masked:
@@ -91,8 +117,8 @@ class _Surgery:
         for call in traced.calls:
             self._calls.setdefault(id(call.op), call)
 
-    def cut(self, model) -> keras.Model:
-        """The smaller model."""
+    def cut(self, model) -> PrunedCalls:
+        """The smaller model, and its calls."""
         for call in self._traced.calls:
             for kept in filter(None, self._sides(call)[1]):
                 if kept.total and not len(kept):
@@ -100,7 +126,10 @@ class _Surgery:
                         "Expected `plan` to keep a channel of every layer. Received: "
                         f"none of `{call.op.name}`. Keep at least one."
                     )
-        return rewrite(model, self._replace, self._traced, self._arguments)
+        became: dict[int, list[Call]] = {}
+        small = rewrite(model, self._replace, self._traced, self._arguments, became)
+        calls = {key: call for key, (call,) in became.items()}
+        return PrunedCalls(small, self._traced, calls, self._kept)
 
     def _sides(self, call):
         sides = call.input_tensors, call.output_tensors

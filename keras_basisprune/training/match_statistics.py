@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_basisprune.data.samples_at_once import samples_at_once
+from keras_basisprune.graph.depth_first import depth_first
 from keras_basisprune.graph.norm_positions import norm_positions
 from keras_basisprune.graph.running import LiveValues
 from keras_basisprune.linalg.channel_moments import ChannelMoments
@@ -32,7 +33,7 @@ def match_statistics(model, images):
         model: A Functional or Sequential `keras.Model`, changed in place.
         images: Array of some hundred samples.
     """
-    traced = trace(model)
+    traced = depth_first(trace(model))
     moments = {
         position: ChannelMoments(traced.calls[position].op.axis)
         for position in norm_positions(traced)

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_basisprune.graph.free_names import FreeNames
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 from keras_basisprune.trace import is_kerases
 
@@ -77,8 +78,9 @@ def rebuild(model, traced, change):
     Args:
         model: A built Functional or Sequential `keras.Model`.
         traced: Its `Trace`.
-        change: `change(before, after)` gets each tensor of `traced` and the new one,
-            and returns what is to be read instead of the latter.
+        change: `change(before, after, free)` gets each tensor of `traced`, the new one
+            and the `FreeNames` for what it adds to the graph, and returns what is to be
+            read instead of the new one.
 
     Returns:
         A pair: the inputs and the outputs, structures as the model has them.
@@ -90,7 +92,7 @@ def rebuild(model, traced, change):
         return [NewLayer(clones[id(op)])]
 
     copy = rewrite(model, replace, traced)
-    olds = keras.tree.flatten(traced.inputs)
+    olds, free = keras.tree.flatten(traced.inputs), FreeNames(copy.operations)
     tensors = {id(a): b for a, b in zip(olds, copy.inputs, strict=True)}
 
     def new(value):
@@ -100,6 +102,6 @@ def rebuild(model, traced, change):
         args, kwargs = keras.tree.map_structure(new, (call.args, call.kwargs))
         made = keras.tree.flatten(clones[id(call.op)](*args, **kwargs))
         for before, after in zip(call.output_tensors, made, strict=True):
-            tensors[id(before)] = change(before, after)
+            tensors[id(before)] = change(before, after, free)
     inputs = keras.tree.pack_sequence_as(traced.inputs, copy.inputs)
     return inputs, keras.tree.map_structure(new, traced.outputs)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_basisprune.data.sample_batches import sample_batches
+from keras_basisprune.graph.graph_function import GraphFunction
 from keras_basisprune.scores.channels._groups import Groups
 from keras_basisprune.scores.channels._probe import ends, rebuild
 from keras_basisprune.utils.check_whole import check_whole
@@ -14,11 +15,12 @@ def activation(
 ) -> np.ndarray:
     """Scores each group of channels by their mean absolute activation on data.
 
-    The mean is over all samples and positions, of what a layer that makes channels (or
-    has filters for each) delivers: behind the BatchNormalization and the activation
-    that follow it. The model runs in inference. Sums are float64, so that neither
-    batch size nor order of the data matter, up to rounding. The cost is one forward
-    pass and a copy of the model; one batch is in memory at a time.
+    The mean is over the positions of each sample, and then over all samples, large and
+    small ones alike, of what a layer that makes channels (or has filters for each)
+    delivers: behind the BatchNormalization and the activation that follow it. The model
+    runs in inference. Sums are float64, so that neither batch size nor order of the
+    data matter, up to rounding. The cost is one forward pass and a copy of the model;
+    one batch is in memory at a time.
 
     Source: Molchanov, Tyree, Karras, Aila, Kautz 2017, *Pruning Convolutional Neural
     Networks for Resource Efficient Inference* (arXiv:1611.06440), section 2.2; the
@@ -70,10 +72,10 @@ def _probe(model, groups, makers):
     wanted = ends(groups.traced, makers)
     outputs, owners = [], []
 
-    def change(before, after):
+    def change(before, after, free):
         if id(before) in wanted:
             axis = groups.channels.tensors[id(before)].axis
-            outputs.append(_mean_size(after, axis))
+            outputs.append(_mean_size(after, axis, free("mean_size")))
             owners.append(wanted[id(before)])
         return after
 
@@ -81,12 +83,17 @@ def _probe(model, groups, makers):
     return keras.Model(keras.tree.flatten(inputs), outputs), owners
 
 
-def _mean_size(tensor, axis):
+def _mean_size(tensor, axis, name):
     """Mean absolute value per sample and channel: shape `(batch, channels)`."""
     dtype = keras.backend.result_type(tensor.dtype, "float32")  # no overflow in half
     others = [a for a in range(1, len(tensor.shape)) if a != axis]
-    sizes = keras.ops.abs(keras.ops.cast(tensor, dtype))
-    return keras.ops.mean(sizes, axis=others) if others else sizes
+
+    def mean_size(values):
+        sizes = keras.ops.abs(keras.ops.cast(values, dtype))
+        return keras.ops.mean(sizes, axis=others) if others else sizes
+
+    shape = tensor.shape[0], tensor.shape[axis]
+    return GraphFunction(mean_size, shape, dtype, name)(tensor)
 
 
 def _outputs(probe, batches):

@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.graph.channels import axes, channel_map, rule_of
+from keras_basisprune.graph.depth_first import depth_first
 from keras_basisprune.graph.position_jitter import position_jitter
 from keras_basisprune.graph.running import run_calls
 from keras_basisprune.graph.sampled_positions import sampled_positions
@@ -74,7 +75,7 @@ def compensated(model, data, ridge=0.01, batch_size=32) -> np.ndarray:
     channels = channel_map(traced)
     free = np.ones(channels.count, bool)
     free[list(channels.pinned)] = False
-    first = {id(call.op): call for call in reversed(traced.calls)}
+    first = {id(call.op): call for call in reversed(depth_first(traced).calls)}
     found = [reader for call in first.values() for reader in readers(call, channels)]
     found = [one for one in found if free[channels.of(one.tensor)].any()]
     moments = _moments(model, traced, found, data, batch_size)

@@ -57,25 +57,31 @@ def taylor(
     makers = groups.makers()
     if not makers:
         return groups.scores("taylor", "whose weights are not known")
-    gates = [_gate(calls[0], groups) for calls in makers]
+    gates: dict[int, _ChannelGate] = {}
     gated = ends(groups.traced, makers)
 
-    def change(before, after):
-        return gates[gated[id(before)]](after) if id(before) in gated else after
+    def change(before, after, free):
+        if id(before) not in gated:
+            return after
+        number = gated[id(before)]
+        if number not in gates:
+            gates[number] = _gate(makers[number][0], groups, free)
+        return gates[number](after)
 
     twin = keras.Model(*rebuild(model, groups.traced, change), name=model.name)
     for layer in twin.layers:
         layer.trainable = isinstance(layer, _ChannelGate)
-    variables = [gate.gate for gate in gates]
+    variables = [gates[number].gate for number in range(len(makers))]
     squares = squared_changes(twin, variables, data, loss, batch_size)
     for calls, square in zip(makers, squares, strict=True):
         groups.add(calls[0], square)
     return groups.scores("taylor", "whose weights are not known")
 
 
-def _gate(call, groups):
+def _gate(call, groups, free):
     axis = groups.channels.tensors[id(call.output_tensors[0])].axis
-    return _ChannelGate(axis, dtype=call.op.dtype_policy)
+    name = free(f"{call.op.name}_gate")
+    return _ChannelGate(axis, dtype=call.op.dtype_policy, name=name)
 
 
 class _ChannelGate(keras.layers.Layer):
