@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pytest
 import reports
+from command_lines import run
 
 import keras_basisprune as kbp
-from keras_basisprune.cli import define_flags, main
+from keras_basisprune.cli import define_flags
 
 
 @pytest.fixture(scope="module")
@@ -32,15 +33,7 @@ def model_path(digits, tmp_path_factory):
     return str(path)
 
 
-def run(capsys, *words):
-    """Exit code, standard output, and standard error of one call."""
-    capsys.readouterr()
-    code = main(["keras-basisprune", *words])
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
-@pytest.mark.parametrize("words", [(), ("--help",), ("help",), ("inspect", "-h")])
+@pytest.mark.parametrize("words", [(), ("--help",), ("help",), ("-h",)])
 def test_help_names_commands_and_flags(capsys, words):
     code, out, err = run(capsys, *words)
     assert (code, err) == (0, "")
@@ -62,6 +55,7 @@ def test_every_flag_is_explained():
         (("inspect", "--modle=x"), "Unknown command line flag 'modle'"),
         (("compress", "--model=x", "--epochs=-1"), "epochs"),
         (("measure", "--model=x", "--runs=many"), "runs"),
+        (("compress", "--model=MobileNet"), "Expected --data: digits, tfds:NAME"),
     ],
 )
 def test_wrong_command_lines_exit_with_2_and_one_line(capsys, words, text):
@@ -81,7 +75,6 @@ def test_wrong_command_lines_exit_with_2_and_one_line(capsys, words, text):
             "nothing.keras, which is neither a file",
         ),
         (("measure", "--model=nothing.tflite"), "Expected --model to be a file"),
-        (("compress", "--model=MobileNet"), "Expected --data: digits, tfds:NAME"),
     ],
 )
 def test_failures_exit_with_1_and_one_line(capsys, words, text):
@@ -210,18 +203,19 @@ def test_export_writes_what_was_asked_for(capsys, digits, model_path, tmp_path):
     assert "top-1       100.0% the same as Keras" in out
 
 
+@pytest.mark.parametrize("kinds", ["int8", "float32,int8", "int8,dynamic"])
 def test_export_of_int8_without_data_fails_and_writes_nothing(
-    capsys, model_path, tmp_path
+    capsys, model_path, tmp_path, kinds
 ):
     code, _, err = run(
         capsys,
         "export",
         f"--model={model_path}",
-        "--quantization=int8",
+        f"--quantization={kinds}",
         f"--output_dir={tmp_path}",
     )
-    assert code == 1
-    assert "representative_data" in err
+    assert code == 2
+    assert "Expected --data with --quantization=int8" in err
     assert list(tmp_path.iterdir()) == []
 
 

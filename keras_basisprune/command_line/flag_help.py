@@ -18,7 +18,7 @@ def flag_help(command=None) -> str:
         return "\n".join(_line(flag, _whose(flag)) for flag in FLAGS)
     place = "[DIR] " if command == "report" else ""
     lines = [
-        f"keras-basisprune {command}: {COMMANDS[command]}",
+        f"keras-basisprune {command}\n\n  {COMMANDS[command].capitalize()}.",
         "\nUsage:",
         f"  keras-basisprune {command} {place}[--flag=value ...]",
         "\nFlags:",

@@ -1,0 +1,146 @@
+"""What can be told from the command line alone, and what `--help` says of it."""
+
+import re
+
+import pytest
+from command_lines import refused, run
+
+from keras_basisprune.command_line._table import FLAGS
+
+NOTHING = "--model=nothing.keras"  # is never looked at
+COMPRESS = ("compress", NOTHING, "--data=digits")
+OWN = "inspect compress export report measure".split()
+
+
+@pytest.mark.parametrize("command", OWN)
+@pytest.mark.parametrize("form", [("{}", "--help"), ("help", "{}"), ("-h", "{}")])
+def test_help_of_a_command_lists_its_flags_alone(capsys, command, form):
+    code, out, err = run(capsys, *(word.format(command) for word in form))
+    assert (code, err) == (0, "")
+    told = re.findall(r"^  --(?:\[no\])?(\w+)", out, re.MULTILINE)
+    assert told == [flag.name for flag in FLAGS if command in flag.commands]
+    assert f"keras-basisprune {command}" in out
+    assert max(map(len, out.splitlines())) <= 88
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("inspect", "--epochs=3"), "flags of inspect. Received: --epochs, which is f"),
+        (("inspect", "--output_dir=x"), "--output_dir, which is for compress, export"),
+        (("compress", "--rank=3"), "--rank, which is for inspect. See keras-basispr"),
+        (("export", "--recover=all"), "flags of export. Received: --recover"),
+        (("measure", "--data=digits"), "flags of measure. Received: --data"),
+        (("report", "--runs=3"), "flags of report. Received: --model"),
+    ],
+)
+def test_flags_of_other_commands_are_refused(capsys, words, text):
+    code, err = refused(capsys, words[0], NOTHING, *words[1:])
+    assert code == 2
+    assert text in err
+
+
+WRONG = {
+    "--quantization=int4": "--quantization to be some of float32, float16, dynamic, ",
+    "--quantization=int8,int8": "to be a list without repetitions",
+    "--quantization=,": "--quantization to be some of",
+    "--flip=diag": "--flip to be one of none, horizontal, vertical, horizontal_and",
+    "--recover=some": "--recover to be one of none, all, scales. Received: --recov",
+    "--objective=size": "--objective to be one of flops, params, bytes, latency",
+    "--methods=": "--methods to be some of basis, channels. Received: --methods=.",
+    "--methods=basis,basis": "to be a list without repetitions",
+    "--shift=1": "--shift to be less than 1",
+    "--max_drop=1": "--max_drop to be less than 1",
+    "--max_drop=nan": "--max_drop to be a finite number. Received: --max_drop=nan",
+    "--margin=inf": "--margin to be a finite number",
+    "--learning_rate=inf": "--learning_rate to be a finite number",
+    "--temperature=nan": "--temperature to be a finite number",
+    "--zoom=-0.1": "--zoom=-0.1: -0.1 is not a number in the range [0, 1]",
+    "--batch_size=0": "--batch_size=0: 0 is not a positive integer",
+    "--epochs=2.5": "--epochs=2.5",
+    "--seed=-1": "--seed=-1: -1 is not an integer in the range",
+    "--seed=1099511627776": "is not an integer in the range [0, 2147483647]",
+    "--input_size=1000000000": "is not an integer in the range [8, 4096]",
+    "--tensorboard=": "--tensorboard to be not empty",
+    "--output_dir=": "--output_dir to be not empty",
+    "--import=": "--import to be not empty",
+    "--flagfile=nowhere": "Unable to open flagfile",
+}
+
+
+@pytest.mark.parametrize("flag", WRONG)
+def test_wrong_values_are_refused(capsys, flag):
+    code, err = refused(capsys, *COMPRESS, flag)
+    assert code == 2
+    assert WRONG[flag] in err
+
+
+@pytest.mark.parametrize("rank", ["inf", "nan", "0", "1.5", "-1", "many", ""])
+def test_wrong_ranks_are_refused(capsys, rank):
+    code, err = refused(capsys, "inspect", NOTHING, f"--rank={rank}")
+    assert code == 2
+    assert "--rank" in err
+
+
+IDLE = {
+    ("inspect", "--max_images=5"): "--max_images without --data.",
+    ("inspect", "--seed=1"): "--seed without --data.",
+    ("inspect", "--weights=imagenet"): "--weights with a file as --model",
+    ("export", "--seed=1"): "--seed without --data.",
+    ("export", "--quantization=", "--nosaved_model"): "--quantization= with --nosave",
+    ("export", "--quantization=int8"): "Expected --data with --quantization=int8",
+    ("measure", "--weights=none"): "--weights with a file as --model",
+    (*COMPRESS, "--finetune_epochs=9"): "--finetune_epochs with a file as --model",
+    (*COMPRESS, "--flip=horizontal"): "--flip with --recover=none. It is for training",
+    (*COMPRESS, "--epochs=9"): "--epochs with --recover=none",
+    (*COMPRESS, "--batch_size=9"): "--batch_size with --recover=none",
+    (*COMPRESS, "--nodistill"): "--nodistill with --recover=none",
+    (*COMPRESS, "--augment_fit"): "--augment_fit with --recover=none",
+    (*COMPRESS, "--recover=all", "--augment_fit"): "--augment_fit without one of --f",
+    (*COMPRESS, "--recover=all", "--nodistill", "--temperature=2"): "with --nodistill",
+    (*COMPRESS, "--methods=basis", "--nocompensate"): "--nocompensate with --methods",
+}
+
+
+@pytest.mark.parametrize("words", IDLE)
+def test_flags_that_would_do_nothing_are_refused(capsys, words):
+    words = words if NOTHING in words else (words[0], NOTHING, *words[1:])
+    code, err = refused(capsys, *words)
+    assert code == 2
+    assert IDLE[words if words in IDLE else (words[0], *words[2:])] in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("measure", "--model=a.tflite", "--import=os"),
+        ("measure", "--model=a.tflite", "--input_size=96"),
+        ("inspect", "--model=MobileNet", "--import=os"),
+    ],
+)
+def test_flags_that_would_do_nothing_for_a_kind_of_model(capsys, words):
+    code, err = refused(capsys, *words)
+    assert code == 2
+    flag = words[-1].partition("=")[0]
+    assert f"Expected flags that have an effect. Received: {flag} with a " in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (*COMPRESS, "--flip=none", "--epochs=5", "--learning_rate=1e-3", "--seed=0"),
+        (*COMPRESS, "--methods=channels,basis", "--compensate", "--quantization="),
+        ("export", NOTHING, "--seed=0", "--quantization="),
+    ],
+)
+def test_defaults_may_be_written_out(capsys, words):
+    """They get as far as the model, which is not there."""
+    code, err = refused(capsys, *words)
+    assert code == 1
+    assert "nothing.keras, which is neither a file" in err
+
+
+def test_one_folder_for_a_report(capsys):
+    code, err = refused(capsys, "report", "a", "--output_dir=b")
+    assert code == 2
+    assert "Expected one folder. Received: a and --output_dir=b" in err
