@@ -150,7 +150,7 @@ class _Compensation:
             wanted = wanted[:, kept.indices]
         shifted = self._shifted(new)
         moments = Moments(*now.shape)
-        gather = _patches(old.op), _patches(new.op)
+        gather = _patches(old), _patches(new)
         for index, size in enumerate(sizes):
             positions = sampled_positions(size, self._jitter[index])
             inputs = gather[1](after[index], positions)
@@ -206,17 +206,18 @@ def _matrix(op) -> np.ndarray:
     return kernel.reshape(-1, kernel.shape[-1])
 
 
-def _patches(op):
+def _patches(call):
     """A function of a layer's inputs and positions: what its kernel is multiplied by.
 
     For a separable convolution, that is what the depthwise half makes.
     """
+    op = call.op
     if type(op) not in _SEPARABLE:
         return lambda inputs, at: patches(op, inputs, at).astype(np.float64)
     half = depthwise_half(op, op.name)
     spatial = (keras.layers.Conv1D, keras.layers.Conv2D)[len(op.kernel_size) - 1]
     point = spatial(1, 1, data_format=op.data_format)
-    half.build(op.input.shape)
+    half.build(call.input_tensors[0].shape)
     half.kernel.assign(op.depthwise_kernel)
 
     def gather(inputs, at):

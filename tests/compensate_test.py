@@ -52,6 +52,24 @@ def test_linear_combinations_cost_nothing(padding):
     assert compensated <= 1e-5
 
 
+def test_a_separable_convolution_may_be_called_twice():
+    inputs = keras.Input((7, 7, 4))
+    x = layers.Conv2D(6, 3, use_bias=False, name="made")(inputs)
+    read = layers.SeparableConv2D(5, 3, padding="same", name="read")
+    halves = [read(x), read(layers.MaxPooling2D(2)(x))]
+    model = keras.Model(inputs, [layers.GlobalAveragePooling2D()(y) for y in halves])
+    kernel = array(model.get_layer("made").kernel)
+    kernel[..., 5] = kernel[..., 2]
+    model.get_layer("made").kernel.assign(kernel)
+    filters = array(read.depthwise_kernel)
+    filters[..., 5, :] = filters[..., 2, :]  # so that one can stand in for the other
+    read.depthwise_kernel.assign(filters)
+    plan = kbp.Plan(channels={"made": keep(range(5), 6)})
+    pruned, compensated = lost(model, plan, drawn(model), ridge=1e-9)
+    assert pruned > 0.05
+    assert compensated <= 1e-5
+
+
 def test_the_corrected_kernel_is_that_of_least_squares():
     inputs = keras.Input((6,))
     x = layers.Dense(5, activation="tanh", name="made")(inputs)

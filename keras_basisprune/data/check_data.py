@@ -25,7 +25,7 @@ def check_data(argument, model, data, labels="needed"):
         ValueError: If the data do not fit the model, or an image holds NaN or infinity.
     """
     images, given = _pair(argument, data, labels)
-    images = check_numeric(argument, images, "images of numbers")
+    images = check_numeric(argument, _array(argument, images), "images of numbers")
     classes = model.output_shape[-1]
     _check_images(argument, images, model.input_shape[1:])
     if given is None and labels == "optional":
