@@ -202,9 +202,9 @@ def _bases_of_data(model, traced, chosen, basis, kept, data, verbose):
         if id(call.op) in chosen:
             kernel_matrix(call.op)  # which refuses what is not finite
     twin = linear_twin(model, traced, chosen)
-    kept = basis == "regression"
+    all_at_once = basis == "regression"
     batches = sample_batches(
-        model, None, data, "data", samples_at_once(model), kept=kept
+        model, None, data, "data", samples_at_once(model), kept=all_at_once
     )
     if basis == "activations":
         return activation_bases(twin, chosen, batches, _floor, verbose)
