@@ -26,6 +26,10 @@ REQUIRED = [
     "rich>=13",
     "pillow>=10",
     "tqdm>=4.60",
+    # Confidence bounds of what is lost; 1.11 is the first for Python 3.12.
+    "scipy>=1.11",
+    # One search at a time in a folder: a lock that vanishes with its process.
+    "filelock>=3.12",
     # The report of `compress`: one page, with charts.
     "jinja2>=3.1",
     "plotly>=6",
