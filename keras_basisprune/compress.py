@@ -66,7 +66,7 @@ class SearchOptions:
             networks have to be better than the budget asks. A network at the edge of
             the budget loses more than that on other images in half of all cases with
             0, and in one of six with 1. With few images errors are large, even where
-            nothing is lost on them: with 1, 0.37 for four images, 0.018 for 100.
+            nothing is lost on them: 0.37 for four images, 0.018 for 100.
     """
 
     samples: int = 1000

@@ -157,7 +157,7 @@ def test_few_validation_images_are_no_certainty(model, digits, labelled, tmp_pat
     assert (chosen.error, chosen.bound) == pytest.approx((0.36884, 0.52713), abs=1e-4)
     text = result.details["certainty"]
     assert text.startswith("On the 4 validation images 0.00 points were lost, with a")
-    assert "with a standard error of 36.88; on other images" in text
+    assert "with a standard error of 36.89; on other images" in text
     assert "up to 52.71 may be lost, with 95 % confidence" in text
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["trials"][report["chosen"]]["bound"] == chosen.bound

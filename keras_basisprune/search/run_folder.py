@@ -9,7 +9,7 @@ import warnings
 import keras
 import numpy as np
 
-from keras_basisprune.files import save_model, sweep, write_text
+from keras_basisprune.files import check_file, save_model, sweep, write_text
 from keras_basisprune.trace import is_kerases
 
 _FILES = ("state.json", "*.keras", "latency.json", "owner.json")
@@ -107,6 +107,8 @@ class RunFolder:
             like: A model whose layer classes, activations and `Lambda`s it may have.
         """
         path = None if self._folder is None else self._folder / f"{name}.keras"
+        if path:
+            check_file(path, "output_dir")
         # A file that no answer speaks of may be of a search whose state was deleted.
         if path and path.name in self._answers and path.exists():
             if self._answers[path.name] == _file_checksum(path):
