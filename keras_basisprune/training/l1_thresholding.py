@@ -83,7 +83,10 @@ class L1Thresholding(keras.callbacks.Callback):
 
     >>> model = keras_basisprune.convert(model, l1=1e-4)
     >>> model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
-    >>> model.fit(x, y, epochs=5, callbacks=[keras_basisprune.L1Thresholding(1e-2)])
+    >>> rising = keras.optimizers.schedules.ExponentialDecay(3e-4, len(x) // 32, 2.0)
+    >>> thresholding = keras_basisprune.L1Thresholding(
+    ...     rising, "energy", "global", "params", start=1, monitor="val_accuracy")
+    >>> model.fit(x, y, epochs=10, validation_split=0.2, callbacks=[thresholding])
     """
 
     def __init__(
