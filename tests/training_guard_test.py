@@ -223,7 +223,7 @@ def test_warns_only_of_an_unknown_baseline():
         ladder, monitor="val_accuracy", max_drop=0.3, baseline=1.0
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
+        warnings.filterwarnings("error", "Bases are masked", UserWarning)
         fit(callback, model)
         fit(L1Thresholding(ladder, monitor="val_accuracy"), classifier())
     assert masks(model) == {"a": "1110"}

@@ -19,9 +19,10 @@ from keras_basisprune.training._memory import Memory
 from keras_basisprune.training._nothing_masked import nothing_masked, taken_back
 from keras_basisprune.training._schedules import target_at
 from keras_basisprune.training._taylor_sum import TaylorSum
-from keras_basisprune.utils._shown import shown
-from keras_basisprune.utils.check_choice import check_choice
-from keras_basisprune.utils.check_whole import check_whole
+from keras_basisprune.training._thresholding_arguments import (
+    check_thresholding,
+    check_watched,
+)
 
 
 class L1Thresholding(keras.callbacks.Callback):
@@ -84,7 +85,10 @@ class L1Thresholding(keras.callbacks.Callback):
 
     >>> model = keras_basisprune.convert(model, l1=1e-4)
     >>> model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
-    >>> model.fit(x, y, epochs=5, callbacks=[keras_basisprune.L1Thresholding(1e-2)])
+    >>> rising = keras.optimizers.schedules.ExponentialDecay(3e-4, len(x) // 32, 2.0)
+    >>> thresholding = keras_basisprune.L1Thresholding(
+    ...     rising, "energy", "global", "params", start=1, monitor="val_accuracy")
+    >>> model.fit(x, y, epochs=10, validation_split=0.2, callbacks=[thresholding])
     """
 
     def __init__(
@@ -106,19 +110,9 @@ class L1Thresholding(keras.callbacks.Callback):
         data=None,
     ):
         super().__init__()
-        _check(score, cost, frequency, unit, start)
+        check_thresholding(score, cost, frequency, unit, start)
+        check_watched(monitor, data)
         check_guard(max_drop, baseline, mode, patience)
-        if not (data is None or (isinstance(data, tuple) and 2 <= len(data) <= 3)):
-            raise ValueError(
-                "Expected `data` to be a pair (x, y) of arrays or None. "
-                f"Received: data={shown(data)}. Leave it out: gradients are those of "
-                "training then."
-            )
-        if not (monitor is None or (isinstance(monitor, str) and monitor)):
-            raise ValueError(
-                "Expected `monitor` to be the name of a metric or None. "
-                f"Received: monitor={shown(monitor)}. Pass 'val_accuracy', say."
-            )
         if not callable(threshold):
             target_at(threshold, 0)
         self.threshold = threshold
@@ -260,15 +254,3 @@ class L1Thresholding(keras.callbacks.Callback):
         if self.guard:
             kept, total = self._costs.kept_and_total()
             self.guard.restore(loaded, self.model.get_weights(), kept < total)
-
-
-def _check(score, cost, frequency, unit, start):
-    if not callable(score) or isinstance(score, type | keras.Model):
-        remedy = "Or pass a function of the model. Start with 'magnitude'."
-        check_choice("score", score, ("magnitude", "energy", "taylor"), remedy)
-    remedy = "It counts with scope='global' only."
-    check_choice("cost", cost, (None, "flops", "params"), remedy)
-    check_choice("unit", unit, ("epoch", "step"))
-    remedy = "unit='epoch', frequency=1 masks at the beginning of each epoch."
-    check_whole("frequency", frequency, remedy=remedy)
-    check_whole("start", start, 0, remedy=remedy)

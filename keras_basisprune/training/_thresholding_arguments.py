@@ -1,0 +1,35 @@
+"""What the arguments of `L1Thresholding` must be."""
+
+import keras
+
+from keras_basisprune.utils._shown import shown
+from keras_basisprune.utils.check_choice import check_choice
+from keras_basisprune.utils.check_whole import check_whole
+
+
+def check_thresholding(score, cost, frequency, unit, start):
+    """Raises `ValueError` if what says how bases are masked is out of its range."""
+    if not callable(score) or isinstance(score, type | keras.Model):
+        remedy = "Or pass a function of the model. Start with 'magnitude'."
+        check_choice("score", score, ("magnitude", "energy", "taylor"), remedy)
+    remedy = "It counts with scope='global' only."
+    check_choice("cost", cost, (None, "flops", "params"), remedy)
+    check_choice("unit", unit, ("epoch", "step"))
+    remedy = "unit='epoch', frequency=1 masks at the beginning of each epoch."
+    check_whole("frequency", frequency, remedy=remedy)
+    check_whole("start", start, 0, remedy=remedy)
+
+
+def check_watched(monitor, data):
+    """Raises `ValueError` if what is looked at beside the model is of another kind."""
+    if not (data is None or (isinstance(data, tuple) and 2 <= len(data) <= 3)):
+        raise ValueError(
+            "Expected `data` to be a pair (x, y) of arrays or None. "
+            f"Received: data={shown(data)}. Leave it out: gradients are those of "
+            "training then."
+        )
+    if not (monitor is None or (isinstance(monitor, str) and monitor)):
+        raise ValueError(
+            "Expected `monitor` to be the name of a metric or None. "
+            f"Received: monitor={shown(monitor)}. Pass 'val_accuracy', say."
+        )
