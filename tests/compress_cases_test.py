@@ -135,7 +135,7 @@ def test_by_a_huge_margin_only_what_changes_no_answer_is_good_enough(model, digi
 
 
 def test_a_margin_that_is_none(model, digits):
-    with pytest.raises(ValueError, match="`search.margin` to be a float of 0 or more"):
+    with pytest.raises(ValueError, match="`margin` to be a float of 0 or more"):
         run(model, digits, search=kbp.SearchOptions(margin=-1.0))
 
 

@@ -147,9 +147,9 @@ def test_the_given_model_stays_as_it_is():
 
 def test_refuses_bad_arguments():
     model, (x, _) = small(), images(4)
-    with pytest.raises(ValueError, match="`aggregate` to be one of"):
+    with pytest.raises(ValueError, match="`aggregate` to be 'sum', 'mean' or 'max'"):
         channels.activation(model, x, aggregate=None)
-    with pytest.raises(ValueError, match="`normalize` to be one of"):
+    with pytest.raises(ValueError, match="`normalize` to be None, 'mean' or 'max'"):
         channels.activation(model, x, normalize=True)
     with pytest.raises(ValueError, match="`batch_size` to be a positive integer"):
         channels.activation(model, x, batch_size=2.0)
