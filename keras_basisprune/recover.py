@@ -95,8 +95,9 @@ def recover(
             "Expected `validation` when `config.keep_best` is true. Received: "
             "validation=None. Pass a pair (x, y)."
         )
-    check_classifier("model", model)
+    trace(model)  # refuses what is subclassed or not built
     _check_trainable(model, config.weights)
+    check_classifier("model", model)
     check_finite_weights(model)
     labels = "needed" if teacher is None else "optional"
     train = check_data("train", model, train, labels)

@@ -217,7 +217,7 @@ def test_a_rare_class_that_is_lost_is_seen(digits):
 
 
 def test_a_margin_that_is_none(model, digits):
-    with pytest.raises(ValueError, match="`search.margin` to be a float of 0 or more"):
+    with pytest.raises(ValueError, match="`margin` to be a float of 0 or more"):
         run(model, digits, search=kbp.SearchOptions(margin=-1.0))
 
 

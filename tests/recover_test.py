@@ -559,7 +559,7 @@ def test_a_model_without_weights_is_refused(small):
     ("name", "value", "text"),
     [
         ("weights", "head", "`weights` to be 'all' or 'scales'"),
-        ("epochs", 0, "`epochs` to be an integer in \\[1, inf\\].*epochs=0"),
+        ("epochs", 0, "`epochs` to be a positive integer.*epochs=0"),
         ("epochs", 1.5, "epochs=1.5. Start with 5"),
         ("learning_rate", -1.0, "`learning_rate` to be a float"),
         ("learning_rate", "fast", "learning_rate='fast'"),

@@ -218,9 +218,9 @@ def test_without_channels_that_may_leave():
 
 def test_refuses_bad_arguments():
     model, data = small(), images(4)
-    with pytest.raises(ValueError, match="`aggregate` to be one of"):
+    with pytest.raises(ValueError, match="`aggregate` to be 'sum', 'mean' or 'max'"):
         channels.taylor(model, data, LOSS, aggregate="product")
-    with pytest.raises(ValueError, match="`normalize` to be one of"):
+    with pytest.raises(ValueError, match="`normalize` to be None, 'mean' or 'max'"):
         channels.taylor(model, data, LOSS, normalize="sum")
     with pytest.raises(ValueError, match="`batch_size` to be a positive integer"):
         channels.taylor(model, data, LOSS, batch_size=0)

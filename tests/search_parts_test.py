@@ -164,7 +164,7 @@ class TestObjective:
 
     @pytest.mark.parametrize("kind", ["speed", "FLOPs", None])
     def test_unknown(self, kind):
-        text = rf"`objective` to be one of \('flops', .*objective={kind!r}\."
+        text = rf"`objective` to be 'flops', .*objective={kind!r}\."
         with pytest.raises(ValueError, match=text):
             Objective(kind)
 
