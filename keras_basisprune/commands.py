@@ -84,7 +84,10 @@ def compress(flags, console):
     )
     with _busy(console, "Writing files"):
         save_model(model, folder / "original.keras")
-        _exports(flags, result.model, folder, data.train[0])
+        records = _exports(flags, result.model, folder, data.train[0])
+    for record in records:
+        if record.in_float:
+            _say(record.in_float, console)
     write_text(folder / "report.txt", f"{result.report}\n")
     console.print(escape(f"\n{result.report}\n"), highlight=False)
     if result.details["certainty"]:
