@@ -32,7 +32,7 @@ def application(name, weights, input_shape, classes, dropout=0.2) -> keras.Model
 
     >>> model = application("MobileNet", "imagenet", (96, 96, 3), classes=10)
     """
-    build = getattr(keras.applications, name, None)
+    build = getattr(keras.applications, str(name), None)
     if not inspect.isfunction(build):
         raise ValueError(
             "Expected `name` to be a model of `keras.applications`. Received: "

@@ -18,7 +18,7 @@ from keras_basisprune.graph.sampled_positions import sampled_positions
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.linalg import Moments, ridge_update
 from keras_basisprune.surgery import alive_groups, prune
-from keras_basisprune.trace import trace
+from keras_basisprune.trace import check_model, trace
 
 # Samples (image positions) that each layer is fitted on, at most.
 SAMPLES = 30_000
@@ -81,6 +81,7 @@ def compensate(model, plan, data, ridge=0.01, verbose="auto") -> keras.Model:
             "Expected `ridge` to be a positive float. "
             f"Received: ridge={ridge}. Pass, for example, `ridge=0.01`."
         )
+    check_model("model", model)
     batches = list(sample_batches(model, None, data, "data", samples_at_once(model)))
     return _Compensation(model, plan, batches, ridge).run(bool(verbose))
 

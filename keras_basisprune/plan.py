@@ -84,12 +84,17 @@ class Plan:
             not converted gives an empty plan.
 
         Raises:
-            ValueError: If `round_to` is not a positive integer.
+            ValueError: If `model` is no model, or `round_to` not a positive integer.
         """
         if not isinstance(round_to, int | np.integer) or round_to < 1:
             raise ValueError(
                 "Expected `round_to` to be a positive integer. "
                 f"Received: round_to={round_to}. Pass 1 to keep ranks as they are."
+            )
+        if isinstance(model, type) or not hasattr(model, "layers"):
+            raise ValueError(
+                "Expected `model` to be a converted model. Received: model of type "
+                f"{type(model).__name__}. Pass what `convert` returned."
             )
         bases = {}
         for layer in _scaling_layers(model):

@@ -10,7 +10,7 @@ from keras_basisprune.graph.basis_pairs import BasisPair, basis_pairs
 from keras_basisprune.graph.rewrite import clone
 from keras_basisprune.measure import LatencyTable
 from keras_basisprune.plan import Kept, Plan
-from keras_basisprune.trace import Call, trace
+from keras_basisprune.trace import Call, check_model, trace
 
 _MULTIPLES = (4, 8, 16)  # what LiteRT's kernels compute at once
 _ALIKE = 1.02  # times within 2 % are the same
@@ -47,6 +47,7 @@ def quick_ranks(converted, plan, table) -> Plan:
     >>> plan = keras_basisprune.allocate(converted, keep=0.25, cost="flops")
     >>> plan = quick_ranks(converted, plan, LatencyTable("latency.json"))
     """
+    check_model("converted", converted)
     traced = trace(converted)
     pairs = basis_pairs(traced, converted.name)
     first: dict[int, Call] = {}

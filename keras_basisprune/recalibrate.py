@@ -9,7 +9,7 @@ from keras_basisprune.graph.norm_positions import norm_positions
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.graph.running import LiveValues
 from keras_basisprune.linalg.channel_moments import ChannelMoments
-from keras_basisprune.trace import trace
+from keras_basisprune.trace import check_model, trace
 
 
 def recalibrate(model, data, verbose="auto") -> keras.Model:
@@ -40,6 +40,7 @@ def recalibrate(model, data, verbose="auto") -> keras.Model:
     >>> small = keras_basisprune.prune(model, plan)
     >>> small = keras_basisprune.recalibrate(small, images)
     """
+    check_model("model", model)
     batches = list(sample_batches(model, None, data, "data", samples_at_once(model)))
     copy = flatten(model)
     traced = trace(copy)

@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from keras_basisprune.data.foreign_model import foreign_model
+
 
 @dataclasses.dataclass(frozen=True)
 class Call:
@@ -84,14 +86,7 @@ def trace(model: keras.Model, input_shape=None) -> Trace:
     Raises:
         ValueError: If the model is subclassed or not built.
     """
-    if not is_graph(model):
-        raise ValueError(
-            "Expected `model` to be a built Functional or Sequential `keras.Model`. "
-            f"Received: model={model!r} (of type {type(model).__name__}). "
-            "A subclassed model hides its layers inside `call()`: build a Functional "
-            "one with `keras.Model(inputs, outputs)`. A Sequential model is built by "
-            "a leading `keras.Input(shape)` or by `model.build(input_shape)`."
-        )
+    check_model("model", model)
     shapes = None
     if input_shape is not None:
         if len(model.inputs) != 1:
@@ -102,6 +97,24 @@ def trace(model: keras.Model, input_shape=None) -> Trace:
             )
         shapes = [(model.inputs[0].shape[0], *input_shape)]
     return _Reader().read(model, shapes)
+
+
+def check_model(argument, model, readable=True):
+    """Raises a `ValueError` unless an argument is a model whose layers can be read.
+
+    Args:
+        argument: Its name, for the message.
+        model: What should be a built Functional or Sequential `keras.Model`.
+        readable: Whether it must be; else any `keras.Model` will do.
+    """
+    if not (is_graph(model) if readable else isinstance(model, keras.Model)):
+        received = " ".join(repr(model).split())
+        received = received if len(received) < 120 else f"{received[:117]}..."
+        raise ValueError(
+            f"Expected `{argument}` to be a built Functional or Sequential "
+            f"`keras.Model`. Received: {argument}={received} (of type "
+            f"{type(model).__name__}). {foreign_model(model)}"
+        )
 
 
 def is_graph(op) -> bool:

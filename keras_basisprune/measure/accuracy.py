@@ -1,6 +1,10 @@
 """How often a classifier is right."""
 
+import keras
 import numpy as np
+
+from keras_basisprune.graph.running import predict
+from keras_basisprune.trace import check_model
 
 
 def accuracy(model, data, batch_size=64) -> float:
@@ -13,7 +17,11 @@ def accuracy(model, data, batch_size=64) -> float:
 
     Returns:
         A float in [0, 1].
+
+    Raises:
+        ValueError: If `model` is no built `keras.Model`.
     """
+    check_model("model", model, readable=isinstance(model, keras.Sequential))
     images, labels = data
-    predicted = model.predict(images, batch_size=batch_size, verbose=0)
+    predicted = predict(model, images, batch_size)
     return float(np.mean(np.argmax(predicted, axis=-1) == labels))

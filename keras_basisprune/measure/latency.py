@@ -1,6 +1,7 @@
 """Measures how long one inference takes, in milliseconds."""
 
 import dataclasses
+import os
 import pathlib
 import tempfile
 import time
@@ -14,6 +15,7 @@ from keras_basisprune.export._prepare import prepare
 from keras_basisprune.export._quiet import quiet
 from keras_basisprune.export._samples import random_array
 from keras_basisprune.export._signature import fixed_specs, pack
+from keras_basisprune.trace import check_model
 
 _BLOCK = 10  # timed runs in a row before the next runtime has its turn
 _SEED = 0
@@ -21,7 +23,7 @@ _SEED = 0
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """The spread of the times of single inferences with batch size 1.
+    """The spread of the times of single inferences.
 
     Attributes:
         median_ms: The median, in milliseconds.
@@ -46,7 +48,10 @@ class Timing:
 
 @dataclasses.dataclass(frozen=True)
 class Latency:
-    """The latency of a model, batch size 1, on the CPU of this machine.
+    """The latency of a model on the CPU of this machine.
+
+    The batch size is 1, or that which is fixed in the model or file: its time is then
+    that of so many samples.
 
     Attributes:
         model: The name of the model, or the path of the file.
@@ -100,7 +105,8 @@ def latency(model_or_path, threads=(1, 2), runs=50, warmup=5, input_shape=None):
     >>> faster = record.litert[1].median_ms / record.litert[4].median_ms
     """
     threads = _check(threads, runs, warmup)
-    if isinstance(model_or_path, keras.Model):
+    if not isinstance(model_or_path, str | os.PathLike):
+        check_model("model_or_path", model_or_path, readable=False)
         model = prepare(model_or_path, float32=False)
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "model.tflite"

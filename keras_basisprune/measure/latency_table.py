@@ -123,6 +123,12 @@ class LatencyTable:
             write_text(self._path, json.dumps(content, indent=1, sort_keys=True))
 
     def _key(self, layer, input_shape) -> str:
+        if not isinstance(layer, keras.layers.Layer):
+            raise ValueError(
+                "Expected `layer` to be a `keras.layers.Layer`. Received: layer of "
+                f"type {type(layer).__module__}.{type(layer).__name__}. Pass one such "
+                "as `keras.layers.Conv2D(32, 3)`."
+            )
         if None in input_shape:
             raise ValueError(
                 "Expected a model with a fixed input size. Received: an input of shape "

@@ -2,6 +2,7 @@
 
 import pathlib
 
+from keras_basisprune.measure._count import Cost
 from keras_basisprune.measure._figures import figure, save
 
 _BEFORE, _AFTER = "#c9d1d9", "#1f6feb"
@@ -22,12 +23,18 @@ def plot_comparison(comparison, path, title=None) -> pathlib.Path:
 
     Raises:
         ImportError: If matplotlib is missing.
+        ValueError: If `comparison` is none.
 
     Example:
 
     >>> record = keras_basisprune.compare(model, small, accuracy=(0.991, 0.987))
     >>> keras_basisprune.plot_comparison(record, "before_after.png")
     """
+    if not isinstance(getattr(comparison, "before", None), Cost):
+        raise ValueError(
+            "Expected `comparison` to be a Comparison. Received: comparison of type "
+            f"{type(comparison).__name__}. Make one by `compare(model, small)`."
+        )
     rows = {
         "parameters": (comparison.before.params, comparison.after.params),
         "FLOPs": (comparison.before.flops, comparison.after.flops),

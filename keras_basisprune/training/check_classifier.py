@@ -1,6 +1,6 @@
 """What a model must be before it is judged as a classifier."""
 
-from keras_basisprune.trace import trace
+from keras_basisprune.trace import check_model
 
 
 def check_classifier(argument, model):
@@ -14,7 +14,7 @@ def check_classifier(argument, model):
     Raises:
         ValueError: If it is not.
     """
-    trace(model)  # refuses what is subclassed or not built
+    check_model(argument, model)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError(
             f"Expected `{argument}` to have one input and one output. Received: "
