@@ -4,7 +4,10 @@ import dataclasses
 
 import keras
 
+from keras_basisprune.data.batching.fill_up import fill_up
+from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.data.check_data import check_data
+from keras_basisprune.trace import check_model
 from keras_basisprune.training.l1_thresholding import L1Thresholding
 from keras_basisprune.training.quick_statistics import quick_statistics
 
@@ -21,7 +24,8 @@ class Recipe:
         epochs: Number of epochs.
         ramp: Share of the epochs over which the threshold rises linearly from 0.
         learning_rate: Initial rate of Adam; it falls to zero by a cosine.
-        batch_size: Samples per training step.
+        batch_size: Samples per training step. A model that runs on batches of its own
+            size only gets those, the last one filled up with the first samples.
         momentum: Highest momentum of BatchNormalization's moving statistics while the
             scales train. Masking changes the statistics at once; with the 0.999 of
             MobileNetV2 they would lag behind for epochs.
@@ -79,6 +83,7 @@ def sparsify(
     >>> small = keras_basisprune.fold(keras_basisprune.prune(converted))
     """
     recipe = recipe or Recipe()
+    check_model("model", model)
     train = check_data("train", model, train)
     if validation is not None:
         validation = check_data("validation", model, validation)
@@ -87,7 +92,12 @@ def sparsify(
             "Expected `validation` when `recipe.max_drop` is given. Received: "
             f"validation=None, max_drop={recipe.max_drop}. Pass a pair (x, y)."
         )
-    steps = recipe.epochs * -(-len(train[0]) // recipe.batch_size)
+    fixed = fixed_batch(model)
+    batch_size = fixed or recipe.batch_size
+    train = [fill_up(array, fixed) for array in train]
+    if validation is not None:
+        validation = tuple(fill_up(array, fixed) for array in validation)
+    steps = recipe.epochs * -(-len(train[0]) // batch_size)
     decay = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps)
     model.compile(
         keras.optimizers.Adam(decay),
@@ -113,7 +123,7 @@ def sparsify(
             *train,
             validation_data=validation,
             epochs=recipe.epochs,
-            batch_size=recipe.batch_size,
+            batch_size=batch_size,
             callbacks=[thresholding, *callbacks],
             verbose=verbose,
         )

@@ -233,3 +233,23 @@ def test_measure_prints_cost_and_latency(capsys, model_path):
     assert f"{model.count_params():,} parameters" in out
     assert "LiteRT, 1 thread" in out
     assert np.all([word in out for word in ("LiteRT, 2 threads", "Keras (TensorFlow)")])
+
+
+def test_a_fixed_batch_size_passes_through_the_commands(capsys, digits, tmp_path):
+    inputs = keras.Input(batch_shape=(4, 8, 8, 1))
+    x = keras.layers.Conv2D(12, 3, name="conv")(inputs)
+    x = keras.layers.Dense(10, "softmax")(keras.ops.reshape(x, (4, -1)))
+    model = keras.Model(inputs, x)
+    model.save(tmp_path / "fixed.keras")
+    named = (f"--model={tmp_path / 'fixed.keras'}", "--data=digits")
+    code, out, err = run(capsys, "inspect", *named, "--rank=4")
+    assert (code, err) == (0, "")
+    assert "1 layers decomposed" in out
+    folder = f"--output_dir={tmp_path / 'out'}"
+    kinds = "--quantization=int8,dynamic"
+    code, out, err = run(capsys, "export", *named, kinds, folder)
+    assert (code, err) == (0, "")
+    assert "in float    0.0% of FLOPs: nothing" in out
+    assert "of FLOPs: CONV_2D 1" in out
+    assert (tmp_path / "out" / "saved_model" / "saved_model.pb").is_file()
+    assert run(capsys, "measure", named[0], "--runs=1")[0] == 0

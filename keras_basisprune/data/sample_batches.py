@@ -3,6 +3,9 @@
 import keras
 import numpy as np
 
+from keras_basisprune.data.batching.fixed_batch import fixed_batch
+from keras_basisprune.data.batching.full_batches import full_batches
+
 
 def sample_batches(model, specs, data, argument, batch_size=None):
     """Reads samples, batch by batch, from whatever form of `data` a caller passed.
@@ -19,7 +22,9 @@ def sample_batches(model, specs, data, argument, batch_size=None):
             batches, or of single samples.
         argument: The name of the argument, for messages.
         batch_size: Size of the batches that arrays are cut into; `None` for one.
-            Batches that come from an iterable are cut if they are larger.
+            Batches that come from an iterable are cut if they are larger. A model that
+            runs on batches of its own size only (`fixed_batch`) gets those instead, the
+            last one filled up with samples that have been there before.
 
     Yields:
         Lists with one NumPy array per input, of one common length.
@@ -33,6 +38,13 @@ def sample_batches(model, specs, data, argument, batch_size=None):
             keras.InputSpec(shape=t.shape, dtype=t.dtype, name=t.name)
             for t in model.inputs
         ]
+    batches = _batches(model, specs, data, argument, batch_size)
+    size = None if batch_size is None else fixed_batch(model)
+    yield from batches if size is None else full_batches(batches, size)
+
+
+def _batches(model, specs, data, argument, batch_size):
+    """The same, in batches of any size."""
     count = 0
     for element in _elements(model, specs, data):
         arrays = _as_batch(model, specs, element)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_basisprune.graph.running import predict
+
 
 class Scorer:
     """Accuracy on labelled data, or agreement with the original on unlabelled data.
@@ -54,4 +56,4 @@ class Scorer:
 
 
 def _classes(model, images) -> np.ndarray:
-    return np.argmax(model.predict(images, 64, verbose=0), axis=-1)
+    return np.argmax(predict(model, images, 64), axis=-1)

@@ -3,6 +3,9 @@
 import keras
 import numpy as np
 
+from keras_basisprune.data.batching.fill_up import fill_up
+from keras_basisprune.data.batching.fixed_batch import fixed_batch
+
 
 def squared_changes(model, variables, data, loss, batch_size) -> list[np.ndarray]:
     """Averages `(v dL/dv)^2` over batches, for every element of some variables.
@@ -16,7 +19,8 @@ def squared_changes(model, variables, data, loss, batch_size) -> list[np.ndarray
         data: A tuple `(x, y)` or `(x, y, sample_weight)` of arrays, or whatever else
             `Model.fit` takes.
         loss: The loss, as `Model.compile` takes it.
-        batch_size: Samples per batch when `data` are arrays.
+        batch_size: Samples per batch when `data` are arrays. A model that runs on
+            batches of its own size only gets those, the last one filled up.
 
     Returns:
         A list of float64 arrays of the shapes of `variables`.
@@ -30,10 +34,17 @@ def squared_changes(model, variables, data, loss, batch_size) -> list[np.ndarray
     model.compile(optimizer=collector, loss=loss, jit_compile=jit_compile)
     if isinstance(data, tuple):
         arrays = dict(zip(("x", "y", "sample_weight"), data, strict=False))
-        model.fit(**arrays, batch_size=batch_size, shuffle=False, verbose=0)
+        if (size := fixed_batch(model)) is not None:
+            arrays = {name: _filled(value, size) for name, value in arrays.items()}
+        size = size or batch_size
+        model.fit(**arrays, batch_size=size, shuffle=False, verbose=0)
     else:
         model.fit(data, shuffle=False, verbose=0)
     return [collector.mean_squares(variable) for variable in variables]
+
+
+def _filled(arrays, size):
+    return keras.tree.map_structure(lambda array: fill_up(array, size), arrays)
 
 
 class _Collector(keras.optimizers.Optimizer):
