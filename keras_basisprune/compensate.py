@@ -20,7 +20,7 @@ from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.linalg import Moments, ridge_update
 from keras_basisprune.plan import Plan
 from keras_basisprune.surgery import pruned_calls
-from keras_basisprune.trace import trace
+from keras_basisprune.trace import check_model
 from keras_basisprune.utils.check_finite_weights import check_finite_weights
 from keras_basisprune.utils.check_kind import check_kind
 from keras_basisprune.utils.check_number import check_number
@@ -88,7 +88,7 @@ def compensate(model, plan, data, ridge=0.01, verbose="auto") -> keras.Model:
     remedy = "Pass, for example, `ridge=0.01`."
     ridge = check_number("ridge", ridge, "(0, inf)", "a positive float", remedy)
     check_kind("plan", plan, Plan, "Make one with `select_channels`.")
-    trace(model)  # refuses what is subclassed or not built
+    check_model("model", model)
     check_finite_weights(model)
     batches = list(
         sample_batches(model, None, data, "data", samples_at_once(model), kept=True)

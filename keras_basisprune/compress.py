@@ -7,6 +7,8 @@ import warnings
 import keras
 import numpy as np
 
+from keras_basisprune.data.batching.fill_up import fill_up
+from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.data.check_data import check_data
 from keras_basisprune.files import check_files, sweep
 from keras_basisprune.graph.rewrite import flatten
@@ -198,7 +200,8 @@ def compress(
     validation = check_data("validation", model, validation, "optional")
     test = None if test is None else check_data("test", model, test)
     if recovery is not None:
-        check_probabilities("model", model(train[0][:1], training=False))
+        first = fill_up(train[0][:1], fixed_batch(model))
+        check_probabilities("model", model(first, training=False))
     arguments = {
         "max_drop": max_drop,
         "objective": objective,

@@ -91,7 +91,7 @@ class Plan:
             not converted gives an empty plan.
 
         Raises:
-            ValueError: If `round_to` is not a positive integer.
+            ValueError: If `model` is no model, or `round_to` not a positive integer.
         """
         remedy = "Pass 1 to keep ranks as they are."
         round_to = check_whole("round_to", round_to, remedy=remedy)
@@ -100,6 +100,11 @@ class Plan:
                 "Expected `model` to be a converted `keras.Model`. Received: "
                 f"model of type {type(model).__name__}. Call "
                 "`keras_basisprune.convert(model)` first."
+            )
+        if isinstance(model, type) or not hasattr(model, "layers"):
+            raise ValueError(
+                "Expected `model` to be a converted model. Received: model of type "
+                f"{type(model).__name__}. Pass what `convert` returned."
             )
         bases = {}
         for layer in _scaling_layers(model):

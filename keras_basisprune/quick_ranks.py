@@ -12,7 +12,7 @@ from keras_basisprune.graph.rewrite import clone
 from keras_basisprune.linalg import descending
 from keras_basisprune.measure import LatencyTable
 from keras_basisprune.plan import Kept, Plan
-from keras_basisprune.trace import Call, trace
+from keras_basisprune.trace import Call, check_model, trace
 from keras_basisprune.utils.check_kind import check_kind
 
 _MULTIPLES = (4, 8, 16)  # what LiteRT's kernels compute at once
@@ -52,7 +52,8 @@ def quick_ranks(converted, plan, table) -> Plan:
     """
     check_kind("plan", plan, Plan, "Make one with `allocate`.")
     check_kind("table", table, LatencyTable, "Make one: `LatencyTable()`.")
-    traced = trace(converted, argument="converted")
+    check_model("converted", converted)
+    traced = trace(converted)
     pairs = basis_pairs(traced, converted.name, "converted")
     _check_channels(plan, channel_groups(converted).layers)
     first: dict[int, Call] = {}

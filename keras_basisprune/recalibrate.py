@@ -10,7 +10,7 @@ from keras_basisprune.graph.norm_positions import norm_positions
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.graph.running import LiveValues
 from keras_basisprune.linalg.channel_moments import ChannelMoments
-from keras_basisprune.trace import trace
+from keras_basisprune.trace import check_model, trace
 from keras_basisprune.utils.check_finite_weights import check_finite_weights
 from keras_basisprune.utils.check_verbose import check_verbose
 
@@ -44,7 +44,7 @@ def recalibrate(model, data, verbose="auto") -> keras.Model:
     >>> small = keras_basisprune.recalibrate(small, images)
     """
     verbose = check_verbose(verbose)
-    trace(model)  # refuses what is subclassed or not built
+    check_model("model", model)
     check_finite_weights(model)
     batches = list(
         sample_batches(model, None, data, "data", samples_at_once(model), kept=True)

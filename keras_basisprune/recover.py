@@ -5,11 +5,14 @@ import dataclasses
 import keras
 import numpy as np
 
+from keras_basisprune.data.batching.fill_up import fill_up
+from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.data.check_data import check_data
 from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.norm_positions import norm_positions
+from keras_basisprune.graph.running import predict
 from keras_basisprune.recalibrate import recalibrate
-from keras_basisprune.trace import trace
+from keras_basisprune.trace import check_model, trace
 from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.check_probabilities import check_probabilities
@@ -95,13 +98,13 @@ def recover(
             "Expected `validation` when `config.keep_best` is true. Received: "
             "validation=None. Pass a pair (x, y)."
         )
-    trace(model)  # refuses what is subclassed or not built
+    check_model("model", model)
     _check_trainable(model, config.weights)
     check_classifier("model", model)
     check_finite_weights(model)
     labels = "needed" if teacher is None else "optional"
     train = check_data("train", model, train, labels)
-    check_probabilities("model", model(train[0][:1], training=False))
+    check_probabilities("model", _first_answer(model, train[0]))
     if validation is not None:
         validation = check_data("validation", model, validation, labels)
     if teacher is not None:
@@ -138,7 +141,10 @@ def _lesson(model, train, teacher, config) -> _Lesson:
         asked = None if config.augment is not None else teacher
         targets = _answers(asked, images, config)
     material = Material(images, targets, config.augment, teacher, model.input_shape)
-    epochs = Epochs(material, config.batch_size, config.seed, config.initial_epoch)
+    size, fixed = config.batch_size, fixed_batch(model)
+    epochs = Epochs(
+        material, fixed or size, config.seed, config.initial_epoch, fixed is not None
+    )
     if teacher is None:
         loss = keras.losses.SparseCategoricalCrossentropy()
         return _Lesson(epochs, loss, "accuracy")
@@ -161,8 +167,7 @@ def _keep_what_was_fitted(model, train, teacher, loss, config):
     targets = labels[chosen] if teacher is None else _answers(teacher, images, config)
     renewed = recalibrate(model, images, verbose=0)
     said, said_then = (
-        network.predict(images, samples_at_once(model), verbose=0)
-        for network in (model, renewed)
+        predict(network, images, samples_at_once(model)) for network in (model, renewed)
     )
     shares = np.eye(said.shape[-1])[targets] if teacher is None else targets
     same = np.broadcast_to(shares.mean(0, keepdims=True), said.shape)
@@ -174,7 +179,7 @@ def _keep_what_was_fitted(model, train, teacher, loss, config):
 def _answers(teacher, images, config) -> np.ndarray | None:
     if teacher is None:
         return None
-    found = teacher.predict(images, batch_size=config.batch_size, verbose=0)
+    found = predict(teacher, images, config.batch_size)
     return np.asarray(found, "float32")
 
 
@@ -211,6 +216,7 @@ def _check_trainable(model, weights):
 
 
 def _check_teacher(teacher, model, images):
+    check_model("teacher", teacher, readable=not hasattr(teacher, "output_shape"))
     check_classifier("teacher", teacher)
     wanted, given = model.output_shape[1:], teacher.output_shape[1:]
     if wanted != given:
@@ -226,4 +232,9 @@ def _check_teacher(teacher, model, images):
             "a copy: `keras.models.clone_model`, then `set_weights`."
         )
     check_data("train", teacher, images, "optional")
-    check_probabilities("teacher", teacher(images[:1], training=False))
+    check_probabilities("teacher", _first_answer(teacher, images))
+
+
+def _first_answer(model, images):
+    """What a model makes of the first image."""
+    return model(fill_up(images[:1], fixed_batch(model)), training=False)

@@ -4,9 +4,11 @@ import dataclasses
 
 import keras
 
+from keras_basisprune.data.batching.fill_up import fill_up
+from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.data.check_data import check_data
 from keras_basisprune.graph.basis_pairs import basis_pairs
-from keras_basisprune.trace import trace
+from keras_basisprune.trace import check_model, trace
 from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.l1_thresholding import L1Thresholding
@@ -30,7 +32,8 @@ class Recipe:
         epochs: Number of epochs.
         ramp: Share of the epochs over which the threshold rises linearly from 0.
         learning_rate: Initial rate of Adam; it falls to zero by a cosine.
-        batch_size: Samples per training step.
+        batch_size: Samples per training step. A model that runs on batches of its own
+            size only gets those, the last one filled up with the first samples.
         momentum: Highest momentum of BatchNormalization's moving statistics while the
             scales train. Masking changes the statistics at once; with the 0.999 of
             MobileNetV2 they would lag behind for epochs.
@@ -110,6 +113,7 @@ def sparsify(
     recipe = check_record("recipe", recipe, Recipe)
     callbacks = as_callbacks(callbacks)
     check_verbose(verbose)
+    check_model("model", model)
     check_classifier("model", model)
     basis_pairs(trace(model), model.name)  # refuses what is not converted
     check_finite_weights(model)
@@ -121,7 +125,12 @@ def sparsify(
             "Expected `validation` when `recipe.max_drop` is given. Received: "
             f"validation=None, max_drop={recipe.max_drop}. Pass a pair (x, y)."
         )
-    steps = recipe.epochs * -(-len(train[0]) // recipe.batch_size)
+    fixed = fixed_batch(model)
+    batch_size = fixed or recipe.batch_size
+    train = [fill_up(array, fixed) for array in train]
+    if validation is not None:
+        validation = tuple(fill_up(array, fixed) for array in validation)
+    steps = recipe.epochs * -(-len(train[0]) // batch_size)
     decay = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps)
     model.compile(
         keras.optimizers.Adam(decay),
@@ -147,7 +156,7 @@ def sparsify(
             *train,
             validation_data=validation,
             epochs=recipe.epochs,
-            batch_size=recipe.batch_size,
+            batch_size=batch_size,
             callbacks=[thresholding, *callbacks],
             verbose=verbose,
         )

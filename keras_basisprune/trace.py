@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_basisprune.data.foreign_model import foreign_model
 from keras_basisprune.utils.check_shape import check_shape
 
 
@@ -88,15 +89,7 @@ def trace(model: keras.Model, input_shape=None, argument="model") -> Trace:
     Raises:
         ValueError: If the model is subclassed or not built.
     """
-    if not is_graph(model):
-        raise ValueError(
-            f"Expected `{argument}` to be a built Functional or Sequential "
-            f"`keras.Model`. Received: {argument}={model!r} (of type "
-            f"{type(model).__name__}). "
-            "A subclassed model hides its layers inside `call()`: build a Functional "
-            "one with `keras.Model(inputs, outputs)`. A Sequential model is built by "
-            "a leading `keras.Input(shape)` or by `model.build(input_shape)`."
-        )
+    check_model(argument, model)
     shapes = None
     if input_shape is not None:
         input_shape = check_shape("input_shape", input_shape)
@@ -128,6 +121,24 @@ def _used(traced) -> Trace:
             needed |= {id(tensor) for tensor in call.input_tensors}
             calls.append(call)
     return dataclasses.replace(traced, calls=calls[::-1])
+
+
+def check_model(argument, model, readable=True):
+    """Raises a `ValueError` unless an argument is a model whose layers can be read.
+
+    Args:
+        argument: Its name, for the message.
+        model: What should be a built Functional or Sequential `keras.Model`.
+        readable: Whether it must be; else any `keras.Model` will do.
+    """
+    if not (is_graph(model) if readable else isinstance(model, keras.Model)):
+        received = " ".join(repr(model).split())
+        received = received if len(received) < 120 else f"{received[:117]}..."
+        raise ValueError(
+            f"Expected `{argument}` to be a built Functional or Sequential "
+            f"`keras.Model`. Received: {argument}={received} (of type "
+            f"{type(model).__name__}). {foreign_model(model)}"
+        )
 
 
 def is_graph(op) -> bool:

@@ -179,6 +179,40 @@ def training():
     return found
 
 
+def fixed_batch_differences():
+    """A model that is bound to its batch size, against one that is not."""
+    models = []
+    for size in (4, None):
+        inputs = keras.Input(batch_shape=(size, 6, 6, 2))
+        x = keras.layers.Conv2D(6, 3, name="first")(inputs)
+        x = keras.layers.Conv2D(4, 3, name="second")(x)
+        x = keras.ops.reshape(x, (size or -1, 16))
+        outputs_of = keras.layers.Dense(3, "softmax", name="head")(x)
+        models.append(keras.Model(inputs, outputs_of))
+    bound, free = models
+    free.set_weights(randomize(bound).get_weights())
+    rng = np.random.default_rng(2)
+    x, y = rng.standard_normal((9, 6, 6, 2)).astype("float32"), np.arange(9) % 3
+    plan = kbp.select_channels(free, kbp.scores.channels.l2_norm(free), keep=0.6)
+    loss = "sparse_categorical_crossentropy"
+    data, taylor = (x[:8], y[:8]), kbp.scores.channels.taylor
+    return {
+        "accuracy": abs(kbp.accuracy(bound, (x, y)) - kbp.accuracy(free, (x, y))),
+        "compensate": relative_difference(
+            outputs(kbp.compensate(free, plan, x[:8], verbose=0), x[:4]),
+            outputs(kbp.compensate(bound, plan, x[:8], verbose=0), x[:4]),
+        ),
+        "taylor": relative_difference(
+            finite(taylor(free, data, loss, batch_size=4)),
+            finite(taylor(bound, data, loss)),
+        ),
+    }
+
+
+def finite(scores):
+    return [scores[np.isfinite(scores)]]
+
+
 def masks(model):
     return [
         array(layer.mask)
@@ -195,6 +229,7 @@ def main(path):
         "models": {kind: model_differences(kind) for kind in KINDS_TRIED},
         "data": {b: data_differences(b) for b in ("activations", "regression")},
         "channels": channel_differences(),
+        "fixed batch": fixed_batch_differences(),
         "saved": saved_difference(),
         "taylor": taylor_difference(),
         "training": training(),

@@ -69,6 +69,11 @@ def test_bases_of_data(numbers):
     assert lost["regression"] < 0.9 * lost["activations"]
 
 
+def test_a_model_that_is_bound_to_its_batch_size(numbers):
+    assert set(numbers["fixed batch"]) == {"accuracy", "compensate", "taylor"}
+    assert max(numbers["fixed batch"].values()) <= 1e-4
+
+
 def test_saved_and_loaded(numbers):
     assert numbers["saved"] == 0.0
 

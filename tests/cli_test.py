@@ -298,3 +298,23 @@ def test_an_interrupt_says_that_the_command_goes_on(
         "keras-basisprune: Interrupted. The same command goes on from what is in "
         f"{tmp_path / 'out'}.\n"
     )
+
+
+def test_a_fixed_batch_size_passes_through_the_commands(capsys, digits, tmp_path):
+    inputs = keras.Input(batch_shape=(4, 8, 8, 1))
+    x = keras.layers.Conv2D(12, 3, name="conv")(inputs)
+    x = keras.layers.Dense(10, "softmax")(keras.ops.reshape(x, (4, -1)))
+    model = keras.Model(inputs, x)
+    model.save(tmp_path / "fixed.keras")
+    named = (f"--model={tmp_path / 'fixed.keras'}", "--data=digits")
+    code, out, err = run(capsys, "inspect", *named, "--rank=4")
+    assert (code, err) == (0, "")
+    assert "1 layers decomposed" in out
+    folder = f"--output_dir={tmp_path / 'out'}"
+    kinds = "--quantization=int8,dynamic"
+    code, out, err = run(capsys, "export", *named, kinds, folder)
+    assert (code, err) == (0, "")
+    assert "in float    0.0% of FLOPs: nothing" in out
+    assert "of FLOPs: CONV_2D 1" in out
+    assert (tmp_path / "out" / "saved_model" / "saved_model.pb").is_file()
+    assert run(capsys, "measure", named[0], "--runs=1")[0] == 0

@@ -367,8 +367,8 @@ def test_layers_of_this_package_are_refused(tmp_path):
         ({"samples": np.full((3, 4), np.nan)}, "`samples` to hold finite numbers"),
         ({"samples": 7}, "`samples` to hold arrays"),
         ({"representative_data": [1.0, 2.0]}, "`representative_data` to hold arrays"),
-        ({"model": "net"}, "`model` to be a Functional or built Sequential"),
-        ({"model": keras.Sequential()}, "`model` to be a Functional or built Seq"),
+        ({"model": "net"}, "`model` to be a built Functional or Sequential"),
+        ({"model": keras.Sequential()}, "`model` to be a built Functional or Seq"),
     ],
 )
 def test_arguments_that_do_not_fit(tmp_path, arguments, message):
@@ -404,3 +404,141 @@ def test_other_backends_are_refused(tmp_path):
     )
     assert done.returncode == 1
     assert "ValueError: Expected the Keras backend to be 'tensorflow'" in done.stderr
+
+
+def small_net(*stack, shape=(8, 8, 3)):
+    keras.utils.set_random_seed(0)
+    return keras.Sequential([keras.Input(shape), *stack])
+
+
+def unit_samples(model, count=4):
+    rng = np.random.default_rng(2)
+    return rng.normal(size=(count, *model.input_shape[1:])).astype("float32")
+
+
+def quantized(model, tmp_path, quantization, **options):
+    data = unit_samples(model)
+    return export_tflite(
+        model, tmp_path / "a.tflite", quantization, data, tolerance=None, **options
+    )
+
+
+def conv3d_net():
+    return small_net(
+        keras.layers.Conv3D(4, 2),
+        keras.layers.Conv3D(6, 2),
+        keras.layers.Flatten(),
+        keras.layers.Dense(2),
+        shape=(4, 4, 4, 2),
+    )
+
+
+# FLOPs of the network above: kernel times positions, twice.
+CONV3D = 2 * (2**3 * 2 * 4 * 3**3 + 2**3 * 4 * 6 * 2**3)
+DENSE = 2 * 6 * 2**3 * 2
+
+
+def test_int8_in_name_only_is_said(tmp_path):
+    with pytest.warns(
+        UserWarning, match=r"'int8'.*97% of the FLOPs in float \(CONV_3D"
+    ):
+        record = quantized(conv3d_net(), tmp_path, "int8")
+    assert record.float_ops == {"CONV_3D": 2}
+    assert record.float_share == pytest.approx(CONV3D / (CONV3D + DENSE), abs=0.02)
+    # The kernels stay; the dense layer's 96 weights don't.
+    floats = 2**3 * 2 * 4 + 2**3 * 4 * 6
+    assert record.integer_weights == pytest.approx(96 / (96 + floats), abs=0.02)
+    assert f"in float    {record.float_share:.1%} of FLOPs: CONV_3D 2" in str(record)
+    assert "Pass quantization='float16'" in record.in_float
+
+
+def test_int8_of_a_transposed_convolution_of_volumes(tmp_path):
+    layer = keras.layers.Conv3DTranspose(4, 3, strides=2)
+    with pytest.warns(
+        UserWarning, match=r"none of the weights as integers \(CONV_3D_T"
+    ):
+        record = quantized(small_net(layer, shape=(3, 3, 3, 2)), tmp_path, "int8")
+    assert record.float_ops == {"CONV_3D_TRANSPOSE": 1}
+    assert (record.float_share, record.integer_weights) == (1.0, 0.0)
+
+
+def test_int8_of_a_plain_network_leaves_nothing_in_float(net, tmp_path, recwarn):
+    record = quantized(net, tmp_path, "int8")
+    assert (record.float_ops, record.float_share) == ({}, 0.0)
+    assert record.integer_weights == 1.0 and not record.in_float
+    assert "in float    0.0% of FLOPs: nothing" in str(record)
+    floating = quantized(net, tmp_path, "int8", integer_io=False)
+    assert (floating.float_ops, floating.float_share) == ({}, 0.0)
+    assert not [w for w in recwarn if "integers of the model" in str(w.message)]
+
+
+@pytest.mark.parametrize("batch", [None, 3])
+def test_little_in_float_is_named_without_a_warning(tmp_path, recwarn, batch):
+    model = small_net(
+        keras.layers.Conv2D(16, 3),
+        keras.layers.LayerNormalization(),
+        keras.layers.Conv2D(16, 3, activation="elu"),
+    )
+    record = quantized(model, tmp_path, "int8", batch_size=batch)
+    assert {"ELU", "NEG"} == set(record.float_ops)
+    assert 0 < record.float_share < 0.02 and not record.in_float
+    assert "of FLOPs: ELU 1, NEG 1" in str(record)
+    assert not [w for w in recwarn if "integers of the model" in str(w.message)]
+
+
+def test_dynamic_that_quantizes_nothing_is_said(tmp_path):
+    with pytest.warns(UserWarning, match="'dynamic'.*none of the weights.*1,024"):
+        record = quantized(dense_net(), tmp_path, "dynamic")
+    assert record.float_ops == {"FULLY_CONNECTED": 1}
+    assert (record.float_share, record.integer_weights) == (1.0, 0.0)
+    assert "integers    0.0% of the weights" in str(record)
+
+
+def test_dynamic_of_a_larger_network(net, tmp_path, recwarn):
+    record = quantized(net, tmp_path, "dynamic")
+    # Of 16x16 positions in the first two layers, 7x7 in the last: by hand.
+    small = 2 * 16 * 16 * (3 * 3 * 3 * 16 + 3 * 3 * 16) + 2 * 64 * 10
+    large = 2 * 16 * 16 * 16 * 128 + 2 * 7 * 7 * 3 * 3 * 128 * 64
+    assert record.float_ops == {
+        "CONV_2D": 1,
+        "DEPTHWISE_CONV_2D": 1,
+        "FULLY_CONNECTED": 1,
+    }
+    assert record.float_share == pytest.approx(small / (small + large), rel=0.02)
+    assert record.integer_weights > 0.95 and not record.in_float
+    assert not [w for w in recwarn if "integers of the model" in str(w.message)]
+
+
+def test_a_loop_counts_as_often_as_it_runs(tmp_path):
+    steps, units = 6, 32
+    model = small_net(
+        keras.layers.LSTM(units), keras.layers.Dense(40), shape=(steps, 2)
+    )
+    record = quantized(model, tmp_path, "dynamic")
+    # In float: the inputs' kernel of 2 x 128 weights; as integers: the 32 x 128 of the
+    # state, both at each step, and the dense layer, once.
+    floats, whole = steps * 2 * 4 * units, steps * 4 * units**2 + units * 40
+    once = 2 * 4 * units / (2 * 4 * units + 4 * units**2 + units * 40)
+    assert record.float_share > 1.1 * once
+    assert record.float_ops == {"FULLY_CONNECTED": 1}
+    assert record.float_share == pytest.approx(floats / (floats + whole), rel=0.1)
+
+
+def test_attention_multiplies_in_float_when_only_weights_are_integers(tmp_path):
+    inputs = keras.Input((8, 32))
+    attended = keras.layers.MultiHeadAttention(2, 16)(inputs, inputs)
+    model = keras.Model(inputs, attended)
+    record = quantized(model, tmp_path, "dynamic")
+    products, projections = 2 * 2 * (8 * 8 * 32), 4 * 2 * (8 * 32 * 32)
+    assert record.float_ops == {"BATCH_MATMUL": 2}
+    whole = products + projections
+    assert record.float_share == pytest.approx(products / whole, rel=0.03)
+    assert quantized(model, tmp_path, "int8").float_ops == {}
+
+
+@pytest.mark.parametrize("quantization", [None, "float16"])
+def test_files_that_are_float_on_purpose_have_nothing_to_say(tmp_path, quantization):
+    record = export_tflite(conv3d_net(), tmp_path / "a.tflite", quantization)
+    assert (record.float_ops, record.float_share) == ({}, None)
+    assert (record.integer_weights, record.in_float) == (None, "")
+    assert "in float" not in str(record)

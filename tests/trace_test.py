@@ -178,16 +178,16 @@ def test_training_given_to_a_nested_model_reaches_its_layers(given, own, expecte
 def test_subclassed_and_unbuilt_models_are_refused():
     subclassed = Subclassed()
     subclassed(ops.ones((1, 3)))
-    remedy = "Functional or Sequential.*Received.*{}.*keras.Model\\(inputs, outputs\\)"
-    for model, name in (
-        (subclassed, "Subclassed"),
-        (Overridden(), "Overridden"),
-        (keras.Sequential([layers.Dense(2)]), "Sequential"),
-        (keras.Sequential(), "Sequential"),
-        (layers.Dense(2), "Dense"),
-        ("model.keras", "str"),
+    message = "`model` to be a built Functional or Sequential.*Received.*type {}.*{}"
+    for model, name, remedy in (
+        (subclassed, "Subclassed", r"keras.Model\(inputs, outputs\)"),
+        (Overridden(), "Overridden", r"keras.Model\(inputs, outputs\)"),
+        (keras.Sequential([layers.Dense(2)]), "Sequential", r"model.build\(input_sh"),
+        (keras.Sequential(), "Sequential", r"leading `keras.Input\(shape\)`"),
+        (layers.Dense(2), "Dense", "That is a layer"),
+        ("model.keras", "str", r"`keras.models.load_model\(path\)`"),
     ):
-        with pytest.raises(ValueError, match=remedy.format(name)):
+        with pytest.raises(ValueError, match=message.format(name, remedy)):
             trace(model)
 
 

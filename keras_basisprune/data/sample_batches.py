@@ -8,6 +8,8 @@ import keras
 import numpy as np
 
 from keras_basisprune.data._ends import Watch, check_ends, length
+from keras_basisprune.data.batching.fixed_batch import fixed_batch
+from keras_basisprune.data.batching.full_batches import full_batches
 
 
 def sample_batches(
@@ -30,7 +32,9 @@ def sample_batches(
             batches, or of single samples.
         argument: The name of the argument, for messages.
         batch_size: Size of the batches that arrays are cut into; `None` for one.
-            Batches that come from an iterable are cut if they are larger.
+            Batches that come from an iterable are cut if they are larger. A model that
+            runs on batches of its own size only (`fixed_batch`) gets those instead, the
+            last one filled up with samples that have been there before.
         limit: The most samples that are read; `data` need not end then. `None` for all.
         kept: Whether the caller keeps all batches: data that does not say how much
             there is may then take 4 GiB at most.
@@ -49,6 +53,13 @@ def sample_batches(
         ]
     if limit is None:
         check_ends(argument, data)
+    batches = _batches(model, specs, data, argument, batch_size, limit, kept)
+    size = None if batch_size is None else fixed_batch(model)
+    yield from batches if size is None else full_batches(batches, size)
+
+
+def _batches(model, specs, data, argument, batch_size, limit, kept):
+    """The same, in batches of any size."""
     count, watch = 0, Watch(argument, data, kept)
     for element in _elements(model, specs, data):
         arrays = _as_batch(model, specs, element)

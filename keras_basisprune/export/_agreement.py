@@ -6,6 +6,9 @@ import math
 import keras
 import numpy as np
 
+from keras_basisprune.data.batching.fixed_batch import fixed_batch
+from keras_basisprune.data.batching.run_batches import run_batches
+
 _CHUNK = 8  # samples that Keras computes at once
 
 
@@ -35,17 +38,14 @@ def keras_outputs(model, inputs, pack):
         inputs: A list of arrays, one per input, of one common length.
         pack: A function that turns a list of arrays into what `model` is called with.
     """
-    chunk = model.inputs[0].shape[0] or _CHUNK
-    is_fixed = model.inputs[0].shape[0] is not None
-    count = len(inputs[0])
-    parts = []
-    for start in range(0, count, chunk):
-        stop = start + chunk if is_fixed else min(start + chunk, count)
-        rows = np.minimum(np.arange(start, stop), count - 1)
-        part = [keras.ops.convert_to_tensor(array[rows]) for array in inputs]
-        outputs = keras.tree.flatten(model(pack(part), training=False))
-        parts.append([keras.ops.convert_to_numpy(output) for output in outputs])
-    return [np.concatenate(output)[:count] for output in zip(*parts, strict=True)]
+    size = fixed_batch(model) or min(_CHUNK, len(inputs[0]))
+
+    def run(arrays):
+        tensors = [keras.ops.convert_to_tensor(array) for array in arrays]
+        outputs = keras.tree.flatten(model(pack(tensors), training=False))
+        return [keras.ops.convert_to_numpy(output) for output in outputs]
+
+    return run_batches(run, inputs, size)
 
 
 def agreement(reference, outputs):

@@ -3,7 +3,12 @@
 import collections
 import contextlib
 import io
-import pathlib
+
+from keras_basisprune.export.reading.operations import (
+    open_file,
+    operations,
+    subgraphs,
+)
 
 _GPU_WARNING = "GPU COMPATIBILITY WARNING: "
 
@@ -36,31 +41,10 @@ def read_ops(path):
         first, and the tuple of the names that are not built into LiteRT: `Flex...`
         are TensorFlow's own operations, others are custom ones.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
-    builtin_names = {
-        value: name
-        for name, value in vars(schema.BuiltinOperator).items()
-        if isinstance(value, int)
-    }
-    model = _read(path)
-    names, other = [], []
-    for index in range(model.OperatorCodesLength()):
-        code = model.OperatorCodes(index)
-        # Files from before 2020 keep the code in the narrow, deprecated field.
-        builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-        if builtin == schema.BuiltinOperator.CUSTOM:
-            names.append(code.CustomCode().decode())
-            other.append(names[-1])
-        else:
-            names.append(builtin_names[builtin])
-    counts = collections.Counter(
-        names[subgraph.Operators(index).OpcodeIndex()]
-        for subgraph in _subgraphs(model)
-        for index in range(subgraph.OperatorsLength())
-    )
+    found = operations(path)
+    counts = collections.Counter(op.name for op in found)
     ops = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-    return ops, tuple(sorted(set(other)))
+    return ops, tuple(sorted({op.name for op in found if not op.builtin}))
 
 
 def gpu_messages(path):
@@ -90,7 +74,7 @@ def gpu_messages(path):
     messages += [
         f"Not supported op {name}" for name in read_ops(path)[0] if name not in _GPU_OPS
     ]
-    shapes = list(_runtime_shapes(_read(path)))
+    shapes = list(_runtime_shapes(open_file(path)))
     if any(-1 in shape for shape in shapes):
         messages.append("Dynamic shapes are not supported; export a fixed batch size")
     if any(len(shape) > 4 for shape in shapes):
@@ -98,21 +82,9 @@ def gpu_messages(path):
     return tuple(dict.fromkeys(messages))
 
 
-def _read(path):
-    """Opens a file as a flatbuffer; its parts are read when asked for."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    return schema.Model.GetRootAs(pathlib.Path(path).read_bytes(), 0)
-
-
-def _subgraphs(model):
-    """Returns the graphs of a file: the main one and the bodies of its loops."""
-    return map(model.Subgraphs, range(model.SubgraphsLength()))
-
-
 def _runtime_shapes(model):
     """Yields the shape of each tensor that is computed, -1 for a dynamic size."""
-    for subgraph in _subgraphs(model):
+    for subgraph in subgraphs(model):
         for index in range(subgraph.TensorsLength()):
             tensor = subgraph.Tensors(index)
             if model.Buffers(tensor.Buffer()).DataLength():

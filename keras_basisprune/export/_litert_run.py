@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_basisprune.data.batching.run_batches import run_batches
+
 
 def run_file(path, inputs, names, output_names):
     """Runs a file on the LiteRT interpreter.
@@ -24,20 +26,16 @@ def run_file(path, inputs, names, output_names):
     runner = interpreter.get_signature_runner()
     details, results = runner.get_input_details(), runner.get_output_details()
     batch = int(details[names[0]]["shape_signature"][0])
-    count = len(inputs[0])
-    step = count if batch < 0 else batch
-    parts = []
-    for start in range(0, count, step):
-        rows = np.minimum(np.arange(start, start + step), count - 1)
+
+    def run(arrays):
         feed = {
-            name: _quantise(array[rows], details[name])
-            for name, array in zip(names, inputs, strict=True)
+            name: _quantise(array, details[name])
+            for name, array in zip(names, arrays, strict=True)
         }
         outputs = runner(**feed)
-        parts.append(
-            [_dequantise(outputs[name], results[name]) for name in output_names]
-        )
-    return [np.concatenate(output)[:count] for output in zip(*parts, strict=True)]
+        return [_dequantise(outputs[name], results[name]) for name in output_names]
+
+    return run_batches(run, inputs, len(inputs[0]) if batch < 0 else batch)
 
 
 def signature_outputs(model):

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_basisprune.trace import check_model
 from keras_basisprune.utils.check_finite_weights import check_finite_weights
 
 _LOW = {"float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16"}
@@ -32,13 +33,7 @@ def prepare(model, float32):
             "a `.keras` file, and load and export it in a process that runs with the "
             "environment variable KERAS_BACKEND=tensorflow."
         )
-    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
-        raise ValueError(
-            "Expected `model` to be a Functional or built Sequential `keras.Model`. "
-            f"Received: model={model!r} (of type {type(model)}). Build a Sequential "
-            "model with a `keras.Input` first; rewrite a subclassed model as "
-            "`keras.Model(inputs, outputs)`."
-        )
+    check_model("model", model, readable=not getattr(model, "inputs", None))
     check_finite_weights(model)
     layers = list(_walk(model))
     training_only = [

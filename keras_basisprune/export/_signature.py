@@ -6,6 +6,7 @@ import re
 import keras
 import numpy as np
 
+from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.utils.check_whole import check_whole
 
 _LARGEST = 2**20
@@ -17,7 +18,7 @@ def input_specs(model, batch_size=None, input_shape=None):
     Args:
         model: A Functional or built Sequential `keras.Model`.
         batch_size: The size of the first dimension, or `None` to leave it open. An
-            input with a fixed batch size keeps its own.
+            input with a fixed batch size keeps its own, which the others take over.
         input_shape: The shape of one sample without the batch dimension, or a list
             (in the order of `model.inputs`) or a dict (by input name) of shapes.
             Needed for inputs with open dimensions only.
@@ -29,18 +30,20 @@ def input_specs(model, batch_size=None, input_shape=None):
         ValueError: If `input_shape` contradicts the model.
     """
     shapes = _given_shapes(model, input_shape)
+    own = next((tensor.shape[0] for tensor in model.inputs if tensor.shape[0]), None)
+    fixed = own or fixed_batch(model) or batch_size
     specs, used = [], set()
     for tensor, given in zip(model.inputs, shapes, strict=True):
-        own = tuple(tensor.shape[1:])
-        if given is not None and not _fits(given, own):
+        sizes = tuple(tensor.shape[1:])
+        if given is not None and not _fits(given, sizes):
             raise ValueError(
                 f"Expected `input_shape` to fit the input {tensor.name!r} of shape "
-                f"{own} (batch dimension left out). Received: input_shape="
+                f"{sizes} (batch dimension left out). Received: input_shape="
                 f"{input_shape!r}. Pass one whole number per open dimension."
             )
         name = _clean(tensor.name, used)
-        batch = batch_size if tensor.shape[0] is None else tensor.shape[0]
-        shape = (batch, *(own if given is None else given))
+        batch = fixed if tensor.shape[0] is None else tensor.shape[0]
+        shape = (batch, *(sizes if given is None else given))
         specs.append(keras.InputSpec(shape=shape, dtype=tensor.dtype, name=name))
     return specs
 

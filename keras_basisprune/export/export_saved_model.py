@@ -5,6 +5,7 @@ import functools
 
 import keras
 
+from keras_basisprune.data.batching.run_batches import run_batches
 from keras_basisprune.export import _agreement, _samples, _signature
 from keras_basisprune.export._prepare import low_precision, prepare
 from keras_basisprune.export._quiet import quiet
@@ -57,7 +58,7 @@ def export_saved_model(model, path, overwrite=False, *, samples=None, tolerance=
     Args:
         model: A Functional or built Sequential `keras.Model` with layers of Keras
             only; `fold` a converted model first. It is not changed. The batch size
-            stays open.
+            stays open, or what `keras.Input(batch_shape=...)` has fixed it to.
         path: The folder to write. Parent folders are created.
         overwrite: Whether a SavedModel that stands at `path` may be replaced. Other
             folders that are not empty are never replaced.
@@ -95,7 +96,7 @@ def export_saved_model(model, path, overwrite=False, *, samples=None, tolerance=
             verbose=False,
             input_signature=[_signature.pack(model, specs)],
         )
-        found = _compare(model, staged_path, inputs)
+        found = _compare(model, staged_path, inputs, specs[0].shape[0])
         _agreement.check_agreement(found, tolerance, "the SavedModel")
         sizes = [
             file.stat().st_size for file in staged_path.rglob("*") if file.is_file()
@@ -110,16 +111,20 @@ def export_saved_model(model, path, overwrite=False, *, samples=None, tolerance=
     )
 
 
-def _compare(model, path, inputs):
+def _compare(model, path, inputs, size):
     """Runs Keras and the loaded folder on `inputs` and returns their `Agreement`."""
     import tensorflow as tf
 
     pack = functools.partial(_signature.pack, model)
     reference = _agreement.keras_outputs(model, inputs, pack)
     loaded = tf.saved_model.load(str(path))  # owns the variables of `serve`
-    tensors = [tf.constant(array) for array in inputs]
-    outputs = keras.tree.flatten(loaded.serve(pack(tensors)))
-    return _agreement.agreement(reference, [output.numpy() for output in outputs])
+
+    def run(arrays):
+        outputs = loaded.serve(pack([tf.constant(array) for array in arrays]))
+        return [output.numpy() for output in keras.tree.flatten(outputs)]
+
+    outputs = run_batches(run, inputs, size or len(inputs[0]))
+    return _agreement.agreement(reference, outputs)
 
 
 def _check_path(path, overwrite):

@@ -2,10 +2,12 @@
 
 import dataclasses
 import functools
+import warnings
 
 from keras_basisprune.export import (
     _agreement,
     _convert,
+    _float_work,
     _litert_read,
     _litert_run,
     _samples,
@@ -18,6 +20,7 @@ from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_flag import check_flag
 from keras_basisprune.utils.check_path import check_path
 
+_MUCH = 0.1  # of the FLOPs in float: worth a warning
 _TOLERANCES = {"float32": 1e-4, "float16": 0.1, "dynamic": 0.3, "int8": 0.5}
 
 
@@ -45,6 +48,15 @@ class TFLiteExport:
         gpu_messages: What speaks against it, from TensorFlow's analyser, and, because
             that no longer checks operations (seen with TensorFlow 2.21), from the list
             of operations that it used before.
+        float_ops: A dict from the name of each operation that a quantized file computes
+            in float to how often it occurs, those with most FLOPs first. For `"int8"`
+            that is what reads or makes float activations; for `"dynamic"`, where
+            activations are float, what multiplies by other than int8 weights. Empty for
+            `"float32"` and `"float16"`.
+        float_share: Their share of the file's FLOPs, 0 to 1; `None` for `"float32"` and
+            `"float16"`.
+        integer_weights: The share of the weights, 0 to 1, that are integers; `None` for
+            `"float32"` and `"float16"`, and without weights.
     """
 
     path: str
@@ -59,6 +71,31 @@ class TFLiteExport:
     ops: dict[str, int]
     gpu_compatible: bool
     gpu_messages: tuple[str, ...]
+    float_ops: dict[str, int] = dataclasses.field(default_factory=dict)
+    float_share: float | None = None
+    integer_weights: float | None = None
+
+    @property
+    def in_float(self) -> str:
+        """A sentence on what was not quantized; empty if that is below 10 %."""
+        if self.float_share is None:
+            return ""
+        if self.integer_weights == 0:
+            what = "none of the weights as integers"
+        elif self.float_share > _MUCH:
+            what = f"{self.float_share:.0%} of the FLOPs in float"
+        else:
+            return ""
+        if self.float_ops:
+            what += f" ({_listed(self.float_ops)})"
+        why = "has no integer kernels for these operations"
+        if self.quantization == "dynamic":
+            why += ", or leaves tensors of fewer than 1,024 weights in float"
+        return (
+            f"Expected quantization={self.quantization!r} to make integers of the "
+            f"model. Received: {what}. LiteRT {why}. Pass quantization='float16', "
+            "which halves all weights, or take other layers."
+        )
 
     def __str__(self):
         lines = [f"{self.path}: {self.quantization}, {self.bytes:,} bytes"]
@@ -72,9 +109,15 @@ class TFLiteExport:
             )
         if self.top1_agreement is not None:
             lines.append(f"  top-1       {self.top1_agreement:.1%} the same as Keras")
-        counts = ", ".join(f"{name} {count}" for name, count in self.ops.items())
         kind = "built-in" if self.builtin_ops_only else "not only built-in"
-        lines.append(f"  operations  {sum(self.ops.values())}, {kind}: {counts}")
+        lines.append(
+            f"  operations  {sum(self.ops.values())}, {kind}: {_listed(self.ops)}"
+        )
+        if self.float_share is not None:
+            float_ops = _listed(self.float_ops) or "nothing"
+            lines.append(f"  in float    {self.float_share:.1%} of FLOPs: {float_ops}")
+        if self.integer_weights is not None:
+            lines.append(f"  integers    {self.integer_weights:.1%} of the weights")
         found = "; ".join(self.gpu_messages) or "nothing found against it"
         lines.append(f"  GPU         {found}")
         return "\n".join(lines)
@@ -93,6 +136,9 @@ def export_tflite(
     integer_io=True,
 ):
     """Exports a model as a LiteRT (`.tflite`) file and checks it against Keras.
+
+    What LiteRT can't quantize stays in float: the record names it, and there is a
+    warning if that is more than 10 % of the FLOPs, or all weights.
 
     The file is run on the LiteRT interpreter, and its outputs are compared with
     those of the model before it is moved to `path`: it appears whole and checked, or
@@ -175,8 +221,11 @@ def export_tflite(
         if found is not None:
             _agreement.check_agreement(found, tolerance, f"the {quantization} file")
         messages = _litert_read.gpu_messages(staged_path)
+        work = None
+        if quantization in ("dynamic", "int8"):
+            work = _float_work.float_work(staged_path, quantization == "dynamic")
         size = staged_path.stat().st_size
-    return TFLiteExport(
+    record = TFLiteExport(
         path=str(path),
         quantization=quantization,
         bytes=size,
@@ -189,7 +238,18 @@ def export_tflite(
         ops=ops,
         gpu_compatible=not messages,
         gpu_messages=messages,
+        float_ops=work.ops if work else {},
+        float_share=work and work.share,
+        integer_weights=work and work.weights,
     )
+    if record.in_float:
+        warnings.warn(record.in_float, stacklevel=2)
+    return record
+
+
+def _listed(counts) -> str:
+    """Names with numbers, as in a sentence."""
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
 def _compare(model, path, specs, inputs):

@@ -5,8 +5,8 @@ import numpy as np
 
 from keras_basisprune.data._ends import check_ends
 from keras_basisprune.data.check_data import check_data
-from keras_basisprune.trace import is_graph
-from keras_basisprune.utils.check_kind import check_kind
+from keras_basisprune.graph.running import predict
+from keras_basisprune.trace import check_model, is_graph
 from keras_basisprune.utils.check_numeric import check_numeric
 from keras_basisprune.utils.check_whole import check_whole
 
@@ -27,7 +27,7 @@ def accuracy(model, data, batch_size=64) -> float:
             number for each of two classes or more, or the data do not fit it or go
             on for ever.
     """
-    check_kind("model", model, keras.Model, "Pass the classifier to judge.")
+    check_model("model", model, readable=isinstance(model, keras.Sequential))
     batch_size = check_whole("batch_size", batch_size)
     if is_graph(model) and len(model.inputs) == len(model.outputs) == 1:
         _check_outputs(model.outputs[0].shape)
@@ -38,7 +38,7 @@ def accuracy(model, data, batch_size=64) -> float:
             f"Received: data of type {type(data).__name__}. Pass both."
         )
     check_ends("data", data[0])
-    predicted = model.predict(data[0], batch_size=batch_size, verbose=0)
+    predicted = predict(model, data[0], batch_size)
     _check_outputs(np.shape(predicted))
     labels = check_numeric("data", data[1], "integer labels")
     if labels.size != len(predicted):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from keras_basisprune.measure._count import Cost, count, listed
 from keras_basisprune.measure._table import text_table
+from keras_basisprune.trace import check_model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +69,8 @@ def compare(before, after, input_shape=None, **extra) -> Comparison:
 
     >>> print(keras_basisprune.compare(model, plain, accuracy=(0.941, 0.936)))
     """
+    check_model("before", before)
+    check_model("after", after)
     rows = {}
     for label, pair in extra.items():
         if not isinstance(pair, tuple | list) or len(pair) != 2:

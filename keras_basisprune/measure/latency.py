@@ -15,6 +15,7 @@ from keras_basisprune.export._prepare import prepare
 from keras_basisprune.export._quiet import quiet
 from keras_basisprune.export._samples import random_array
 from keras_basisprune.export._signature import fixed_specs, pack
+from keras_basisprune.trace import check_model
 from keras_basisprune.utils.check_whole import check_whole
 
 _BLOCK = 10  # timed runs in a row before the next runtime has its turn
@@ -24,7 +25,7 @@ _MOST_THREADS = 1024
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """The spread of the times of single inferences with batch size 1.
+    """The spread of the times of single inferences.
 
     Attributes:
         median_ms: The median, in milliseconds.
@@ -49,7 +50,10 @@ class Timing:
 
 @dataclasses.dataclass(frozen=True)
 class Latency:
-    """The latency of a model, batch size 1, on the CPU of this machine.
+    """The latency of a model on the CPU of this machine.
+
+    The batch size is 1, or that which is fixed in the model or file: its time is then
+    that of so many samples.
 
     Attributes:
         model: The name of the model, or the path of the file.
@@ -103,7 +107,8 @@ def latency(model_or_path, threads=(1, 2), runs=50, warmup=5, input_shape=None):
     >>> faster = record.litert[1].median_ms / record.litert[4].median_ms
     """
     threads = _check(threads, runs, warmup)
-    if isinstance(model_or_path, keras.Model):
+    if not isinstance(model_or_path, str | os.PathLike):
+        check_model("model_or_path", model_or_path, readable=False)
         model = prepare(model_or_path, float32=False)
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "model.tflite"

@@ -128,7 +128,8 @@ class LatencyTable:
         if not isinstance(layer, keras.layers.Layer):
             raise ValueError(
                 "Expected `layer` to be a `keras.layers.Layer`. Received: layer of "
-                f"type {type(layer).__name__}. Pass `keras.layers.Conv2D(8, 3)`, say."
+                f"type {type(layer).__module__}.{type(layer).__name__}. Pass one such "
+                "as `keras.layers.Conv2D(32, 3)`."
             )
         input_shape = check_shape("input_shape", input_shape)
         if None in input_shape:

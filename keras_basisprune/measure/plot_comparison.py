@@ -2,6 +2,7 @@
 
 import pathlib
 
+from keras_basisprune.measure._count import Cost
 from keras_basisprune.measure._figures import check_picture, figure, save
 from keras_basisprune.utils._shown import shown
 
@@ -23,13 +24,14 @@ def plot_comparison(comparison, path, title=None) -> pathlib.Path:
 
     Raises:
         ImportError: If matplotlib is missing.
+        ValueError: If `comparison` is none.
 
     Example:
 
     >>> record = keras_basisprune.compare(model, small, accuracy=(0.991, 0.987))
     >>> keras_basisprune.plot_comparison(record, "before_after.png")
     """
-    if not all(hasattr(comparison, name) for name in ("before", "after", "extra")):
+    if not isinstance(getattr(comparison, "before", None), Cost):
         raise ValueError(
             "Expected `comparison` to be what `compare` returns. Received: "
             f"comparison={shown(comparison)}. Pass `compare(model, small)`."

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
+from keras_basisprune.graph.running import predict
 from keras_basisprune.surgery import fold, prune
 from keras_basisprune.trace import trace
 
@@ -42,9 +43,7 @@ def _mask_one(converted):
 
 
 def _row(step, against, one, other, images):
-    ours, theirs = (
-        keras.tree.flatten(m.predict(images, verbose=0)) for m in (one, other)
-    )
+    ours, theirs = (keras.tree.flatten(predict(m, images)) for m in (one, other))
     pairs = zip(ours, theirs, strict=True)
     difference = float(np.max([np.max(np.abs(a - b)) for a, b in pairs]))
     return {

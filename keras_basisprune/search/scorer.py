@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import special
 
+from keras_basisprune.graph.running import predict
 from keras_basisprune.search._loss_bound import loss_bound
 
 _ONE_ERROR = special.ndtr(1.0)  # confidence of one standard error, on one side
@@ -93,4 +94,4 @@ class Scorer:
 
 
 def _classes(model, images) -> np.ndarray:
-    return np.argmax(model.predict(images, 64, verbose=0), axis=-1)
+    return np.argmax(predict(model, images, 64), axis=-1)

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_basisprune.trace import is_kerases, trace
+from keras_basisprune.trace import check_model, is_kerases, trace
 
 _STEPS = (
     "For any other task go step by step, and judge by your own metric: `convert` with "
@@ -22,7 +22,7 @@ def check_classifier(argument, model):
     Raises:
         ValueError: If it is not.
     """
-    trace(model, argument=argument)  # refuses what is subclassed or not built
+    check_model(argument, model)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError(
             f"Expected `{argument}` to have one input and one output. Received: "

@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 
+from keras_basisprune.graph.running import predict
 from keras_basisprune.training._seeds import set_seeds
 
 
@@ -24,7 +25,7 @@ class Validation:
 
     def logs(self, model, loss, batch_size) -> dict[str, float]:
         """Runs the model; what `EpochLogs` says about validation."""
-        found = model.predict(self.images, batch_size=batch_size, verbose=0)
+        found = predict(model, self.images, batch_size)
         targets = self.labels if self.answers is None else self.answers
         logs = {"val_loss": float(keras.ops.convert_to_numpy(loss(targets, found)))}
         classes = found.argmax(-1)

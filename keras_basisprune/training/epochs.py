@@ -7,6 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_basisprune.data.batching.fill_up import fill_up
+from keras_basisprune.data.batching.fixed_batch import fixed_batch
+from keras_basisprune.graph.running import predict
 from keras_basisprune.training._seeds import set_global_seed, set_seeds
 
 
@@ -47,12 +50,13 @@ class Epochs(keras.utils.PyDataset):
         seed: Integer, from which the order follows, and what `augment` draws if it is
             a `keras.layers.Layer` or uses the global random state.
         epoch: Integer, the first epoch's number.
+        whole: Whether the last batch is filled up with images of the first.
     """
 
-    def __init__(self, material, batch_size, seed, epoch=0):
+    def __init__(self, material, batch_size, seed, epoch=0, whole=False):
         super().__init__()
         self.batch_size, self.seed = batch_size, seed
-        self._material = material
+        self._material, self._whole = material, whole
         self._epoch = None
         self.start(epoch)
 
@@ -70,6 +74,7 @@ class Epochs(keras.utils.PyDataset):
             return
         count, self._batches = len(self._material.images), None
         order = np.random.default_rng((self.seed, epoch)).permutation(count)
+        order = fill_up(order, self.batch_size) if self._whole else order
         self._order = np.split(order, range(self.batch_size, count, self.batch_size))
         if self._material.augment is not None:
             if isinstance(self._material.augment, keras.layers.Layer):
@@ -88,8 +93,13 @@ class Epochs(keras.utils.PyDataset):
         images = _augment(material, material.images[chosen])
         if material.targets is not None:
             return images, material.targets[chosen]
-        probabilities = material.teacher.predict_on_batch(images)
-        return images, np.asarray(probabilities, "float32")
+        return images, np.asarray(_answers(material.teacher, images), "float32")
+
+
+def _answers(teacher, images):
+    if fixed_batch(teacher) is not None:
+        return predict(teacher, images)
+    return teacher.predict_on_batch(images)
 
 
 def _augment(material, images) -> np.ndarray:

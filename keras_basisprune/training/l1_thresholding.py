@@ -13,7 +13,7 @@ from keras_basisprune.measure.fold_costs import FoldCosts
 from keras_basisprune.scores.energy import pair_energies
 from keras_basisprune.scores.magnitude import pair_magnitudes
 from keras_basisprune.select import Limits, select
-from keras_basisprune.trace import trace
+from keras_basisprune.trace import check_model, trace
 from keras_basisprune.training._guard import Guard, check_guard
 from keras_basisprune.training._memory import Memory
 from keras_basisprune.training._nothing_masked import nothing_masked, taken_back
@@ -129,6 +129,7 @@ class L1Thresholding(keras.callbacks.Callback):
         self._taylor = None
 
     def set_model(self, model):
+        check_model("model", model)
         super().set_model(model)
         # Here, because `BackupAndRestore` may load before our `on_train_begin`.
         self._memory = Memory(model, self._state)

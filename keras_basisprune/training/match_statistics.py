@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.depth_first import depth_first
 from keras_basisprune.graph.norm_positions import norm_positions
@@ -38,9 +39,11 @@ def match_statistics(model, images):
         position: ChannelMoments(traced.calls[position].op.axis)
         for position in norm_positions(traced)
     }
+    if not moments:
+        return
     size = samples_at_once(model)
-    for start in range(0, len(images) if moments else 0, size):
-        values = LiveValues(traced, [[images[start : start + size]]])
+    for batch in sample_batches(model, None, images, "images", size):
+        values = LiveValues(traced, [batch])
         for position, found in moments.items():
             values.advance(position)
             found.add(*values.of(traced.calls[position].input_tensors[0]))

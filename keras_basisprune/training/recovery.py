@@ -38,7 +38,8 @@ class Recovery:
             and BatchNormalization layers, and of the last layer with weights.
         epochs: Number of epochs.
         learning_rate: Initial rate of Adam; it falls to zero by a cosine.
-        batch_size: Images per training step.
+        batch_size: Images per training step. A model that runs on batches of its own
+            size only gets those, the last of an epoch filled up with its first images.
         augment: A function of a batch of images, or a `keras.layers.Layer` such as
             `keras.layers.RandomFlip()`, that returns a changed batch; `None` for none.
             The images of one epoch are then made before it and held in memory, in the

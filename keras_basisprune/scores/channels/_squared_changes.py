@@ -10,6 +10,8 @@ from keras_basisprune.data._ends import (
     length,
     without_end,
 )
+from keras_basisprune.data.batching.fill_up import fill_up
+from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.utils._shown import described, shown
 
 
@@ -25,7 +27,8 @@ def squared_changes(model, variables, data, loss, batch_size) -> list[np.ndarray
         data: A tuple `(x, y)` or `(x, y, sample_weight)` of arrays, or whatever else
             `Model.fit` takes.
         loss: The loss, as `Model.compile` takes it.
-        batch_size: Samples per batch when `data` are arrays.
+        batch_size: Samples per batch when `data` are arrays. A model that runs on
+            batches of its own size only gets those, the last one filled up.
 
     Returns:
         A list of float64 arrays of the shapes of `variables`.
@@ -42,7 +45,10 @@ def squared_changes(model, variables, data, loss, batch_size) -> list[np.ndarray
         model.compile(optimizer=collector, loss=loss, jit_compile=jit_compile)
         if isinstance(data, tuple):
             arrays = dict(zip(("x", "y", "sample_weight"), data, strict=False))
-            model.fit(**arrays, batch_size=batch_size, shuffle=False, verbose=0)
+            if (size := fixed_batch(model)) is not None:
+                arrays = {name: _filled(value, size) for name, value in arrays.items()}
+            size = size or batch_size
+            model.fit(**arrays, batch_size=size, shuffle=False, verbose=0)
         else:
             model.fit(data, shuffle=False, verbose=0, callbacks=_callbacks(data))
     except WithoutEnd:
@@ -56,6 +62,10 @@ def squared_changes(model, variables, data, loss, batch_size) -> list[np.ndarray
             "for integer labels, 'sparse_categorical_crossentropy'."
         ) from error
     return [collector.mean_squares(variable) for variable in variables]
+
+
+def _filled(arrays, size):
+    return keras.tree.map_structure(lambda array: fill_up(array, size), arrays)
 
 
 def _check(data):

@@ -1,0 +1,1 @@
+"""Batches of the size that a model was built for."""

@@ -1,0 +1,23 @@
+"""Runs a function of one batch on any number of samples."""
+
+import numpy as np
+
+
+def run_batches(run, arrays, size) -> list[np.ndarray]:
+    """Calls a function with one batch after the other, all of one size.
+
+    Args:
+        run: Takes a list of arrays of `size` samples, one per input, and returns a list
+            of arrays, one per output, with as many.
+        arrays: List of arrays, one per input, of one common length.
+        size: Integer. The last batch is filled up with its last sample, of which the
+            outputs are left out.
+
+    Returns:
+        A list of arrays, one per output, with the outputs of all samples.
+    """
+    count, parts = len(arrays[0]), []
+    for start in range(0, count, size):
+        rows = np.minimum(np.arange(start, start + size), count - 1)
+        parts.append(run([array[rows] for array in arrays]))
+    return [np.concatenate(output)[:count] for output in zip(*parts, strict=True)]

@@ -1,0 +1,1 @@
+"""What `.tflite` files say of themselves."""
