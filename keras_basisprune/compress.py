@@ -32,7 +32,6 @@ from keras_basisprune.search.too_few_images import too_few_images
 from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.check_probabilities import check_probabilities
-from keras_basisprune.utils._shown import shown
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_finite_weights import check_finite_weights
 from keras_basisprune.utils.check_flag import check_flag
@@ -41,6 +40,7 @@ from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.check_verbose import check_verbose
 from keras_basisprune.utils.check_whole import check_whole
+from keras_basisprune.utils.shown import shown
 
 # By what is removed: how much of a cut channels take, in the order they are tried.
 _SPLITS = {

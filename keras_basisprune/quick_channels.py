@@ -8,8 +8,8 @@ from keras_basisprune.measure import LatencyTable, predicted_latency
 from keras_basisprune.plan import Plan
 from keras_basisprune.surgery import alive_groups, prune
 from keras_basisprune.trace import trace
-from keras_basisprune.utils._shown import shown
 from keras_basisprune.utils.check_kind import check_kind
+from keras_basisprune.utils.shown import shown
 
 _ALIKE = 1.02  # times within 2 % are the same
 

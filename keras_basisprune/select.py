@@ -6,12 +6,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from keras_basisprune.plan import Kept, Plan
-from keras_basisprune.utils._shown import shown
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_number import check_number, is_number
 from keras_basisprune.utils.check_numeric import check_numeric
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.check_whole import check_whole
+from keras_basisprune.utils.shown import shown
 
 
 @dataclasses.dataclass(frozen=True)

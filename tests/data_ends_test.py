@@ -11,8 +11,8 @@ import tensorflow as tf
 from batches import LABELS, A, one_input, read
 
 import keras_basisprune as kbp
-from keras_basisprune.data import _ends
-from keras_basisprune.export import _samples
+from keras_basisprune.data import ends
+from keras_basisprune.export import sample_arrays
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(32, 6, 6, 1)).astype("float32")
@@ -227,7 +227,7 @@ SILENT = {
 
 @pytest.mark.parametrize("kind", SILENT)
 def test_data_that_does_not_say_is_stopped(kind, monkeypatch):
-    monkeypatch.setattr(_ends, "MOST", 10_500)
+    monkeypatch.setattr(ends, "MOST", 10_500)
     data, remedy = SILENT[kind]
     data = data()
     text = (
@@ -243,7 +243,7 @@ def test_data_that_does_not_say_is_stopped(kind, monkeypatch):
 
 @pytest.mark.parametrize("reader", ["compensate", "recalibrate", "regression"])
 def test_what_is_kept_in_memory_is_stopped_earlier(model, plan, reader, monkeypatch):
-    monkeypatch.setattr(_ends, "_KEPT", 2**20)
+    monkeypatch.setattr(ends, "_KEPT", 2**20)
     with pytest.raises(ValueError, match=r"not ended after 7,296 samples \(1 MiB\)"):
         READERS[reader](model, plan, forever((X, Y)))  # 32 * 144 bytes a batch
 
@@ -269,7 +269,9 @@ def test_what_takes_the_first_samples_takes_them_of_endless_data(model, kind):
     """Calibration reads 500 samples at most."""
     data = forever((X, Y)) if kind == "generator" else endless(kind)[0]
     specs = [keras.InputSpec(shape=(None, 6, 6, 1), dtype="float32", name="x")]
-    (found,) = _samples.sample_arrays(model, specs, data, "representative_data")
+    (found,) = sample_arrays.sample_arrays(model, specs, data, "representative_data")
     np.testing.assert_array_equal(found, np.tile(X, (16, 1, 1, 1))[:500])
-    (few,) = _samples.sample_arrays(model, specs, endless("cycle")[0], "samples", 33)
+    (few,) = sample_arrays.sample_arrays(
+        model, specs, endless("cycle")[0], "samples", 33
+    )
     np.testing.assert_array_equal(few, np.concatenate([X, X[:1]]))

@@ -12,7 +12,7 @@ from keras import layers
 from models import KINDS
 
 import keras_basisprune as kbp
-from keras_basisprune.graph.channels import Rule, _base, channel_map, rule_of
+from keras_basisprune.graph.channels import Rule, channel_map, rule, rule_of
 from keras_basisprune.measure.channel_costs import ChannelCosts
 from keras_basisprune.surgery import alive_groups
 from keras_basisprune.trace import trace
@@ -165,7 +165,7 @@ def test_no_rule_is_without_a_model():
             seen |= {type(call.op), type(call.op).__name__}
     needed = {
         kind
-        for kind, rule in _base._RULES.items()
+        for kind, rule in rule._RULES.items()
         if (not isinstance(kind, str) or type(rule).cut is not Rule.cut)
         and getattr(kind, "__module__", "keras").startswith(("keras.", "keras_basis"))
         or kind == "LayerScale"
@@ -213,7 +213,7 @@ def rule_of_mixed():
             return {"units": len(kept_out[0])}, weights
 
     yield
-    del _base._RULES[Mixed]
+    del rule._RULES[Mixed]
 
 
 def test_a_rule_of_the_users_own(rule_of_mixed):

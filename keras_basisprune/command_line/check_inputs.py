@@ -4,7 +4,7 @@ import importlib.util
 import os
 import pathlib
 
-from keras_basisprune.export._prepare import check_quantisable, prepare
+from keras_basisprune.export.prepare import check_quantisable, prepare
 
 
 def check_inputs(flags):

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-from keras_basisprune.data._ends import Watch, check_ends, length
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.data.batching.full_batches import full_batches
+from keras_basisprune.data.ends import Watch, check_ends, length
 
 
 def sample_batches(

@@ -6,9 +6,9 @@ import functools
 import keras
 
 from keras_basisprune.data.batching.run_batches import run_batches
-from keras_basisprune.export import _agreement, _samples, _signature
-from keras_basisprune.export._prepare import low_precision, prepare
-from keras_basisprune.export._quiet import quiet
+from keras_basisprune.export import _agreement, sample_arrays, signatures
+from keras_basisprune.export.prepare import low_precision, prepare
+from keras_basisprune.export.quiet import quiet
 from keras_basisprune.files import check_link, staged
 from keras_basisprune.utils.check_flag import check_flag
 from keras_basisprune.utils.check_path import check_path
@@ -87,14 +87,14 @@ def export_saved_model(model, path, overwrite=False, *, samples=None, tolerance=
     model = prepare(model, float32=False)
     default = _LOW_PRECISION_TOLERANCE if low_precision(model) else _TOLERANCE
     tolerance = _agreement.resolve_tolerance(tolerance, default)
-    specs = _signature.input_specs(model)
-    inputs = _samples.check_samples(model, specs, samples)
+    specs = signatures.input_specs(model)
+    inputs = sample_arrays.check_samples(model, specs, samples)
     with quiet(), staged(path) as staged_path:
         model.export(
             str(staged_path),
             format="tf_saved_model",
             verbose=False,
-            input_signature=[_signature.pack(model, specs)],
+            input_signature=[signatures.pack(model, specs)],
         )
         found = _compare(model, staged_path, inputs, specs[0].shape[0])
         _agreement.check_agreement(found, tolerance, "the SavedModel")
@@ -115,7 +115,7 @@ def _compare(model, path, inputs, size):
     """Runs Keras and the loaded folder on `inputs` and returns their `Agreement`."""
     import tensorflow as tf
 
-    pack = functools.partial(_signature.pack, model)
+    pack = functools.partial(signatures.pack, model)
     reference = _agreement.keras_outputs(model, inputs, pack)
     loaded = tf.saved_model.load(str(path))  # owns the variables of `serve`
 

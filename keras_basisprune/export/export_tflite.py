@@ -10,11 +10,11 @@ from keras_basisprune.export import (
     _float_work,
     _litert_read,
     _litert_run,
-    _samples,
-    _signature,
+    sample_arrays,
+    signatures,
 )
-from keras_basisprune.export._prepare import check_quantisable, prepare
-from keras_basisprune.export._quiet import quiet
+from keras_basisprune.export.prepare import check_quantisable, prepare
+from keras_basisprune.export.quiet import quiet
 from keras_basisprune.files import check_file, staged
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_flag import check_flag
@@ -204,14 +204,14 @@ def export_tflite(
     model = prepare(model, float32=True)
     if quantization == "int8":
         check_quantisable(model)
-    specs = _signature.fixed_specs(model, batch_size, input_shape)
+    specs = signatures.fixed_specs(model, batch_size, input_shape)
     data = None
     if representative_data is not None:
-        data = _samples.sample_arrays(
+        data = sample_arrays.sample_arrays(
             model, specs, representative_data, "representative_data"
         )
-    inputs = _samples.check_samples(model, specs, samples, data)
-    signature = _signature.pack(model, specs)
+    inputs = sample_arrays.check_samples(model, specs, samples, data)
+    signature = signatures.pack(model, specs)
     unchecked = tolerance is None
     settings = _convert.Settings(quantization, data, integer_io, unchecked, signature)
     with quiet(), staged(path) as staged_path:
@@ -255,7 +255,7 @@ def _listed(counts) -> str:
 def _compare(model, path, specs, inputs):
     """Runs Keras and the file on `inputs` and returns their `Agreement`."""
     reference = _agreement.keras_outputs(
-        model, inputs, functools.partial(_signature.pack, model)
+        model, inputs, functools.partial(signatures.pack, model)
     )
     names = [spec.name for spec in specs]
     outputs = _litert_run.run_file(

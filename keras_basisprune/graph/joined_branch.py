@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 
-from keras_basisprune.graph._norm_factor import norm_factor
+from keras_basisprune.graph.norm_factor import norm_factor
 
 
 @dataclasses.dataclass(frozen=True)

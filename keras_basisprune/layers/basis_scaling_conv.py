@@ -5,11 +5,11 @@ import math
 import keras
 from keras import ops
 
-from keras_basisprune.utils._shown import shown
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_flag import check_flag
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_whole import check_whole
+from keras_basisprune.utils.shown import shown
 
 
 @keras.saving.register_keras_serializable(package="keras_basisprune")

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
-from keras_basisprune.data._ends import check_ends
 from keras_basisprune.data.check_data import check_data
+from keras_basisprune.data.ends import check_ends
 from keras_basisprune.graph.running import predict
 from keras_basisprune.trace import check_model, is_graph
 from keras_basisprune.utils.check_numeric import check_numeric

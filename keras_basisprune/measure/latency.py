@@ -10,11 +10,11 @@ import keras
 import numpy as np
 
 from keras_basisprune.export import export_tflite
-from keras_basisprune.export._litert_call import litert_call
-from keras_basisprune.export._prepare import prepare
-from keras_basisprune.export._quiet import quiet
-from keras_basisprune.export._samples import random_array
-from keras_basisprune.export._signature import fixed_specs, pack
+from keras_basisprune.export.litert_call import litert_call
+from keras_basisprune.export.prepare import prepare
+from keras_basisprune.export.quiet import quiet
+from keras_basisprune.export.sample_arrays import random_array
+from keras_basisprune.export.signatures import fixed_specs, pack
 from keras_basisprune.trace import check_model
 from keras_basisprune.utils.check_whole import check_whole
 

@@ -13,8 +13,8 @@ import keras
 import numpy as np
 
 from keras_basisprune.export import export_tflite
-from keras_basisprune.export._litert_call import litert_call
-from keras_basisprune.export._quiet import quiet
+from keras_basisprune.export.litert_call import litert_call
+from keras_basisprune.export.quiet import quiet
 from keras_basisprune.files import check_file, write_text
 from keras_basisprune.graph.rewrite import clone
 from keras_basisprune.utils.check_number import check_number

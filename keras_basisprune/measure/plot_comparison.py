@@ -4,7 +4,7 @@ import pathlib
 
 from keras_basisprune.measure._count import Cost
 from keras_basisprune.measure._figures import check_picture, figure, save
-from keras_basisprune.utils._shown import shown
+from keras_basisprune.utils.shown import shown
 
 _BEFORE, _AFTER = "#c9d1d9", "#1f6feb"
 

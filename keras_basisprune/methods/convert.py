@@ -20,11 +20,11 @@ from keras_basisprune.methods._planned_bases import PlannedBases
 from keras_basisprune.methods._regression_bases import RegressionBases
 from keras_basisprune.plan import Plan
 from keras_basisprune.trace import trace
-from keras_basisprune.utils._shown import shown
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_finite_weights import check_finite_weights
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_verbose import check_verbose
+from keras_basisprune.utils.shown import shown
 
 
 def convert(

@@ -2,9 +2,9 @@
 
 import keras
 
-from keras_basisprune.utils._shown import shown
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_whole import check_whole
+from keras_basisprune.utils.shown import shown
 
 
 def check_thresholding(score, cost, frequency, unit, start):

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_basisprune.utils._shown import shown
+from keras_basisprune.utils.shown import shown
 
 
 def as_callbacks(callbacks) -> list:

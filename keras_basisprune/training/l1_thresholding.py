@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_basisprune import scores as score_functions
-from keras_basisprune.data._ends import check_ends
+from keras_basisprune.data.ends import check_ends
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.measure.fold_costs import FoldCosts
 from keras_basisprune.scores.energy import pair_energies

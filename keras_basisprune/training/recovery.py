@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from keras_basisprune.utils._shown import shown
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_flag import check_flag
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_whole import check_whole
+from keras_basisprune.utils.shown import shown
 
 # What each number must be: smallest, largest, and an example.
 _RANGES = {

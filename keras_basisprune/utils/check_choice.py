@@ -1,6 +1,6 @@
 """Arguments that are one of several names."""
 
-from keras_basisprune.utils._shown import shown
+from keras_basisprune.utils.shown import shown
 
 
 def check_choice(argument, value, choices, remedy=""):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_basisprune.utils._shown import shown
+from keras_basisprune.utils.shown import shown
 
 
 def check_flag(argument, value) -> bool:

@@ -1,6 +1,6 @@
 """Arguments that are objects of one class."""
 
-from keras_basisprune.utils._shown import shown
+from keras_basisprune.utils.shown import shown
 
 
 def check_kind(argument, value, kind, remedy):

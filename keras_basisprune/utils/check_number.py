@@ -2,7 +2,7 @@
 
 import numbers
 
-from keras_basisprune.utils._shown import dtype_name, shown
+from keras_basisprune.utils.shown import dtype_name, shown
 
 
 def check_number(argument, value, interval, expected="", remedy="") -> float:

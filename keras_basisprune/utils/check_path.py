@@ -3,7 +3,7 @@
 import os
 import pathlib
 
-from keras_basisprune.utils._shown import shown
+from keras_basisprune.utils.shown import shown
 
 
 def check_path(argument, value, write=None) -> pathlib.Path:

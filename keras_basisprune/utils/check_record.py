@@ -1,6 +1,6 @@
 """Arguments that are records of this package."""
 
-from keras_basisprune.utils._shown import shown
+from keras_basisprune.utils.shown import shown
 
 
 def check_record(argument, value, kind):

@@ -4,7 +4,7 @@ import operator
 
 import numpy as np
 
-from keras_basisprune.utils._shown import shown
+from keras_basisprune.utils.shown import shown
 
 
 def check_shape(argument, value) -> tuple:

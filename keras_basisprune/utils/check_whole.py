@@ -4,7 +4,7 @@ import operator
 
 import numpy as np
 
-from keras_basisprune.utils._shown import shown
+from keras_basisprune.utils.shown import shown
 
 _MOST = 2**31 - 1
 

@@ -12,8 +12,6 @@ from keras_basisprune.graph.channels import (
     spatial,
     wrappers,
 )
-from keras_basisprune.graph.channels._base import Rule, channel_rule, rule_of
-from keras_basisprune.graph.channels._flow import Channels, Flow, KeptChannels
 from keras_basisprune.graph.channels._projections import (
     ATTENTION,
     argument_order,
@@ -22,6 +20,8 @@ from keras_basisprune.graph.channels._projections import (
     projections,
 )
 from keras_basisprune.graph.channels.channel_map import ChannelMap, channel_map
+from keras_basisprune.graph.channels.flow import Channels, Flow, KeptChannels
+from keras_basisprune.graph.channels.rule import Rule, channel_rule, rule_of
 
 __all__ = [
     "ATTENTION",

@@ -4,8 +4,6 @@ import weakref
 
 import keras
 
-from keras_basisprune.graph.channels._base import Rule, channel_rule
-from keras_basisprune.graph.channels._flow import Channels
 from keras_basisprune.graph.channels._projections import (
     ATTENTION,
     argument_order,
@@ -13,6 +11,8 @@ from keras_basisprune.graph.channels._projections import (
     projection_path,
     projections,
 )
+from keras_basisprune.graph.channels.flow import Channels
+from keras_basisprune.graph.channels.rule import Rule, channel_rule
 
 
 def _stop_unless_last(inputs, flow):

@@ -5,7 +5,7 @@ import numpy as np
 
 from keras_basisprune.scores.channels._groups import Groups
 from keras_basisprune.scores.channels._probe import ends, rebuild
-from keras_basisprune.scores.channels._squared_changes import squared_changes
+from keras_basisprune.scores.squared_changes import squared_changes
 from keras_basisprune.utils.check_whole import check_whole
 
 

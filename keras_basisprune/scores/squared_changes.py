@@ -3,16 +3,16 @@
 import keras
 import numpy as np
 
-from keras_basisprune.data._ends import (
+from keras_basisprune.data.batching.fill_up import fill_up
+from keras_basisprune.data.batching.fixed_batch import fixed_batch
+from keras_basisprune.data.ends import (
     MANY,
     WithoutEnd,
     check_ends,
     length,
     without_end,
 )
-from keras_basisprune.data.batching.fill_up import fill_up
-from keras_basisprune.data.batching.fixed_batch import fixed_batch
-from keras_basisprune.utils._shown import described, shown
+from keras_basisprune.utils.shown import described, shown
 
 
 def squared_changes(model, variables, data, loss, batch_size) -> list[np.ndarray]:
