@@ -18,7 +18,6 @@ from keras_basisprune.compress import SearchOptions
 from keras_basisprune.compress import compress as compress_model
 from keras_basisprune.data import load_data
 from keras_basisprune.export.foreign_files import foreign_files
-from keras_basisprune.files import check_files, save_model, sweep, write_text
 from keras_basisprune.measure import cost, describe
 from keras_basisprune.measure.latency import latency
 from keras_basisprune.methods import convert
@@ -29,6 +28,7 @@ from keras_basisprune.search.locked import locked
 from keras_basisprune.search.run_folder import RunFolder
 from keras_basisprune.training.augmentation import augmentation
 from keras_basisprune.training.check_classifier import check_classifier
+from keras_basisprune.utils.files import check_files, save_model, sweep, write_text
 
 _OWN = ("original.keras", "report.txt")  # what compress writes here, beside FILES
 

@@ -10,7 +10,6 @@ import numpy as np
 from keras_basisprune.data.batching.fill_up import fill_up
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.data.check_data import check_data
-from keras_basisprune.files import check_files, sweep
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.measure.latency_table import LatencyTable
 from keras_basisprune.outcome import FILES, CompressionResult, outcome
@@ -40,6 +39,7 @@ from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.check_verbose import check_verbose
 from keras_basisprune.utils.check_whole import check_whole
+from keras_basisprune.utils.files import check_files, sweep
 from keras_basisprune.utils.shown import shown
 
 # By what is removed: how much of a cut channels take, in the order they are tried.

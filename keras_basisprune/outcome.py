@@ -9,7 +9,6 @@ import warnings
 import keras
 
 from keras_basisprune.export import export_tflite
-from keras_basisprune.files import save_model, write_text
 from keras_basisprune.measure import Comparison, accuracy, compare, latency
 from keras_basisprune.methods import convert
 from keras_basisprune.plan import Plan
@@ -21,6 +20,7 @@ from keras_basisprune.search.fallen_classes import fallen_classes
 from keras_basisprune.search.layer_rows import layer_rows, spectra
 from keras_basisprune.search.trial import Trial
 from keras_basisprune.surgery import fold
+from keras_basisprune.utils.files import save_model, write_text
 
 _SAMPLES = 64  # images on which forms of the network are compared
 FILES = (  # what is written, beside the state of the search

@@ -6,7 +6,7 @@ import dataclasses
 import numpy as np
 
 from keras_basisprune.export import export_saved_model, export_tflite
-from keras_basisprune.files import staged
+from keras_basisprune.utils.files import staged
 
 _SAMPLES = 32  # on which files are compared with the model
 

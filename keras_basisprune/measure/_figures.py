@@ -2,8 +2,8 @@
 
 import pathlib
 
-from keras_basisprune.files import check_file, staged
 from keras_basisprune.utils.check_path import check_path
+from keras_basisprune.utils.files import check_file, staged
 
 
 def figure(width, height):

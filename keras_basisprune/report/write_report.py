@@ -5,8 +5,8 @@ import pathlib
 import jinja2
 import plotly.offline
 
-from keras_basisprune.files import check_file, write_text
 from keras_basisprune.report import _read, _words, charts
+from keras_basisprune.utils.files import check_file, write_text
 
 _FILTERS = {
     name: getattr(_words, name)

@@ -9,7 +9,7 @@ import platform
 
 import filelock
 
-from keras_basisprune.files import write_text
+from keras_basisprune.utils.files import write_text
 
 _OWNER = "owner.json"
 

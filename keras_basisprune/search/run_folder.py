@@ -9,8 +9,8 @@ import warnings
 import keras
 import numpy as np
 
-from keras_basisprune.files import check_file, save_model, sweep, write_text
 from keras_basisprune.trace import is_kerases
+from keras_basisprune.utils.files import check_file, save_model, sweep, write_text
 
 _FILES = ("state.json", "*.keras", "latency.json", "owner.json")
 _VERSION = 2  # 1 had no checksums

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_basisprune.files import (
+from keras_basisprune.utils.files import (
     check_files,
     save_model,
     staged,
