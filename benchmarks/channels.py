@@ -62,7 +62,7 @@ class Row:
 def measure(name, model):
     """A `Row` without the difference, the plan and the pruned model."""
     import keras_basisprune as kbp
-    from keras_basisprune.trace import trace
+    from keras_basisprune.graph.trace import trace
 
     seconds = []
     for _ in range(3):

@@ -12,8 +12,8 @@ from absl import app, flags
 
 import keras_basisprune as kbp
 from keras_basisprune.graph import basis_pairs
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.methods import _activation_bases
-from keras_basisprune.trace import trace
 
 _MODEL = flags.DEFINE_string("model", None, "A .keras file.", required=True)
 _DATA = flags.DEFINE_string("data", None, "As in load_data.", required=True)

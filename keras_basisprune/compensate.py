@@ -16,11 +16,11 @@ from keras_basisprune.graph.patches import patches
 from keras_basisprune.graph.position_jitter import position_jitter
 from keras_basisprune.graph.running import LiveValues
 from keras_basisprune.graph.sampled_positions import sampled_positions
+from keras_basisprune.graph.trace import check_model
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.linalg import Moments, ridge_update
 from keras_basisprune.plan import Plan
 from keras_basisprune.surgery import pruned_calls
-from keras_basisprune.trace import check_model
 from keras_basisprune.utils.check_finite_weights import check_finite_weights
 from keras_basisprune.utils.check_kind import check_kind
 from keras_basisprune.utils.check_number import check_number

@@ -6,8 +6,8 @@ import keras
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.rewrite import clone
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.measure import LatencyTable
-from keras_basisprune.trace import trace
 from keras_basisprune.utils.check_kind import check_kind
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.channels import channel_map
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.measure import LatencyTable, predicted_latency
 from keras_basisprune.plan import Plan
 from keras_basisprune.surgery import alive_groups, prune
-from keras_basisprune.trace import trace
 from keras_basisprune.utils.check_kind import check_kind
 from keras_basisprune.utils.shown import shown
 

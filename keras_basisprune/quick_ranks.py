@@ -9,10 +9,10 @@ import numpy as np
 from keras_basisprune.graph.basis_pairs import BasisPair, basis_pairs
 from keras_basisprune.graph.channel_groups import channel_groups
 from keras_basisprune.graph.rewrite import clone
+from keras_basisprune.graph.trace import Call, check_model, trace
 from keras_basisprune.linalg import descending
 from keras_basisprune.measure import LatencyTable
 from keras_basisprune.plan import Kept, Plan
-from keras_basisprune.trace import Call, check_model, trace
 from keras_basisprune.utils.check_kind import check_kind
 
 _MULTIPLES = (4, 8, 16)  # what LiteRT's kernels compute at once

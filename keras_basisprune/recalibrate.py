@@ -9,8 +9,8 @@ from keras_basisprune.graph.depth_first import depth_first
 from keras_basisprune.graph.norm_positions import norm_positions
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.graph.running import LiveValues
+from keras_basisprune.graph.trace import check_model, trace
 from keras_basisprune.linalg.channel_moments import ChannelMoments
-from keras_basisprune.trace import check_model, trace
 from keras_basisprune.utils.check_finite_weights import check_finite_weights
 from keras_basisprune.utils.check_verbose import check_verbose
 

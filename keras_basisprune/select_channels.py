@@ -8,9 +8,9 @@ import numpy as np
 from keras_basisprune.graph.channel_groups import groups_of
 from keras_basisprune.graph.channels import channel_map
 from keras_basisprune.graph.match_layers import check_patterns, match_layers
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.measure.channel_costs import ChannelCosts
 from keras_basisprune.plan import Kept, Plan
-from keras_basisprune.trace import trace
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_numeric import check_numeric

@@ -8,7 +8,7 @@ from keras_basisprune.data.batching.fill_up import fill_up
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.data.check_data import check_data
 from keras_basisprune.graph.basis_pairs import basis_pairs
-from keras_basisprune.trace import check_model, trace
+from keras_basisprune.graph.trace import check_model, trace
 from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.l1_thresholding import L1Thresholding

@@ -8,7 +8,7 @@ from models import KINDS, randomize
 
 import keras_basisprune as kbp
 from keras_basisprune.graph import basis_pairs
-from keras_basisprune.trace import trace
+from keras_basisprune.graph.trace import trace
 
 layers = keras.layers
 SIZES = {"wide": (18, 16), "tall": (144, 12)}

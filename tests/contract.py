@@ -14,7 +14,7 @@ from models import (
 
 import keras_basisprune as kbp
 from keras_basisprune.graph import basis_pairs
-from keras_basisprune.trace import trace
+from keras_basisprune.graph.trace import trace
 
 
 def hold_contract(model, inputs, path, **arguments):

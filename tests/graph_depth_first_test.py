@@ -5,7 +5,7 @@ from nested_models import NESTED
 
 from keras_basisprune.graph.depth_first import depth_first
 from keras_basisprune.graph.rewrite import flatten
-from keras_basisprune.trace import trace
+from keras_basisprune.graph.trace import trace
 
 
 def read(model):

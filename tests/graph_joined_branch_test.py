@@ -4,7 +4,7 @@ import pytest
 from models import array, randomize
 
 from keras_basisprune.graph.joined_branch import joined_branch
-from keras_basisprune.trace import trace
+from keras_basisprune.graph.trace import trace
 
 layers = keras.layers
 

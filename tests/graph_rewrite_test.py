@@ -25,7 +25,7 @@ from models import (
 import keras_basisprune as kbp
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 from keras_basisprune.graph.running import run_calls
-from keras_basisprune.trace import trace
+from keras_basisprune.graph.trace import trace
 
 EXACT = 1e-6  # the same operations, in graphs that may be optimized differently
 

@@ -5,7 +5,7 @@ from models import KINDS, TOLERANCE, array, outputs, randomize, relative_differe
 from models import sample as sample_of
 
 from keras_basisprune.graph.running import run_calls
-from keras_basisprune.trace import trace
+from keras_basisprune.graph.trace import trace
 
 layers = keras.layers
 

@@ -13,9 +13,9 @@ from models import KINDS
 
 import keras_basisprune as kbp
 from keras_basisprune.graph.channels import Rule, channel_map, rule, rule_of
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.measure.channel_costs import ChannelCosts
 from keras_basisprune.surgery import alive_groups
-from keras_basisprune.trace import trace
 
 
 def layer_scale(x):

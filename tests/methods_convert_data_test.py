@@ -10,7 +10,7 @@ from stacks import convert, flat, inner, residual, stack
 
 import keras_basisprune as kbp
 from keras_basisprune.graph import basis_pairs
-from keras_basisprune.trace import trace
+from keras_basisprune.graph.trace import trace
 
 BASES = ("activations", "regression")
 

@@ -9,7 +9,7 @@ from stacks import residual, stack
 
 import keras_basisprune as kbp
 from keras_basisprune.graph import basis_pairs
-from keras_basisprune.trace import trace
+from keras_basisprune.graph.trace import trace
 
 Kept, Plan = kbp.Kept, kbp.Plan
 

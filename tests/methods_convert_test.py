@@ -21,7 +21,7 @@ from models import (
 
 import keras_basisprune as kbp
 from keras_basisprune.graph import basis_pairs
-from keras_basisprune.trace import trace
+from keras_basisprune.graph.trace import trace
 
 TOLERANCE = 1e-5  # relative to the largest output, float32
 

@@ -6,7 +6,7 @@ from models import array
 
 from keras_basisprune import L1Thresholding, Plan, scores, select
 from keras_basisprune.graph.basis_pairs import basis_pairs
-from keras_basisprune.trace import trace
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.training._taylor_sum import TaylorSum
 
 RNG = np.random.default_rng(0)

@@ -6,7 +6,7 @@ import operator
 import keras
 import numpy as np
 
-from keras_basisprune.trace import is_kerases
+from keras_basisprune.graph.trace import is_kerases
 
 
 def load_weights(chain, source):

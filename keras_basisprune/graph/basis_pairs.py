@@ -5,8 +5,8 @@ import dataclasses
 import keras
 import numpy as np
 
+from keras_basisprune.graph.trace import Trace
 from keras_basisprune.layers import BasisScalingConv
-from keras_basisprune.trace import Trace
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_basisprune.graph.channels import ChannelMap, channel_map
-from keras_basisprune.trace import Trace, trace
+from keras_basisprune.graph.trace import Trace, trace
 
 
 @dataclasses.dataclass(frozen=True)

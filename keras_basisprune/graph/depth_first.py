@@ -4,7 +4,7 @@ import dataclasses
 
 import keras
 
-from keras_basisprune.trace import Call, Trace
+from keras_basisprune.graph.trace import Call, Trace
 
 
 def depth_first(traced: Trace) -> Trace:

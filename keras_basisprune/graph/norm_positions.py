@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_basisprune.trace import Trace
+from keras_basisprune.graph.trace import Trace
 
 
 def norm_positions(traced: Trace) -> list[int]:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_basisprune.graph._load_weights import load_weights
-from keras_basisprune.trace import Call, Trace, is_kerases, trace
+from keras_basisprune.graph.trace import Call, Trace, is_kerases, trace
 
 
 @dataclasses.dataclass(frozen=True)

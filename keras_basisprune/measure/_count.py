@@ -6,8 +6,8 @@ import re
 
 import keras
 
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.measure.flops import call_flops
-from keras_basisprune.trace import trace
 
 
 @dataclasses.dataclass(frozen=True)

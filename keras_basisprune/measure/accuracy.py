@@ -6,7 +6,7 @@ import numpy as np
 from keras_basisprune.data.check_data import check_data
 from keras_basisprune.data.ends import check_ends
 from keras_basisprune.graph.running import predict
-from keras_basisprune.trace import check_model, is_graph
+from keras_basisprune.graph.trace import check_model, is_graph
 from keras_basisprune.utils.check_numeric import check_numeric
 from keras_basisprune.utils.check_whole import check_whole
 

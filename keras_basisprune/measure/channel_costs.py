@@ -6,9 +6,9 @@ import operator
 import numpy as np
 
 from keras_basisprune.graph.channels import ChannelMap, KeptChannels, rule_of
+from keras_basisprune.graph.trace import Trace, is_kerases
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.measure.flops import Shapes, call_flops
-from keras_basisprune.trace import Trace, is_kerases
 
 
 class ChannelCosts:

@@ -4,9 +4,9 @@ import dataclasses
 import os
 from collections.abc import Mapping
 
+from keras_basisprune.graph.trace import check_model
 from keras_basisprune.measure._count import Cost, count, listed
 from keras_basisprune.measure._table import text_table
-from keras_basisprune.trace import check_model
 
 
 @dataclasses.dataclass(frozen=True)

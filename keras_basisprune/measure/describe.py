@@ -7,10 +7,10 @@ import keras
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.decomposable import SEPARABLE, decomposable
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.measure._table import text_table
 from keras_basisprune.measure.flops import call_flops
-from keras_basisprune.trace import trace
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ from keras_basisprune.export.prepare import prepare
 from keras_basisprune.export.quiet import quiet
 from keras_basisprune.export.sample_arrays import random_array
 from keras_basisprune.export.signatures import fixed_specs, pack
-from keras_basisprune.trace import check_model
+from keras_basisprune.graph.trace import check_model
 from keras_basisprune.utils.check_whole import check_whole
 
 _BLOCK = 10  # timed runs in a row before the next runtime has its turn

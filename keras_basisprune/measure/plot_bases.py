@@ -6,9 +6,9 @@ import pathlib
 import numpy as np
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.measure._figures import check_picture, figure, save
 from keras_basisprune.plan import Plan
-from keras_basisprune.trace import trace
 from keras_basisprune.utils.check_kind import check_kind
 
 _KEPT, _MASKED = "#1f6feb", "#c9d1d9"

@@ -2,8 +2,8 @@
 
 import keras
 
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.surgery import fold
-from keras_basisprune.trace import trace
 
 _TIMED = (
     keras.layers.Conv1D,

@@ -12,8 +12,8 @@ from keras_basisprune.graph.patches import patches
 from keras_basisprune.graph.position_jitter import position_jitter
 from keras_basisprune.graph.running import run_calls
 from keras_basisprune.graph.sampled_positions import sampled_positions
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.linalg import LowRank, Moments, principal_basis, ridge_update
-from keras_basisprune.trace import trace
 
 # Samples (image positions) that each layer is fitted on, at most.
 SAMPLES = 30_000

@@ -11,6 +11,7 @@ from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.decomposable import SEPARABLE, kernel_matrix
 from keras_basisprune.graph.depthwise_half import depthwise_half
 from keras_basisprune.graph.rewrite import NewLayer, rewrite
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.linalg import LowRank, rank_for_energy, svd_basis
 from keras_basisprune.methods._activation_bases import activation_bases
 from keras_basisprune.methods._basis_chain import basis_chain
@@ -19,7 +20,6 @@ from keras_basisprune.methods._linear_twin import linear_twin
 from keras_basisprune.methods._planned_bases import PlannedBases
 from keras_basisprune.methods._regression_bases import RegressionBases
 from keras_basisprune.plan import Plan
-from keras_basisprune.trace import trace
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_finite_weights import check_finite_weights
 from keras_basisprune.utils.check_number import check_number

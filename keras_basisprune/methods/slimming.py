@@ -4,7 +4,7 @@ import keras
 
 from keras_basisprune.graph.channels import channel_map
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
-from keras_basisprune.trace import trace
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.utils.check_number import check_number
 
 

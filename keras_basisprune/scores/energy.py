@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
-from keras_basisprune.trace import trace
+from keras_basisprune.graph.trace import trace
 
 
 def energy(model) -> dict[str, np.ndarray]:

@@ -5,8 +5,8 @@ import numpy as np
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.running import predict
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.surgery import fold, prune
-from keras_basisprune.trace import trace
 
 _TOLERANCE = 1e-3
 

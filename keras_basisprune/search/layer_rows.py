@@ -6,8 +6,8 @@ import keras
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.channel_groups import channel_groups
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.measure import cost, describe
-from keras_basisprune.trace import trace
 
 _POINTS = 256  # of a spectrum, at most
 _PARTS = ("_basis", "_depthwise")  # of what stands for a decomposed layer

@@ -9,7 +9,7 @@ import warnings
 import keras
 import numpy as np
 
-from keras_basisprune.trace import is_kerases
+from keras_basisprune.graph.trace import is_kerases
 from keras_basisprune.utils.files import check_file, save_model, sweep, write_text
 
 _FILES = ("state.json", "*.keras", "latency.json", "owner.json")

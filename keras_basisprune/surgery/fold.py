@@ -7,7 +7,7 @@ from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.decomposable import CONVOLUTIONS
 from keras_basisprune.graph.norm_factor import norm_factor
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
-from keras_basisprune.trace import trace
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.utils.check_flag import check_flag
 
 _OUTPUT_LAST = (*CONVOLUTIONS, keras.layers.Dense)  # kernels of shape (..., cout)

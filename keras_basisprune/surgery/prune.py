@@ -7,9 +7,9 @@ import keras
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.channels import channel_map, rule_of
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
+from keras_basisprune.graph.trace import Call, Trace, trace
 from keras_basisprune.plan import Plan
 from keras_basisprune.surgery._alive_groups import alive_groups
-from keras_basisprune.trace import Call, Trace, trace
 from keras_basisprune.utils.check_kind import check_kind
 from keras_basisprune.utils.check_whole import check_whole
 

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_basisprune.trace import check_model, is_kerases, trace
+from keras_basisprune.graph.trace import check_model, is_kerases, trace
 
 _STEPS = (
     "For any other task go step by step, and judge by your own metric: `convert` with "

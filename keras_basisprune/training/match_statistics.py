@@ -8,8 +8,8 @@ from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.depth_first import depth_first
 from keras_basisprune.graph.norm_positions import norm_positions
 from keras_basisprune.graph.running import LiveValues
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.linalg.channel_moments import ChannelMoments
-from keras_basisprune.trace import trace
 
 
 def match_statistics(model, images):

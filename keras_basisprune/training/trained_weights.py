@@ -4,8 +4,8 @@ import contextlib
 
 import keras
 
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.layers import BasisScalingConv
-from keras_basisprune.trace import trace
 from keras_basisprune.training._all_layers import all_layers
 
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from keras_basisprune.graph.channels.flow import Channels, Flow, KeptChannels
 from keras_basisprune.graph.channels.rule import rule_of, unknown_weights
+from keras_basisprune.graph.trace import Trace
 from keras_basisprune.linalg import components
-from keras_basisprune.trace import Trace
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 
-from keras_basisprune.trace import Call
+from keras_basisprune.graph.trace import Call
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from keras_basisprune.trace import is_kerases
+from keras_basisprune.graph.trace import is_kerases
 
 
 class Rule:

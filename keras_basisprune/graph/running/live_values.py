@@ -3,7 +3,7 @@
 import keras
 
 from keras_basisprune.graph.running._run_calls import run_calls
-from keras_basisprune.trace import Trace
+from keras_basisprune.graph.trace import Trace
 
 
 class LiveValues:

@@ -6,6 +6,7 @@ import re
 import keras
 
 from keras_basisprune.graph.channels import ATTENTION
+from keras_basisprune.graph.trace import is_kerases
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.measure.flops._attention import (
     attention,
@@ -19,7 +20,6 @@ from keras_basisprune.measure.flops._convolutions import (
 )
 from keras_basisprune.measure.flops._recurrent import recurrent
 from keras_basisprune.measure.flops._shapes import Shapes
-from keras_basisprune.trace import is_kerases
 
 # Classes behind functions of `keras.ops` (which have no public name) that multiply
 # tensors with each other.

@@ -7,8 +7,8 @@ import numpy as np
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.channels import ATTENTION, channel_map, projection
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.layers import BasisScalingConv
-from keras_basisprune.trace import trace
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_finite_weights import check_finite_weights
 

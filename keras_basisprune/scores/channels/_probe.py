@@ -4,7 +4,7 @@ import keras
 
 from keras_basisprune.graph.free_names import FreeNames
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
-from keras_basisprune.trace import is_kerases
+from keras_basisprune.graph.trace import is_kerases
 
 _FOLLOWERS = (
     keras.layers.Activation,

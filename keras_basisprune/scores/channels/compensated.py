@@ -9,10 +9,10 @@ from keras_basisprune.graph.depth_first import depth_first
 from keras_basisprune.graph.position_jitter import position_jitter
 from keras_basisprune.graph.running import run_calls
 from keras_basisprune.graph.sampled_positions import sampled_positions
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.linalg import Moments, removal_order
 from keras_basisprune.scores.channels._groups import warn_unscored
 from keras_basisprune.scores.channels._readers import readers
-from keras_basisprune.trace import trace
 from keras_basisprune.utils.check_finite_weights import check_finite_weights
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_whole import check_whole

@@ -5,7 +5,7 @@ from models import nested, none_sizes, plain, siamese
 from nested_models import with_an_unread_output
 
 from keras_basisprune.graph.rewrite import flatten
-from keras_basisprune.trace import trace
+from keras_basisprune.graph.trace import trace
 
 
 def names(traced):
