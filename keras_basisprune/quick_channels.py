@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
-from keras_basisprune.graph.channels import channel_map
+from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.measure import LatencyTable, predicted_latency
 from keras_basisprune.plan import Plan

@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from keras_basisprune.graph.channel_groups import groups_of
-from keras_basisprune.graph.channels import channel_map
+from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.match_layers import check_patterns, match_layers
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.measure.channel_costs import ChannelCosts

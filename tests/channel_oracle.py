@@ -14,7 +14,7 @@ from models import array, outputs, randomize, relative_difference, sample
 
 import keras_basisprune as kbp
 from keras_basisprune.graph.channel_groups import groups_of
-from keras_basisprune.graph.channels import channel_map
+from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.trace import trace
 
 READERS = (

@@ -10,8 +10,8 @@ from keras import layers
 from models import array, identical, outputs, randomize, relative_difference, sample
 
 import keras_basisprune as kbp
-from keras_basisprune.graph.channels import rule_of
 from keras_basisprune.graph.decomposable import decomposable
+from keras_basisprune.graph.rules import rule_of
 
 
 def around(layer, shape=(8, 8, 3)):

@@ -12,7 +12,8 @@ from keras import layers
 from models import KINDS
 
 import keras_basisprune as kbp
-from keras_basisprune.graph.channels import Rule, channel_map, rule, rule_of
+from keras_basisprune.graph.channel_map import channel_map
+from keras_basisprune.graph.rules import Rule, rule, rule_of
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.measure.channel_costs import ChannelCosts
 from keras_basisprune.surgery import alive_groups

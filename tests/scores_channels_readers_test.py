@@ -7,7 +7,7 @@ from keras import layers
 from models import array, outputs, randomize
 
 import keras_basisprune as kbp
-from keras_basisprune.graph.channels import rule
+from keras_basisprune.graph.rules import rule
 
 
 def drawn(shape, count=80, seed=0):

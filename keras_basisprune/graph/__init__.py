@@ -1,8 +1,8 @@
 from keras_basisprune.graph.basis_pairs import BasisPair, basis_pairs
 from keras_basisprune.graph.channel_groups import ChannelGroups, channel_groups
-from keras_basisprune.graph.channels import Channels, Rule, channel_rule
 from keras_basisprune.graph.decomposable import decomposable
 from keras_basisprune.graph.rewrite import flatten, rewrite
+from keras_basisprune.graph.rules import Channels, Rule, channel_rule
 
 __all__ = [
     "BasisPair",

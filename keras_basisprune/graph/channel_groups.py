@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
-from keras_basisprune.graph.channels import ChannelMap, channel_map
+from keras_basisprune.graph.channel_map import ChannelMap, channel_map
 from keras_basisprune.graph.trace import Trace, trace
 
 

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_basisprune.graph.channels import channel_map
+from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.utils.check_number import check_number

@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_basisprune.graph.channel_groups import groups_of
-from keras_basisprune.graph.channels import channel_map
+from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.decomposable import CONVOLUTIONS, SEPARABLE, decomposable
 from keras_basisprune.graph.trace import trace
 

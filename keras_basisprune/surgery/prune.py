@@ -5,8 +5,9 @@ import dataclasses
 import keras
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
-from keras_basisprune.graph.channels import channel_map, rule_of
+from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
+from keras_basisprune.graph.rules import rule_of
 from keras_basisprune.graph.trace import Call, Trace, trace
 from keras_basisprune.plan import Plan
 from keras_basisprune.surgery._alive_groups import alive_groups

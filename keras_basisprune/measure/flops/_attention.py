@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from keras_basisprune.graph.channels import (
+from keras_basisprune.graph.rules import (
     argument_order,
     projection_path,
     projections,

@@ -5,7 +5,7 @@ import re
 
 import keras
 
-from keras_basisprune.graph.channels import ATTENTION
+from keras_basisprune.graph.rules import ATTENTION
 from keras_basisprune.graph.trace import is_kerases
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.measure.flops._attention import (

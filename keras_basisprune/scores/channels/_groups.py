@@ -6,7 +6,8 @@ import keras
 import numpy as np
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
-from keras_basisprune.graph.channels import ATTENTION, channel_map, projection
+from keras_basisprune.graph.channel_map import channel_map
+from keras_basisprune.graph.rules import ATTENTION, projection
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.utils.check_choice import check_choice

@@ -5,13 +5,13 @@ import dataclasses
 import keras
 import numpy as np
 
-from keras_basisprune.graph.channels import (
+from keras_basisprune.graph.depthwise_half import depthwise_half
+from keras_basisprune.graph.rules import (
     ATTENTION,
     argument_order,
     projection,
     projections,
 )
-from keras_basisprune.graph.depthwise_half import depthwise_half
 
 _CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 _TRANSPOSED = (

@@ -4,9 +4,10 @@ import keras
 import numpy as np
 
 from keras_basisprune.data.sample_batches import sample_batches
-from keras_basisprune.graph.channels import axes, channel_map, rule_of
+from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.depth_first import depth_first
 from keras_basisprune.graph.position_jitter import position_jitter
+from keras_basisprune.graph.rules import axes, rule_of
 from keras_basisprune.graph.running import run_calls
 from keras_basisprune.graph.sampled_positions import sampled_positions
 from keras_basisprune.graph.trace import trace

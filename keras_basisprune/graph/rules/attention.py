@@ -4,15 +4,15 @@ import weakref
 
 import keras
 
-from keras_basisprune.graph.channels._projections import (
+from keras_basisprune.graph.rules._projections import (
     ATTENTION,
     argument_order,
     projection,
     projection_path,
     projections,
 )
-from keras_basisprune.graph.channels.flow import Channels
-from keras_basisprune.graph.channels.rule import Rule, channel_rule
+from keras_basisprune.graph.rules.flow import Channels
+from keras_basisprune.graph.rules.rule import Rule, channel_rule
 
 
 def _stop_unless_last(inputs, flow):

@@ -4,8 +4,8 @@ import re
 
 import keras
 
-from keras_basisprune.graph.channels.flow import Channels
-from keras_basisprune.graph.channels.rule import Rule, channel_rule, no_mixing
+from keras_basisprune.graph.rules.flow import Channels
+from keras_basisprune.graph.rules.rule import Rule, channel_rule, no_mixing
 from keras_basisprune.layers import BasisScalingConv
 
 

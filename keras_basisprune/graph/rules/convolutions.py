@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
-from keras_basisprune.graph.channels.flow import Channels
-from keras_basisprune.graph.channels.rule import Rule, channel_rule, no_mixing
+from keras_basisprune.graph.rules.flow import Channels
+from keras_basisprune.graph.rules.rule import Rule, channel_rule, no_mixing
 
 
 class _Convolution(Rule):

@@ -1,6 +1,6 @@
 """How channels pass through each kind of layer, and how it is cut."""
 
-from keras_basisprune.graph.channels import (
+from keras_basisprune.graph.rules import (
     attention,
     axes,
     convolutions,
@@ -12,20 +12,18 @@ from keras_basisprune.graph.channels import (
     spatial,
     wrappers,
 )
-from keras_basisprune.graph.channels._projections import (
+from keras_basisprune.graph.rules._projections import (
     ATTENTION,
     argument_order,
     projection,
     projection_path,
     projections,
 )
-from keras_basisprune.graph.channels.channel_map import ChannelMap, channel_map
-from keras_basisprune.graph.channels.flow import Channels, Flow, KeptChannels
-from keras_basisprune.graph.channels.rule import Rule, channel_rule, rule_of
+from keras_basisprune.graph.rules.flow import Channels, Flow, KeptChannels
+from keras_basisprune.graph.rules.rule import Rule, channel_rule, rule_of
 
 __all__ = [
     "ATTENTION",
-    "ChannelMap",
     "Channels",
     "Flow",
     "KeptChannels",
@@ -33,7 +31,6 @@ __all__ = [
     "argument_order",
     "attention",
     "axes",
-    "channel_map",
     "channel_rule",
     "convolutions",
     "dense",

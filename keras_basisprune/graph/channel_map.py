@@ -5,8 +5,8 @@ import dataclasses
 import keras
 import numpy as np
 
-from keras_basisprune.graph.channels.flow import Channels, Flow, KeptChannels
-from keras_basisprune.graph.channels.rule import rule_of, unknown_weights
+from keras_basisprune.graph.rules.flow import Channels, Flow, KeptChannels
+from keras_basisprune.graph.rules.rule import rule_of, unknown_weights
 from keras_basisprune.graph.trace import Trace
 from keras_basisprune.linalg import components
 

@@ -2,8 +2,8 @@
 
 import keras
 
-from keras_basisprune.graph.channels.flow import Channels
-from keras_basisprune.graph.channels.rule import Rule, channel_rule
+from keras_basisprune.graph.rules.flow import Channels
+from keras_basisprune.graph.rules.rule import Rule, channel_rule
 
 
 @channel_rule(

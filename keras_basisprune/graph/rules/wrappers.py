@@ -4,8 +4,8 @@ import dataclasses
 
 import keras
 
-from keras_basisprune.graph.channels.flow import Channels
-from keras_basisprune.graph.channels.rule import Rule, channel_rule, rule_of
+from keras_basisprune.graph.rules.flow import Channels
+from keras_basisprune.graph.rules.rule import Rule, channel_rule, rule_of
 
 
 @channel_rule(

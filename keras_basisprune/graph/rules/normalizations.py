@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_basisprune.graph.channels.rule import Rule, axes_of, channel_rule
+from keras_basisprune.graph.rules.rule import Rule, axes_of, channel_rule
 
 
 def _weights(layer, kept, names=("gamma", "beta")):

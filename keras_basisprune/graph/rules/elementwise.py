@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_basisprune.graph.channels.rule import Rule, channel_rule, pointwise
+from keras_basisprune.graph.rules.rule import Rule, channel_rule, pointwise
 
 # Classes behind `keras.ops` functions of one tensor, number by number.
 _FUNCTIONS = """

@@ -5,8 +5,8 @@ import math
 import keras
 import numpy as np
 
-from keras_basisprune.graph.channels.flow import Channels
-from keras_basisprune.graph.channels.rule import Rule, axes_of, channel_rule
+from keras_basisprune.graph.rules.flow import Channels
+from keras_basisprune.graph.rules.rule import Rule, axes_of, channel_rule
 
 
 @channel_rule(keras.layers.Reshape, "Reshape")
