@@ -2,10 +2,10 @@
 
 from keras_basisprune import scores
 from keras_basisprune.allocate import allocate
-from keras_basisprune.application import application
 from keras_basisprune.compensate import compensate
 from keras_basisprune.compress import SearchOptions, compress
 from keras_basisprune.data import ImageData, load_data
+from keras_basisprune.data.application import application
 from keras_basisprune.export import export_saved_model, export_tflite
 from keras_basisprune.graph import (
     ChannelGroups,

@@ -9,7 +9,6 @@ import keras
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from keras_basisprune.application import application, application_names
 from keras_basisprune.command_line.check_inputs import check_exports, check_inputs
 from keras_basisprune.command_line.image_shape import checked_size, image_shape
 from keras_basisprune.command_line.named_model import named_model
@@ -17,6 +16,7 @@ from keras_basisprune.command_line.write_exports import write_exports
 from keras_basisprune.compress import SearchOptions
 from keras_basisprune.compress import compress as compress_model
 from keras_basisprune.data import load_data
+from keras_basisprune.data.application import application, application_names
 from keras_basisprune.export.foreign_files import foreign_files
 from keras_basisprune.measure import cost, describe
 from keras_basisprune.measure.latency import latency

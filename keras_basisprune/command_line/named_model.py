@@ -4,9 +4,9 @@ import os
 
 import keras
 
-from keras_basisprune.application import application_names
 from keras_basisprune.command_line._import_modules import import_modules
 from keras_basisprune.command_line._load_model import load_model
+from keras_basisprune.data.application import application_names
 
 
 def named_model(flags, weights=None) -> keras.Model:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import keras_basisprune as kbp
-from keras_basisprune.application import application_names
+from keras_basisprune.data.application import application_names
 
 
 @pytest.mark.parametrize("name", ["MobileNet", "VGG16"])
