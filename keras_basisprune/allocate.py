@@ -8,13 +8,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
+from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.linalg import descending
 from keras_basisprune.measure.fold_costs import FoldCosts
 from keras_basisprune.plan import Kept, Plan
 from keras_basisprune.scores import energy
 from keras_basisprune.utils.check_choice import check_choice
-from keras_basisprune.utils.check_finite_weights import check_finite_weights
 from keras_basisprune.utils.check_number import check_number, is_number
 from keras_basisprune.utils.check_numeric import check_numeric
 from keras_basisprune.utils.check_whole import check_whole

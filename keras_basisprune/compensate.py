@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.data.samples_at_once import samples_at_once
+from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.depth_first import depth_first
 from keras_basisprune.graph.depthwise_half import depthwise_half
 from keras_basisprune.graph.output_positions import output_positions
@@ -21,7 +22,6 @@ from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.linalg import Moments, ridge_update
 from keras_basisprune.plan import Plan
 from keras_basisprune.surgery import pruned_calls
-from keras_basisprune.utils.check_finite_weights import check_finite_weights
 from keras_basisprune.utils.check_kind import check_kind
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_verbose import check_verbose

@@ -10,6 +10,7 @@ import numpy as np
 from keras_basisprune.data.batching.fill_up import fill_up
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.data.check_data import check_data
+from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.measure.latency_table import LatencyTable
 from keras_basisprune.outcome import FILES, CompressionResult, outcome
@@ -32,7 +33,6 @@ from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.check_probabilities import check_probabilities
 from keras_basisprune.utils.check_choice import check_choice
-from keras_basisprune.utils.check_finite_weights import check_finite_weights
 from keras_basisprune.utils.check_flag import check_flag
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_path import check_path

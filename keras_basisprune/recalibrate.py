@@ -5,13 +5,13 @@ import numpy as np
 
 from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.data.samples_at_once import samples_at_once
+from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.depth_first import depth_first
 from keras_basisprune.graph.norm_positions import norm_positions
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.graph.running import LiveValues
 from keras_basisprune.graph.trace import check_model, trace
 from keras_basisprune.linalg.channel_moments import ChannelMoments
-from keras_basisprune.utils.check_finite_weights import check_finite_weights
 from keras_basisprune.utils.check_verbose import check_verbose
 
 

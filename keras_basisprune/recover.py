@@ -9,6 +9,7 @@ from keras_basisprune.data.batching.fill_up import fill_up
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.data.check_data import check_data
 from keras_basisprune.data.samples_at_once import samples_at_once
+from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.norm_positions import norm_positions
 from keras_basisprune.graph.running import predict
 from keras_basisprune.graph.trace import check_model, trace
@@ -23,7 +24,6 @@ from keras_basisprune.training.match_statistics import match_statistics
 from keras_basisprune.training.quick_statistics import quick_statistics
 from keras_basisprune.training.recovery import Recovery
 from keras_basisprune.training.trained_weights import trained_weights
-from keras_basisprune.utils.check_finite_weights import check_finite_weights
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.check_verbose import check_verbose
 

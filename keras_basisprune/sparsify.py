@@ -8,12 +8,12 @@ from keras_basisprune.data.batching.fill_up import fill_up
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.data.check_data import check_data
 from keras_basisprune.graph.basis_pairs import basis_pairs
+from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.trace import check_model, trace
 from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.l1_thresholding import L1Thresholding
 from keras_basisprune.training.quick_statistics import quick_statistics
-from keras_basisprune.utils.check_finite_weights import check_finite_weights
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.check_verbose import check_verbose

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 
+from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.utils.check_choice import check_choice
-from keras_basisprune.utils.check_finite_weights import check_finite_weights
 from keras_basisprune.utils.check_flag import check_flag
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_numeric import check_numeric

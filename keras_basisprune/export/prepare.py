@@ -2,8 +2,8 @@
 
 import keras
 
+from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.trace import check_model
-from keras_basisprune.utils.check_finite_weights import check_finite_weights
 
 _LOW = {"float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16"}
 _WRAPPED = ("layer", "forward_layer", "backward_layer")

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_basisprune.data.foreign_model import foreign_model
+from keras_basisprune.graph.foreign_model import foreign_model
 from keras_basisprune.utils.check_shape import check_shape
 
 

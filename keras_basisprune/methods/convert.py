@@ -8,6 +8,7 @@ import numpy as np
 from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.basis_pairs import basis_pairs
+from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.decomposable import SEPARABLE, kernel_matrix
 from keras_basisprune.graph.depthwise_half import depthwise_half
 from keras_basisprune.graph.rewrite import NewLayer, rewrite
@@ -21,7 +22,6 @@ from keras_basisprune.methods._planned_bases import PlannedBases
 from keras_basisprune.methods._regression_bases import RegressionBases
 from keras_basisprune.plan import Plan
 from keras_basisprune.utils.check_choice import check_choice
-from keras_basisprune.utils.check_finite_weights import check_finite_weights
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_verbose import check_verbose
 from keras_basisprune.utils.shown import shown

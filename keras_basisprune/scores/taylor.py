@@ -3,11 +3,11 @@
 import numpy as np
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
+from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.scores.squared_changes import squared_changes
-from keras_basisprune.utils.check_finite_weights import check_finite_weights
 from keras_basisprune.utils.check_whole import check_whole
 
 

@@ -7,11 +7,11 @@ import numpy as np
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.channel_map import channel_map
+from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.rules import ATTENTION, projection
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.utils.check_choice import check_choice
-from keras_basisprune.utils.check_finite_weights import check_finite_weights
 
 _AGGREGATES = ("sum", "mean", "max")
 _NORMALIZERS = (None, "mean", "max")

@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.graph.channel_map import channel_map
+from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.depth_first import depth_first
 from keras_basisprune.graph.position_jitter import position_jitter
 from keras_basisprune.graph.rules import axes, rule_of
@@ -14,7 +15,6 @@ from keras_basisprune.graph.trace import trace
 from keras_basisprune.linalg import Moments, removal_order
 from keras_basisprune.scores.channels._groups import warn_unscored
 from keras_basisprune.scores.channels._readers import readers
-from keras_basisprune.utils.check_finite_weights import check_finite_weights
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_whole import check_whole
 

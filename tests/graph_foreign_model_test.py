@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 import keras_basisprune as kbp
-from keras_basisprune.data.foreign_model import foreign_model
+from keras_basisprune.graph.foreign_model import foreign_model
 from keras_basisprune.measure import predicted_latency
 
 IMAGES, LABELS = np.zeros((4, 8, 8, 3), "float32"), np.arange(4) % 2
