@@ -15,7 +15,6 @@ from keras_basisprune.graph import (
     channel_rule,
     flatten,
 )
-from keras_basisprune.layer_latency import layer_latency
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.measure import (
     LatencyTable,
@@ -27,6 +26,7 @@ from keras_basisprune.measure import (
     plot_bases,
     plot_comparison,
 )
+from keras_basisprune.measure.layer_latency import layer_latency
 from keras_basisprune.methods import convert, slimming
 from keras_basisprune.outcome import CompressionResult
 from keras_basisprune.plan import Kept, Plan
