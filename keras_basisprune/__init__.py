@@ -2,7 +2,6 @@
 
 from keras_basisprune import scores
 from keras_basisprune.allocate import allocate
-from keras_basisprune.compensate import compensate
 from keras_basisprune.compress import SearchOptions, compress
 from keras_basisprune.data import ImageData, load_data
 from keras_basisprune.data.application import application
@@ -32,7 +31,6 @@ from keras_basisprune.outcome import CompressionResult
 from keras_basisprune.plan import Kept, Plan
 from keras_basisprune.quick_channels import quick_channels
 from keras_basisprune.quick_ranks import quick_ranks
-from keras_basisprune.recalibrate import recalibrate
 from keras_basisprune.recover import Recovery, recover
 from keras_basisprune.report import write_report
 from keras_basisprune.search.trial import Trial
@@ -40,6 +38,8 @@ from keras_basisprune.select import Limits, select
 from keras_basisprune.select_channels import ChannelLimits, select_channels
 from keras_basisprune.sparsify import Recipe, sparsify
 from keras_basisprune.surgery import fold, prune
+from keras_basisprune.surgery.compensate import compensate
+from keras_basisprune.surgery.recalibrate import recalibrate
 from keras_basisprune.training import L1Thresholding
 from keras_basisprune.version import __version__
 

@@ -13,7 +13,7 @@ from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.norm_positions import norm_positions
 from keras_basisprune.graph.running import predict
 from keras_basisprune.graph.trace import check_model, trace
-from keras_basisprune.recalibrate import recalibrate
+from keras_basisprune.surgery.recalibrate import recalibrate
 from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.check_probabilities import check_probabilities

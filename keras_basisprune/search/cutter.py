@@ -7,7 +7,6 @@ import functools
 import keras
 
 from keras_basisprune.allocate import allocate
-from keras_basisprune.compensate import compensate
 from keras_basisprune.measure import cost
 from keras_basisprune.methods import convert
 from keras_basisprune.plan import Plan
@@ -16,6 +15,7 @@ from keras_basisprune.quick_ranks import quick_ranks
 from keras_basisprune.scores.channels import compensated
 from keras_basisprune.select_channels import ChannelLimits, select_channels
 from keras_basisprune.surgery import prune
+from keras_basisprune.surgery.compensate import compensate
 
 _STEPS = (1, 8, 16, 32)  # multiples that widths are tried at, for latency
 
