@@ -1,7 +1,6 @@
 """Make big pre-trained Keras networks small: basis pruning for Keras 3."""
 
 from keras_basisprune import scores
-from keras_basisprune.allocate import allocate
 from keras_basisprune.compress import SearchOptions, compress
 from keras_basisprune.data import ImageData, load_data
 from keras_basisprune.data.application import application
@@ -29,13 +28,14 @@ from keras_basisprune.measure.layer_latency import layer_latency
 from keras_basisprune.methods import convert, slimming
 from keras_basisprune.outcome import CompressionResult
 from keras_basisprune.plan import Kept, Plan
-from keras_basisprune.quick_channels import quick_channels
-from keras_basisprune.quick_ranks import quick_ranks
+from keras_basisprune.plans.allocate import allocate
+from keras_basisprune.plans.quick_channels import quick_channels
+from keras_basisprune.plans.quick_ranks import quick_ranks
+from keras_basisprune.plans.select_bases import Limits, select
+from keras_basisprune.plans.select_channels import ChannelLimits, select_channels
 from keras_basisprune.recover import Recovery, recover
 from keras_basisprune.report import write_report
 from keras_basisprune.search.trial import Trial
-from keras_basisprune.select import Limits, select
-from keras_basisprune.select_channels import ChannelLimits, select_channels
 from keras_basisprune.sparsify import Recipe, sparsify
 from keras_basisprune.surgery import fold, prune
 from keras_basisprune.surgery.compensate import compensate

@@ -6,14 +6,14 @@ import functools
 
 import keras
 
-from keras_basisprune.allocate import allocate
 from keras_basisprune.measure import cost
 from keras_basisprune.methods import convert
 from keras_basisprune.plan import Plan
-from keras_basisprune.quick_channels import quick_channels
-from keras_basisprune.quick_ranks import quick_ranks
+from keras_basisprune.plans.allocate import allocate
+from keras_basisprune.plans.quick_channels import quick_channels
+from keras_basisprune.plans.quick_ranks import quick_ranks
+from keras_basisprune.plans.select_channels import ChannelLimits, select_channels
 from keras_basisprune.scores.channels import compensated
-from keras_basisprune.select_channels import ChannelLimits, select_channels
 from keras_basisprune.surgery import prune
 from keras_basisprune.surgery.compensate import compensate
 

@@ -11,9 +11,9 @@ from keras_basisprune.data.ends import check_ends
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.trace import check_model, trace
 from keras_basisprune.measure.fold_costs import FoldCosts
+from keras_basisprune.plans.select_bases import Limits, select
 from keras_basisprune.scores.energy import pair_energies
 from keras_basisprune.scores.magnitude import pair_magnitudes
-from keras_basisprune.select import Limits, select
 from keras_basisprune.training._guard import Guard, check_guard
 from keras_basisprune.training._memory import Memory
 from keras_basisprune.training._nothing_masked import nothing_masked, taken_back

@@ -8,7 +8,7 @@ from keras import layers
 import keras_basisprune as kbp
 from keras_basisprune.measure import LatencyTable
 from keras_basisprune.plan import Kept, Plan
-from keras_basisprune.quick_ranks import quick_ranks
+from keras_basisprune.plans.quick_ranks import quick_ranks
 
 SIZE, CIN, COUT = 8, 32, 32  # at 3 x 3, full rank is 32, and fold merges from rank 29
 

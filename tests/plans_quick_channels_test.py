@@ -8,7 +8,7 @@ from keras import layers
 import keras_basisprune as kbp
 from keras_basisprune.measure import LatencyTable
 from keras_basisprune.plan import Kept, Plan
-from keras_basisprune.quick_channels import quick_channels
+from keras_basisprune.plans.quick_channels import quick_channels
 
 
 def net():
