@@ -33,14 +33,14 @@ from keras_basisprune.plans.quick_channels import quick_channels
 from keras_basisprune.plans.quick_ranks import quick_ranks
 from keras_basisprune.plans.select_bases import Limits, select
 from keras_basisprune.plans.select_channels import ChannelLimits, select_channels
-from keras_basisprune.recover import Recovery, recover
 from keras_basisprune.report import write_report
 from keras_basisprune.search.trial import Trial
-from keras_basisprune.sparsify import Recipe, sparsify
 from keras_basisprune.surgery import fold, prune
 from keras_basisprune.surgery.compensate import compensate
 from keras_basisprune.surgery.recalibrate import recalibrate
 from keras_basisprune.training import L1Thresholding
+from keras_basisprune.training.recover import Recovery, recover
+from keras_basisprune.training.sparsify import Recipe, sparsify
 from keras_basisprune.version import __version__
 
 __all__ = [

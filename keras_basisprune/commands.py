@@ -22,12 +22,12 @@ from keras_basisprune.measure import cost, describe
 from keras_basisprune.measure.latency import latency
 from keras_basisprune.methods import convert
 from keras_basisprune.outcome import FILES
-from keras_basisprune.recover import Recovery
 from keras_basisprune.report import write_report
 from keras_basisprune.search.locked import locked
 from keras_basisprune.search.run_folder import RunFolder
 from keras_basisprune.training.augmentation import augmentation
 from keras_basisprune.training.check_classifier import check_classifier
+from keras_basisprune.training.recover import Recovery
 from keras_basisprune.utils.files import check_files, save_model, sweep, write_text
 
 _OWN = ("original.keras", "report.txt")  # what compress writes here, beside FILES

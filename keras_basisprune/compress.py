@@ -14,7 +14,6 @@ from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.measure.latency_table import LatencyTable
 from keras_basisprune.outcome import FILES, CompressionResult, outcome
-from keras_basisprune.recover import Recovery
 from keras_basisprune.rounds import Rounds
 from keras_basisprune.search.augmented import augmented
 from keras_basisprune.search.cuttable import cuttable
@@ -32,6 +31,7 @@ from keras_basisprune.search.too_few_images import too_few_images
 from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.check_probabilities import check_probabilities
+from keras_basisprune.training.recover import Recovery
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_flag import check_flag
 from keras_basisprune.utils.check_number import check_number

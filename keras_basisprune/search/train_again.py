@@ -5,7 +5,7 @@ import time
 
 import keras
 
-from keras_basisprune.recover import recover
+from keras_basisprune.training.recover import recover
 
 
 def train_again(network, original, data, recovery, callbacks, number, past) -> dict:

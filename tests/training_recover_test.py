@@ -13,9 +13,9 @@ import pytest
 from models import array
 
 import keras_basisprune as kbp
-from keras_basisprune.recover import Recovery, recover
 from keras_basisprune.training.distillation import Distillation
 from keras_basisprune.training.epochs import Epochs, Material
+from keras_basisprune.training.recover import Recovery, recover
 
 ROOT = pathlib.Path(__file__).parent.parent
 
