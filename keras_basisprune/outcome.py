@@ -13,11 +13,11 @@ from keras_basisprune.measure import Comparison, accuracy, compare, latency
 from keras_basisprune.methods import convert
 from keras_basisprune.plan import Plan
 from keras_basisprune.report import write_report
-from keras_basisprune.search.certainty import certainty
-from keras_basisprune.search.certificate import certificate
-from keras_basisprune.search.document import document
-from keras_basisprune.search.fallen_classes import fallen_classes
-from keras_basisprune.search.layer_rows import layer_rows, spectra
+from keras_basisprune.report.certainty import certainty
+from keras_basisprune.report.certificate import certificate
+from keras_basisprune.report.document import document
+from keras_basisprune.report.fallen_classes import fallen_classes
+from keras_basisprune.report.layer_rows import layer_rows, spectra
 from keras_basisprune.search.trial import Trial
 from keras_basisprune.surgery import fold
 from keras_basisprune.utils.files import save_model, write_text

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 import keras_basisprune as kbp
-from keras_basisprune.search._loss_bound import loss_bound
+from keras_basisprune.report.loss_bound import loss_bound
 
 layers = keras.layers
 QUICK = kbp.SearchOptions(samples=200, rounds=1)

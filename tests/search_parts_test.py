@@ -15,13 +15,13 @@ from scipy import stats
 import keras_basisprune as kbp
 from keras_basisprune.plan import Kept, Plan
 from keras_basisprune.report import write_report
-from keras_basisprune.search._loss_bound import loss_bound
-from keras_basisprune.search.certainty import certainty
-from keras_basisprune.search.certificate import certificate
-from keras_basisprune.search.document import document
-from keras_basisprune.search.fallen_classes import fallen_classes
+from keras_basisprune.report.certainty import certainty
+from keras_basisprune.report.certificate import certificate
+from keras_basisprune.report.document import document
+from keras_basisprune.report.fallen_classes import fallen_classes
+from keras_basisprune.report.layer_rows import layer_rows, spectra
+from keras_basisprune.report.loss_bound import loss_bound
 from keras_basisprune.search.judge import Judge
-from keras_basisprune.search.layer_rows import layer_rows, spectra
 from keras_basisprune.search.objective import Objective
 from keras_basisprune.search.run_folder import RunFolder
 from keras_basisprune.search.scorer import Scorer

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import special
 
 from keras_basisprune.graph.running import predict
-from keras_basisprune.search._loss_bound import loss_bound
+from keras_basisprune.report.loss_bound import loss_bound
 
 _ONE_ERROR = special.ndtr(1.0)  # confidence of one standard error, on one side
 

@@ -1,6 +1,6 @@
 """Whether validation images are too few for a budget."""
 
-from keras_basisprune.search._loss_bound import CONFIDENCE, images_for, loss_bound
+from keras_basisprune.report.loss_bound import CONFIDENCE, images_for, loss_bound
 
 _POINT = 0.01  # stands for a budget of nothing, which no number of images can show
 

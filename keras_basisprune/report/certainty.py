@@ -1,6 +1,6 @@
 """How sure the loss is that a search has found."""
 
-from keras_basisprune.search._loss_bound import CONFIDENCE
+from keras_basisprune.report.loss_bound import CONFIDENCE
 
 
 def certainty(baseline, trial, images) -> str:

@@ -1,6 +1,6 @@
 """Classes that a network finds much less of than the original did."""
 
-from keras_basisprune.search._loss_bound import CONFIDENCE, loss_bound
+from keras_basisprune.report.loss_bound import CONFIDENCE, loss_bound
 
 _SHOWN = 5
 

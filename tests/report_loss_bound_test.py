@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from keras_basisprune.search._loss_bound import images_for, loss_bound
+from keras_basisprune.report.loss_bound import images_for, loss_bound
 
 
 @pytest.mark.parametrize("images", [1, 4, 50, 300, 10_000])
