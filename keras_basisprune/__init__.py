@@ -1,7 +1,6 @@
 """Make big pre-trained Keras networks small: basis pruning for Keras 3."""
 
 from keras_basisprune import scores
-from keras_basisprune.compress import SearchOptions, compress
 from keras_basisprune.data import ImageData, load_data
 from keras_basisprune.data.application import application
 from keras_basisprune.export import export_saved_model, export_tflite
@@ -26,7 +25,6 @@ from keras_basisprune.measure import (
 )
 from keras_basisprune.measure.layer_latency import layer_latency
 from keras_basisprune.methods import convert, slimming
-from keras_basisprune.outcome import CompressionResult
 from keras_basisprune.plan import Kept, Plan
 from keras_basisprune.plans.allocate import allocate
 from keras_basisprune.plans.quick_channels import quick_channels
@@ -34,6 +32,8 @@ from keras_basisprune.plans.quick_ranks import quick_ranks
 from keras_basisprune.plans.select_bases import Limits, select
 from keras_basisprune.plans.select_channels import ChannelLimits, select_channels
 from keras_basisprune.report import write_report
+from keras_basisprune.search.compress import SearchOptions, compress
+from keras_basisprune.search.outcome import CompressionResult
 from keras_basisprune.search.trial import Trial
 from keras_basisprune.surgery import fold, prune
 from keras_basisprune.surgery.compensate import compensate

@@ -13,17 +13,17 @@ from keras_basisprune.command_line.check_inputs import check_exports, check_inpu
 from keras_basisprune.command_line.image_shape import checked_size, image_shape
 from keras_basisprune.command_line.named_model import named_model
 from keras_basisprune.command_line.write_exports import write_exports
-from keras_basisprune.compress import SearchOptions
-from keras_basisprune.compress import compress as compress_model
 from keras_basisprune.data import load_data
 from keras_basisprune.data.application import application, application_names
 from keras_basisprune.export.foreign_files import foreign_files
 from keras_basisprune.measure import cost, describe
 from keras_basisprune.measure.latency import latency
 from keras_basisprune.methods import convert
-from keras_basisprune.outcome import FILES
 from keras_basisprune.report import write_report
+from keras_basisprune.search.compress import SearchOptions
+from keras_basisprune.search.compress import compress as compress_model
 from keras_basisprune.search.locked import locked
+from keras_basisprune.search.outcome import FILES
 from keras_basisprune.search.run_folder import RunFolder
 from keras_basisprune.training.augmentation import augmentation
 from keras_basisprune.training.check_classifier import check_classifier

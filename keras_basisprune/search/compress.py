@@ -13,8 +13,6 @@ from keras_basisprune.data.check_data import check_data
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.measure.latency_table import LatencyTable
-from keras_basisprune.outcome import FILES, CompressionResult, outcome
-from keras_basisprune.rounds import Rounds
 from keras_basisprune.search.augmented import augmented
 from keras_basisprune.search.cuttable import cuttable
 from keras_basisprune.search.cutter import Ways
@@ -24,6 +22,8 @@ from keras_basisprune.search.judge import Judge
 from keras_basisprune.search.locked import locked
 from keras_basisprune.search.no_word_of_retracing import no_word_of_retracing
 from keras_basisprune.search.objective import OBJECTIVES, Objective
+from keras_basisprune.search.outcome import FILES, CompressionResult, outcome
+from keras_basisprune.search.rounds import Rounds
 from keras_basisprune.search.run_folder import RunFolder, checksum, model_checksum
 from keras_basisprune.search.scorer import Scorer
 from keras_basisprune.search.task import Task
