@@ -13,7 +13,7 @@ from ai_edge_litert.interpreter import Interpreter
 from command_lines import refused, run
 
 import keras_basisprune as kbp
-from keras_basisprune.command_line import check_inputs
+from keras_basisprune.cli import check_inputs
 
 OWN = '''
 import keras

@@ -1,6 +1,6 @@
 """Calls of the command line within this process."""
 
-from keras_basisprune.cli import main
+from keras_basisprune.cli.main import main
 
 
 def run(capsys, *words):

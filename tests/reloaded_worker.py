@@ -15,7 +15,7 @@ import numpy as np
 from models import outputs, relative_difference
 
 import keras_basisprune as kbp
-from keras_basisprune.cli import main as command
+from keras_basisprune.cli.main import main as command
 
 
 def lost(model, small, x):

@@ -9,10 +9,10 @@ import keras
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from keras_basisprune.command_line.check_inputs import check_exports, check_inputs
-from keras_basisprune.command_line.image_shape import checked_size, image_shape
-from keras_basisprune.command_line.named_model import named_model
-from keras_basisprune.command_line.write_exports import write_exports
+from keras_basisprune.cli.check_inputs import check_exports, check_inputs
+from keras_basisprune.cli.image_shape import checked_size, image_shape
+from keras_basisprune.cli.named_model import named_model
+from keras_basisprune.cli.write_exports import write_exports
 from keras_basisprune.data import load_data
 from keras_basisprune.data.application import application, application_names
 from keras_basisprune.export.foreign_files import foreign_files

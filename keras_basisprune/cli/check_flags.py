@@ -5,7 +5,7 @@ import os
 
 from absl import flags
 
-from keras_basisprune.command_line._table import FLAGS
+from keras_basisprune.cli._table import FLAGS
 
 _CHANGES = ("flip", "shift", "zoom", "contrast", "brightness")
 _TRAINING = ("epochs", "learning_rate", "distill", *_CHANGES, "augment_fit")

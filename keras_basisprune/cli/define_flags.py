@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from keras_basisprune.command_line._table import FLAGS
+from keras_basisprune.cli._table import FLAGS
 
 
 def define_flags() -> flags.FlagValues:

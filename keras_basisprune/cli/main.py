@@ -34,9 +34,9 @@ from absl import flags
 from rich.console import Console
 from rich.markup import escape
 
-from keras_basisprune.command_line.check_flags import check_flags
-from keras_basisprune.command_line.define_flags import define_flags
-from keras_basisprune.command_line.flag_help import flag_help
+from keras_basisprune.cli.check_flags import check_flags
+from keras_basisprune.cli.define_flags import define_flags
+from keras_basisprune.cli.flag_help import flag_help
 
 COMMANDS = ("inspect", "compress", "export", "report", "measure")
 

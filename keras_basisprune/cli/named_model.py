@@ -4,8 +4,8 @@ import os
 
 import keras
 
-from keras_basisprune.command_line._import_modules import import_modules
-from keras_basisprune.command_line._load_model import load_model
+from keras_basisprune.cli._import_modules import import_modules
+from keras_basisprune.cli._load_model import load_model
 from keras_basisprune.data.application import application_names
 
 

@@ -9,7 +9,7 @@ import reports
 from command_lines import run
 
 import keras_basisprune as kbp
-from keras_basisprune.cli import define_flags
+from keras_basisprune.cli.main import define_flags
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import re
 import pytest
 from command_lines import refused, run
 
-from keras_basisprune.command_line._table import FLAGS
+from keras_basisprune.cli._table import FLAGS
 
 NOTHING = "--model=nothing.keras"  # is never looked at
 COMPRESS = ("compress", NOTHING, "--data=digits")

@@ -2,7 +2,7 @@
 
 import textwrap
 
-from keras_basisprune.command_line._table import COMMANDS, FLAGS
+from keras_basisprune.cli._table import COMMANDS, FLAGS
 
 
 def flag_help(command=None) -> str:
