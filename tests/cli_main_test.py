@@ -290,7 +290,7 @@ def test_an_interrupt_says_that_the_command_goes_on(
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("keras_basisprune.rounds.Rounds.run", interrupted)
+    monkeypatch.setattr("keras_basisprune.search.rounds.Rounds.run", interrupted)
     words = (f"--model={model_path}", f"--output_dir={tmp_path / 'out'}")
     code, _, err = run(capsys, "compress", "--data=digits", *words, *QUICK)
     assert code == 1

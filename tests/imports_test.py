@@ -1,4 +1,7 @@
-"""Holds the order of the rooms: imports run downward only, never sideways."""
+"""Holds the order of the rooms: imports run downward, or within a room without circles.
+
+What begins with an underscore is used inside its folder only.
+"""
 
 import ast
 import graphlib
@@ -9,41 +12,22 @@ import pytest
 PACKAGE = "keras_basisprune"
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
-# From the bottom. Rooms of one line do not import each other.
+# From the bottom. Rooms on one floor do not import each other.
 ORDER = [
-    ["version", "files", "utils"],
-    ["linalg"],
-    ["plan"],
-    ["application"],
-    ["data"],
-    ["trace"],
-    ["layers"],
+    ["version", "utils"],
+    ["linalg", "plan", "layers", "data"],
     ["graph"],
-    ["methods", "scores", "surgery", "export"],
+    ["export", "methods", "scores", "surgery"],
     ["measure"],
-    [
-        "select",
-        "allocate",
-        "layer_latency",
-        "select_channels",
-        "quick_ranks",
-        "quick_channels",
-    ],
-    ["compensate", "recalibrate"],
+    ["plans", "report"],
     ["training"],
-    ["sparsify", "recover", "report"],
     ["search"],
-    ["rounds"],
-    ["outcome"],
-    ["compress"],
-    ["command_line"],
-    ["commands"],
     ["cli"],
 ]
-RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
+FLOOR = {room: floor for floor, rooms in enumerate(ORDER) for room in rooms}
 
 # What each of these may import beside the standard library and the package itself.
-ONLY = {"version": set(), "linalg": {"numpy"}, "plan": {"numpy"}}
+ONLY = {"version": set(), "utils": {"numpy"}, "linalg": {"numpy"}, "plan": {"numpy"}}
 
 # TensorFlow and what brings it along.
 TENSORFLOW = {
@@ -89,25 +73,17 @@ def complaint(importer, imported, known):
         return "the package itself is above all rooms"
     if importer == PACKAGE:
         return None
+    folder = imported.rpartition(".")[0]
+    if imported.rpartition(".")[2].startswith("_"):
+        inside = importer == folder or importer.startswith(f"{folder}.")
+        if not inside:
+            return f"private to {folder}"
     room, other = importer.split(".")[1], imported.split(".")[1]
-    if other not in RANK:
+    if other not in FLOOR:
         return f"`{other}` has no place in ORDER"
-    if room != other:
-        return None if RANK[other] < RANK[room] else f"{other} is not below {room}"
-    if known[importer].name == "__init__.py":
-        return None if imported.startswith(f"{importer}.") else "upward"
-    folder = importer.rpartition(".")[0]
-    if imported == folder or not imported.startswith(f"{folder}."):
-        return "upward"
-    inside = imported.removeprefix(f"{folder}.").split(".")
-    if len(inside) > 1 or known[imported].name == "__init__.py":
-        return None  # a folder inside this one is below it
-    # A module with an underscore is the floor of its folder: the modules without
-    # stand on it, it stands on nothing of the folder.
-    private = importer.rpartition(".")[2].startswith("_")
-    if inside[0].startswith("_") and not private:
-        return None
-    return "sideways"
+    if room != other and FLOOR[other] >= FLOOR[room]:
+        return f"{other} is not below {room}"
+    return None
 
 
 def violations(root):
@@ -117,7 +93,7 @@ def violations(root):
     for name, path in known.items():
         room = [*name.split("."), PACKAGE][1]
         file = path.relative_to(root / PACKAGE).as_posix()
-        if room not in RANK and name != PACKAGE:
+        if room not in FLOOR and name != PACKAGE:
             found.append(f"{file}: `{room}` has no place in ORDER")
             continue
         for imported, inside in imports(path, known):
@@ -137,6 +113,19 @@ def violations(root):
     return found
 
 
+def order(root):
+    """All modules, those that are imported before those that import them.
+
+    Raises `graphlib.CycleError` where imports run in a circle.
+    """
+    known = modules(root)
+    graph = {
+        name: {m for m, _ in imports(path, known) if m in known and m != PACKAGE}
+        for name, path in known.items()
+    }
+    return list(graphlib.TopologicalSorter(graph).static_order())
+
+
 def write(root, **sources):
     """Writes a package whose file `a__in__b` is `b.py` in folder `a`."""
     for name, text in {"__init__": "", **sources}.items():
@@ -151,14 +140,20 @@ def test_imports_run_downward():
 
 
 def test_there_is_no_circle():
-    known = modules(ROOT)
-    graph = {
-        name: {m for m, _ in imports(path, known) if m in known and m != PACKAGE}
-        for name, path in known.items()
+    found = order(ROOT)
+    assert len(found) == len(modules(ROOT))
+    assert found.index(f"{PACKAGE}.linalg") < found.index(f"{PACKAGE}.methods")
+
+
+def test_a_circle_within_a_room_is_found(tmp_path):
+    circle = {
+        "methods__in__a": "from keras_basisprune.methods.b import x",
+        "methods__in__b": "def f():\n    from keras_basisprune.methods import a",
     }
-    order = list(graphlib.TopologicalSorter(graph).static_order())
-    assert len(order) == len(known)
-    assert order.index(f"{PACKAGE}.linalg") < order.index(f"{PACKAGE}.methods")
+    write(tmp_path, **{"methods__in____init__": ""}, **circle)
+    assert violations(tmp_path) == []
+    with pytest.raises(graphlib.CycleError, match="methods.a"):
+        order(tmp_path)
 
 
 def test_every_folder_is_a_package():
@@ -167,14 +162,22 @@ def test_every_folder_is_a_package():
     assert [f.name for f in folders if not (f / "__init__.py").exists()] == []
 
 
+def test_only_values_stand_beside_the_rooms():
+    files = {path.name for path in (ROOT / PACKAGE).glob("*.py")}
+    assert files == {"__init__.py", "plan.py", "version.py"}
+
+
 @pytest.mark.parametrize(
     ("file", "text"),
     [
         ("methods__in__convert", "from keras_basisprune.linalg import svd_basis"),
         ("methods__in__convert", "from keras_basisprune import linalg"),
         ("methods__in____init__", "from keras_basisprune.methods import other"),
+        ("methods__in__convert", "from keras_basisprune.methods.other import x"),
         ("methods__in__convert", "from keras_basisprune.methods._tools import x"),
         ("methods__in__convert", "from keras_basisprune.methods.parts.part import x"),
+        ("methods__in__p__in__b", "from keras_basisprune.methods._tools import x"),
+        ("methods__in___b", "from keras_basisprune.methods.other import a"),
         ("export__in__tflite", "def f():\n    import tensorflow as tf"),
         ("measure__in__latency", "def f():\n    from tensorflow import lite"),
         ("plan", "import numpy as np\nimport json"),
@@ -199,11 +202,8 @@ def test_allows(tmp_path, file, text):
         ("linalg", "import keras", "not in this room"),
         ("plan", "def f():\n    from keras import ops", "not in this room"),
         ("scores__in__a", "from keras_basisprune.methods.a import a", "not below"),
-        ("methods__in__b", "from keras_basisprune.methods.a import a", "sideways"),
-        ("methods__in___b", "from keras_basisprune.methods._c import a", "sideways"),
-        ("methods__in___b", "from keras_basisprune.methods.a import a", "sideways"),
-        ("methods__in__b", "from keras_basisprune.methods import x", "upward"),
-        ("methods__in__p__in__b", "from keras_basisprune.methods.a import x", "upward"),
+        ("search__in__b", "from keras_basisprune.methods._c import a", "private to"),
+        ("methods__in__a", "from keras_basisprune.methods.q._d import x", "private to"),
         ("methods__in__b", "import keras_basisprune", "above all rooms"),
         ("methods__in__b", "import keras_basisprune.missing", "no such module"),
         ("attic", "", "no place in ORDER"),
@@ -216,6 +216,7 @@ def test_finds(tmp_path, file, text, why):
         "methods__in____init__": "",
         "methods__in__a": "",
         "methods__in___c": "",
+        "methods__in__q__in___d": "",
     }
     found = violations(write(tmp_path, **{**files, file: text}))
     assert len(found) == 1

@@ -72,7 +72,7 @@ def main(argv=None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", module=r"keras(\.|$)")
     warnings.showwarning = functools.partial(_warn, warnings.showwarning)
-    from keras_basisprune import commands
+    from keras_basisprune.cli import commands
 
     try:
         getattr(commands, words[0])(values, Console())
@@ -122,7 +122,3 @@ def _fail(error, code) -> int:
         highlight=False,
     )
     return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())
