@@ -243,7 +243,7 @@ def test_data_that_does_not_fit_is_refused_at_once(model, digits, change, text):
         ({"methods": []}, r"`methods` to name 'basis', .*methods=\[\]"),
         ({"methods": ["heads"]}, r"`methods` to name 'basis', .*\['heads'\]"),
         ({"methods": "basis"}, "`methods` to name .*methods='basis'"),
-        ({"recover": "most"}, "`recover` to be None, 'all' .*recover='most'.*`keras_bas"),
+        ({"recover": "most"}, "`recover` to be None, 'all' .*recover='most'.*Recovery"),
         ({"max_drop": 1.5}, r"`max_drop` to be a float in \[0, 1\).*max_drop=1.5"),
         ({"objective": "speed"}, "`objective` to be 'flops', .*objective='speed'"),
     ],
