@@ -58,5 +58,5 @@ def test_errors():
         kbp.layer_latency(model())
     inputs = keras.Input((None, None, 3))
     open_sizes = keras.Model(inputs, keras.layers.Conv2D(4, 3, name="conv")(inputs))
-    with pytest.raises(ValueError, match="fixed input size. Received: .* `conv`"):
+    with pytest.raises(ValueError, match="fixed input size.*Received: .* `conv`"):
         kbp.layer_latency(kbp.convert(open_sizes))
