@@ -65,7 +65,7 @@ def test_open_dimensions_need_an_input_shape(tmp_path):
     ("arguments", "message"),
     [
         ({"model_or_path": "missing.tflite"}, "existing '.tflite' file.*missing"),
-        ({"model_or_path": keras.Sequential()}, "`model` to be a Functional"),
+        ({"model_or_path": keras.Sequential()}, "`model` to be a built Functional"),
         ({"threads": (0,)}, "`threads` to hold whole numbers of at least 1"),
         ({"threads": ()}, "`threads` to hold whole numbers"),
         ({"runs": 0}, "`runs` to hold whole numbers of at least 1.*runs=0"),
