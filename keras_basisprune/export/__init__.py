@@ -1,9 +1,10 @@
 """Exports of plain Keras models to files, written whole or not at all."""
 
+from keras_basisprune.export._tflite_export import TFLiteExport
 from keras_basisprune.export.export_saved_model import (
     SavedModelExport,
     export_saved_model,
 )
-from keras_basisprune.export.export_tflite import TFLiteExport, export_tflite
+from keras_basisprune.export.export_tflite import export_tflite
 
 __all__ = ["SavedModelExport", "TFLiteExport", "export_saved_model", "export_tflite"]

@@ -1,6 +1,5 @@
 """Exports a model as a LiteRT (`.tflite`) file."""
 
-import dataclasses
 import functools
 import warnings
 
@@ -13,6 +12,7 @@ from keras_basisprune.export import (
     sample_arrays,
     signatures,
 )
+from keras_basisprune.export._tflite_export import TFLiteExport
 from keras_basisprune.export.prepare import check_quantisable, prepare
 from keras_basisprune.export.quiet import quiet
 from keras_basisprune.utils.check_choice import check_choice
@@ -20,107 +20,7 @@ from keras_basisprune.utils.check_flag import check_flag
 from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.files import check_file, staged
 
-_MUCH = 0.1  # of the FLOPs in float: worth a warning
 _TOLERANCES = {"float32": 1e-4, "float16": 0.1, "dynamic": 0.3, "int8": 0.5}
-
-
-@dataclasses.dataclass(frozen=True)
-class TFLiteExport:
-    """What `export_tflite` wrote, and how well it agrees with the Keras model.
-
-    Attributes:
-        path: The path of the file.
-        quantization: One of `"float32"`, `"float16"`, `"dynamic"`, `"int8"`.
-        bytes: The size of the file.
-        max_abs_difference: The largest absolute difference between the outputs of
-            the file and of the Keras model on the samples; `None` if the file can
-            not be run here because of operations that are not built into LiteRT.
-        max_relative_difference: The same, relative to the largest absolute value of
-            that Keras output; the largest over all outputs. `None` as above.
-        top1_agreement: The share of samples, 0 to 1, whose largest output is the
-            same one; `None` without an output of shape `(batch, classes >= 2)`.
-        samples: How many samples were compared.
-        builtin_ops_only: Whether the plain LiteRT runtime runs the file.
-        other_ops: The names of all other operations: `Flex...` are TensorFlow's and
-            need the Flex delegate, the rest are custom ones.
-        ops: A dict from the name of each operation to how often it occurs.
-        gpu_compatible: Whether nothing speaks against the GPU delegate.
-        gpu_messages: What speaks against it, from TensorFlow's analyser, and, because
-            that no longer checks operations (seen with TensorFlow 2.21), from the list
-            of operations that it used before.
-        float_ops: A dict from the name of each operation that a quantized file computes
-            in float to how often it occurs, those with most FLOPs first. For `"int8"`
-            that is what reads or makes float activations; for `"dynamic"`, where
-            activations are float, what multiplies by other than int8 weights. Empty for
-            `"float32"` and `"float16"`.
-        float_share: Their share of the file's FLOPs, 0 to 1; `None` for `"float32"` and
-            `"float16"`.
-        integer_weights: The share of the weights, 0 to 1, that are integers; `None` for
-            `"float32"` and `"float16"`, and without weights.
-    """
-
-    path: str
-    quantization: str
-    bytes: int
-    max_abs_difference: float | None
-    max_relative_difference: float | None
-    top1_agreement: float | None
-    samples: int
-    builtin_ops_only: bool
-    other_ops: tuple[str, ...]
-    ops: dict[str, int]
-    gpu_compatible: bool
-    gpu_messages: tuple[str, ...]
-    float_ops: dict[str, int] = dataclasses.field(default_factory=dict)
-    float_share: float | None = None
-    integer_weights: float | None = None
-
-    @property
-    def in_float(self) -> str:
-        """A sentence on what was not quantized; empty if that is below 10 %."""
-        if self.float_share is None:
-            return ""
-        if self.integer_weights == 0:
-            what = "none of the weights as integers"
-        elif self.float_share > _MUCH:
-            what = f"{self.float_share:.0%} of the FLOPs in float"
-        else:
-            return ""
-        if self.float_ops:
-            what += f" ({_listed(self.float_ops)})"
-        why = "has no integer kernels for these operations"
-        if self.quantization == "dynamic":
-            why += ", or leaves tensors of fewer than 1,024 weights in float"
-        return (
-            f"Expected quantization={self.quantization!r} to make integers of the "
-            f"model. Received: {what}. LiteRT {why}. Pass quantization='float16', "
-            "which halves all weights, or take other layers."
-        )
-
-    def __str__(self):
-        lines = [f"{self.path}: {self.quantization}, {self.bytes:,} bytes"]
-        if self.max_abs_difference is None:
-            lines.append("  difference  not measured: needs operations beyond LiteRT's")
-        else:
-            lines.append(
-                f"  difference  {self.max_abs_difference:.2e} absolute, "
-                f"{self.max_relative_difference:.2e} of the largest output "
-                f"({self.samples} samples)"
-            )
-        if self.top1_agreement is not None:
-            lines.append(f"  top-1       {self.top1_agreement:.1%} the same as Keras")
-        kind = "built-in" if self.builtin_ops_only else "not only built-in"
-        lines.append(
-            f"  operations  {sum(self.ops.values())}, {kind}: {_listed(self.ops)}"
-        )
-        if self.float_share is not None:
-            float_ops = _listed(self.float_ops) or "nothing"
-            lines.append(f"  in float    {self.float_share:.1%} of FLOPs: {float_ops}")
-        if self.integer_weights is not None:
-            lines.append(f"  integers    {self.integer_weights:.1%} of the weights")
-        found = "; ".join(self.gpu_messages) or "nothing found against it"
-        lines.append(f"  GPU         {found}")
-        return "\n".join(lines)
 
 
 def export_tflite(
@@ -245,11 +145,6 @@ def export_tflite(
     if record.in_float:
         warnings.warn(record.in_float, stacklevel=2)
     return record
-
-
-def _listed(counts) -> str:
-    """Names with numbers, as in a sentence."""
-    return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
 def _compare(model, path, specs, inputs):
