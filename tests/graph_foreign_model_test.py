@@ -215,7 +215,7 @@ def test_a_saved_model_is_named_in_both_of_its_forms(tmp_path):
 
 def test_other_arguments_that_hold_models():
     for wrong in (None, keras.Sequential([keras.Input((2,))])):
-        with pytest.raises(ValueError, match="Expected `comparison` to be a Compari"):
+        with pytest.raises(ValueError, match="Expected `comparison` to be what"):
             kbp.plot_comparison(wrong, "never.png")
     with pytest.raises(ValueError, match="Expected `layer` to be a `keras.layers.Lay"):
         kbp.LatencyTable().milliseconds(tf_keras.layers.Dense(2), (3,))

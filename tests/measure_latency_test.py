@@ -65,7 +65,7 @@ def test_open_dimensions_need_an_input_shape(tmp_path):
     ("arguments", "message"),
     [
         ({"model_or_path": "missing.tflite"}, "existing '.tflite' file.*missing"),
-        ({"model_or_path": keras.Sequential()}, "`model_or_path` to be a built Funct"),
+        ({"model_or_path": keras.Sequential()}, "`model` to be a built Functional"),
         ({"threads": (0,)}, "`threads` to be an integer in .1, 1024.*threads=0"),
         ({"threads": ()}, "`threads` to be an integer in .1, 1024"),
         ({"runs": 0}, "`runs` to be a positive integer.*runs=0"),
