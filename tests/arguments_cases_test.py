@@ -275,11 +275,11 @@ def test_data_at_a_dangling_link_are_named(tmp_path):
         kbp.load_data(tmp_path / "photos")
 
 
-def test_a_file_may_take_the_place_of_a_link(model, tmp_path):
-    """A dangling link at the file's own path is replaced, as every file is."""
+def test_a_dangling_link_stays_as_it_is(model, tmp_path):
     os.symlink(tmp_path / "nowhere", tmp_path / "bases.png")
-    path = kbp.plot_bases(kbp.convert(model), tmp_path / "bases.png")
-    assert path.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(ValueError, match="`path` to be no link to nothing.*nowhere"):
+        kbp.plot_bases(kbp.convert(model), tmp_path / "bases.png")
+    assert os.readlink(tmp_path / "bases.png") == str(tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
 
 
