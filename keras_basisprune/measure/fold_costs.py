@@ -1,7 +1,6 @@
 """What a converted model costs once it is folded."""
 
-import math
-
+from keras_basisprune.linalg import folded_weights
 from keras_basisprune.measure._count import count
 
 
@@ -15,10 +14,7 @@ class FoldCosts:
 
     def __init__(self, model, pairs):
         self._pairs = pairs
-        self._sizes = {
-            name: (math.prod(pair.basis.kernel.shape[:-1]), pair.scaling.filters)
-            for name, pair in pairs.items()
-        }
+        self._sizes = {name: pair.matrix for name, pair in pairs.items()}
         halves = sum(  # kernels, scales, masks, means; biases stay as they are
             pair.rank * (sum(self._sizes[name]) + 2 + pair.scaling.centered)
             for name, pair in pairs.items()
@@ -78,5 +74,5 @@ class FoldCosts:
         for name, (n, cout) in self._sizes.items():
             rank = max(1, int(self._pairs[name].mask.sum()))  # `fold` keeps one
             before += self._each[kind][name] * n * cout
-            after += self._each[kind][name] * min(rank * (n + cout), n * cout)
+            after += self._each[kind][name] * folded_weights(rank, n, cout)
         return after / before

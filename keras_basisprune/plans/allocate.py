@@ -10,7 +10,7 @@ import numpy as np
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.trace import trace
-from keras_basisprune.linalg import descending
+from keras_basisprune.linalg import descending, folded_weights
 from keras_basisprune.measure.fold_costs import FoldCosts
 from keras_basisprune.plan import Kept, Plan
 from keras_basisprune.scores import energy
@@ -107,12 +107,12 @@ class _Layer:
         rank = int(np.count_nonzero(self.values >= cut))
         rank = max(rank - rank % round_to if rank >= round_to else rank, min_rank)
         alive = max(np.count_nonzero(self.values), min_rank)
-        merged = rank * sum(self.size) >= math.prod(self.size)
+        merged = folded_weights(rank, *self.size) == math.prod(self.size)
         return min(alive if merged else rank, len(self.values))
 
     def spent(self, rank) -> float:
         """Cost of the folded layer at some rank."""
-        return self.whole * min(rank * sum(self.size) / math.prod(self.size), 1.0)
+        return self.whole * (folded_weights(rank, *self.size) / math.prod(self.size))
 
     def best(self, rank) -> Kept:
         order = descending(self.values, self.rounding)[:rank]

@@ -4,13 +4,14 @@ import math
 
 import keras
 
+from keras_basisprune.graph.basis_name import basis_name
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.channel_groups import channel_groups
+from keras_basisprune.graph.depthwise_half import depthwise_name
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.measure import cost, describe
 
 _POINTS = 256  # of a spectrum, at most
-_PARTS = ("_basis", "_depthwise")  # of what stands for a decomposed layer
 
 
 def layer_rows(model, small) -> list[dict]:
@@ -36,9 +37,10 @@ def layer_rows(model, small) -> list[dict]:
         name = described.name
         if name not in new:
             continue
-        stands = [name, *(name + part for part in _PARTS if name + part not in old)]
+        halves = [half(name) for half in (basis_name, depthwise_name)]
+        stands = [name, *(other for other in halves if other not in old)]
         parts = [after[stand] for stand in stands if stand in after]
-        basis = None if f"{name}_basis" in old else new.get(f"{name}_basis")
+        basis = None if basis_name(name) in old else new.get(basis_name(name))
         reason, width = described.reason, _width(old[name])
         cut = basis is not None or _width(new[name]) != width
         if reason == "not converted" or cut:

@@ -6,6 +6,7 @@ import functools
 
 import keras
 
+from keras_basisprune.graph.basis_name import basis_name
 from keras_basisprune.measure import cost
 from keras_basisprune.methods import convert
 from keras_basisprune.plan import Plan
@@ -69,10 +70,10 @@ class Cutter:
     def __init__(self, model, images, ways):
         self.model, self._images, self._ways = model, images, ways
         names = {layer.name for layer in model.layers}
-        halves = {name for name in names if f"{name}_basis" in names}
+        halves = {name for name in names if basis_name(name) in names}
         # What was decomposed in an earlier round isn't again: its rank is a number of
         # channels now.
-        self._halves = halves | {f"{name}_basis" for name in halves}
+        self._halves = halves | {basis_name(name) for name in halves}
 
     def cut(self, keep, to_channels) -> Cut | None:
         """Cuts the network.
