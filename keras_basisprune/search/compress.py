@@ -15,7 +15,7 @@ from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.measure.latency_table import LatencyTable
 from keras_basisprune.search.augmented import augmented
 from keras_basisprune.search.cuttable import cuttable
-from keras_basisprune.search.cutter import Ways
+from keras_basisprune.search.cutter import CutOptions
 from keras_basisprune.search.identity import identity
 from keras_basisprune.search.interruptible import interruptible
 from keras_basisprune.search.judge import Judge
@@ -247,7 +247,7 @@ def compress(
             max_drop=max_drop,
             margin=search.margin,
             splits=_SPLITS[possible],
-            ways=_ways(search, goal, state),
+            cut_options=_cut_options(search, goal, state),
             recovery=recovery,
             distill=search.distill,
             rounds=search.rounds,
@@ -311,11 +311,11 @@ def _fitted_on(images, search, recovery, seed):
     return augmented(images, recovery) if search.augment else images
 
 
-def _ways(search, goal, state) -> Ways:
+def _cut_options(search, goal, state) -> CutOptions:
     table = None
     if goal.kind == "latency":
         table = LatencyTable(state and state / "latency.json")
-    return Ways(search.compensation, search.round_to, goal.counted, table)
+    return CutOptions(search.compensation, search.round_to, goal.counted, table)
 
 
 def _unmet(task, baseline, trials) -> str:

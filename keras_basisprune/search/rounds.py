@@ -98,7 +98,7 @@ class Rounds:
     def _round(self, network, number, slack, retry) -> Found | None:
         """Cuts as far as the slack allows and trains; `None` if that isn't enough."""
         if self._cutter is None or self._cutter.model is not network:
-            self._cutter = Cutter(network, self._task.images, self._task.ways)
+            self._cutter = Cutter(network, self._task.images, self._task.cut_options)
             self._failed, self._good = 0.0, {}
         later, recovery = number > 1, self._task.recovery
         trials = _TRIALS[slack > 0][later]

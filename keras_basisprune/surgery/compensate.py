@@ -34,7 +34,9 @@ _FITTED = (
 )
 
 
-def compensate(model, plan, data, ridge=0.01, verbose="auto") -> keras.Model:
+def compensate(
+    model, plan, data, ridge=0.01, verbose="auto", *, _traced=None
+) -> keras.Model:
     """Prunes a model and corrects the layers that read what has left.
 
     Layer after layer, the kernel and bias of each convolution and dense layer are
@@ -88,15 +90,15 @@ def compensate(model, plan, data, ridge=0.01, verbose="auto") -> keras.Model:
     batches = list(
         sample_batches(model, None, data, "data", samples_at_once(model), kept=True)
     )
-    return _Compensation(model, plan, batches, ridge).run(verbose)
+    done = pruned_calls(model, plan, traced=_traced)
+    return _Compensation(done, batches, ridge).run(verbose)
 
 
 class _Compensation:
     """Runs the original and the pruned model side by side."""
 
-    def __init__(self, model, plan, batches, ridge):
+    def __init__(self, done, batches, ridge):
         self._ridge = ridge
-        done = pruned_calls(model, plan)
         self._pruned, self._kept = done.model, done.kept
         old = depth_first(done.traced)
         # The pruned model is read by what each call of the original became in it, never

@@ -21,7 +21,7 @@ _POSITIONS = 64  # per image and map, at most
 _LARGEST = 8192  # channels of an input whose covariance is taken
 
 
-def compensated(model, data, ridge=0.01, batch_size=32) -> np.ndarray:
+def compensated(model, data, ridge=0.01, batch_size=32, *, _traced=None) -> np.ndarray:
     """Scores each group of channels by the loss that compensation leaves.
 
     For every layer that multiplies its input by a kernel, input channels leave one
@@ -70,7 +70,7 @@ def compensated(model, data, ridge=0.01, batch_size=32) -> np.ndarray:
     remedy = "Pass, for example, `ridge=0.01`."
     ridge = check_number("ridge", ridge, "(0, inf)", "a positive float", remedy)
     batch_size = check_whole("batch_size", batch_size)
-    traced = trace(model)
+    traced = _traced or trace(model)
     check_finite_weights(model)
     channels = channel_map(traced)
     free = np.ones(channels.count, bool)
