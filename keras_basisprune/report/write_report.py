@@ -6,7 +6,8 @@ import jinja2
 import plotly.offline
 
 from keras_basisprune.report import _read, _words, charts
-from keras_basisprune.utils.files import check_file, write_text
+from keras_basisprune.utils.check_path import check_path
+from keras_basisprune.utils.files import write_text
 
 _FILTERS = {
     name: getattr(_words, name)
@@ -52,7 +53,7 @@ def write_report(folder) -> pathlib.Path:
     ```
     """
     path = pathlib.Path(folder) / "report.html"
-    check_file(path, "folder")
+    check_path("folder", path, "file")
     report = _read.read_report(folder)
     write_text(path, _page(report))
     return path

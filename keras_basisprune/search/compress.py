@@ -1,7 +1,6 @@
 """The whole job: the smallest network within an accuracy budget."""
 
 import dataclasses
-import pathlib
 import warnings
 
 import keras
@@ -31,15 +30,15 @@ from keras_basisprune.search.too_few_images import too_few_images
 from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.check_probabilities import check_probabilities
-from keras_basisprune.training.recover import Recovery
+from keras_basisprune.training.recovery import Recovery
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_flag import check_flag
 from keras_basisprune.utils.check_number import check_number
-from keras_basisprune.utils.check_path import check_path
+from keras_basisprune.utils.check_path import check_path, check_paths
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.check_verbose import check_verbose
 from keras_basisprune.utils.check_whole import check_whole
-from keras_basisprune.utils.files import check_files, sweep
+from keras_basisprune.utils.files import sweep
 from keras_basisprune.utils.shown import shown
 
 # By what is removed: how much of a cut channels take, in the order they are tried.
@@ -215,9 +214,8 @@ def compress(
     possible = cuttable(original, tuple(sorted(methods)))
     goal, state = Objective(objective), None
     if output_dir is not None:
-        output_dir = pathlib.Path(output_dir)
         state = output_dir / "state"
-        check_files(output_dir, [*FILES, "state/"], "output_dir")
+        check_paths("output_dir", output_dir, [*FILES, "state/"])
     few = too_few_images(len(validation[0]), max_drop)
     if few:
         warnings.warn(few, stacklevel=2)

@@ -10,7 +10,8 @@ import keras
 import numpy as np
 
 from keras_basisprune.graph.trace import is_kerases
-from keras_basisprune.utils.files import check_file, save_model, sweep, write_text
+from keras_basisprune.utils.check_path import check_path
+from keras_basisprune.utils.files import save_model, sweep, write_text
 
 _FILES = ("state.json", "*.keras", "latency.json", "owner.json")
 _VERSION = 2  # 1 had no checksums
@@ -108,7 +109,7 @@ class RunFolder:
         """
         path = None if self._folder is None else self._folder / f"{name}.keras"
         if path:
-            check_file(path, "output_dir")
+            check_path("output_dir", path, "file")
         # A file that no answer speaks of may be of a search whose state was deleted.
         if path and path.name in self._answers and path.exists():
             if self._answers[path.name] == _file_checksum(path):
