@@ -6,7 +6,8 @@ import keras
 
 from keras_basisprune.graph.basis_name import basis_name
 from keras_basisprune.graph.basis_pairs import basis_pairs
-from keras_basisprune.graph.channel_groups import channel_groups
+from keras_basisprune.graph.channel_groups import groups_of
+from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.depthwise_half import depthwise_name
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.measure import cost, describe
@@ -28,11 +29,12 @@ def layer_rows(model, small) -> list[dict]:
         decomposed), `"params"` and `"flops"` (before, after) and `"reason"` (why it was
         left alone, or `None`).
     """
-    before = {layer.name: layer for layer in cost(model).layers}
+    traced = trace(model)
+    before = {layer.name: layer for layer in cost(model, _traced=traced).layers}
     after = {layer.name: layer for layer in cost(small).layers}
     old = {layer.name: layer for layer in model.layers}
     new = {layer.name: layer for layer in small.layers}
-    groups, rows = channel_groups(model), []
+    groups, rows = groups_of(traced, channel_map(traced)), []
     for described in describe(model).layers:
         name = described.name
         if name not in new:

@@ -19,7 +19,6 @@ from keras_basisprune.report.document import document
 from keras_basisprune.report.fallen_classes import fallen_classes
 from keras_basisprune.report.layer_rows import layer_rows, spectra
 from keras_basisprune.search.trial import Trial
-from keras_basisprune.surgery import fold
 from keras_basisprune.utils.files import save_model, write_text
 
 _SAMPLES = 64  # images on which forms of the network are compared
@@ -79,15 +78,15 @@ def outcome(task, rounds, score, test, arguments, output_dir) -> CompressionResu
         A `CompressionResult`.
     """
     original = task.model
-    found = _good_enough(rounds.found, score, task)
+    found = _good_enough(rounds.found, task)
     last = found[-1] if found else None
-    network = last.network if last else original
-    small = fold(network)
+    folded = last.folded if last else task.judge.folded(original)
+    small = folded.small
     files = _exported(task, original, small, output_dir)
-    report = compare(original, small, **_figures(task, score, test, small, files))
+    report = compare(original, small, **_figures(task, score, test, folded, files))
     samples = task.images[:_SAMPLES]
     converted = _converted(original, samples)
-    rows, recall = layer_rows(original, small), score.recall(small)
+    rows, recall = layer_rows(original, small), folded.recall()
     parts = {
         "model": {"name": original.name, "input_shape": original.input_shape[1:]},
         "met_budget": last is not None,
@@ -103,7 +102,7 @@ def outcome(task, rounds, score, test, arguments, output_dir) -> CompressionResu
         "classes": _about_classes(recall, task.max_drop, original.output_shape[-1]),
         "layers": rows,
         "spectra": spectra(converted, rows),
-        "equality": certificate(original, converted, network, samples)
+        "equality": certificate(original, converted, folded.network, small, samples)
         + _litert_row(files),
         "history": rounds.history,
     }
@@ -119,7 +118,7 @@ def outcome(task, rounds, score, test, arguments, output_dir) -> CompressionResu
     )
 
 
-def _good_enough(found, score, task) -> list:
+def _good_enough(found, task) -> list:
     """The rounds up to the last one whose network holds what was found of it.
 
     Networks may have been made again since they were judged, on a machine or with
@@ -127,7 +126,7 @@ def _good_enough(found, score, task) -> list:
     """
     found = list(found)
     while found:
-        now = score.compared(fold(found[-1].network))
+        now = found[-1].folded.compared()
         if now["score"] - task.margin * now["error"] >= task.least:
             break
         found.pop()
@@ -180,12 +179,16 @@ def _exported(task, original, small, output_dir) -> dict[str, tuple]:
     }
 
 
-def _figures(task, score, test, small, files) -> dict[str, tuple]:
+def _figures(task, score, test, folded, files) -> dict[str, tuple]:
     """The rows of the comparison beside what is counted."""
     figures = {name: pair for name, pair in files.items() if name != "difference"}
-    figures[f"{score.metric}_on_validation"] = (score.baseline, score(small))
+    figures[f"{score.metric}_on_validation"] = (
+        score.baseline,
+        folded.compared()["score"],
+    )
     if test is not None:
-        figures["accuracy_on_test"] = accuracy(task.model, test), accuracy(small, test)
+        both = (accuracy(network, test) for network in (task.model, folded.small))
+        figures["accuracy_on_test"] = tuple(both)
     return figures
 
 
@@ -220,7 +223,7 @@ def _converted(model, samples):
     """The model at full rank, `None` if nothing in it can be decomposed."""
     try:
         return convert(model, data=samples, verbose=0)
-    except ValueError:
+    except ValueError:  # a result is not lost by what the report can't show
         return None
 
 
