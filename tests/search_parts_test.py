@@ -15,12 +15,12 @@ from scipy import stats
 import keras_basisprune as kbp
 from keras_basisprune.plan import Kept, Plan
 from keras_basisprune.report import write_report
-from keras_basisprune.report.certainty import certainty
 from keras_basisprune.report.certificate import certificate
 from keras_basisprune.report.document import document
 from keras_basisprune.report.fallen_classes import fallen_classes
 from keras_basisprune.report.layer_rows import layer_rows, spectra
 from keras_basisprune.report.loss_bound import loss_bound
+from keras_basisprune.report.loss_statement import loss_statement
 from keras_basisprune.search.folded import Folded
 from keras_basisprune.search.judge import Judge
 from keras_basisprune.search.objective import Objective
@@ -437,23 +437,23 @@ def trial(number, score=0.9, **seconds):
     )
 
 
-class TestCertainty:
+class TestLossStatement:
     def test_points_and_bound(self):
         for baseline, verb in ((0.9123, "lost"), (0.8877, "gained")):
             tried = dataclasses.replace(trial(1, 0.9), bound=0.0317)
-            text = certainty(baseline, tried, 1500)
+            text = loss_statement(baseline, tried, 1500)
             start = f"On the 1,500 validation images 1.23 points were {verb}, with a "
             assert text.startswith(f"{start}standard error of 1.00; on other images")
             assert "up to 3.17 may be lost, with 95 % confidence" in text
 
     def test_one_image(self):
         tried = dataclasses.replace(trial(1, 1.0), bound=0.95)
-        text = certainty(1.0, tried, 1)
+        text = loss_statement(1.0, tried, 1)
         assert text.startswith("On one validation image 0.00 points were lost, with")
         assert "up to 95.00 may be lost" in text
 
     def test_nothing_chosen(self):
-        assert certainty(0.9, None, 100) == ""
+        assert loss_statement(0.9, None, 100) == ""
 
 
 class TestTooFewImages:

@@ -23,7 +23,7 @@ from keras_basisprune.report import write_report
 from keras_basisprune.search.compress import SearchOptions
 from keras_basisprune.search.compress import compress as compress_model
 from keras_basisprune.search.locked import locked
-from keras_basisprune.search.outcome import FILES
+from keras_basisprune.search.result import FILES
 from keras_basisprune.search.run_folder import RunFolder
 from keras_basisprune.training.augmentation import augmentation
 from keras_basisprune.training.check_classifier import check_classifier

@@ -15,13 +15,13 @@ from keras_basisprune.measure.latency_table import LatencyTable
 from keras_basisprune.search.augmented import augmented
 from keras_basisprune.search.cuttable import cuttable
 from keras_basisprune.search.cutter import CutOptions
-from keras_basisprune.search.identity import identity
+from keras_basisprune.search.fingerprint import fingerprint
 from keras_basisprune.search.interruptible import interruptible
 from keras_basisprune.search.judge import Judge
 from keras_basisprune.search.locked import locked
-from keras_basisprune.search.no_word_of_retracing import no_word_of_retracing
 from keras_basisprune.search.objective import OBJECTIVES, Objective
-from keras_basisprune.search.outcome import FILES, CompressionResult, outcome
+from keras_basisprune.search.quiet_retracing import quiet_retracing
+from keras_basisprune.search.result import FILES, CompressionResult, make_result
 from keras_basisprune.search.rounds import Rounds
 from keras_basisprune.search.run_folder import RunFolder, checksum, model_checksum
 from keras_basisprune.search.scorer import Scorer
@@ -223,10 +223,10 @@ def compress(
         "model": model_checksum(model),
         "train": checksum(*train),
         "validation": checksum(*validation),
-        "recovery": recovery and {k: identity(v) for k, v in vars(recovery).items()},
+        "recovery": recovery and {k: fingerprint(v) for k, v in vars(recovery).items()},
         **arguments,
     }
-    with locked(state), interruptible(state), no_word_of_retracing():
+    with locked(state), interruptible(state), quiet_retracing():
         folder = RunFolder(state, belongs_to)
         if state:
             sweep(output_dir, FILES)
@@ -254,7 +254,7 @@ def compress(
         )
         rounds = Rounds(task, folder)
         rounds.run()
-        result = outcome(task, rounds, score, test, arguments, output_dir)
+        result = make_result(task, rounds, score, test, arguments, output_dir)
     if not result.met_budget:
         warnings.warn(_unmet(task, score.baseline, rounds.trials), stacklevel=2)
     return result

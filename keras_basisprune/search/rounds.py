@@ -8,8 +8,8 @@ from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.plan import Plan
 from keras_basisprune.search.cutter import Cut, Cutter
 from keras_basisprune.search.folded import Folded
-from keras_basisprune.search.found import RoundResult
 from keras_basisprune.search.progress import Progress
+from keras_basisprune.search.round_result import RoundResult
 from keras_basisprune.search.search_boards import search_boards
 from keras_basisprune.search.smallest_share import smallest_share
 from keras_basisprune.search.train_again import train_again

@@ -13,7 +13,7 @@ from keras_basisprune.graph.trace import trace
 from keras_basisprune.surgery.recalibrate import recalibrate
 from keras_basisprune.training.distillation import Distillation
 from keras_basisprune.training.epoch_logs import EpochLogs, Validation
-from keras_basisprune.training.epochs import Epochs, Material
+from keras_basisprune.training.epochs import EpochData, Epochs
 from keras_basisprune.training.match_statistics import match_statistics
 from keras_basisprune.training.quick_statistics import quick_statistics
 from keras_basisprune.training.trained_weights import trained_weights
@@ -71,10 +71,10 @@ def _supervision(model, train, teacher, config) -> _Supervision:
         # Of augmented images the teacher is asked when they have been made.
         asked = None if config.augment is not None else teacher
         targets = _answers(asked, images, config)
-    material = Material(images, targets, config.augment, teacher, model.input_shape)
+    data = EpochData(images, targets, config.augment, teacher, model.input_shape)
     size, fixed = config.batch_size, fixed_batch(model)
     epochs = Epochs(
-        material, fixed or size, config.seed, config.initial_epoch, fixed is not None
+        data, fixed or size, config.seed, config.initial_epoch, fixed is not None
     )
     if teacher is None:
         loss = keras.losses.SparseCategoricalCrossentropy()

@@ -13,11 +13,11 @@ from keras_basisprune.measure import Comparison, accuracy, compare, latency
 from keras_basisprune.methods import convert
 from keras_basisprune.plan import Plan
 from keras_basisprune.report import write_report
-from keras_basisprune.report.certainty import certainty
 from keras_basisprune.report.certificate import certificate
 from keras_basisprune.report.document import document
 from keras_basisprune.report.fallen_classes import fallen_classes
 from keras_basisprune.report.layer_rows import layer_rows, spectra
+from keras_basisprune.report.loss_statement import loss_statement
 from keras_basisprune.search.trial import Trial
 from keras_basisprune.utils.files import save_model, write_text
 
@@ -63,7 +63,7 @@ class CompressionResult:
     details: dict
 
 
-def outcome(task, rounds, score, test, arguments, output_dir) -> CompressionResult:
+def make_result(task, rounds, score, test, arguments, output_dir) -> CompressionResult:
     """Folds, measures, and writes what was found.
 
     Args:
@@ -95,7 +95,7 @@ def outcome(task, rounds, score, test, arguments, output_dir) -> CompressionResu
         "least": task.least,
         "before_after": _before_after(report),
         "chosen": last and last.trial,
-        "certainty": certainty(
+        "certainty": loss_statement(
             score.baseline, last and rounds.trials[last.trial], score.images
         ),
         "recall": recall,

@@ -5,7 +5,7 @@ import logging
 
 
 @contextlib.contextmanager
-def no_word_of_retracing():
+def quiet_retracing():
     """TensorFlow warns of many traces; here they are of many networks."""
     logger = logging.getLogger("tensorflow")
 

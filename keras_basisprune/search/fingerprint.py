@@ -11,7 +11,7 @@ import numpy as np
 _PASSING = {"name", "build_config", "build_input_shape"}
 
 
-def identity(thing):
+def fingerprint(thing):
     """Describes a value, so that other behaviour shows as another description.
 
     Of a layer that is its config without names and without what its first call adds;
@@ -27,7 +27,7 @@ def identity(thing):
 
     Example:
 
-    >>> identity(keras.layers.RandomFlip()) == identity(keras.layers.RandomFlip())
+    >>> fingerprint(keras.layers.RandomFlip()) == fingerprint(keras.layers.RandomFlip())
     True
     """
     if isinstance(thing, np.generic):
@@ -35,10 +35,10 @@ def identity(thing):
     if isinstance(thing, keras.Layer):
         return f"{type(thing).__name__} {_lasting(thing.get_config())}"
     if isinstance(thing, functools.partial):
-        inner = identity(thing.func)
+        inner = fingerprint(thing.func)
         return f"partial {inner} {thing.args} {sorted(thing.keywords.items())}"
     if isinstance(thing, types.MethodType):
-        return f"{_place(type(thing.__self__))} {identity(thing.__func__)}"
+        return f"{_place(type(thing.__self__))} {fingerprint(thing.__func__)}"
     if isinstance(thing, types.FunctionType):
         code = hashlib.sha256(repr(_code(thing.__code__)).encode()).hexdigest()
         return f"{_place(thing)} {code[:16]}"
