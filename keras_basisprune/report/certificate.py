@@ -1,4 +1,4 @@
-"""Do all the forms of a network compute the same?"""
+"""How far the forms of a network differ in what they compute."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""How sure the loss is that a search has found."""
+"""How sure the loss of the chosen network is, in words."""
 
 from keras_basisprune.report.loss_bound import CONFIDENCE
 

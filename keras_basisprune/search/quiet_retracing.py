@@ -1,4 +1,4 @@
-"""TensorFlow without its warnings of many traces."""
+"""TensorFlow without its warnings about retracing."""
 
 import contextlib
 import logging
@@ -6,7 +6,11 @@ import logging
 
 @contextlib.contextmanager
 def quiet_retracing():
-    """TensorFlow warns of many traces; here they are of many networks."""
+    """Leaves out TensorFlow's warnings about retracing, as a context.
+
+    TensorFlow warns when a function is traced often. In a search that is no mistake:
+    every trace is of another network.
+    """
     logger = logging.getLogger("tensorflow")
 
     def wanted(record):

@@ -1,4 +1,4 @@
-"""What a search has come to: the small network, its files and its report."""
+"""The result of a search: the small network, its files and its report."""
 
 import dataclasses
 import json
@@ -64,7 +64,7 @@ class CompressionResult:
 
 
 def make_result(task, rounds, score, test, arguments, output_dir) -> CompressionResult:
-    """Folds, measures, and writes what was found.
+    """Measures the network that was found, and writes files and report.
 
     Args:
         task: The `Task`.
@@ -78,7 +78,7 @@ def make_result(task, rounds, score, test, arguments, output_dir) -> Compression
         A `CompressionResult`.
     """
     original = task.model
-    found = _good_enough(rounds.found, task)
+    found = _good_enough(rounds.results, task)
     last = found[-1] if found else None
     folded = last.folded if last else task.judge.folded(original)
     small = folded.small
@@ -119,10 +119,10 @@ def make_result(task, rounds, score, test, arguments, output_dir) -> Compression
 
 
 def _good_enough(found, task) -> list:
-    """The rounds up to the last one whose network holds what was found of it.
+    """The rounds up to the last one whose network is still good enough.
 
-    Networks may have been made again since they were judged, on a machine or with
-    layers that do not compute the same twice.
+    A network that was made again since it was judged may score otherwise, if the
+    machine or a layer does not compute the same twice.
     """
     found = list(found)
     while found:
@@ -134,7 +134,7 @@ def _good_enough(found, task) -> list:
 
 
 def _about_classes(recall, max_drop, classes) -> str:
-    """What is to be said of single classes; with a warning if some are lost."""
+    """The remarks on single classes; with a warning if some are lost."""
     fallen, unseen = fallen_classes(recall, max_drop), classes - len(recall)
     if fallen:
         warnings.warn(f"{fallen} The score is of all images.", stacklevel=4)

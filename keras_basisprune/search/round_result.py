@@ -1,4 +1,4 @@
-"""What a round of a search has come to."""
+"""The result of one round of a search."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ from keras_basisprune.search.folded import Folded
 
 @dataclasses.dataclass(frozen=True)
 class RoundResult:
-    """What a round has come to.
+    """The result of one round.
 
     Attributes:
         network: The network that the next round cuts: trained if there is training,

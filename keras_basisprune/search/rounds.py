@@ -1,4 +1,4 @@
-"""Cut, train again, cut again: the rounds of `compress`."""
+"""The rounds of `compress`: cut, train, cut again."""
 
 import functools
 import math
@@ -43,14 +43,14 @@ class Rounds:
         folder: A `RunFolder`.
 
     Attributes:
-        found: List of `RoundResult`, one per round.
+        results: List of `RoundResult`, one per round.
         history: The logs of training, a list of values per name.
     """
 
     def __init__(self, task, folder):
         self._task, self._folder = task, folder
         self._trials: dict[str, Trial] = {}
-        self.found: list[RoundResult] = []
+        self.results: list[RoundResult] = []
         self.history: dict[str, list[float]] = {}
         self._cutter, self._enough, self._failed = None, 0.0, 0.0
         # Scores of this round, less the margin.
@@ -76,17 +76,17 @@ class Rounds:
 
     def _run(self):
         slacks, network, retry = self._slacks(), self._task.model, False
-        while slacks and len(self.found) < self._task.rounds:
-            found = self._round(network, len(self.found) + 1, slacks[0], retry)
+        while slacks and len(self.results) < self._task.rounds:
+            found = self._round(network, len(self.results) + 1, slacks[0], retry)
             retry = found is None
             if retry:
                 slacks.pop(0)
                 continue
-            before = self.trials[self.found[-1].trial].kept if self.found else 1.0
+            before = self.trials[self.results[-1].trial].kept if self.results else 1.0
             kept = self.trials[found.trial].kept
             if not kept < before:
                 break
-            self.found.append(found)
+            self.results.append(found)
             network = found.network
             if kept > _GAIN * before or not self._task.recovery:
                 break  # without training, nothing was won back that could be lost again

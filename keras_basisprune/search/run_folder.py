@@ -21,11 +21,11 @@ class RunFolder:
     """Remembers what a search has found out, in memory and in a folder.
 
     A search is a function of its arguments: run again, it asks the same questions in
-    the same order. So answers are all that has to be kept. `state.json` holds them,
-    with checksums of what they depend on and of themselves; networks are `.keras` files
-    beside it, whose checksums it holds. All files appear whole or not at all, so that
-    the process can be killed at any moment; what was damaged or exchanged since is not
-    believed: a network is made again, with a warning, and broken answers are refused.
+    the same order, so that only the answers need to be stored. `state.json` holds them,
+    with checksums of them and of what they depend on; networks are `.keras` files
+    beside it, and their checksums are among the answers. Each file is written whole or
+    not at all, so the process may be killed at any moment. A network whose file has
+    been changed since is made again, with a warning; a changed `state.json` is refused.
 
     One process at a time may work in a folder: see `locked`.
 
