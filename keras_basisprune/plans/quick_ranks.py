@@ -6,7 +6,8 @@ import math
 import numpy as np
 
 from keras_basisprune.graph.basis_pairs import BasisPair, basis_pairs
-from keras_basisprune.graph.channel_groups import channel_groups
+from keras_basisprune.graph.channel_groups import groups_of
+from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.folded_layers import folded_layers
 from keras_basisprune.graph.trace import Call, check_model, trace
 from keras_basisprune.linalg import descending
@@ -54,7 +55,7 @@ def quick_ranks(converted, plan, table) -> Plan:
     check_model("converted", converted)
     traced = trace(converted)
     pairs = basis_pairs(traced, converted.name, "converted")
-    _check_channels(plan, channel_groups(converted).layers)
+    _check_channels(plan, groups_of(traced, channel_map(traced)).layers)
     first: dict[int, Call] = {}
     for call in traced.calls:
         first.setdefault(id(call.op), call)
