@@ -9,7 +9,7 @@ import warnings
 import keras
 import numpy as np
 
-from keras_basisprune.graph.trace import is_kerases
+from keras_basisprune.graph.trace import is_from_keras
 from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.files import save_model, sweep, write_text
 
@@ -163,7 +163,7 @@ def _custom(values) -> dict:
     for value in values:
         own = isinstance(value, types.FunctionType)
         kind = value if own or isinstance(value, type) else type(value)
-        if callable(value) and not is_kerases(kind):
+        if callable(value) and not is_from_keras(kind):
             found[kind.__name__] = kind
     return found
 
