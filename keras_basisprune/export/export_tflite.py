@@ -266,7 +266,7 @@ def _compare(model, path, specs, inputs):
 
 def _check_path(path):
     path = check_path("path", path)
-    if path.suffix != ".tflite" or path.is_dir():
+    if path.suffix != ".tflite":
         raise ValueError(
             "Expected `path` to be a file name that ends with '.tflite'. Received: "
             f"path={str(path)!r}{' (a folder)' if path.is_dir() else ''}. Pass "
