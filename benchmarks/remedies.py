@@ -18,7 +18,7 @@ from absl import app, flags
 import keras_basisprune as kbp
 from benchmarks.augment_flags import augment
 from keras_basisprune.search.augmented import augmented
-from keras_basisprune.search.cutter import Cutter, Ways
+from keras_basisprune.search.cutter import CutOptions, Cutter
 
 _MODEL = flags.DEFINE_string("model", None, "A trained .keras file.", required=True)
 _DATA = flags.DEFINE_string("data", None, "As in load_data.", required=True)
@@ -51,7 +51,7 @@ def main(argv):
     images = data.train[0][np.sort(order[: _SAMPLES.value])]
     whole = kbp.cost(original)
     print(f"original: {_scores(original, data)}", flush=True)
-    network, ways = original, Ways(counted=_COUNTED.value)
+    network, options = original, CutOptions(counted=_COUNTED.value)
     stages = zip(
         map(float, _KEEP.value),
         _for_all(map(float, _CHANNELS.value)),
@@ -70,7 +70,7 @@ def main(argv):
     for number, (keep, to_channels, count) in enumerate(stages):
         start, done = time.time(), getattr(kbp.cost(network), _COUNTED.value)
         share = keep * getattr(whole, _COUNTED.value) / done
-        cut = Cutter(network, images, ways).cut(share, to_channels)
+        cut = Cutter(network, images, options).cut(share, to_channels)
         if cut is None:
             raise SystemExit(
                 f"{keep} can't be reached with {to_channels=}: what was cut by bases "

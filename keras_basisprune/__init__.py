@@ -33,7 +33,7 @@ from keras_basisprune.plans.select_bases import Limits, select
 from keras_basisprune.plans.select_channels import ChannelLimits, select_channels
 from keras_basisprune.report import write_report
 from keras_basisprune.search.compress import SearchOptions, compress
-from keras_basisprune.search.outcome import CompressionResult
+from keras_basisprune.search.result import CompressionResult
 from keras_basisprune.search.trial import Trial
 from keras_basisprune.surgery import fold, prune
 from keras_basisprune.surgery.compensate import compensate

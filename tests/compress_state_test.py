@@ -86,7 +86,7 @@ def test_an_exchanged_network_is_named_and_trained_again(model, digits, tmp_path
         ("out/plans.json/mine", "plans.json', which is a folder"),
         ("out/original_float32.tflite/mine", "tflite', which is a folder"),
         ("out/state", "leave room for a folder.*state', which is no folder"),
-        ("out", "to be a folder, or not to exist"),
+        ("out", "to leave room for a folder.*out', which is no folder"),
     ],
 )
 def test_what_is_in_the_way_stays_and_nothing_is_done(

@@ -138,7 +138,7 @@ def test_broken_files(tmp_path, text):
 
 def test_errors(tmp_path):
     with pytest.raises(
-        ValueError, match="Expected `path` to be a file.*it is a folder"
+        ValueError, match="`path` to leave room for a file.*is a folder"
     ):
         LatencyTable(tmp_path)
     with pytest.raises(ValueError, match="`threads` to be .* threads=0"):

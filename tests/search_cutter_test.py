@@ -1,12 +1,18 @@
 """Cuts of a small network of digits to given shares."""
 
+import math
+import sys
+
 import digits_model
+import keras
 import numpy as np
 import pytest
 
 import keras_basisprune as kbp
+from keras_basisprune.methods.nothing_to_decompose import NothingToDecompose
 from keras_basisprune.scores.channels import compensated
-from keras_basisprune.search.cutter import Cutter, Ways
+from keras_basisprune.search.cutter import CutOptions, Cutter
+from keras_basisprune.utils.cannot_reach import CannotReach
 
 THIRD = 1 / 3
 
@@ -23,7 +29,9 @@ def images(digits):
 
 @pytest.fixture(scope="module")
 def cutters(model, images):
-    return {of: Cutter(model, images, Ways(counted=of)) for of in ("flops", "params")}
+    return {
+        of: Cutter(model, images, CutOptions(counted=of)) for of in ("flops", "params")
+    }
 
 
 def kept(small, model, counted="flops"):
@@ -113,7 +121,7 @@ def test_the_plan_says_it_all(cutters, model, images, to_channels):
 
 def test_the_same_cut_again(cutters, model, images):
     one = cutters["flops"].cut(0.25, THIRD)
-    for cutter in (cutters["flops"], Cutter(model, images, Ways())):
+    for cutter in (cutters["flops"], Cutter(model, images, CutOptions())):
         other = cutter.cut(0.25, THIRD)
         assert other.plan == one.plan
         alike(other.network, one.network, images, atol=1e-6)
@@ -129,7 +137,7 @@ def test_shares_that_can_not_be_reached(cutters, images):
 
 
 def test_without_compensation_channels_are_cut_out(model, images, cutters):
-    plain = Cutter(model, images, Ways(compensation=False)).cut(0.3, 1)
+    plain = Cutter(model, images, CutOptions(compensation=False)).cut(0.3, 1)
     made_up = cutters["flops"].cut(0.3, 1)
     assert plain.plan == made_up.plan
     alike(plain.network, kbp.prune(model, plain.plan), images, atol=1e-6)
@@ -143,7 +151,7 @@ def test_without_compensation_channels_are_cut_out(model, images, cutters):
 
 @pytest.mark.parametrize("to_channels", [1, 0, THIRD])
 def test_widths_and_ranks_are_multiples(model, images, to_channels):
-    cut = Cutter(model, images, Ways(round_to=8)).cut(0.4, to_channels)
+    cut = Cutter(model, images, CutOptions(round_to=8)).cut(0.4, to_channels)
     assert cut.plan.bases or cut.plan.channels
     for found in cut.plan.channels.values():
         assert len(found.indices) % 8 == 0
@@ -166,7 +174,7 @@ def halved(cutters):
 
 @pytest.fixture(scope="module")
 def cutter(halved, images):
-    return Cutter(halved, images, Ways())
+    return Cutter(halved, images, CutOptions())
 
 
 @pytest.mark.parametrize("keep", [0.7, 0.3])
@@ -201,9 +209,66 @@ def test_where_all_is_decomposed_only_channels_leave(cutters, images):
     cut = cutters["flops"].cut(0.1, 0)
     network = kbp.fold(cut.network, batch_norm=False)
     assert {"conv1_basis", "conv2_basis"} <= set(names(network))
-    cutter = Cutter(network, images, Ways())
+    cutter = Cutter(network, images, CutOptions())
     for keep in (0.9, 0.5):
         assert cutter.cut(keep, 0) is None
         assert cutter.cut(keep, THIRD) is None
     cut = cutter.cut(0.6, 1)
     assert 0.5 <= kept(cut.network, network) <= 0.6 * 1.001
+
+
+def traces_of(monkeypatch, made):
+    """How often models are traced while something is made."""
+    module, count = sys.modules["keras_basisprune.graph.trace"], []
+    read = module._Reader.read
+
+    def counted(self, model, shapes=None):
+        count.append(model.name)
+        return read(self, model, shapes)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module._Reader, "read", counted)
+        made()
+    return len(count)
+
+
+@pytest.mark.parametrize(
+    ("to_channels", "first", "later"), [(1, 1, 0), (0, 3, 1), (THIRD, 4, 3)]
+)
+def test_each_model_is_traced_once(
+    model, images, monkeypatch, to_channels, first, later
+):
+    cutter = Cutter(model, images, CutOptions())
+    for keep, traces in ((0.5, first), (0.4, later)):
+        found = traces_of(monkeypatch, lambda keep=keep: cutter.cut(keep, to_channels))
+        assert found == traces
+
+
+def test_ranks_are_chosen_with_one_trace(model, images, monkeypatch):
+    whole = kbp.convert(model, data=images, verbose=0)
+    for arguments in ({}, {"cost": "flops"}, {"of": "model", "scores": None}):
+        found = traces_of(
+            monkeypatch, lambda given=arguments: kbp.allocate(whole, 0.5, **given)
+        )
+        assert found == 1
+
+
+def test_what_can_not_be_reached_has_an_error_of_its_own(model, images):
+    scores = kbp.scores.channels.l2_norm(model)
+    limits = kbp.ChannelLimits(exclude=".*")
+    with pytest.raises(CannotReach, match="`keep` to be a share of the flops"):
+        kbp.select_channels(model, scores, 0.5, limits=limits)
+    whole = kbp.convert(model, include="conv1")
+    with pytest.raises(CannotReach, match="`keep` to leave something"):
+        kbp.allocate(whole, 0.01, "flops", of="model")
+    dense = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    with pytest.raises(NothingToDecompose, match="a layer that can be decomposed"):
+        kbp.convert(dense)
+    for wrong in (0, 1.5, math.nan):  # a mistake is not taken for such a share
+        for choose in (
+            lambda keep: kbp.select_channels(model, scores, keep),
+            lambda keep: kbp.allocate(whole, keep),
+        ):
+            with pytest.raises(ValueError, match="`keep` to be a float") as raised:
+                choose(wrong)
+            assert type(raised.value) is ValueError

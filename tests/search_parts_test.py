@@ -15,17 +15,19 @@ from scipy import stats
 import keras_basisprune as kbp
 from keras_basisprune.plan import Kept, Plan
 from keras_basisprune.report import write_report
-from keras_basisprune.report.certainty import certainty
 from keras_basisprune.report.certificate import certificate
 from keras_basisprune.report.document import document
 from keras_basisprune.report.fallen_classes import fallen_classes
 from keras_basisprune.report.layer_rows import layer_rows, spectra
 from keras_basisprune.report.loss_bound import loss_bound
+from keras_basisprune.report.loss_statement import loss_statement
+from keras_basisprune.search.folded import Folded
 from keras_basisprune.search.judge import Judge
 from keras_basisprune.search.objective import Objective
 from keras_basisprune.search.run_folder import RunFolder
 from keras_basisprune.search.scorer import Scorer
 from keras_basisprune.search.too_few_images import too_few_images
+from keras_basisprune.search.train_again import train_again
 from keras_basisprune.search.trial import Trial
 
 
@@ -95,7 +97,7 @@ class TestScorer:
         score = Scorer(model, (images, labels if labelled else None))
         was, is_now = before == truth, after == truth
         counts = np.sum(was & ~is_now), np.sum(is_now & ~was), len(images)
-        found = score.compared(cut)
+        found = score.compared(score.right(cut))
         assert found["score"] == score(cut)
         loss = (counts[0] - counts[1]) / len(images)
         assert found["score"] == pytest.approx(score.baseline - loss)
@@ -110,7 +112,7 @@ class TestScorer:
     def test_nothing_lost_is_not_certain(self, model, images, count):
         score = Scorer(model, (images[:count], None))
         assert score.images == count
-        found = score.compared(model)
+        found = score.compared(score.right(model))
         assert found["score"] == 1.0
         assert found["error"] == pytest.approx(1 - stats.norm.sf(1) ** (1 / count))
         assert found["bound"] == pytest.approx(1 - 0.05 ** (1 / count))
@@ -118,7 +120,8 @@ class TestScorer:
     def test_recall_by_hand(self, model, cut, images):
         labels = np.random.default_rng(1).choice([0, 1, 3], len(images))
         before, after = (m.predict(images, verbose=0).argmax(-1) for m in (model, cut))
-        rows = Scorer(model, (images, labels)).recall(cut)
+        score = Scorer(model, (images, labels))
+        rows = score.recall(score.right(cut))
         assert [row["class"] for row in rows] == [0, 1, 3]  # 2 and 4 have no images
         for row in rows:
             own = labels == row["class"]
@@ -131,13 +134,32 @@ class TestScorer:
 
     def test_recall_without_labels(self, model, cut, images):
         before, after = (m.predict(images, verbose=0).argmax(-1) for m in (model, cut))
-        rows = Scorer(model, (images, None)).recall(cut)
+        score = Scorer(model, (images, None))
+        rows = score.recall(score.right(cut))
         assert [row["class"] for row in rows] == sorted(set(before.tolist()))
         for row in rows:
             own = before == row["class"]
             assert (row["images"], row["before"]) == (own.sum(), 1.0)
             assert row["after"] == np.mean(after[own] == row["class"])
             assert row["gained"] == 0
+
+
+class TestFolded:
+    def test_it_is_folded_and_run_once(self, model, cut, images):
+        score = Scorer(model, (images, None))
+        asked, right = [], score.right
+        score.right = lambda network: asked.append(network) or right(network)
+        folded = Folded(cut, score)
+        assert not asked
+        assert folded.network is cut
+        plain = kbp.fold(cut)
+        assert folded.compared() == score.compared(right(plain))
+        assert folded.recall() == score.recall(right(plain))
+        assert asked == [folded.small]
+        for ours, theirs in zip(
+            folded.small.get_weights(), plain.get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(ours, theirs)
 
 
 class TestObjective:
@@ -173,11 +195,11 @@ class TestJudge:
     def test_shares_of_the_folded_network(self, model, cut, images):
         score = Scorer(model, (images, None))
         judge = Judge(model, score, Objective("params"), RunFolder(None, {}))
-        found = judge(cut, {"fitting": 2.5})
+        found = judge(judge.folded(cut), {"fitting": 2.5})
         before, after = kbp.cost(model), kbp.cost(kbp.fold(cut))
         assert found["params"] == found["kept"] == after.params / before.params < 1
         assert found["flops"] == after.flops / before.flops < 1
-        assert score.compared(kbp.fold(cut)) == {
+        assert score.compared(score.right(kbp.fold(cut))) == {
             name: found[name] for name in ("score", "error", "bound")
         }
         assert list(found["seconds"]) == ["fitting", "evaluation"]
@@ -188,14 +210,15 @@ class TestJudge:
     def test_the_original_is_measured_once(self, model, cut, images, tmp_path):
         asked = []
 
-        def objective(network):
+        def objective(network, counted):
+            assert counted == kbp.cost(network)
             asked.append(network)
             return 10.0 * len(asked)
 
         score = Scorer(model, (images, None))
         for number in range(2):
             judge = Judge(model, score, objective, RunFolder(tmp_path, {}))
-            assert judge(cut, {})["kept"] == 2.0 + number
+            assert judge(judge.folded(cut), {})["kept"] == 2.0 + number
         assert asked[0] is model
         assert [kbp.cost(one).params < kbp.cost(model).params for one in asked] == [
             False,
@@ -361,8 +384,9 @@ class TestSpectra:
 
 class TestCertificate:
     def test_all_forms_compute_the_same(self, model, converted, cut, images):
-        weights = model.get_weights(), cut.get_weights()
-        rows = certificate(model, converted, cut, images)
+        networks = model, converted, cut
+        weights = [network.get_weights() for network in networks]
+        rows = certificate(model, converted, cut, kbp.fold(cut), images)
         assert [(row["step"], row["against"]) for row in rows] == [
             ("converted", "original"),
             ("pruned", "masked"),
@@ -370,10 +394,7 @@ class TestCertificate:
         ]
         assert all(row["difference"] < 1e-5 for row in rows)
         assert {row["tolerance"] for row in rows} == {1e-3}
-        for scaling in ("a_scaling", "b_scaling"):
-            mask = array(converted.get_layer(scaling).mask)
-            assert mask.tolist() == [0.0] + [1.0] * (len(mask) - 1)
-        for network, before in zip((model, cut), weights, strict=True):
+        for network, before in zip(networks, weights, strict=True):
             for old, new in zip(before, network.get_weights(), strict=True):
                 np.testing.assert_array_equal(old, new)
 
@@ -382,13 +403,13 @@ class TestCertificate:
         bias = wrong.get_layer("b_scaling").bias
         bias.assign(array(bias) + np.linspace(-2, 2, 12))
         expected = np.abs(model.predict(images) - wrong.predict(images)).max()
-        rows = certificate(model, wrong, model, images)
+        rows = certificate(model, wrong, model, model, images)
         assert rows[0]["difference"] == pytest.approx(expected, abs=1e-6)
         assert expected > 0.05
         assert rows[1]["difference"] < 1e-5
 
     def test_nothing_that_can_be_decomposed(self, model, images):
-        rows = certificate(model, None, model, images)
+        rows = certificate(model, None, model, kbp.fold(model), images)
         assert [row["step"] for row in rows] == ["folded"]
         assert rows[0]["difference"] < 1e-5
 
@@ -397,8 +418,7 @@ class TestCertificate:
         x = layers.Conv2D(1, 3, name="one")(inputs)
         model = randomize(keras.Model(inputs, layers.Conv2D(4, 1, name="two")(x)))
         converted = kbp.convert(model, data=images, verbose=0)
-        rows = certificate(model, converted, model, images)
-        assert array(converted.get_layer("one_scaling").mask).tolist() == [1.0]
+        rows = certificate(model, converted, model, model, images)
         assert all(row["difference"] < 1e-5 for row in rows)
 
     @pytest.mark.parametrize("broken", [0, 1])
@@ -407,7 +427,7 @@ class TestCertificate:
         both = [layers.Dense(2, name=name)(inputs) for name in ("first", "second")]
         model = randomize(keras.Model(inputs, both))
         model.get_layer(("first", "second")[broken]).bias.assign([0.0, np.nan])
-        (row,) = certificate(model, None, model, images)
+        (row,) = certificate(model, None, model, kbp.fold(model), images)
         assert math.isnan(row["difference"])
 
 
@@ -417,23 +437,23 @@ def trial(number, score=0.9, **seconds):
     )
 
 
-class TestCertainty:
+class TestLossStatement:
     def test_points_and_bound(self):
         for baseline, verb in ((0.9123, "lost"), (0.8877, "gained")):
             tried = dataclasses.replace(trial(1, 0.9), bound=0.0317)
-            text = certainty(baseline, tried, 1500)
+            text = loss_statement(baseline, tried, 1500)
             start = f"On the 1,500 validation images 1.23 points were {verb}, with a "
             assert text.startswith(f"{start}standard error of 1.00; on other images")
             assert "up to 3.17 may be lost, with 95 % confidence" in text
 
     def test_one_image(self):
         tried = dataclasses.replace(trial(1, 1.0), bound=0.95)
-        text = certainty(1.0, tried, 1)
+        text = loss_statement(1.0, tried, 1)
         assert text.startswith("On one validation image 0.00 points were lost, with")
         assert "up to 95.00 may be lost" in text
 
     def test_nothing_chosen(self):
-        assert certainty(0.9, None, 100) == ""
+        assert loss_statement(0.9, None, 100) == ""
 
 
 class TestTooFewImages:
@@ -556,7 +576,7 @@ class TestDocument:
             "chosen": 1,
             "layers": rows,
             "spectra": spectra(converted, rows),
-            "equality": certificate(model, converted, cut, images),
+            "equality": certificate(model, converted, cut, kbp.fold(cut), images),
             "history": {"loss": [0.5, math.nan]},
         }
         trials = [trial(1, math.nan, fitting=1.0), trial(1, 0.9, fitting=1.0)]
@@ -568,3 +588,26 @@ class TestDocument:
         assert "DepthwiseConv2D" in page
         assert "activation softmax of `head` reads across channels" in page
         assert "activation softmax of `head` reads across channels" in page
+
+
+def test_training_in_a_search_is_that_of_recover(model, cut, images):
+    data = (images, None), (images[:30], None)
+    config = kbp.Recovery(epochs=2, batch_size=50, seed=3)
+    ours, theirs = (kbp.fold(cut, batch_norm=False) for _ in range(2))
+    made = train_again(ours, model, data, config, [], number=4, past=2)
+    later = dataclasses.replace(config, initial_epoch=2)
+    history = kbp.recover(theirs, images, None, model, later, verbose=0).history
+    assert made["history"].pop("round") == [4, 4]
+    assert made["history"] == history
+    assert made["seconds"] > 0
+    for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_network_without_weights_to_train_is_refused(images):
+    inputs = keras.Input((8, 8, 3))
+    outputs = layers.Softmax()(layers.GlobalAveragePooling2D()(inputs))
+    network, config = keras.Model(inputs, outputs), kbp.Recovery("all", epochs=1)
+    data = (images, None), (images, None)
+    with pytest.raises(ValueError, match="`model` to have weights that train"):
+        train_again(network, network, data, config, [], 1, 0)

@@ -322,9 +322,9 @@ def test_nothing_half_written_stays(tmp_path):
 def test_a_place_that_can_not_be_written_to(tmp_path):
     (tmp_path / "file").write_text("mine")
     folder = RunFolder(tmp_path / "file" / "state", {})
-    with pytest.raises(OSError, match="directory"):
+    with pytest.raises(ValueError, match="`output_dir` to be in a folder.*no folder"):
         folder.recall_model("round_1", net)
-    with pytest.raises(OSError, match="directory"):
+    with pytest.raises(ValueError, match="`path` to be in a folder.*is no folder"):
         folder.recall("a", lambda: 1)
     assert content(tmp_path) == ["file"]
     assert (tmp_path / "file").read_text() == "mine"

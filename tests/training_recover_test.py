@@ -14,7 +14,7 @@ from models import array
 
 import keras_basisprune as kbp
 from keras_basisprune.training.distillation import Distillation
-from keras_basisprune.training.epochs import Epochs, Material
+from keras_basisprune.training.epochs import EpochData, Epochs
 from keras_basisprune.training.recover import Recovery, recover
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -283,7 +283,7 @@ class Numbers:
     labels = np.arange(10)
 
     def epochs(self, seed=0, epoch=0, **kwargs):
-        material = Material(self.images, self.labels, **kwargs)
+        material = EpochData(self.images, self.labels, **kwargs)
         return Epochs(material, 4, seed, epoch)
 
     @staticmethod
@@ -336,7 +336,7 @@ def test_augmented_images_are_made_once_per_epoch():
 
 
 def test_the_teacher_sees_the_augmented_images(teacher, small):
-    material = Material(small[0], None, lambda x: x[:, :, ::-1], teacher)
+    material = EpochData(small[0], None, lambda x: x[:, :, ::-1], teacher)
     epochs = Epochs(material, 32, seed=0)
     images, answers = epochs[2]
     chosen = np.random.default_rng((0, 0)).permutation(70)[64:]

@@ -119,12 +119,17 @@ def test_paths(tmp_path):
     assert check_path("x", tmp_path / "file", "file") == tmp_path / "file"
     assert check_path("x", tmp_path / "new" / "deep", "folder").name == "deep"
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+    (tmp_path / "link").symlink_to("/no/where")
     for path, write, why in (
-        (tmp_path, "file", "it is a folder"),
-        (tmp_path / "file", "folder", "file' is no folder"),
-        (tmp_path / "file" / "deep", "file", "file' is no folder"),
+        (tmp_path, "file", "leave room for a file.*which is a folder and stays"),
+        (tmp_path / "file", "folder", "leave room for a folder.*which is no folder"),
+        (tmp_path / "file" / "deep", "file", "be in a folder.*file' is no folder"),
+        (tmp_path / "file" / "deep", "folder", "be in a folder.*file' is no folder"),
+        (tmp_path / "file" / "deep", "either", "be in a folder.*file' is no folder"),
+        (tmp_path / "link", "either", "be no link to nothing.*link to '/no/where'"),
+        (tmp_path / "link" / "deep", "file", "be no link to nothing.*link', a link"),
     ):
-        with pytest.raises(ValueError, match=f"`x` to be a {write} .*{why}"):
+        with pytest.raises(ValueError, match=f"`x` to {why}"):
             check_path("x", path, write)
 
 

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import pytest
 
+from keras_basisprune.utils.check_path import check_paths
 from keras_basisprune.utils.files import (
-    check_files,
     save_model,
     staged,
     sweep,
@@ -103,7 +103,7 @@ def test_a_block_that_writes_nothing_is_an_error(tmp_path, name):
 
 def test_a_place_that_is_no_folder(tmp_path):
     (tmp_path / "file").write_text("old")
-    with pytest.raises(OSError, match="directory"):
+    with pytest.raises(ValueError, match="`path` to be in a folder.*is no folder"):
         write_text(tmp_path / "file" / "deeper" / "text", "new")
     assert everything(tmp_path) == {"file": b"old"}
 
@@ -111,7 +111,7 @@ def test_a_place_that_is_no_folder(tmp_path):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_place_that_is_read_only(tmp_path):
     (tmp_path / "locked").mkdir(mode=0o500)
-    with pytest.raises(PermissionError):
+    with pytest.raises(ValueError, match="can't be written to"):
         write_text(tmp_path / "locked" / "text", "new")
     assert everything(tmp_path) == {"locked": None}
 
@@ -197,7 +197,7 @@ class TestFoldersOfTheUser:
     def test_a_folder_never_takes_the_place_of_a_file(self, tmp_path):
         (tmp_path / "model").write_text("mine")
         with (
-            pytest.raises(ValueError, match="`path` to be a folder, or not to exist"),
+            pytest.raises(ValueError, match="`path` to leave room for a folder"),
             staged(tmp_path / "model") as stage,
         ):
             write_folder(stage, "new")
@@ -217,20 +217,24 @@ class TestFoldersOfTheUser:
         for folder, names, text in (
             ("a", ["b", "small.keras"], r"`dir` to leave room for a file.*a folder"),
             ("a", ["b", "state/"], r"`dir` to leave room for a folder.*state"),
-            ("file", ["b"], "`dir` to be a folder, or not to exist"),
-            ("file/deeper", ["b"], "`dir` to be a folder.*file' is no folder"),
+            (
+                "file",
+                ["b"],
+                r"`dir` to leave room for a folder.*file', which is no folder",
+            ),
+            ("file/deeper", ["b"], "`dir` to be in a folder.*file' is no folder"),
         ):
             with pytest.raises(ValueError, match=text):
-                check_files(tmp_path / folder, names, "dir")
-        check_files(tmp_path / "a", ["b", "c/", "small.keras/"], "dir")
-        check_files(tmp_path / "new" / "deeper", ["b", "c/"], "dir")
+                check_paths("dir", tmp_path / folder, names)
+        check_paths("dir", tmp_path / "a", ["b", "c/", "small.keras/"])
+        check_paths("dir", tmp_path / "new" / "deeper", ["b", "c/"])
         assert everything(tmp_path) == before
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
     def test_a_folder_that_is_read_only(self, tmp_path):
         (tmp_path / "locked").mkdir(mode=0o500)
-        with pytest.raises(ValueError, match="`dir` to be a folder that can be"):
-            check_files(tmp_path / "locked" / "out", ["a"], "dir")
+        with pytest.raises(ValueError, match="`dir` to be where files can be written"):
+            check_paths("dir", tmp_path / "locked" / "out", ["a"])
 
 
 class TestLinks:
@@ -266,9 +270,9 @@ class TestLinks:
         with pytest.raises(ValueError, match="`path` to be no link to nothing"):
             write_text(tmp_path / "file", "new")
         with pytest.raises(ValueError, match="`dir` to be no link to nothing"):
-            check_files(tmp_path, ["file"], "dir")
+            check_paths("dir", tmp_path, ["file"])
         with pytest.raises(ValueError, match="`dir` to be no link to nothing"):
-            check_files(tmp_path / "file", ["a"], "dir")
+            check_paths("dir", tmp_path / "file", ["a"])
         assert os.readlink(tmp_path / "file") == str(tmp_path / target)
         assert [path.name for path in tmp_path.iterdir()] == ["file"]
 

@@ -23,12 +23,13 @@ from keras_basisprune.report import write_report
 from keras_basisprune.search.compress import SearchOptions
 from keras_basisprune.search.compress import compress as compress_model
 from keras_basisprune.search.locked import locked
-from keras_basisprune.search.outcome import FILES
+from keras_basisprune.search.result import FILES
 from keras_basisprune.search.run_folder import RunFolder
 from keras_basisprune.training.augmentation import augmentation
 from keras_basisprune.training.check_classifier import check_classifier
-from keras_basisprune.training.recover import Recovery
-from keras_basisprune.utils.files import check_files, save_model, sweep, write_text
+from keras_basisprune.training.recovery import Recovery
+from keras_basisprune.utils.check_path import check_paths
+from keras_basisprune.utils.files import save_model, sweep, write_text
 
 _OWN = ("original.keras", "report.txt")  # what compress writes here, beside FILES
 
@@ -267,7 +268,7 @@ def _check_room(flags, *names):
     """Raises before anything is done, if files can't be written or would be lost."""
     folder = pathlib.Path(flags.output_dir)
     names += tuple(f"small_{kind}.tflite" for kind in flags.quantization)
-    check_files(folder, [*names, "saved_model/"], "--output_dir")
+    check_paths("--output_dir", folder, [*names, "saved_model/"])
     others = foreign_files(folder / "saved_model") if flags.saved_model else []
     if others:
         raise ValueError(

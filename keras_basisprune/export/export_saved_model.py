@@ -11,7 +11,7 @@ from keras_basisprune.export.prepare import low_precision, prepare
 from keras_basisprune.export.quiet import quiet
 from keras_basisprune.utils.check_flag import check_flag
 from keras_basisprune.utils.check_path import check_path
-from keras_basisprune.utils.files import check_link, staged
+from keras_basisprune.utils.files import staged
 
 _TOLERANCE = 1e-5
 _LOW_PRECISION_TOLERANCE = 2e-2
@@ -129,14 +129,7 @@ def _compare(model, path, inputs, size):
 
 def _check_path(path, overwrite):
     overwrite = check_flag("overwrite", overwrite)
-    path = check_path("path", path)
-    check_link(path)
-    if path.exists() and not path.is_dir():
-        raise ValueError(
-            "Expected `path` to be a folder or not to exist. Received: path="
-            f"{str(path)!r}, a file. Pass another path."
-        )
-    check_path("path", path, "folder")
+    path = check_path("path", path, "folder")
     if path.is_dir() and any(path.iterdir()):
         is_saved_model = (path / "saved_model.pb").is_file()
         if not overwrite or not is_saved_model:

@@ -18,7 +18,7 @@ from keras_basisprune.export.quiet import quiet
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_flag import check_flag
 from keras_basisprune.utils.check_path import check_path
-from keras_basisprune.utils.files import check_file, staged
+from keras_basisprune.utils.files import staged
 
 _TOLERANCES = {"float32": 1e-4, "float16": 0.1, "dynamic": 0.3, "int8": 0.5}
 
@@ -160,15 +160,14 @@ def _compare(model, path, specs, inputs):
 
 
 def _check_path(path):
-    path = check_path("path", path, "file" if str(path).endswith(".tflite") else None)
-    if path.suffix != ".tflite" or path.is_dir():
+    path = check_path("path", path)
+    if path.suffix != ".tflite":
         raise ValueError(
             "Expected `path` to be a file name that ends with '.tflite'. Received: "
             f"path={str(path)!r}{' (a folder)' if path.is_dir() else ''}. Pass "
             f"{str(path.with_suffix('.tflite'))!r}, say."
         )
-    check_file(path)
-    return path
+    return check_path("path", path, "file")
 
 
 def _check_quantization(quantization, representative_data):

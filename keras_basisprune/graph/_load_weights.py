@@ -6,7 +6,7 @@ import operator
 import keras
 import numpy as np
 
-from keras_basisprune.graph.trace import is_kerases
+from keras_basisprune.graph.trace import is_from_keras
 
 
 def load_weights(chain, source):
@@ -99,7 +99,9 @@ def _carry(old, new):
     alike = all(before.shape == after.shape for before, after in pairs)
     if not (alike and len(pairs) == len(shapes[0]) == len(shapes[1])):
         remedy = "Let its `get_config()` describe the layer fully."
-        if is_kerases(type(old)):  # which they do, but for what was done to sublayers
+        if is_from_keras(
+            type(old)
+        ):  # which they do, but for what was done to sublayers
             remedy = (
                 "Work on the model as it was before layers inside of this one were "
                 "quantized or got LoRA."

@@ -1,6 +1,7 @@
 """Find the decomposed layers of a converted model."""
 
 import dataclasses
+import math
 
 import keras
 import numpy as np
@@ -27,6 +28,11 @@ class BasisPair:
     def rank(self) -> int:
         """Number of bases, masked ones included."""
         return self.scaling.kernel.shape[0]
+
+    @property
+    def matrix(self) -> tuple[int, int]:
+        """Shape `(n, cout)` of the matrix that was decomposed."""
+        return math.prod(self.basis.kernel.shape[:-1]), self.scaling.filters
 
     @property
     def mask(self) -> np.ndarray:

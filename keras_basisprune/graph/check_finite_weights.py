@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from keras_basisprune.graph.trace import is_from_keras
+
 
 def check_finite_weights(model):
     """Raises `ValueError` if a weight of a model is NaN or infinite.
@@ -22,7 +24,7 @@ def check_finite_weights(model):
         if hasattr(layer, "layers"):
             pending = [*layer.layers, *pending]
             continue
-        own = type(layer).__module__.startswith("keras.")
+        own = is_from_keras(type(layer))
         wrong = sum(_wrong(weight, own) for weight in layer.weights)
         if wrong:
             raise ValueError(

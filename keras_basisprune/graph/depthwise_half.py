@@ -8,7 +8,7 @@ def depthwise_half(layer, name) -> keras.layers.Layer:
 
     Args:
         layer: A `SeparableConv1D` or `SeparableConv2D`.
-        name: The name to which `_depthwise` is added.
+        name: The name that its own is made of (`depthwise_name`).
 
     Returns:
         A layer that is not built; its `kernel` is to be the separable layer's
@@ -29,5 +29,10 @@ def depthwise_half(layer, name) -> keras.layers.Layer:
         depthwise_initializer="zeros",
         dtype=layer.dtype_policy,
         trainable=False,
-        name=f"{name}_depthwise",
+        name=depthwise_name(name),
     )
+
+
+def depthwise_name(name) -> str:
+    """The name of the depthwise half of the separable convolution `name`."""
+    return f"{name}_depthwise"

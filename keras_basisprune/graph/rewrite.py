@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_basisprune.graph._load_weights import load_weights
-from keras_basisprune.graph.trace import Call, Trace, is_kerases, trace
+from keras_basisprune.graph.trace import Call, Trace, is_from_keras, trace
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,14 +147,16 @@ def _functions(op, keys):
 
     Configs hold them by name or as code, and can't be read back without registration.
     """
-    if not is_kerases(type(op).from_config):  # the layer knows how to read its config
+    if not is_from_keras(
+        type(op).from_config
+    ):  # the layer knows how to read its config
         return {}
     found = {}
     for key in keys:
         value = getattr(op, key, None)
         kind = value if isinstance(value, types.FunctionType) else type(value)
         layer = isinstance(value, keras.layers.Layer)  # would be shared by both models
-        if callable(value) and not layer and not is_kerases(kind):
+        if callable(value) and not layer and not is_from_keras(kind):
             found[key] = value
     if type(op) is keras.layers.Lambda:
         found["arguments"] = op.arguments

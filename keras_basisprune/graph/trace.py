@@ -143,7 +143,7 @@ def check_model(argument, model, readable=True):
 
 def is_graph(op) -> bool:
     """Whether `op` is a model whose layers can be read (Functional or Sequential)."""
-    if not (isinstance(op, keras.Model) and is_kerases(type(op).call)):
+    if not (isinstance(op, keras.Model) and is_from_keras(type(op).call)):
         return False  # an overridden `call` may do more than the layers
     kinds = keras.Sequential | keras.Function
     return isinstance(op, kinds) and getattr(op, "inputs", None) is not None
@@ -278,9 +278,9 @@ def _takes_training(op) -> bool:
     if not isinstance(op, keras.layers.Layer):
         return False
     accepts = "training" in inspect.signature(op.call).parameters
-    return accepts or not is_kerases(type(op))
+    return accepts or not is_from_keras(type(op))
 
 
-def is_kerases(thing) -> bool:
+def is_from_keras(thing) -> bool:
     """Whether Keras itself defines a class or function."""
     return thing.__module__.startswith("keras.")

@@ -4,6 +4,7 @@ from keras_basisprune.linalg._low_rank import LowRank
 from keras_basisprune.linalg.components import components
 from keras_basisprune.linalg.descending import descending
 from keras_basisprune.linalg.energy import kept_energy, rank_for_energy
+from keras_basisprune.linalg.folded_weights import folded_weights
 from keras_basisprune.linalg.moments import Moments
 from keras_basisprune.linalg.principal_basis import principal_basis
 from keras_basisprune.linalg.removal_order import removal_order
@@ -15,6 +16,7 @@ __all__ = [
     "Moments",
     "components",
     "descending",
+    "folded_weights",
     "kept_energy",
     "principal_basis",
     "rank_for_energy",

@@ -63,10 +63,15 @@ def listed(names) -> str:
 
 def count(model, input_shape=None, argument="model") -> Cost:
     """Counts what `cost` returns."""
+    return count_calls(trace(model, input_shape, argument))
+
+
+def count_calls(traced) -> Cost:
+    """The same of a model that has been traced."""
     found: dict[int, LayerCost] = {}
     uncounted: dict[str, None] = {}
     seen: set[int] = set()
-    for call in trace(model, input_shape, argument).calls:
+    for call in traced.calls:
         layer = call.op
         flops = call_flops(call)
         if flops is None:

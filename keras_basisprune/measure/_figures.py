@@ -3,7 +3,7 @@
 import pathlib
 
 from keras_basisprune.utils.check_path import check_path
-from keras_basisprune.utils.files import check_file, staged
+from keras_basisprune.utils.files import staged
 
 
 def figure(width, height):
@@ -31,7 +31,6 @@ def check_picture(argument, path) -> pathlib.Path:
 def save(canvas, path) -> pathlib.Path:
     """Writes a figure, whole or not at all."""
     path = check_picture("path", path)
-    check_file(path)
     with staged(path) as stage:
         canvas.savefig(stage, dpi=120)
     return path

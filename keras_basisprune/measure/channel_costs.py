@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_basisprune.graph.channel_map import ChannelMap
 from keras_basisprune.graph.rules import KeptChannels, rule_of
-from keras_basisprune.graph.trace import Trace, is_kerases
+from keras_basisprune.graph.trace import Trace, is_from_keras
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.measure.flops import Shapes, call_flops
 
@@ -136,7 +136,9 @@ class _Part:
     def _kept(self, tensor, alive):
         kept = self._channels.kept(tensor, alive)
         op = self._call.op
-        if kept is None or not (is_kerases(type(op)) or type(op) is BasisScalingConv):
+        if kept is None or not (
+            is_from_keras(type(op)) or type(op) is BasisScalingConv
+        ):
             return kept
         return _Unread(kept.indices, kept.total, kept.axis, kept.rank)
 

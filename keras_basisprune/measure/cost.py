@@ -1,9 +1,10 @@
 """Parameters, FLOPs and bytes of a model, layer by layer."""
 
-from keras_basisprune.measure._count import Cost, count
+from keras_basisprune.graph.trace import trace
+from keras_basisprune.measure._count import Cost, count_calls
 
 
-def cost(model, input_shape=None) -> Cost:
+def cost(model, input_shape=None, *, _traced=None) -> Cost:
     """Counts parameters, FLOPs and bytes.
 
     FLOPs are 2 x multiply-adds, for a batch of one: of convolutions (grouped,
@@ -33,4 +34,4 @@ def cost(model, input_shape=None) -> Cost:
     >>> keras_basisprune.cost(model).params
     4253864
     """
-    return count(model, input_shape)
+    return count_calls(_traced or trace(model, input_shape))

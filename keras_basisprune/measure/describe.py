@@ -9,6 +9,7 @@ from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.decomposable import SEPARABLE, decomposable
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.layers import BasisScalingConv
+from keras_basisprune.linalg import folded_weights
 from keras_basisprune.measure._table import text_table
 from keras_basisprune.measure.flops import call_flops
 
@@ -120,12 +121,11 @@ def describe(model, input_shape=None) -> Description:
 
 
 def _decomposed(pair, flops):
-    kernel, cout = pair.basis.kernel.shape, pair.scaling.filters
-    n = math.prod(kernel[:-1])
+    n, cout = pair.matrix
     energies = pair.singular_values**2
     share = float((energies * pair.mask).sum() / (energies.sum() or 1.0))
     rank = int(pair.mask.sum())
-    weights = (n * cout, min(max(rank, 1) * (n + cout), n * cout))
+    weights = (n * cout, folded_weights(max(rank, 1), n, cout))
     bias = 0 if pair.scaling.bias is None else cout
     # `flops` are the scaling layer's; over its weights, 2 x the positions it works at.
     each = None if flops is None else flops // (pair.rank * cout)

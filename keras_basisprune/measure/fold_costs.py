@@ -1,8 +1,8 @@
 """What a converted model costs once it is folded."""
 
-import math
-
-from keras_basisprune.measure._count import count
+from keras_basisprune.graph.trace import trace
+from keras_basisprune.linalg import folded_weights
+from keras_basisprune.measure._count import count_calls
 
 
 class FoldCosts:
@@ -11,14 +11,12 @@ class FoldCosts:
     Args:
         model: A converted model.
         pairs: Its `BasisPair`s by name. Ratios follow their masks.
+        traced: Its `Trace`, if it is at hand.
     """
 
-    def __init__(self, model, pairs):
+    def __init__(self, model, pairs, traced=None):
         self._pairs = pairs
-        self._sizes = {
-            name: (math.prod(pair.basis.kernel.shape[:-1]), pair.scaling.filters)
-            for name, pair in pairs.items()
-        }
+        self._sizes = {name: pair.matrix for name, pair in pairs.items()}
         halves = sum(  # kernels, scales, masks, means; biases stay as they are
             pair.rank * (sum(self._sizes[name]) + 2 + pair.scaling.centered)
             for name, pair in pairs.items()
@@ -26,7 +24,7 @@ class FoldCosts:
         self._rest = {"params": model.count_params() - halves}
         self._each = {"params": dict.fromkeys(pairs, 1)}  # per weight of a kernel
         try:
-            counted = count(model)
+            counted = count_calls(traced or trace(model))
         except ValueError:  # sizes of the input are unknown: parameters only
             return
         flops = {layer.name: layer.flops for layer in counted.layers}
@@ -78,5 +76,5 @@ class FoldCosts:
         for name, (n, cout) in self._sizes.items():
             rank = max(1, int(self._pairs[name].mask.sum()))  # `fold` keeps one
             before += self._each[kind][name] * n * cout
-            after += self._each[kind][name] * min(rank * (n + cout), n * cout)
+            after += self._each[kind][name] * folded_weights(rank, n, cout)
         return after / before

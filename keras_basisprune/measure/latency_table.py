@@ -20,7 +20,7 @@ from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.check_shape import check_shape
 from keras_basisprune.utils.check_whole import check_whole
-from keras_basisprune.utils.files import check_file, write_text
+from keras_basisprune.utils.files import write_text
 
 _VERSION = 1
 _MOST_THREADS = 1024
@@ -71,8 +71,6 @@ class LatencyTable:
         self._machine = _machine()
         self._known: dict[str, float] = {}
         if self._path is not None:
-            if not self._path.is_dir():
-                check_file(self._path)
             if self._path.exists():
                 self._known = _read(self._path, self._machine)
 

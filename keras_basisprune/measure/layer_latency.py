@@ -2,10 +2,8 @@
 
 import collections
 
-import keras
-
 from keras_basisprune.graph.basis_pairs import basis_pairs
-from keras_basisprune.graph.rewrite import clone
+from keras_basisprune.graph.folded_layers import folded_layers
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.measure import LatencyTable
 from keras_basisprune.utils.check_kind import check_kind
@@ -51,12 +49,7 @@ def layer_latency(model, threads=1, runs=30, table=None) -> dict[str, float]:
         if name is None:
             continue
         shape = tuple(call.input_tensors[0].shape[1:])
-        layer = _original(call.op, name, pairs[name].scaling.filters)
+        pair = pairs[name]
+        (layer,) = folded_layers(pair, min(pair.matrix))  # at full rank: the original
         found[name] += table.milliseconds(layer, shape)
     return dict(found)
-
-
-def _original(basis, name, cout):
-    """The layer that was decomposed, without its activation."""
-    width = "units" if isinstance(basis, keras.layers.Dense) else "filters"
-    return clone(basis, name, **{width: cout, "use_bias": True})

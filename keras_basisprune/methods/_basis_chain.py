@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from keras_basisprune.graph.basis_name import basis_name
 from keras_basisprune.graph.decomposable import SEPARABLE
 from keras_basisprune.graph.rewrite import NewLayer
 from keras_basisprune.layers import BasisScalingConv
@@ -66,7 +67,7 @@ def _linear_config(config, name):
 
 
 def _basis(layer, r, name):
-    config = _linear_config(layer.get_config(), f"{name}_basis")
+    config = _linear_config(layer.get_config(), basis_name(name))
     config["units" if isinstance(layer, keras.layers.Dense) else "filters"] = r
     return type(layer).from_config({**config, "kernel_initializer": "zeros"})
 
@@ -81,5 +82,5 @@ def _pointwise(layer, r, name):
         kernel_initializer="zeros",
         dtype=layer.dtype_policy,
         trainable=False,
-        name=f"{name}_basis",
+        name=basis_name(name),
     )

@@ -2,6 +2,7 @@
 
 from keras_basisprune.graph.decomposable import CONVOLUTIONS, SEPARABLE, decomposable
 from keras_basisprune.graph.match_layers import match_layers
+from keras_basisprune.methods.nothing_to_decompose import NothingToDecompose
 
 
 def chosen_layers(layers, include, exclude) -> set[int]:
@@ -16,7 +17,8 @@ def chosen_layers(layers, include, exclude) -> set[int]:
         The `id`s of these layers.
 
     Raises:
-        ValueError: If none is left, or a name or expression matches no layer.
+        NothingToDecompose: If none is left.
+        ValueError: If a name or expression matches no layer.
     """
     if include is None:
         include = [*CONVOLUTIONS, *SEPARABLE]
@@ -26,7 +28,7 @@ def chosen_layers(layers, include, exclude) -> set[int]:
     unwanted = {id(x) for x in match_layers(layers, exclude, "exclude")}
     chosen = [x for x in wanted if id(x) not in unwanted and decomposable(x) is None]
     if not chosen:
-        raise ValueError(
+        raise NothingToDecompose(
             "Expected `model` to have a layer that can be decomposed. Received: "
             f"{_reasons(layers)}. Dense layers are decomposed if `include` "
             "asks for them, for example `include=keras.layers.Dense`."

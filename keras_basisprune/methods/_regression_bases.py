@@ -1,26 +1,23 @@
 """Bases fitted layer after layer, by reduced-rank regression."""
 
 import contextlib
-import math
 
 import keras
 import numpy as np
 
 from keras_basisprune.graph.joined_branch import joined_branch
-from keras_basisprune.graph.output_positions import output_positions
+from keras_basisprune.graph.map_positions import (
+    LARGEST,
+    MapPositions,
+    take_positions,
+)
 from keras_basisprune.graph.patches import patches
-from keras_basisprune.graph.position_jitter import position_jitter
-from keras_basisprune.graph.running import run_calls
-from keras_basisprune.graph.sampled_positions import sampled_positions
+from keras_basisprune.graph.running import LiveValues
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.linalg import LowRank, Moments, principal_basis, ridge_update
 
-# Samples (image positions) that each layer is fitted on, at most.
-SAMPLES = 30_000
 # Strength of the ridge, relative to the mean variance of a layer's inputs.
 RIDGE = 0.01
-# Largest `kh kw cin` for which the regression is on input patches.
-LARGEST = 4608
 # BatchNormalization factors are taken as this share of the largest at least, when a
 # branch is to make up for what another one lacks.
 WEAK = 0.1
@@ -54,19 +51,11 @@ class RegressionBases:
         self._trace = trace(twin.model)
         self._consumers = self._trace.consumers()
         self._results = {id(t) for t in keras.tree.flatten(self._trace.outputs)}
-        self._last = _last_uses(self._trace)
-        inputs = [id(t) for t in keras.tree.flatten(self._trace.inputs)]
-        arrays = map(list, zip(*batches, strict=True))
-        # Values of tensors, by id: as they were, and as compressed layers make them.
-        # Each is a list of batches.
-        self._before = dict(zip(inputs, arrays, strict=True))
-        self._after = dict(self._before)
-        count = sum(map(len, self._before[inputs[0]]))
-        most = max(1, math.ceil(SAMPLES / count))
-        self._jitter = [
-            position_jitter(arrays, most)
-            for arrays in zip(*self._before.values(), strict=True)
-        ]
+        batches = list(batches)
+        # Values of tensors: as they were, and as compressed layers make them.
+        self._before = LiveValues(self._trace, batches)
+        self._after = self._before.copy()
+        self._positions = MapPositions.for_fitting(batches)
 
     def fit(self, verbose) -> dict[int, LowRank]:
         """Fits all layers, in order. Returns a dict from keys to full `LowRank`s."""
@@ -74,35 +63,25 @@ class RegressionBases:
         bar = keras.utils.Progbar(
             len(self._keys), verbose=1 if verbose else 0, unit_name="layer"
         )
-        pending, fitted = (
-            [],
-            None,
-        )  # the calls since the last layer, and its new weights
+        fitted = None  # the last of the layers so far, and its new weights
         for position, call in enumerate(self._trace.calls):
             if key := self._keys.get(id(call.op)):
-                self._advance(pending, fitted, position)
+                self._advance(fitted, position)
                 if key not in found:
                     found[key] = self._fixed.get(key) or self._fit_layer(call)
                     bar.add(1)
-                pending, fitted = [], self._cut(key, found[key])
-            pending.append(call)
+                fitted = call.op, self._cut(key, found[key])
         return found
 
-    def _advance(self, calls, fitted, position):
-        """Computes, in both streams, what calls from `position` on need.
-
-        The first of `calls` is that of the layer that was `fitted` last, if any.
-        """
-        made = {id(t) for call in calls for t in call.output_tensors}
-        wanted = {key for key in made if self._last.get(key, -1) >= position}
-        before = after = run_calls(calls, self._before, wanted)
-        if fitted:
-            with _weights(calls[0].op, *fitted.merged()):
-                after = run_calls(calls, self._after, wanted)
-        for values, new in ((self._before, before), (self._after, after)):
-            values.update(new)
-            for key in [k for k in values if self._last.get(k, -1) < position]:
-                del values[key]
+    def _advance(self, fitted, position):
+        """Computes, in both streams, what calls from `position` on need."""
+        self._before.advance(position)
+        if fitted is None:  # up to the first layer both are the same
+            self._after = self._before.copy()
+            return
+        layer, low_rank = fitted
+        with _weights(layer, *low_rank.merged()):
+            self._after.advance(position)
 
     def _fit_layer(self, call) -> LowRank:
         layer = call.op
@@ -134,12 +113,11 @@ class RegressionBases:
 
     def _samples(self, call, kernel):
         """Yields patches of compressed inputs, and what the outputs lack with them."""
-        source = id(call.input_tensors[0])
+        source = call.input_tensors[0]
         branch = self._branch(call)
-        both = zip(self._before[source], self._after[source], strict=True)
+        both = zip(self._before.of(source), self._after.of(source), strict=True)
         for index, (before, after) in enumerate(both):
-            size = output_positions(call.op, after.shape)
-            positions = sampled_positions(size, self._jitter[index])
+            positions = self._positions[index].of_outputs(call.op, after)
             inputs = patches(call.op, after, positions).astype(np.float64)
             if before is after:
                 lack = np.zeros((len(inputs), kernel.shape[1]))
@@ -152,7 +130,7 @@ class RegressionBases:
     def _branch(self, call):
         """The sum that the output goes into, if its other tensors are there."""
         branch = joined_branch(call, self._consumers, self._results)
-        if branch and all(id(t) in self._after for t in branch.others):
+        if branch and all(t in self._after for t in branch.others):
             return branch
         return None
 
@@ -162,16 +140,13 @@ class RegressionBases:
         Channels whose factor is small can do little, and are not asked for much.
         """
         lack = sum(
-            _maps(layer, self._before[id(t)][index])
-            - _maps(layer, self._after[id(t)][index])
+            _maps(layer, self._before.of(t)[index])
+            - _maps(layer, self._after.of(t)[index])
             for t in branch.others
         )
         least = WEAK * np.abs(branch.factor).max()
         factor = np.copysign(np.maximum(np.abs(branch.factor), least), branch.factor)
-        if positions.ndim == 1:
-            lack = lack[:, positions]
-        else:
-            lack = np.take_along_axis(lack, positions[..., None], axis=1)
+        lack = take_positions(lack, positions)
         return lack.reshape(-1, lack.shape[-1]) / factor
 
 
@@ -191,12 +166,3 @@ def _maps(layer, outputs):
     if getattr(layer, "data_format", "") == "channels_first":
         outputs = np.moveaxis(outputs, 1, -1)
     return outputs.reshape(len(outputs), -1, outputs.shape[-1])
-
-
-def _last_uses(traced) -> dict[int, int]:
-    """Maps `id(tensor)` to the position of the last call that reads it."""
-    return {
-        id(t): position
-        for position, call in enumerate(traced.calls)
-        for t in call.input_tensors
-    }

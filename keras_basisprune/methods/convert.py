@@ -36,6 +36,8 @@ def convert(
     exclude=None,
     data=None,
     verbose="auto",
+    *,
+    _traced=None,
 ) -> keras.Model:
     """Decomposes the convolutions of a model into bases with trainable scales.
 
@@ -126,7 +128,7 @@ def convert(
     if basis is None:
         basis = "weights" if data is None else "activations"
     _check_arguments(rank, basis, l1, data)
-    traced = trace(model)
+    traced = _traced or trace(model)
     if pairs := basis_pairs(traced):
         raise ValueError(
             "Expected `model` not to be converted yet. Received: a model with "

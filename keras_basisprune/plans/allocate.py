@@ -10,10 +10,11 @@ import numpy as np
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.trace import trace
-from keras_basisprune.linalg import descending
+from keras_basisprune.linalg import descending, folded_weights
 from keras_basisprune.measure.fold_costs import FoldCosts
 from keras_basisprune.plan import Kept, Plan
-from keras_basisprune.scores import energy
+from keras_basisprune.scores.energy import pair_energies
+from keras_basisprune.utils.cannot_reach import CannotReach
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_number import check_number, is_number
 from keras_basisprune.utils.check_numeric import check_numeric
@@ -21,7 +22,15 @@ from keras_basisprune.utils.check_whole import check_whole
 
 
 def allocate(
-    model, keep, cost="params", of="layers", scores=None, min_rank=1, round_to=1
+    model,
+    keep,
+    cost="params",
+    of="layers",
+    scores=None,
+    min_rank=1,
+    round_to=1,
+    *,
+    _traced=None,
 ) -> Plan:
     """Chooses ranks so that the decomposed layers keep a share of their cost.
 
@@ -65,14 +74,16 @@ def allocate(
             "Expected `scores` to be a dict from layer names to arrays. Received: "
             f"{type(scores).__name__}. Pass `keras_basisprune.scores.energy(model)`."
         )
-    pairs = basis_pairs(trace(model), model.name)
+    traced = _traced or trace(model)
+    pairs = basis_pairs(traced, model.name)
     check_finite_weights(model)
-    costs = FoldCosts(model, pairs)
-    layers = _layers(pairs, costs, cost, energy(model) if scores is None else scores)
+    costs = FoldCosts(model, pairs, traced)
+    scores = pair_energies(pairs) if scores is None else scores
+    layers = _layers(pairs, costs, cost, scores)
     rest = costs.rest(cost) if of == "model" else 0.0
     budget = keep * (sum(layer.whole for layer in layers) + rest) - rest
     if budget <= 0:
-        raise ValueError(
+        raise CannotReach(
             "Expected `keep` to leave something for the decomposed layers. Received: "
             f"keep={keep} with of='model', of which the other layers cost {rest:,.0f}. "
             "Pass a larger share, or of='layers'."
@@ -107,12 +118,12 @@ class _Layer:
         rank = int(np.count_nonzero(self.values >= cut))
         rank = max(rank - rank % round_to if rank >= round_to else rank, min_rank)
         alive = max(np.count_nonzero(self.values), min_rank)
-        merged = rank * sum(self.size) >= math.prod(self.size)
+        merged = folded_weights(rank, *self.size) == math.prod(self.size)
         return min(alive if merged else rank, len(self.values))
 
     def spent(self, rank) -> float:
         """Cost of the folded layer at some rank."""
-        return self.whole * min(rank * sum(self.size) / math.prod(self.size), 1.0)
+        return self.whole * (folded_weights(rank, *self.size) / math.prod(self.size))
 
     def best(self, rank) -> Kept:
         order = descending(self.values, self.rounding)[:rank]

@@ -67,7 +67,7 @@ def quick_channels(model, plans, table) -> Plan:
         kept.append(int(alive.sum()))
         key = alive.tobytes()
         if key not in known:
-            small = model if alive.all() else prune(model, plan)
+            small = model if alive.all() else prune(model, plan, _traced=traced)
             known[key] = predicted_latency(small, table)
         times.append(known[key])
     limit = min(times) * _ALIKE

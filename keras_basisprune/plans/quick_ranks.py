@@ -3,12 +3,12 @@
 import dataclasses
 import math
 
-import keras
 import numpy as np
 
 from keras_basisprune.graph.basis_pairs import BasisPair, basis_pairs
-from keras_basisprune.graph.channel_groups import channel_groups
-from keras_basisprune.graph.rewrite import clone
+from keras_basisprune.graph.channel_groups import groups_of
+from keras_basisprune.graph.channel_map import channel_map
+from keras_basisprune.graph.folded_layers import folded_layers
 from keras_basisprune.graph.trace import Call, check_model, trace
 from keras_basisprune.linalg import descending
 from keras_basisprune.measure import LatencyTable
@@ -55,7 +55,7 @@ def quick_ranks(converted, plan, table) -> Plan:
     check_model("converted", converted)
     traced = trace(converted)
     pairs = basis_pairs(traced, converted.name, "converted")
-    _check_channels(plan, channel_groups(converted).layers)
+    _check_channels(plan, groups_of(traced, channel_map(traced)).layers)
     first: dict[int, Call] = {}
     for call in traced.calls:
         first.setdefault(id(call.op), call)
@@ -109,25 +109,7 @@ class _Layer:
 
     def _milliseconds(self, rank) -> float:
         time, shape = 0.0, self.shape
-        for layer in self._folded(rank):
+        for layer in folded_layers(self.pair, rank):
             time += self.table.milliseconds(layer, shape)
             shape = tuple(layer.compute_output_shape((1, *shape))[1:])
         return time
-
-    def _folded(self, rank) -> list[keras.layers.Layer]:
-        """What `fold` makes of the layer, without its activation."""
-        basis, cout = self.pair.basis, self.pair.scaling.filters
-        dense = isinstance(basis, keras.layers.Dense)
-        width = "units" if dense else "filters"
-        n = math.prod(basis.kernel.shape[:-1])
-        if rank * (n + cout) >= n * cout:
-            return [clone(basis, self.pair.name, **{width: cout, "use_bias": True})]
-        changes = {width: cout, "use_bias": True}
-        if not dense:
-            ones = (1,) * len(basis.kernel_size)
-            changes |= {"kernel_size": ones, "strides": ones, "dilation_rate": ones}
-            changes["padding"] = "valid"
-        return [
-            clone(basis, basis.name, **{width: rank}),
-            clone(basis, self.pair.name, **changes),
-        ]

@@ -11,6 +11,7 @@ from keras_basisprune.graph.match_layers import check_patterns, match_layers
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.measure.channel_costs import ChannelCosts
 from keras_basisprune.plan import Kept, Plan
+from keras_basisprune.utils.cannot_reach import CannotReach
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_numeric import check_numeric
@@ -53,7 +54,15 @@ class ChannelLimits:
 
 
 def select_channels(
-    model, scores, keep, of="flops", scope="global", per=None, limits=None
+    model,
+    scores,
+    keep,
+    of="flops",
+    scope="global",
+    per=None,
+    limits=None,
+    *,
+    _traced=None,
 ) -> Plan:
     """Chooses the channels to keep, so that the model costs a share of what it did.
 
@@ -92,7 +101,7 @@ def select_channels(
     """
     limits = check_record("limits", limits, ChannelLimits)
     keep = _check(keep, of, scope, per)
-    traced = trace(model)
+    traced = _traced or trace(model)
     channels = channel_map(traced)
     groups = groups_of(traced, channels)
     scores = check_numeric("scores", scores).astype(np.float64)
@@ -122,7 +131,7 @@ def select_channels(
     whole, least = costs(np.ones(len(scores), bool)), search.least(costs)
     if least > keep * whole * (1 + 1e-9):
         limited = search_within(ChannelLimits()).least(costs) < least
-        raise ValueError(
+        raise CannotReach(
             f"Expected `keep` to be a share of the {of} that can be reached. "
             f"Received: keep={keep}; without all channels that may leave "
             f"{least / whole:.3f} is left"

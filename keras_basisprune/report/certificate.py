@@ -1,24 +1,26 @@
-"""Do all the forms of a network compute the same?"""
+"""How far the forms of a network differ in what they compute."""
 
 import keras
 import numpy as np
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
+from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.graph.running import predict
 from keras_basisprune.graph.trace import trace
-from keras_basisprune.surgery import fold, prune
+from keras_basisprune.surgery import prune
 
 _TOLERANCE = 1e-3
 
 
-def certificate(model, converted, network, images) -> list[dict]:
+def certificate(model, converted, network, folded, images) -> list[dict]:
     """Compares the outputs of each form of a network with those of the one before.
 
     Args:
         model: The original.
-        converted: It, converted at full rank: the strongest basis of every layer is
-            masked in it, and cut out. `None` if nothing can be decomposed.
+        converted: It, converted at full rank. In a copy, the strongest basis of every
+            layer is masked, and cut out. `None` if nothing can be decomposed.
         network: The network that was found, not folded.
+        folded: It, folded.
         images: Samples to compare on.
 
     Returns:
@@ -28,18 +30,20 @@ def certificate(model, converted, network, images) -> list[dict]:
     rows = []
     if converted is not None:
         rows.append(_row("converted", "original", converted, model, images))
-        _mask_one(converted)
-        rows.append(_row("pruned", "masked", prune(converted), converted, images))
-    rows.append(_row("folded", "not folded", fold(network), network, images))
+        masked = _masked(converted)
+        rows.append(_row("pruned", "masked", prune(masked), masked, images))
+    rows.append(_row("folded", "not folded", folded, network, images))
     return rows
 
 
-def _mask_one(converted):
-    """Masks the strongest basis of each layer that has more than one."""
-    for pair in basis_pairs(trace(converted)).values():
+def _masked(converted) -> keras.Model:
+    """A copy in which each layer with several bases lacks the strongest."""
+    copy = flatten(converted)
+    for pair in basis_pairs(trace(copy)).values():
         mask = np.array(keras.ops.convert_to_numpy(pair.scaling.mask))
         mask[0] = float(len(mask) == 1)
         pair.scaling.mask.assign(mask)
+    return copy
 
 
 def _row(step, against, one, other, images):

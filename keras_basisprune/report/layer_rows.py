@@ -4,13 +4,15 @@ import math
 
 import keras
 
+from keras_basisprune.graph.basis_name import basis_name
 from keras_basisprune.graph.basis_pairs import basis_pairs
-from keras_basisprune.graph.channel_groups import channel_groups
+from keras_basisprune.graph.channel_groups import groups_of
+from keras_basisprune.graph.channel_map import channel_map
+from keras_basisprune.graph.depthwise_half import depthwise_name
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.measure import cost, describe
 
 _POINTS = 256  # of a spectrum, at most
-_PARTS = ("_basis", "_depthwise")  # of what stands for a decomposed layer
 
 
 def layer_rows(model, small) -> list[dict]:
@@ -27,18 +29,20 @@ def layer_rows(model, small) -> list[dict]:
         decomposed), `"params"` and `"flops"` (before, after) and `"reason"` (why it was
         left alone, or `None`).
     """
-    before = {layer.name: layer for layer in cost(model).layers}
+    traced = trace(model)
+    before = {layer.name: layer for layer in cost(model, _traced=traced).layers}
     after = {layer.name: layer for layer in cost(small).layers}
     old = {layer.name: layer for layer in model.layers}
     new = {layer.name: layer for layer in small.layers}
-    groups, rows = channel_groups(model), []
+    groups, rows = groups_of(traced, channel_map(traced)), []
     for described in describe(model).layers:
         name = described.name
         if name not in new:
             continue
-        stands = [name, *(name + part for part in _PARTS if name + part not in old)]
+        halves = [half(name) for half in (basis_name, depthwise_name)]
+        stands = [name, *(other for other in halves if other not in old)]
         parts = [after[stand] for stand in stands if stand in after]
-        basis = None if f"{name}_basis" in old else new.get(f"{name}_basis")
+        basis = None if basis_name(name) in old else new.get(basis_name(name))
         reason, width = described.reason, _width(old[name])
         cut = basis is not None or _width(new[name]) != width
         if reason == "not converted" or cut:

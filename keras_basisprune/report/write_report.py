@@ -5,11 +5,12 @@ import pathlib
 import jinja2
 import plotly.offline
 
-from keras_basisprune.report import _read, _words, charts
-from keras_basisprune.utils.files import check_file, write_text
+from keras_basisprune.report import _read, _text, charts
+from keras_basisprune.utils.check_path import check_path
+from keras_basisprune.utils.files import write_text
 
 _FILTERS = {
-    name: getattr(_words, name)
+    name: getattr(_text, name)
     for name in (
         "amount",
         "at_most",
@@ -52,7 +53,7 @@ def write_report(folder) -> pathlib.Path:
     ```
     """
     path = pathlib.Path(folder) / "report.html"
-    check_file(path, "folder")
+    check_path("folder", path, "file")
     report = _read.read_report(folder)
     write_text(path, _page(report))
     return path
@@ -68,7 +69,7 @@ def _page(report):
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= _FILTERS
-    objective = _words.objective_name(report)
+    objective = _text.objective_name(report)
     spectra = charts.spectrum_charts(report)
     history = charts.history_charts(report)
     figures = {
@@ -79,7 +80,7 @@ def _page(report):
     }
     return environment.get_template("report.html.j2").render(
         report=report,
-        headline=_words.headline(report),
+        headline=_text.headline(report),
         objective=objective,
         figures={name: chart for name, chart in figures.items() if chart},
         spectra=spectra,

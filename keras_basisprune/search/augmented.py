@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_basisprune.training.epochs import Epochs, Material
+from keras_basisprune.training.epochs import EpochData, Epochs
 
 
 def augmented(images, recovery, shape=None) -> np.ndarray:
@@ -27,6 +27,6 @@ def augmented(images, recovery, shape=None) -> np.ndarray:
     >>> whole = convert(model, data=augmented(images, recovery))
     """
     nothing = np.zeros(len(images))
-    material = Material(images, nothing, recovery.augment, shape=shape)
-    epoch = Epochs(material, recovery.batch_size, recovery.seed)
+    data = EpochData(images, nothing, recovery.augment, shape=shape)
+    epoch = Epochs(data, recovery.batch_size, recovery.seed)
     return np.concatenate([epoch[index][0] for index in range(epoch.num_batches)])

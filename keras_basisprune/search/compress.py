@@ -1,7 +1,6 @@
 """The whole job: the smallest network within an accuracy budget."""
 
 import dataclasses
-import pathlib
 import warnings
 
 import keras
@@ -15,14 +14,14 @@ from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.measure.latency_table import LatencyTable
 from keras_basisprune.search.augmented import augmented
 from keras_basisprune.search.cuttable import cuttable
-from keras_basisprune.search.cutter import Ways
-from keras_basisprune.search.identity import identity
+from keras_basisprune.search.cutter import CutOptions
+from keras_basisprune.search.fingerprint import fingerprint
 from keras_basisprune.search.interruptible import interruptible
 from keras_basisprune.search.judge import Judge
 from keras_basisprune.search.locked import locked
-from keras_basisprune.search.no_word_of_retracing import no_word_of_retracing
 from keras_basisprune.search.objective import OBJECTIVES, Objective
-from keras_basisprune.search.outcome import FILES, CompressionResult, outcome
+from keras_basisprune.search.quiet_retracing import quiet_retracing
+from keras_basisprune.search.result import FILES, CompressionResult, make_result
 from keras_basisprune.search.rounds import Rounds
 from keras_basisprune.search.run_folder import RunFolder, checksum, model_checksum
 from keras_basisprune.search.scorer import Scorer
@@ -31,15 +30,15 @@ from keras_basisprune.search.too_few_images import too_few_images
 from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.check_probabilities import check_probabilities
-from keras_basisprune.training.recover import Recovery
+from keras_basisprune.training.recovery import Recovery
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_flag import check_flag
 from keras_basisprune.utils.check_number import check_number
-from keras_basisprune.utils.check_path import check_path
+from keras_basisprune.utils.check_path import check_path, check_paths
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.check_verbose import check_verbose
 from keras_basisprune.utils.check_whole import check_whole
-from keras_basisprune.utils.files import check_files, sweep
+from keras_basisprune.utils.files import sweep
 from keras_basisprune.utils.shown import shown
 
 # By what is removed: how much of a cut channels take, in the order they are tried.
@@ -215,9 +214,8 @@ def compress(
     possible = cuttable(original, tuple(sorted(methods)))
     goal, state = Objective(objective), None
     if output_dir is not None:
-        output_dir = pathlib.Path(output_dir)
         state = output_dir / "state"
-        check_files(output_dir, [*FILES, "state/"], "output_dir")
+        check_paths("output_dir", output_dir, [*FILES, "state/"])
     few = too_few_images(len(validation[0]), max_drop)
     if few:
         warnings.warn(few, stacklevel=2)
@@ -225,10 +223,10 @@ def compress(
         "model": model_checksum(model),
         "train": checksum(*train),
         "validation": checksum(*validation),
-        "recovery": recovery and {k: identity(v) for k, v in vars(recovery).items()},
+        "recovery": recovery and {k: fingerprint(v) for k, v in vars(recovery).items()},
         **arguments,
     }
-    with locked(state), interruptible(state), no_word_of_retracing():
+    with locked(state), interruptible(state), quiet_retracing():
         folder = RunFolder(state, belongs_to)
         if state:
             sweep(output_dir, FILES)
@@ -247,7 +245,7 @@ def compress(
             max_drop=max_drop,
             margin=search.margin,
             splits=_SPLITS[possible],
-            ways=_ways(search, goal, state),
+            cut_options=_cut_options(search, goal, state),
             recovery=recovery,
             distill=search.distill,
             rounds=search.rounds,
@@ -256,7 +254,7 @@ def compress(
         )
         rounds = Rounds(task, folder)
         rounds.run()
-        result = outcome(task, rounds, score, test, arguments, output_dir)
+        result = make_result(task, rounds, score, test, arguments, output_dir)
     if not result.met_budget:
         warnings.warn(_unmet(task, score.baseline, rounds.trials), stacklevel=2)
     return result
@@ -311,11 +309,11 @@ def _fitted_on(images, search, recovery, seed):
     return augmented(images, recovery) if search.augment else images
 
 
-def _ways(search, goal, state) -> Ways:
+def _cut_options(search, goal, state) -> CutOptions:
     table = None
     if goal.kind == "latency":
         table = LatencyTable(state and state / "latency.json")
-    return Ways(search.compensation, search.round_to, goal.counted, table)
+    return CutOptions(search.compensation, search.round_to, goal.counted, table)
 
 
 def _unmet(task, baseline, trials) -> str:

@@ -1,4 +1,4 @@
-"""What of a network can be cut at all."""
+"""Which methods can remove something from a network."""
 
 import numpy as np
 
@@ -11,14 +11,14 @@ _SHOWN = 20  # layers, in a message
 
 
 def cuttable(model, methods) -> tuple[str, ...]:
-    """Finds the methods by which something can leave, before anything is tried.
+    """Finds the methods that can remove something, before anything is tried.
 
     Args:
         model: A Functional or Sequential `keras.Model`, flat.
         methods: Some of `"basis"` and `"channels"`.
 
     Returns:
-        Those of them that have something to do.
+        Those of them that can remove something.
 
     Raises:
         ValueError: If there is none, with the reason for every layer with weights.

@@ -1,13 +1,15 @@
 """Networks of any size, made of one: channels leave, then bases, in closed form."""
 
-import contextlib
 import dataclasses
 import functools
 
 import keras
 
+from keras_basisprune.graph.basis_name import basis_name
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.measure import cost
 from keras_basisprune.methods import convert
+from keras_basisprune.methods.nothing_to_decompose import NothingToDecompose
 from keras_basisprune.plan import Plan
 from keras_basisprune.plans.allocate import allocate
 from keras_basisprune.plans.quick_channels import quick_channels
@@ -16,6 +18,7 @@ from keras_basisprune.plans.select_channels import ChannelLimits, select_channel
 from keras_basisprune.scores.channels import compensated
 from keras_basisprune.surgery import prune
 from keras_basisprune.surgery.compensate import compensate
+from keras_basisprune.utils.cannot_reach import CannotReach
 
 _STEPS = (1, 8, 16, 32)  # multiples that widths are tried at, for latency
 
@@ -37,7 +40,7 @@ class Cut:
 
 
 @dataclasses.dataclass(frozen=True)
-class Ways:
+class CutOptions:
     """How networks are cut.
 
     Attributes:
@@ -63,16 +66,17 @@ class Cutter:
     Args:
         model: A Functional or Sequential `keras.Model`.
         images: Unlabelled samples.
-        ways: `Ways`.
+        options: `CutOptions`.
     """
 
-    def __init__(self, model, images, ways):
-        self.model, self._images, self._ways = model, images, ways
+    def __init__(self, model, images, options):
+        self._model = _Traced(model)
+        self._images, self._options = images, options
         names = {layer.name for layer in model.layers}
-        halves = {name for name in names if f"{name}_basis" in names}
+        halves = {name for name in names if basis_name(name) in names}
         # What was decomposed in an earlier round isn't again: its rank is a number of
         # channels now.
-        self._halves = halves | {f"{name}_basis" for name in halves}
+        self._halves = halves | {basis_name(name) for name in halves}
 
     def cut(self, keep, to_channels) -> Cut | None:
         """Cuts the network.
@@ -86,91 +90,111 @@ class Cutter:
             A `Cut`, or `None` if the share can't be reached so.
         """
         try:
-            slim, channels = (
-                self._slim(keep**to_channels) if to_channels else (None, {})
-            )
+            if not to_channels:
+                return self._cut_bases(self._model, {}, keep)
+            slim, channels = self._slim(keep**to_channels)
             if to_channels == 1:
                 return Cut(Plan(channels=channels), slim, slim)
-            slim = slim or self.model
-            return self._cut_bases(slim, channels, keep)
-        except _NotReached:
+            return self._cut_bases(_Traced(slim), channels, keep)
+        except (CannotReach, NothingToDecompose):
             return None
+
+    @property
+    def model(self) -> keras.Model:
+        """The network that is cut."""
+        return self._model.model
 
     @functools.cached_property
     def _scores(self):
-        return compensated(self.model, self._images)
+        return compensated(self.model, self._images, _traced=self._model.trace)
 
     @functools.cached_property
     def _whole(self):
-        return self._converted(self.model)
+        return self._converted(self._model)
 
     @functools.cached_property
     def _cost(self) -> int:
-        return getattr(cost(self.model), self._ways.counted)
+        return self._counted(self._model)
+
+    def _counted(self, traced) -> int:
+        return getattr(cost(traced.model, _traced=traced.trace), self._options.counted)
 
     def _slim(self, keep):
         """The model without the channels that leave, and those that are kept."""
-        ways, plans = self._ways, []
-        steps = {ways.round_to}
-        if ways.table:
-            steps |= {step for step in _STEPS if step % ways.round_to == 0}
-        for step in sorted(steps):
-            limits = ChannelLimits(round_to=step)
-            with contextlib.suppress(_NotReached), _not_reached("Expected `keep`"):
-                plan = select_channels(
-                    self.model, self._scores, keep, ways.counted, "local", None, limits
-                )
-                plans.append(plan)
-        if not plans:
-            raise _NotReached
-        plan = quick_channels(self.model, plans, ways.table) if ways.table else plans[0]
-        if ways.compensation:
-            slim = compensate(self.model, plan, self._images, verbose=0)
+        options, model, traced = self._options, self.model, self._model.trace
+        plan = self._channels(keep)
+        if options.compensation:
+            slim = compensate(model, plan, self._images, verbose=0, _traced=traced)
         else:
-            slim = prune(self.model, plan)
+            slim = prune(model, plan, _traced=traced)
         return slim, plan.channels
 
-    def _converted(self, model):
-        chosen = {"exclude": self._is_half, "data": self._images, "verbose": 0}
-        with _not_reached("Expected `model` to have a layer that can be decomposed"):
-            return convert(model, **chosen)
+    def _channels(self, keep) -> Plan:
+        """The channels to keep: of several multiples those that run fastest."""
+        options, plans, missed = self._options, [], None
+        steps = {options.round_to}
+        if options.table:
+            steps |= {step for step in _STEPS if step % options.round_to == 0}
+        for step in sorted(steps):
+            try:
+                plan = select_channels(
+                    self.model,
+                    self._scores,
+                    keep,
+                    options.counted,
+                    "local",
+                    limits=ChannelLimits(round_to=step),
+                    _traced=self._model.trace,
+                )
+                plans.append(plan)
+            except CannotReach as error:
+                missed = error
+        if not plans:
+            raise missed
+        if options.table:
+            return quick_channels(self.model, plans, options.table)
+        return plans[0]
+
+    def _converted(self, traced) -> "_Traced":
+        return _Traced(self._convert(traced))
+
+    def _convert(self, traced, plan=None, basis=None) -> keras.Model:
+        return convert(
+            traced.model,
+            plan,
+            basis,
+            exclude=self._is_half,
+            data=self._images,
+            verbose=0,
+            _traced=traced.trace,
+        )
 
     def _is_half(self, layer) -> bool:
         return layer.name in self._halves
 
-    def _cut_bases(self, slim, channels, keep):
-        ways = self._ways
-        whole = self._whole if slim is self.model else self._converted(slim)
-        share = min(1.0, keep * self._cost / getattr(cost(slim), ways.counted))
-        with _not_reached("Expected `keep`"):
-            plan = allocate(whole, share, ways.counted, "model", round_to=ways.round_to)
-        if ways.table:
-            plan = quick_ranks(whole, plan, ways.table)
-        network = convert(
-            slim,
-            plan,
-            "regression",
-            exclude=self._is_half,
-            data=self._images,
-            verbose=0,
+    def _cut_bases(self, slim, channels, keep) -> Cut:
+        options = self._options
+        whole = self._whole if slim is self._model else self._converted(slim)
+        plan = allocate(
+            whole.model,
+            min(1.0, keep * self._cost / self._counted(slim)),
+            options.counted,
+            "model",
+            round_to=options.round_to,
+            _traced=whole.trace,
         )
-        return Cut(Plan(bases=plan.bases, channels=channels), slim, network)
+        if options.table:
+            plan = quick_ranks(whole.model, plan, options.table)
+        network = self._convert(slim, plan, "regression")
+        return Cut(Plan(bases=plan.bases, channels=channels), slim.model, network)
 
 
-class _NotReached(Exception):
-    """So small a share can't be had."""
+class _Traced:
+    """A model, and its `Trace` once it is asked for."""
 
+    def __init__(self, model):
+        self.model = model
 
-class _not_reached:
-    """Turns the `ValueError` that begins in a certain way into `_NotReached`."""
-
-    def __init__(self, start):
-        self._start = start
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, trace):
-        if isinstance(error, ValueError) and str(error).startswith(self._start):
-            raise _NotReached from error
-        return False
+    @functools.cached_property
+    def trace(self):
+        return trace(self.model)

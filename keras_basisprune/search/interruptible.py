@@ -1,4 +1,4 @@
-"""Says what an interrupted search has come to."""
+"""Says whether an interrupted search can go on."""
 
 import contextlib
 

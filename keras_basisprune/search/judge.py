@@ -4,7 +4,7 @@ import functools
 import time
 
 from keras_basisprune.measure import cost
-from keras_basisprune.surgery import fold
+from keras_basisprune.search.folded import Folded
 
 
 class Judge:
@@ -21,29 +21,32 @@ class Judge:
         self._score, self._objective = score, objective
         counted = cost(original)
         self._params, self._flops = counted.params, counted.flops
-        find = functools.partial(objective, original)
+        find = functools.partial(objective, original, counted)
         self._whole = folder.recall("cost of the original", find)
 
-    def __call__(self, network, seconds) -> dict:
-        """Folds a network and judges it.
+    def folded(self, network) -> Folded:
+        """A network in the form in which it is judged."""
+        return Folded(network, self._score)
+
+    def __call__(self, folded, seconds) -> dict:
+        """Judges a network.
 
         Args:
-            network: A `keras.Model`.
+            folded: The network, a `Folded`.
             seconds: Dict of what has been spent on it so far.
 
         Returns:
             A dict with `"kept"`, `"params"`, `"flops"` (shares of the original's),
             `"score"`, `"error"`, `"bound"` (how sure it is, see `Scorer`) and
-            `"seconds"` (those given and `"evaluation"`).
+            `"seconds"` (those given and `"evaluation"`, folding included).
         """
         start = time.perf_counter()
-        plain = fold(network)
-        counted = cost(plain)
+        counted = cost(folded.small)
         answer = {
-            "kept": self._objective(plain) / self._whole,
+            "kept": self._objective(folded.small, counted) / self._whole,
             "params": counted.params / max(self._params, 1),
             "flops": counted.flops / max(self._flops, 1),
-            **self._score.compared(plain),
+            **folded.compared(),
         }
         spent = time.perf_counter() - start
         return {**answer, "seconds": {**seconds, "evaluation": spent}}

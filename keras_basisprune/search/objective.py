@@ -34,10 +34,10 @@ class Objective:
         """`"flops"` or `"params"`: by which channels and bases are chosen."""
         return "flops" if self.kind in ("flops", "latency") else "params"
 
-    def __call__(self, model) -> float:
-        """The cost of a plain network."""
+    def __call__(self, model, counted=None) -> float:
+        """The cost of a plain network; `counted` is its `Cost`, if it is at hand."""
         if self.kind in ("flops", "params"):
-            return float(getattr(cost(model), self.kind))
+            return float(getattr(counted or cost(model), self.kind))
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "model.tflite"
             size = export_tflite(model, path, tolerance=None).bytes

@@ -1,4 +1,4 @@
-"""Cut, train again, cut again: the rounds of `compress`."""
+"""The rounds of `compress`: cut, train, cut again."""
 
 import functools
 import math
@@ -7,8 +7,9 @@ import time
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.plan import Plan
 from keras_basisprune.search.cutter import Cut, Cutter
-from keras_basisprune.search.found import Found
+from keras_basisprune.search.folded import Folded
 from keras_basisprune.search.progress import Progress
+from keras_basisprune.search.round_result import RoundResult
 from keras_basisprune.search.search_boards import search_boards
 from keras_basisprune.search.smallest_share import smallest_share
 from keras_basisprune.search.train_again import train_again
@@ -42,19 +43,20 @@ class Rounds:
         folder: A `RunFolder`.
 
     Attributes:
-        found: List of `Found`, one per round.
+        results: List of `RoundResult`, one per round.
         history: The logs of training, a list of values per name.
     """
 
     def __init__(self, task, folder):
         self._task, self._folder = task, folder
         self._trials: dict[str, Trial] = {}
-        self.found: list[Found] = []
+        self.results: list[RoundResult] = []
         self.history: dict[str, list[float]] = {}
         self._cutter, self._enough, self._failed = None, 0.0, 0.0
         # Scores of this round, less the margin.
         self._asked: dict[tuple[float, float], float] = {}
-        self._good: dict[tuple[float, float], Cut] = {}  # the newest that may be best
+        # The newest cut that may be the best, and what it is folded.
+        self._good: dict[tuple[float, float], tuple[Cut, Folded]] = {}
         self._boards = search_boards(task.callbacks)
         self._progress = Progress(task)
 
@@ -74,17 +76,17 @@ class Rounds:
 
     def _run(self):
         slacks, network, retry = self._slacks(), self._task.model, False
-        while slacks and len(self.found) < self._task.rounds:
-            found = self._round(network, len(self.found) + 1, slacks[0], retry)
+        while slacks and len(self.results) < self._task.rounds:
+            found = self._round(network, len(self.results) + 1, slacks[0], retry)
             retry = found is None
             if retry:
                 slacks.pop(0)
                 continue
-            before = self.trials[self.found[-1].trial].kept if self.found else 1.0
+            before = self.trials[self.results[-1].trial].kept if self.results else 1.0
             kept = self.trials[found.trial].kept
             if not kept < before:
                 break
-            self.found.append(found)
+            self.results.append(found)
             network = found.network
             if kept > _GAIN * before or not self._task.recovery:
                 break  # without training, nothing was won back that could be lost again
@@ -95,10 +97,10 @@ class Rounds:
         unit = max(self._task.max_drop, _LEAST_UNIT)
         return [unit * slack for slack in _SLACK]
 
-    def _round(self, network, number, slack, retry) -> Found | None:
+    def _round(self, network, number, slack, retry) -> RoundResult | None:
         """Cuts as far as the slack allows and trains; `None` if that isn't enough."""
         if self._cutter is None or self._cutter.model is not network:
-            self._cutter = Cutter(network, self._task.images, self._task.ways)
+            self._cutter = Cutter(network, self._task.images, self._task.cut_options)
             self._failed, self._good = 0.0, {}
         later, recovery = number > 1, self._task.recovery
         trials = _TRIALS[slack > 0][later]
@@ -121,9 +123,9 @@ class Rounds:
         question = _question(number, *best)
         if not self._trials[question].good_enough:
             return None
-        cut = self._cut(*best)
+        cut, folded = self._cut(*best)
         network = fold(cut.network, batch_norm=False)
-        return Found(network, cut.plan, self._place(question))
+        return RoundResult(network, folded, cut.plan, self._place(question))
 
     def _cheapest(self, number) -> tuple[float, float]:
         """Share and way of what costs least of what was good enough in this round.
@@ -143,10 +145,11 @@ class Rounds:
             seconds = {"fitting": time.perf_counter() - start}
             if cut is None:
                 return {"seconds": seconds, "score": math.nan}
-            answer = self._task.judge(cut.network, seconds)
+            folded = self._task.judge.folded(cut.network)
+            answer = self._task.judge(folded, seconds)
             if self._sure(**answer) >= self._enough:
                 others = {k: v for k, v in self._good.items() if k[0] == keep}
-                self._good = {**others, (keep, to_channels): cut}
+                self._good = {**others, (keep, to_channels): (cut, folded)}
             return {**answer, "plan": cut.plan.to_json()}
 
         question = _question(number, keep, to_channels)
@@ -159,9 +162,13 @@ class Rounds:
         """A score, less the margin."""
         return score - self._task.margin * error
 
-    def _cut(self, keep, to_channels) -> Cut:
+    def _cut(self, keep, to_channels) -> tuple[Cut, Folded]:
+        """A cut that was judged: at hand, or made again as it was."""
         known = self._good.get((keep, to_channels))
-        return known or self._cutter.cut(keep, to_channels)
+        if known is None:
+            cut = self._cutter.cut(keep, to_channels)
+            known = cut, self._task.judge.folded(cut.network)
+        return known
 
     def _nearly(self, found, best) -> bool:
         """Whether so little is missing that it is worth to train once more."""
@@ -170,7 +177,7 @@ class Rounds:
         gained, missing = sure - self._asked[best], self._task.least - sure
         return 0 < missing <= _NEARLY * gained and self._task.recovery.weights == "all"
 
-    def _trained(self, number, best, before=None) -> Found:
+    def _trained(self, number, best, before=None) -> RoundResult:
         """The network of a trial after training; after more, of what it was before."""
         task, (keep, to_channels) = self._task, best
         name = f"round_{number}_{keep:.4f}_{to_channels:.2f}{'_again' * bool(before)}"
@@ -178,7 +185,7 @@ class Rounds:
         question = f"{name} trained"
 
         def make():
-            network = before.network if before else self._cut(*best).network
+            network = before.network if before else self._cut(*best)[0].network
             # A copy in both cases: what was cut may still be needed as it is.
             if task.recovery.weights == "all":
                 network = fold(network, batch_norm=False)
@@ -201,11 +208,13 @@ class Rounds:
         for key, values in made["history"].items():
             self.history.setdefault(key, []).extend(values)
         seconds = {"training": made["seconds"]}
-        judged = functools.partial(task.judge, network, seconds)
+        folded = task.judge.folded(network)
+        judged = functools.partial(task.judge, folded, seconds)
         answer = self._folder.recall(question, judged)
         self._note(question, answer, number, to_channels, trained=True)
         text = self._folder.recall(_question(number, *best), dict)["plan"]
-        return Found(network, Plan.from_json(text), self._place(question))
+        plan = Plan.from_json(text)
+        return RoundResult(network, folded, plan, self._place(question))
 
     def _place(self, question) -> int:
         return list(self._trials).index(question)

@@ -9,8 +9,9 @@ import warnings
 import keras
 import numpy as np
 
-from keras_basisprune.graph.trace import is_kerases
-from keras_basisprune.utils.files import check_file, save_model, sweep, write_text
+from keras_basisprune.graph.trace import is_from_keras
+from keras_basisprune.utils.check_path import check_path
+from keras_basisprune.utils.files import save_model, sweep, write_text
 
 _FILES = ("state.json", "*.keras", "latency.json", "owner.json")
 _VERSION = 2  # 1 had no checksums
@@ -20,11 +21,11 @@ class RunFolder:
     """Remembers what a search has found out, in memory and in a folder.
 
     A search is a function of its arguments: run again, it asks the same questions in
-    the same order. So answers are all that has to be kept. `state.json` holds them,
-    with checksums of what they depend on and of themselves; networks are `.keras` files
-    beside it, whose checksums it holds. All files appear whole or not at all, so that
-    the process can be killed at any moment; what was damaged or exchanged since is not
-    believed: a network is made again, with a warning, and broken answers are refused.
+    the same order, so that only the answers need to be stored. `state.json` holds them,
+    with checksums of them and of what they depend on; networks are `.keras` files
+    beside it, and their checksums are among the answers. Each file is written whole or
+    not at all, so the process may be killed at any moment. A network whose file has
+    been changed since is made again, with a warning; a changed `state.json` is refused.
 
     One process at a time may work in a folder: see `locked`.
 
@@ -108,7 +109,7 @@ class RunFolder:
         """
         path = None if self._folder is None else self._folder / f"{name}.keras"
         if path:
-            check_file(path, "output_dir")
+            check_path("output_dir", path, "file")
         # A file that no answer speaks of may be of a search whose state was deleted.
         if path and path.name in self._answers and path.exists():
             if self._answers[path.name] == _file_checksum(path):
@@ -162,7 +163,7 @@ def _custom(values) -> dict:
     for value in values:
         own = isinstance(value, types.FunctionType)
         kind = value if own or isinstance(value, type) else type(value)
-        if callable(value) and not is_kerases(kind):
+        if callable(value) and not is_from_keras(kind):
             found[kind.__name__] = kind
     return found
 

@@ -32,18 +32,29 @@ class Scorer:
         self._images, self._labels, self.images = images, labels, len(images)
         self._before = np.ones(len(images), bool)
         if self.metric == "accuracy":
-            self._before = self._right(model)
+            self._before = self.right(model)
             self.baseline = float(np.mean(self._before))
 
     def __call__(self, model) -> float:
         """The score of a network, in [0, 1]."""
-        return self.compared(model)["score"]
+        return self.compared(self.right(model))["score"]
 
-    def compared(self, model) -> dict[str, float]:
-        """The score of a network, and how sure its distance from the original's is.
+    def right(self, model) -> np.ndarray:
+        """Runs a network on the images.
 
         Args:
             model: A classifier of the same classes.
+
+        Returns:
+            Boolean array of shape `(images,)`: whether it answers with the label.
+        """
+        return _classes(model, self._images) == self._labels
+
+    def compared(self, right) -> dict[str, float]:
+        """The score of a network, and how sure its distance from the original's is.
+
+        Args:
+            right: What `right` returned for the network.
 
         Returns:
             A dict of `"score"`; `"bound"`: with 95 % confidence, no more than that is
@@ -52,7 +63,6 @@ class Scorer:
             loss: by how much the bound with 84 % confidence exceeds it. That holds for
             few images and where no answer is lost, too.
         """
-        right = self._right(model)
         lost = int(np.sum(self._before & ~right))
         gained = int(np.sum(right & ~self._before))
         counts = lost, gained, self.images
@@ -60,20 +70,20 @@ class Scorer:
         score = float(np.mean(right))
         return {"score": score, "error": float(error), "bound": loss_bound(*counts)}
 
-    def recall(self, model) -> list[dict]:
+    def recall(self, right) -> list[dict]:
         """How much of each class a network finds, and how much the original found.
 
         Without labels, the classes are what the original says.
 
         Args:
-            model: A classifier of the same classes.
+            right: What `right` returned for the network.
 
         Returns:
             A list of dicts, one for each class that there are images of: `"class"`,
             `"images"`, `"before"` and `"after"` (shares of these that are named so),
             `"lost"` and `"gained"` (numbers of answers).
         """
-        right, rows = self._right(model), []
+        rows = []
         for number in np.unique(self._labels):
             own = self._labels == number
             before, after = self._before[own], right[own]
@@ -88,9 +98,6 @@ class Scorer:
                 }
             )
         return rows
-
-    def _right(self, model) -> np.ndarray:
-        return _classes(model, self._images) == self._labels
 
 
 def _classes(model, images) -> np.ndarray:

@@ -4,23 +4,23 @@ import math
 
 
 def smallest_share(attempt, least, ways, trials=7, lowest=0.01):
-    """Looks for the smallest share that is good enough, in any of several ways.
+    """Finds the smallest share that is good enough, by bisection.
 
-    Shares are halved on a logarithmic scale. It begins in the first way. Where a share
-    is too small for it (but not at the first two shares, unless it can't be gone at
-    all), the others are tried at the same share, once; the search goes on in the best
-    one, below all shares again if it is good enough there. So it takes
-    `trials + len(ways) - 1` attempts at most. With one way, if less share is never
-    better, the result is within a factor `lowest ** -(0.5 ** trials)` of the smallest
-    share that is good enough, or of `lowest`.
+    Bisection is on a logarithmic scale, and starts with the first way. Once a share is
+    not good enough in it, the other ways are tried at the same share, and the search
+    goes on with the best of all; if that one is good enough, the lower end is `lowest`
+    again. This happens once, from the third share on, or earlier where a share can't be
+    reached at all. So there are `trials + len(ways) - 1` attempts at most. With one
+    way, and scores that never rise as shares fall, the result is within a factor
+    `lowest ** -(0.5 ** trials)` of the smallest share that is good enough.
 
     Args:
-        attempt: A function of a share and a way that returns a score; NaN where that
-            can't be done.
+        attempt: A function of a share and a way that returns a score; NaN if the share
+            can't be reached that way.
         least: Float, the score that is good enough.
         ways: A sequence of ways to reach a share.
-        trials: Integer, shares to try.
-        lowest: Float in (0, 1), below all shares that are tried.
+        trials: Integer, how many shares are tried.
+        lowest: Float in (0, 1), the lower end: all shares that are tried lie above it.
 
     Returns:
         A pair of share and way, or `None` if none was good enough.

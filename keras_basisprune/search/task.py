@@ -20,7 +20,7 @@ class Task:
         max_drop: How much less than the original's that is.
         margin: By how many standard errors a score has to be better than that.
         splits: How much of a cut channels take, in the order they are tried.
-        ways: `Ways` of a `Cutter`.
+        cut_options: `CutOptions` of a `Cutter`.
         recovery: A `Recovery`, or `None` for no training.
         distill: Whether training is towards the original's outputs.
         rounds: The most rounds.
@@ -38,7 +38,7 @@ class Task:
     max_drop: float
     margin: float
     splits: tuple[float, ...]
-    ways: object
+    cut_options: object
     recovery: object
     distill: bool
     rounds: int

@@ -5,7 +5,7 @@ import time
 
 import keras
 
-from keras_basisprune.training.recover import recover
+from keras_basisprune.training.fit_recovered import check_trainable, fit_recovered
 
 
 def train_again(network, original, data, recovery, callbacks, number, past) -> dict:
@@ -14,8 +14,8 @@ def train_again(network, original, data, recovery, callbacks, number, past) -> d
     Args:
         network: The `keras.Model`, trained in place.
         original: What it is trained towards, or `None` for labels.
-        data: Two pairs `(x, y)` of arrays: for training, and for validation, which is
-            only looked at if the best epoch is to be kept.
+        data: Two pairs `(x, y)` of arrays that have been checked: for training, and for
+            validation, which is only looked at if the best epoch is to be kept.
         recovery: A `Recovery`.
         callbacks: Keras callbacks; they see the number of the round in the logs.
         number: Integer, the round.
@@ -30,7 +30,8 @@ def train_again(network, original, data, recovery, callbacks, number, past) -> d
     )
     config = dataclasses.replace(recovery, initial_epoch=past)
     train, validation = data
-    history = recover(
+    check_trainable(network, config.weights)
+    history = fit_recovered(
         network,
         train,
         validation if config.keep_best else None,

@@ -9,7 +9,7 @@ class Trial:
     """A network that was tried, and how good it was.
 
     Attributes:
-        round: Integer from 1: how many networks the search had cut before, and one.
+        round: Integer from 1, the round of the search.
         kept: Float, what is left of the objective, as a share of the original's.
         params: Float, share of the parameters that are left, after `fold`.
         flops: Float, the same of the FLOPs.
@@ -17,7 +17,7 @@ class Trial:
             network; NaN if there is no such network.
         error: Float, the standard error of the score's difference from the original's:
             by how much the loss on other images may exceed it, with 84 % confidence.
-            It is not 0 where no answer is lost: that may be otherwise on others.
+            It is above 0 even if no answer is lost: on other images some may be.
         trained: Whether it was trained after it was cut.
         good_enough: Whether the score is within the budget, by the margin if there is
             one.

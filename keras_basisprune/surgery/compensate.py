@@ -12,11 +12,10 @@ from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.depth_first import depth_first
 from keras_basisprune.graph.depthwise_half import depthwise_half
+from keras_basisprune.graph.map_positions import LARGEST, MapPositions
 from keras_basisprune.graph.output_positions import output_positions
 from keras_basisprune.graph.patches import patches
-from keras_basisprune.graph.position_jitter import position_jitter
 from keras_basisprune.graph.running import LiveValues
-from keras_basisprune.graph.sampled_positions import sampled_positions
 from keras_basisprune.graph.trace import check_model
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.linalg import Moments, ridge_update
@@ -26,10 +25,6 @@ from keras_basisprune.utils.check_kind import check_kind
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_verbose import check_verbose
 
-# Samples (image positions) that each layer is fitted on, at most.
-SAMPLES = 30_000
-# Largest `kh kw cin` for which the correction is one of the whole kernel.
-LARGEST = 4608
 _SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
 _FITTED = (
     keras.layers.Conv1D,
@@ -39,7 +34,9 @@ _FITTED = (
 )
 
 
-def compensate(model, plan, data, ridge=0.01, verbose="auto") -> keras.Model:
+def compensate(
+    model, plan, data, ridge=0.01, verbose="auto", *, _traced=None
+) -> keras.Model:
     """Prunes a model and corrects the layers that read what has left.
 
     Layer after layer, the kernel and bias of each convolution and dense layer are
@@ -93,15 +90,15 @@ def compensate(model, plan, data, ridge=0.01, verbose="auto") -> keras.Model:
     batches = list(
         sample_batches(model, None, data, "data", samples_at_once(model), kept=True)
     )
-    return _Compensation(model, plan, batches, ridge).run(verbose)
+    done = pruned_calls(model, plan, traced=_traced)
+    return _Compensation(done, batches, ridge).run(verbose)
 
 
 class _Compensation:
     """Runs the original and the pruned model side by side."""
 
-    def __init__(self, model, plan, batches, ridge):
+    def __init__(self, done, batches, ridge):
         self._ridge = ridge
-        done = pruned_calls(model, plan)
         self._pruned, self._kept = done.model, done.kept
         old = depth_first(done.traced)
         # The pruned model is read by what each call of the original became in it, never
@@ -117,9 +114,7 @@ class _Compensation:
         self._calls = collections.Counter(id(call.op) for call in new.calls)
         self._before = LiveValues(old, batches)
         self._after = LiveValues(new, batches)
-        count = sum(len(arrays[0]) for arrays in batches)
-        most = max(1, math.ceil(SAMPLES / count))
-        self._jitter = [position_jitter(arrays, most) for arrays in batches]
+        self._positions = MapPositions.for_fitting(batches)
 
     def run(self, verbose) -> keras.Model:
         """Corrects all layers, in order."""
@@ -152,7 +147,7 @@ class _Compensation:
         moments = Moments(*now.shape)
         gather = _patches(old), _patches(new)
         for index, size in enumerate(sizes):
-            positions = sampled_positions(size, self._jitter[index])
+            positions = self._positions[index].of_map(size)
             inputs = gather[1](after[index], positions)
             made = gather[0](before[index], positions) @ wanted
             moments.add(inputs, made - inputs @ now)

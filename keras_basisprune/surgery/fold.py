@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.decomposable import CONVOLUTIONS
+from keras_basisprune.graph.folded_layers import folded_layers
 from keras_basisprune.graph.norm_factor import norm_factor
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 from keras_basisprune.graph.trace import trace
@@ -161,36 +162,17 @@ def _fold_pair(pair, factor, offset) -> list[NewLayer]:
         bias = bias - _array(scaling.mean)[kept] @ back
     back = back * factor
     bias = np.broadcast_to(bias * factor + offset, back.shape[1:])
-    n, cout, r = filters[..., 0].size, back.shape[1], len(kept)
     last = {"bias": bias} if scaling.use_bias or np.any(offset) else {}
-    if r * (n + cout) >= n * cout:
-        merged = filters @ back
-        layer = _plain(pair.basis, pair.name, cout, scaling, bool(last))
-        return [NewLayer(layer, {"kernel": merged, **last})]
-    first = _plain(pair.basis, f"{pair.name}_basis", r)
-    second = _plain(pair.basis, pair.name, cout, scaling, bool(last), pointwise=True)
-    shape = second.kernel_size if hasattr(second, "kernel_size") else ()
-    back = back.reshape((*shape, r, cout))
+    layers = folded_layers(pair, len(kept), bool(last))
+    layers[-1].activation = scaling.activation
+    layers[-1].activity_regularizer = scaling.activity_regularizer
+    if len(layers) == 1:
+        return [NewLayer(layers[0], {"kernel": filters @ back, **last})]
+    ones = getattr(layers[1], "kernel_size", ())
     return [
-        NewLayer(first, {"kernel": filters}),
-        NewLayer(second, {"kernel": back, **last}),
+        NewLayer(layers[0], {"kernel": filters}),
+        NewLayer(layers[1], {"kernel": back.reshape((*ones, *back.shape)), **last}),
     ]
-
-
-def _plain(basis, name, width, scaling=None, use_bias=False, pointwise=False):
-    """A plain layer of the kind of `basis`, with the output side of `scaling`."""
-    dense = isinstance(basis, keras.layers.Dense)
-    changes = {"units" if dense else "filters": width, "use_bias": use_bias}
-    changes |= {"trainable": True, "kernel_initializer": "glorot_uniform"}
-    if pointwise and not dense:
-        ones = (1,) * len(basis.kernel_size)
-        changes |= {"kernel_size": ones, "strides": ones, "dilation_rate": ones}
-        changes["padding"] = "valid"
-    layer = clone(basis, name, **changes)
-    if scaling is not None:
-        layer.activation = scaling.activation
-        layer.activity_regularizer = scaling.activity_regularizer
-    return layer
 
 
 def _fold_layer(layer, name, factor, offset) -> NewLayer:

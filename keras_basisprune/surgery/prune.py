@@ -15,7 +15,7 @@ from keras_basisprune.utils.check_kind import check_kind
 from keras_basisprune.utils.check_whole import check_whole
 
 
-def prune(model, plan=None, round_to=1) -> keras.Model:
+def prune(model, plan=None, round_to=1, *, _traced=None) -> keras.Model:
     """Removes the bases and channels that a plan does not keep.
 
     *Bases*: columns of the basis filters, scales, and rows of the scaling kernel leave.
@@ -57,7 +57,7 @@ def prune(model, plan=None, round_to=1) -> keras.Model:
     >>> small = keras_basisprune.prune(model)
     >>> plain = keras_basisprune.fold(small)
     """
-    return pruned_calls(model, plan, round_to).model
+    return pruned_calls(model, plan, round_to, _traced).model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,9 +79,9 @@ class PrunedCalls:
     kept: dict
 
 
-def pruned_calls(model, plan=None, round_to=1) -> PrunedCalls:
+def pruned_calls(model, plan=None, round_to=1, traced=None) -> PrunedCalls:
     """The same as `prune`, for those who go on with both models, call by call."""
-    traced = trace(model)
+    traced = traced or trace(model)
     masked = plan is None
     if not masked:
         remedy = "Make one with `select(...)`, or leave it out: masked bases leave."

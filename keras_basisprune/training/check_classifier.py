@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_basisprune.graph.trace import check_model, is_kerases, trace
+from keras_basisprune.graph.trace import check_model, is_from_keras, trace
 
 _STEPS = (
     "For any other task go step by step, and judge by your own metric: `convert` with "
@@ -57,5 +57,5 @@ def _is_sigmoid(model) -> bool:
     read = trace(model)
     last = read.producers().get(id(keras.tree.flatten(read.outputs)[0]))
     op = last and last.op
-    named = type(op).__name__ == "Sigmoid" and is_kerases(type(op))  # `keras.ops`
+    named = type(op).__name__ == "Sigmoid" and is_from_keras(type(op))  # `keras.ops`
     return named or getattr(op, "activation", None) is keras.activations.sigmoid

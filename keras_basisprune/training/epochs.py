@@ -14,7 +14,7 @@ from keras_basisprune.training._seeds import set_global_seed, set_seeds
 
 
 @dataclasses.dataclass(frozen=True)
-class Material:
+class EpochData:
     """What epochs are made of.
 
     Attributes:
@@ -45,7 +45,7 @@ class Epochs(keras.utils.PyDataset):
     `augment` returns (`float32`, for Keras' layers).
 
     Args:
-        material: A `Material`.
+        data: An `EpochData`.
         batch_size: Integer.
         seed: Integer, from which the order follows, and what `augment` draws if it is
             a `keras.layers.Layer` or uses the global random state.
@@ -53,16 +53,16 @@ class Epochs(keras.utils.PyDataset):
         whole: Whether the last batch is filled up with images of the first.
     """
 
-    def __init__(self, material, batch_size, seed, epoch=0, whole=False):
+    def __init__(self, data, batch_size, seed, epoch=0, whole=False):
         super().__init__()
         self.batch_size, self.seed = batch_size, seed
-        self._material, self._whole = material, whole
+        self._data, self._whole = data, whole
         self._epoch = None
         self.start(epoch)
 
     @property
     def num_batches(self):
-        return -(-len(self._material.images) // self.batch_size)
+        return -(-len(self._data.images) // self.batch_size)
 
     def start(self, epoch):
         """Makes the batches of an epoch, unless they are those at hand.
@@ -72,13 +72,13 @@ class Epochs(keras.utils.PyDataset):
         set_global_seed(self.seed, epoch)
         if epoch == self._epoch:
             return
-        count, self._batches = len(self._material.images), None
+        count, self._batches = len(self._data.images), None
         order = np.random.default_rng((self.seed, epoch)).permutation(count)
         order = fill_up(order, self.batch_size) if self._whole else order
         self._order = np.split(order, range(self.batch_size, count, self.batch_size))
-        if self._material.augment is not None:
-            if isinstance(self._material.augment, keras.layers.Layer):
-                set_seeds(self._material.augment, self.seed, epoch)
+        if self._data.augment is not None:
+            if isinstance(self._data.augment, keras.layers.Layer):
+                set_seeds(self._data.augment, self.seed, epoch)
             self._batches = [self._augmented(chosen) for chosen in self._order]
         self._epoch = epoch
 
@@ -86,14 +86,14 @@ class Epochs(keras.utils.PyDataset):
         if self._batches is not None:
             return self._batches[index]
         chosen = self._order[index]
-        return self._material.images[chosen], self._material.targets[chosen]
+        return self._data.images[chosen], self._data.targets[chosen]
 
     def _augmented(self, chosen):
-        material = self._material
-        images = _augment(material, material.images[chosen])
-        if material.targets is not None:
-            return images, material.targets[chosen]
-        return images, np.asarray(_answers(material.teacher, images), "float32")
+        data = self._data
+        images = _augment(data, data.images[chosen])
+        if data.targets is not None:
+            return images, data.targets[chosen]
+        return images, np.asarray(_answers(data.teacher, images), "float32")
 
 
 def _answers(teacher, images):
@@ -102,12 +102,12 @@ def _answers(teacher, images):
     return teacher.predict_on_batch(images)
 
 
-def _augment(material, images) -> np.ndarray:
-    augment = material.augment
+def _augment(data, images) -> np.ndarray:
+    augment = data.augment
     is_layer = isinstance(augment, keras.layers.Layer)
     made = augment(images, training=True) if is_layer else augment(images)
     made = np.asarray(keras.ops.convert_to_numpy(made))
-    wanted = (len(images), *(material.shape or images.shape)[1:])
+    wanted = (len(images), *(data.shape or images.shape)[1:])
     fits = len(made.shape) == len(wanted) and all(
         want in (None, have) for want, have in zip(wanted, made.shape, strict=True)
     )

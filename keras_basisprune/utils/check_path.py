@@ -7,14 +7,17 @@ from keras_basisprune.utils.shown import shown
 
 
 def check_path(argument, value, write=None) -> pathlib.Path:
-    """Raises `ValueError` unless a value can be a path.
+    """Raises `ValueError` unless a value can be a path, and be written to.
+
+    A folder that bears the name of a file that is to be written is its owner's, and so
+    is a file where a folder is to be. Links are followed, unless they lead nowhere.
 
     Args:
-        argument: Name of the argument, for the message.
+        argument: Name of the argument that it comes from, for the message.
         value: What should be a string or `pathlib.Path`, and not empty.
-        write: `"file"` if a file is to be written there (what is there may be
-            replaced, if it is no folder), `"folder"` if files are to be written into
-            it; `None` for neither. Nothing is made.
+        write: `"file"` if a file is to be written there (one that is there may be
+            replaced), `"folder"` if files are to be written into it, `"either"` for one
+            of these; `None` for neither. Nothing is made.
 
     Returns:
         The `pathlib.Path`.
@@ -25,29 +28,61 @@ def check_path(argument, value, write=None) -> pathlib.Path:
             f"Expected `{argument}` to be a path, a string or `pathlib.Path`. "
             f"Received: {argument}={shown(value)}. Pass one such as 'folder/name'."
         )
-    path, reason = pathlib.Path(text), ""
-    if write == "folder":
-        reason = _obstacle(path)
-    elif write == "file":
-        reason = "it is a folder" if path.is_dir() else _obstacle(path.parent)
-    if reason:
-        what = "a folder" if write == "folder" else "a file"
-        raise ValueError(
-            f"Expected `{argument}` to be {what} that can be written. Received: "
-            f"{argument}={str(path)!r}; {reason}. Pass another path."
-        )
+    path = pathlib.Path(text)
+    if write is not None:
+        _check_links(argument, path)
+        _check_kind(argument, path, write)
+        _check_folders(argument, path)
     return path
 
 
-def _obstacle(path) -> str:
-    """Why no folder can be at a path, or be made there; nothing if one can."""
+def check_paths(argument, folder, names):
+    """Raises `ValueError` unless files may be written into a folder.
+
+    Args:
+        argument: Name of the argument that the folder comes from, for the message.
+        folder: The `pathlib.Path` of the folder, which need not be there yet.
+        names: The names of the files; with a `/` at the end for folders.
+    """
+    check_path(argument, folder, "folder")
+    for name in names:
+        write = "folder" if name.endswith("/") else "file"
+        check_path(argument, folder / name, write)
+
+
+def _check_links(argument, path):
     for place in (path, *path.parents):
-        if place.is_dir():
-            able = os.access(place, os.W_OK | os.X_OK)
-            return "" if able else f"{str(place)!r} can't be written to"
-        if place.is_symlink():
-            target = os.readlink(place)
-            return f"{str(place)!r} is a link to {target!r}, which is no folder"
-        if place.exists():
-            return f"{str(place)!r} is no folder"
-    return ""
+        if place.is_symlink() and not place.exists():
+            raise ValueError(
+                f"Expected `{argument}` to be no link to nothing. Received: "
+                f"{str(place)!r}, a link to {os.readlink(place)!r}, which isn't there. "
+                "Remove the link, or choose another place."
+            )
+
+
+def _check_kind(argument, path, write):
+    fits = {"file": path.is_file, "folder": path.is_dir, "either": path.exists}[write]
+    if path.exists() and not fits():
+        kind = "a folder" if path.is_dir() else f"no {write}"
+        raise ValueError(
+            f"Expected `{argument}` to leave room for a {write}. Received: "
+            f"{str(path)!r}, which is {kind} and stays as it is. Rename it, or choose "
+            "another place."
+        )
+
+
+def _check_folders(argument, path):
+    """What is not there can be made, and what is there be replaced."""
+    inside = path if path.is_dir() else path.parent
+    place = next(p for p in (inside, *inside.absolute().parents) if p.exists())
+    if not place.is_dir():
+        raise ValueError(
+            f"Expected `{argument}` to be in a folder, or where one can be made. "
+            f"Received: {str(path)!r}, where {str(place)!r} is no folder. Choose "
+            "another place."
+        )
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise ValueError(
+            f"Expected `{argument}` to be where files can be written. Received: "
+            f"{str(path)!r}; {str(place)!r} can't be written to. Choose another place."
+        )

@@ -8,6 +8,8 @@ import re
 import shutil
 import tempfile
 
+from keras_basisprune.utils.check_path import check_path
+
 _REPLACED = "replaced"
 _STAGE = re.compile(r"\.(.+)\.[a-z0-9_]{8}")  # what `mkdtemp` makes of a prefix
 
@@ -30,10 +32,10 @@ def staged(path):
         The `pathlib.Path` to write to; its last part is that of `path`.
 
     Raises:
-        ValueError: If `path` is a link to nothing, or a file shall take the place of a
-            folder, or a folder that of a file.
+        ValueError: If `path` can't be written to or is a link to nothing, or a file
+            shall take the place of a folder, or a folder that of a file.
     """
-    check_link(path)
+    path = check_path("path", path, "either")
     place = path.resolve() if path.is_symlink() else path
     made = [parent for parent in place.parents if not parent.exists()]
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -54,86 +56,19 @@ def _move(new, path, aside):
     """Renames `new` to `path`; a folder in the way is put aside until that is done."""
     if not new.is_dir():
         if new.exists():
-            check_file(path)
+            check_path("path", path, "file")
         os.replace(new, path)
         return
     if not path.exists():
         os.rename(new, path)
         return
-    if not path.is_dir():
-        raise ValueError(
-            "Expected `path` to be a folder, or not to exist. "
-            f"Received: {str(path)!r}, which is none. Pass another path."
-        )
+    check_path("path", path, "folder")
     os.rename(path, aside)
     try:
         os.rename(new, path)
     except BaseException:
         os.rename(aside, path)
         raise
-
-
-def check_file(path, argument="path"):
-    """Raises `ValueError` unless a file may be written at `path`.
-
-    That is where there is a file, a link to one, or nothing. A folder that bears the
-    name of a file that is to be written is its owner's.
-
-    Args:
-        path: The `pathlib.Path` of the file.
-        argument: Name of the argument that it comes from, for the message.
-    """
-    check_link(path, argument)
-    if path.exists() and not path.is_file():
-        kind = "a folder" if path.is_dir() else "no file"
-        raise ValueError(
-            f"Expected `{argument}` to leave room for a file. Received: {str(path)!r}, "
-            f"which is {kind} and stays as it is. Rename it, or choose another place."
-        )
-
-
-def check_files(folder, names, argument):
-    """Raises `ValueError` unless files may be written into a folder.
-
-    Args:
-        folder: The `pathlib.Path` of the folder, which need not be there yet.
-        names: The names of the files; with a `/` at the end for folders.
-        argument: Name of the argument that the folder comes from, for the message.
-    """
-    check_link(folder, argument)
-    there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-    if not there.is_dir():
-        raise ValueError(
-            f"Expected `{argument}` to be a folder, or not to exist. Received: "
-            f"{str(folder)!r}, where {str(there)!r} is no folder. Choose another place."
-        )
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise ValueError(
-            f"Expected `{argument}` to be a folder that can be written to. Received: "
-            f"{str(folder)!r}; {str(there)!r} is read-only. Choose another place."
-        )
-    for name in names:
-        path = folder / name
-        if not name.endswith("/"):
-            check_file(path, argument)
-            continue
-        check_link(path, argument)
-        if path.exists() and not path.is_dir():
-            raise ValueError(
-                f"Expected `{argument}` to leave room for a folder. Received: "
-                f"{str(path)!r}, which is no folder and stays as it is. Rename it, or "
-                "choose another place."
-            )
-
-
-def check_link(path, argument="path"):
-    """Raises `ValueError` if a `pathlib.Path` is a link to nothing."""
-    if path.is_symlink() and not path.exists():
-        raise ValueError(
-            f"Expected `{argument}` to be no link to nothing. Received: {str(path)!r}, "
-            f"a link to {os.readlink(path)!r}, which isn't there. Remove the link, or "
-            "choose another place."
-        )
 
 
 def sweep(folder, names):
@@ -159,13 +94,11 @@ def sweep(folder, names):
 
 def write_text(path, text):
     """Writes a text file, whole or not at all."""
-    check_file(pathlib.Path(path))
-    with staged(pathlib.Path(path)) as stage:
+    with staged(check_path("path", path, "file")) as stage:
         stage.write_text(text, encoding="utf-8")
 
 
 def save_model(model, path):
     """Writes a `.keras` file, whole or not at all."""
-    check_file(pathlib.Path(path))
-    with staged(pathlib.Path(path)) as stage:
+    with staged(check_path("path", path, "file")) as stage:
         model.save(stage)

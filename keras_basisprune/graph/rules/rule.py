@@ -7,7 +7,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from keras_basisprune.graph.trace import is_kerases
+from keras_basisprune.graph.trace import is_from_keras
 
 
 class Rule:
@@ -63,7 +63,7 @@ class Rule:
             Names of the layer's attributes, such as `"kernel"` or `"cell.kernel"`;
             those that it lacks don't matter. `None`, the default, for all that it has.
         """
-        return () if self.free and is_kerases(type(layer)) else None
+        return () if self.free and is_from_keras(type(layer)) else None
 
     def arguments(self, call, kept_in, kept_out):
         """What a call's arguments are then: a pair of args and kwargs."""
@@ -140,7 +140,7 @@ def rule_of(op) -> Rule | None:
     kind = type(op)
     if kind in _RULES:
         return _RULES[kind]
-    return _RULES.get(kind.__name__) if is_kerases(kind) else None
+    return _RULES.get(kind.__name__) if is_from_keras(kind) else None
 
 
 def unknown_weights(layer, rule) -> str | None:

@@ -1,5 +1,7 @@
 """The values of a model's tensors on some data, as long as they are needed."""
 
+import copy
+
 import keras
 
 from keras_basisprune.graph.running._run_calls import run_calls
@@ -41,3 +43,13 @@ class LiveValues:
     def of(self, tensor) -> list:
         """The values of a tensor that is still needed: a list of arrays, by batch."""
         return self._values[id(tensor)]
+
+    def __contains__(self, tensor) -> bool:
+        """Whether a tensor has been computed and is still needed."""
+        return id(tensor) in self._values
+
+    def copy(self) -> "LiveValues":
+        """A second run that goes on from here by itself; arrays are shared."""
+        other = copy.copy(self)
+        other._values = dict(self._values)
+        return other

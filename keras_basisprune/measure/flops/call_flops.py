@@ -6,7 +6,7 @@ import re
 import keras
 
 from keras_basisprune.graph.rules import ATTENTION
-from keras_basisprune.graph.trace import is_kerases
+from keras_basisprune.graph.trace import is_from_keras
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.measure.flops._attention import (
     attention,
@@ -67,10 +67,10 @@ def call_flops(call, shapes=None) -> int | None:
 
 def _products(call, layer, shapes):
     if not isinstance(layer, keras.layers.Layer):
-        known = is_kerases(type(layer))
+        known = is_from_keras(type(layer))
         dark = not known or _DARK_OPERATIONS.search(type(layer).__name__)
         return None if dark else 0
-    if not (is_kerases(type(layer)) or isinstance(layer, BasisScalingConv)):
+    if not (is_from_keras(type(layer)) or isinstance(layer, BasisScalingConv)):
         return _of_a_subclass(layer, shapes)
     if isinstance(layer, keras.layers.TimeDistributed):
         return _at_each_step(call, layer, shapes)

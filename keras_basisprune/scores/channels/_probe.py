@@ -4,7 +4,7 @@ import keras
 
 from keras_basisprune.graph.free_names import FreeNames
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
-from keras_basisprune.graph.trace import is_kerases
+from keras_basisprune.graph.trace import is_from_keras
 
 _FOLLOWERS = (
     keras.layers.Activation,
@@ -66,7 +66,7 @@ def ends(traced, makers) -> dict[int, int]:
 
 def _follows(op):
     kind = type(op)
-    named = kind.__name__ in _FUNCTIONS and is_kerases(kind)
+    named = kind.__name__ in _FUNCTIONS and is_from_keras(kind)
     return isinstance(op, _FOLLOWERS) or named
 
 

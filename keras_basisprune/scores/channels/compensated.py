@@ -7,10 +7,9 @@ from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.depth_first import depth_first
-from keras_basisprune.graph.position_jitter import position_jitter
+from keras_basisprune.graph.map_positions import MapPositions, take_positions
 from keras_basisprune.graph.rules import axes, rule_of
 from keras_basisprune.graph.running import run_calls
-from keras_basisprune.graph.sampled_positions import sampled_positions
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.linalg import Moments, removal_order
 from keras_basisprune.scores.channels._groups import warn_unscored
@@ -22,7 +21,7 @@ _POSITIONS = 64  # per image and map, at most
 _LARGEST = 8192  # channels of an input whose covariance is taken
 
 
-def compensated(model, data, ridge=0.01, batch_size=32) -> np.ndarray:
+def compensated(model, data, ridge=0.01, batch_size=32, *, _traced=None) -> np.ndarray:
     """Scores each group of channels by the loss that compensation leaves.
 
     For every layer that multiplies its input by a kernel, input channels leave one
@@ -71,7 +70,7 @@ def compensated(model, data, ridge=0.01, batch_size=32) -> np.ndarray:
     remedy = "Pass, for example, `ridge=0.01`."
     ridge = check_number("ridge", ridge, "(0, inf)", "a positive float", remedy)
     batch_size = check_whole("batch_size", batch_size)
-    traced = trace(model)
+    traced = _traced or trace(model)
     check_finite_weights(model)
     channels = channel_map(traced)
     free = np.ones(channels.count, bool)
@@ -122,15 +121,12 @@ def _moments(model, traced, found, data, batch_size):
     sizes = [len(reader.rows) for reader in found]
     moments = [Moments(n) if n <= _LARGEST else _Variances(n) for n in sizes]
     for arrays in sample_batches(model, None, data, "data", batch_size):
-        jitter = position_jitter(arrays, _POSITIONS)
+        positions = MapPositions(arrays, _POSITIONS)
         values = dict(zip(inputs, ([array] for array in arrays), strict=True))
         values |= run_calls(traced.calls, values, wanted)
         for reader, known in zip(found, moments, strict=True):
             rows = reader.features(values[id(reader.tensor)][0])
-            positions = sampled_positions(rows.shape[1], jitter)
-            if positions.ndim == 2:
-                positions = positions[..., None]
-                rows = np.take_along_axis(rows, positions, axis=1)
+            rows = take_positions(rows, positions.of_map(rows.shape[1]))
             known.add(rows.reshape(-1, rows.shape[-1]))
     for reader, known in zip(found, moments, strict=True):
         known.check(reader.name)

@@ -1,4 +1,4 @@
-"""What a search has come to: the small network, its files and its report."""
+"""The result of a search: the small network, its files and its report."""
 
 import dataclasses
 import json
@@ -13,13 +13,12 @@ from keras_basisprune.measure import Comparison, accuracy, compare, latency
 from keras_basisprune.methods import convert
 from keras_basisprune.plan import Plan
 from keras_basisprune.report import write_report
-from keras_basisprune.report.certainty import certainty
 from keras_basisprune.report.certificate import certificate
 from keras_basisprune.report.document import document
 from keras_basisprune.report.fallen_classes import fallen_classes
 from keras_basisprune.report.layer_rows import layer_rows, spectra
+from keras_basisprune.report.loss_statement import loss_statement
 from keras_basisprune.search.trial import Trial
-from keras_basisprune.surgery import fold
 from keras_basisprune.utils.files import save_model, write_text
 
 _SAMPLES = 64  # images on which forms of the network are compared
@@ -64,8 +63,8 @@ class CompressionResult:
     details: dict
 
 
-def outcome(task, rounds, score, test, arguments, output_dir) -> CompressionResult:
-    """Folds, measures, and writes what was found.
+def make_result(task, rounds, score, test, arguments, output_dir) -> CompressionResult:
+    """Measures the network that was found, and writes files and report.
 
     Args:
         task: The `Task`.
@@ -79,15 +78,15 @@ def outcome(task, rounds, score, test, arguments, output_dir) -> CompressionResu
         A `CompressionResult`.
     """
     original = task.model
-    found = _good_enough(rounds.found, score, task)
+    found = _good_enough(rounds.results, task)
     last = found[-1] if found else None
-    network = last.network if last else original
-    small = fold(network)
+    folded = last.folded if last else task.judge.folded(original)
+    small = folded.small
     files = _exported(task, original, small, output_dir)
-    report = compare(original, small, **_figures(task, score, test, small, files))
+    report = compare(original, small, **_figures(task, score, test, folded, files))
     samples = task.images[:_SAMPLES]
     converted = _converted(original, samples)
-    rows, recall = layer_rows(original, small), score.recall(small)
+    rows, recall = layer_rows(original, small), folded.recall()
     parts = {
         "model": {"name": original.name, "input_shape": original.input_shape[1:]},
         "met_budget": last is not None,
@@ -96,14 +95,14 @@ def outcome(task, rounds, score, test, arguments, output_dir) -> CompressionResu
         "least": task.least,
         "before_after": _before_after(report),
         "chosen": last and last.trial,
-        "certainty": certainty(
+        "certainty": loss_statement(
             score.baseline, last and rounds.trials[last.trial], score.images
         ),
         "recall": recall,
         "classes": _about_classes(recall, task.max_drop, original.output_shape[-1]),
         "layers": rows,
         "spectra": spectra(converted, rows),
-        "equality": certificate(original, converted, network, samples)
+        "equality": certificate(original, converted, folded.network, small, samples)
         + _litert_row(files),
         "history": rounds.history,
     }
@@ -119,15 +118,15 @@ def outcome(task, rounds, score, test, arguments, output_dir) -> CompressionResu
     )
 
 
-def _good_enough(found, score, task) -> list:
-    """The rounds up to the last one whose network holds what was found of it.
+def _good_enough(found, task) -> list:
+    """The rounds up to the last one whose network is still good enough.
 
-    Networks may have been made again since they were judged, on a machine or with
-    layers that do not compute the same twice.
+    A network that was made again since it was judged may score otherwise, if the
+    machine or a layer does not compute the same twice.
     """
     found = list(found)
     while found:
-        now = score.compared(fold(found[-1].network))
+        now = found[-1].folded.compared()
         if now["score"] - task.margin * now["error"] >= task.least:
             break
         found.pop()
@@ -135,7 +134,7 @@ def _good_enough(found, score, task) -> list:
 
 
 def _about_classes(recall, max_drop, classes) -> str:
-    """What is to be said of single classes; with a warning if some are lost."""
+    """The remarks on single classes; with a warning if some are lost."""
     fallen, unseen = fallen_classes(recall, max_drop), classes - len(recall)
     if fallen:
         warnings.warn(f"{fallen} The score is of all images.", stacklevel=4)
@@ -180,12 +179,16 @@ def _exported(task, original, small, output_dir) -> dict[str, tuple]:
     }
 
 
-def _figures(task, score, test, small, files) -> dict[str, tuple]:
+def _figures(task, score, test, folded, files) -> dict[str, tuple]:
     """The rows of the comparison beside what is counted."""
     figures = {name: pair for name, pair in files.items() if name != "difference"}
-    figures[f"{score.metric}_on_validation"] = (score.baseline, score(small))
+    figures[f"{score.metric}_on_validation"] = (
+        score.baseline,
+        folded.compared()["score"],
+    )
     if test is not None:
-        figures["accuracy_on_test"] = accuracy(task.model, test), accuracy(small, test)
+        both = (accuracy(network, test) for network in (task.model, folded.small))
+        figures["accuracy_on_test"] = tuple(both)
     return figures
 
 
@@ -220,7 +223,7 @@ def _converted(model, samples):
     """The model at full rank, `None` if nothing in it can be decomposed."""
     try:
         return convert(model, data=samples, verbose=0)
-    except ValueError:
+    except ValueError:  # a result is not lost by what the report can't show
         return None
 
 

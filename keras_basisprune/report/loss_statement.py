@@ -1,9 +1,9 @@
-"""How sure the loss is that a search has found."""
+"""How sure the loss of the chosen network is, in words."""
 
 from keras_basisprune.report.loss_bound import CONFIDENCE
 
 
-def certainty(baseline, trial, images) -> str:
+def loss_statement(baseline, trial, images) -> str:
     """Says how far the loss of the chosen network may be off, in words.
 
     Args:
@@ -16,7 +16,7 @@ def certainty(baseline, trial, images) -> str:
 
     Example:
 
-    >>> certainty(0.951, trials[chosen], 500)
+    >>> loss_statement(0.951, trials[chosen], 500)
     'On the 500 validation images 0.80 points were lost, with a standard error of ...'
     """
     if trial is None:

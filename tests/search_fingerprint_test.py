@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_basisprune.search.identity import identity
+from keras_basisprune.search.fingerprint import fingerprint
 
 
 def _function(text):
@@ -26,13 +26,13 @@ class _Callable:
 
 @pytest.mark.parametrize("value", [None, 3, 0.5, "all", True])
 def test_what_json_knows_is_itself(value):
-    assert identity(value) is value
+    assert fingerprint(value) is value
 
 
 def test_numpys_numbers_are_pythons():
-    assert identity(np.int64(5)) == 5
-    assert type(identity(np.int64(5))) is int
-    assert type(identity(np.float32(0.5))) is float
+    assert fingerprint(np.int64(5)) == 5
+    assert type(fingerprint(np.int64(5))) is int
+    assert type(fingerprint(np.float32(0.5))) is float
 
 
 def _layers():
@@ -49,7 +49,7 @@ def _layers():
 def test_a_layer_is_known_again_whatever_its_name_and_calls(place):
     first, second = (_layers()[place] for _ in range(2))
     first(np.zeros((2, 8, 8, 3), "float32"), training=True)
-    assert identity(first) == identity(second)
+    assert fingerprint(first) == fingerprint(second)
 
 
 def test_layers_that_differ_are_told_apart():
@@ -58,7 +58,7 @@ def test_layers_that_differ_are_told_apart():
         keras.layers.RandomFlip("vertical"),
         keras.layers.Pipeline([keras.layers.RandomRotation(0.2)]),
     ]
-    assert len({identity(kind) for kind in kinds}) == len(kinds)
+    assert len({fingerprint(kind) for kind in kinds}) == len(kinds)
 
 
 def test_functions_are_their_code_wherever_it_stands():
@@ -66,15 +66,15 @@ def test_functions_are_their_code_wherever_it_stands():
     moved = _function("\n\n\ndef f(x):\n\n    return [x * 2 for _ in range(3)]")
     other = _function("def f(x):\n    return [x * 3 for _ in range(3)]")
     longer = _function("def f(x):\n    return [x * 2 for _ in range(4)]")
-    assert identity(one) == identity(moved)
-    assert len({identity(f) for f in (one, other, longer)}) == 3
+    assert fingerprint(one) == fingerprint(moved)
+    assert len({fingerprint(f) for f in (one, other, longer)}) == 3
 
 
 def test_partials_methods_and_objects():
     thing = _Callable()
     half, third = (functools.partial(np.multiply, x) for x in (0.5, 0.3))
-    found = [identity(x) for x in (thing, thing.method, half, third, _Callable)]
-    assert identity(_Callable()) == found[0] == found[4]
+    found = [fingerprint(x) for x in (thing, thing.method, half, third, _Callable)]
+    assert fingerprint(_Callable()) == found[0] == found[4]
     assert len(set(found)) == 4
-    assert identity(functools.partial(np.multiply, 0.5)) == found[2]
+    assert fingerprint(functools.partial(np.multiply, 0.5)) == found[2]
     json.dumps(found)

@@ -1,4 +1,4 @@
-"""What tells one function, layer or number from another, in values that JSON knows."""
+"""Tells functions, layers and numbers apart, by values that JSON can hold."""
 
 import functools
 import hashlib
@@ -11,23 +11,23 @@ import numpy as np
 _PASSING = {"name", "build_config", "build_input_shape"}
 
 
-def identity(thing):
-    """Describes a value, so that other behaviour shows as another description.
+def fingerprint(thing):
+    """Describes a value such that values which behave differently differ in it.
 
-    Of a layer that is its config without names and without what its first call adds;
-    of a function, where it stands and a checksum of its code; of another object that
-    can be called, its class. What a function has closed over, and what such an object
-    holds, is not seen.
+    A layer is described by its config, without names and without what its first call
+    adds; a function by its module, name and a checksum of its code; any other callable
+    object by its class. What a function closes over, and the attributes of a callable
+    object, are not seen.
 
     Args:
         thing: A number, string, `None`, `keras.Layer`, or anything that can be called.
 
     Returns:
-        A value that JSON knows, the same in every process.
+        A value that JSON can hold, the same in every process.
 
     Example:
 
-    >>> identity(keras.layers.RandomFlip()) == identity(keras.layers.RandomFlip())
+    >>> fingerprint(keras.layers.RandomFlip()) == fingerprint(keras.layers.RandomFlip())
     True
     """
     if isinstance(thing, np.generic):
@@ -35,10 +35,10 @@ def identity(thing):
     if isinstance(thing, keras.Layer):
         return f"{type(thing).__name__} {_lasting(thing.get_config())}"
     if isinstance(thing, functools.partial):
-        inner = identity(thing.func)
+        inner = fingerprint(thing.func)
         return f"partial {inner} {thing.args} {sorted(thing.keywords.items())}"
     if isinstance(thing, types.MethodType):
-        return f"{_place(type(thing.__self__))} {identity(thing.__func__)}"
+        return f"{_place(type(thing.__self__))} {fingerprint(thing.__func__)}"
     if isinstance(thing, types.FunctionType):
         code = hashlib.sha256(repr(_code(thing.__code__)).encode()).hexdigest()
         return f"{_place(thing)} {code[:16]}"

@@ -1,12 +1,16 @@
-"""TensorFlow without its warnings of many traces."""
+"""TensorFlow without its warnings about retracing."""
 
 import contextlib
 import logging
 
 
 @contextlib.contextmanager
-def no_word_of_retracing():
-    """TensorFlow warns of many traces; here they are of many networks."""
+def quiet_retracing():
+    """Leaves out TensorFlow's warnings about retracing, as a context.
+
+    TensorFlow warns when a function is traced often. In a search that is no mistake:
+    every trace is of another network.
+    """
     logger = logging.getLogger("tensorflow")
 
     def wanted(record):

@@ -1,0 +1,65 @@
+"""The positions of maps that layers are fitted on."""
+
+import math
+
+import numpy as np
+
+from keras_basisprune.graph.output_positions import output_positions
+from keras_basisprune.graph.position_jitter import position_jitter
+from keras_basisprune.graph.sampled_positions import sampled_positions
+
+# Positions over all samples that a layer is fitted on, at most.
+SAMPLES = 30_000
+# Largest `kh kw cin` for which a whole kernel is fitted: time grows with its cube.
+LARGEST = 4608
+
+
+class MapPositions:
+    """Positions of the maps of one batch, drawn for each sample by its content.
+
+    The same sample gets the same positions in any batch, and in maps of the same size.
+
+    Args:
+        arrays: List of arrays, one per input of the model: the batch.
+        count: Integer, the most positions per map.
+    """
+
+    def __init__(self, arrays, count):
+        self._jitter = position_jitter(arrays, count)
+
+    @staticmethod
+    def for_fitting(batches) -> list["MapPositions"]:
+        """Positions of several batches, about 30,000 of all their samples together.
+
+        Args:
+            batches: A list of lists of arrays, one per input of the model.
+
+        Returns:
+            A list of `MapPositions`, one per batch; each map gives one at least.
+        """
+        samples = sum(len(arrays[0]) for arrays in batches)
+        count = max(1, math.ceil(SAMPLES / samples))
+        return [MapPositions(arrays, count) for arrays in batches]
+
+    def of_outputs(self, layer, inputs) -> np.ndarray:
+        """Positions in what a layer makes of an array, as `patches` takes them."""
+        return self.of_map(output_positions(layer, inputs.shape))
+
+    def of_map(self, size) -> np.ndarray:
+        """Positions in maps of so many, as `sampled_positions` returns them."""
+        return sampled_positions(size, self._jitter)
+
+
+def take_positions(maps, positions) -> np.ndarray:
+    """Picks positions out of maps.
+
+    Args:
+        maps: Array of shape `(samples, size, channels)`.
+        positions: What `MapPositions` returned for this size.
+
+    Returns:
+        An array of shape `(samples, count, channels)`.
+    """
+    if positions.ndim == 1:
+        return maps[:, positions]
+    return np.take_along_axis(maps, positions[..., None], axis=1)

@@ -1,0 +1,5 @@
+"""The error of a model without a layer to decompose."""
+
+
+class NothingToDecompose(ValueError):
+    """No layer that was asked for can be decomposed."""

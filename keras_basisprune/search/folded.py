@@ -1,0 +1,41 @@
+"""A network of a search as plain layers, and its answers on the validation data."""
+
+import functools
+
+import keras
+import numpy as np
+
+from keras_basisprune.surgery import fold
+
+
+class Folded:
+    """Folds and runs a network once, when that is first asked for.
+
+    Args:
+        network: The `keras.Model`, converted or not.
+        score: A `Scorer`.
+
+    Attributes:
+        network: The network as it was given.
+    """
+
+    def __init__(self, network, score):
+        self.network, self._score = network, score
+
+    @functools.cached_property
+    def small(self) -> keras.Model:
+        """The network, folded."""
+        return fold(self.network)
+
+    @functools.cached_property
+    def right(self) -> np.ndarray:
+        """Which answers of the folded network are right, see `Scorer.right`."""
+        return self._score.right(self.small)
+
+    def compared(self) -> dict[str, float]:
+        """Its score and how sure that is, see `Scorer.compared`."""
+        return self._score.compared(self.right)
+
+    def recall(self) -> list[dict]:
+        """How much of each class it finds, see `Scorer.recall`."""
+        return self._score.recall(self.right)
