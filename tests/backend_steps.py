@@ -12,6 +12,8 @@ import keras
 import numpy as np
 from channel_oracle import random_plan, zeroed
 from contract import mask_half
+from families import FAMILIES
+from method_contract import tried_on_one_family_each
 from models import (
     KINDS,
     array,
@@ -230,6 +232,7 @@ def main(path):
         "data": {b: data_differences(b) for b in ("activations", "regression")},
         "channels": channel_differences(),
         "fixed batch": fixed_batch_differences(),
+        "methods": tried_on_one_family_each(kbp.METHODS, FAMILIES),
         "saved": saved_difference(),
         "taylor": taylor_difference(),
         "training": training(),

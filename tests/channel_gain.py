@@ -7,10 +7,13 @@ it.
 import keras
 import numpy as np
 
+from keras_basisprune.graph.channel_groups import groups_of
 from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.layers import TrainedMask
+from keras_basisprune.methods import Method
+from keras_basisprune.plan import Plan
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -40,35 +43,70 @@ class Gain(TrainedMask):
         return {**super().get_config(), "data_format": self.data_format}
 
 
-def channel_gain(model, l1=0.0):
-    """Puts a `Gain` behind each activated convolution whose channels may leave."""
+def channel_gain(model, data=None, l1=0.0):
+    """Puts a `Gain` behind activations all of whose readers make other channels."""
     traced = trace(model)
     channels = channel_map(traced)
-    chosen = set()
+    groups = groups_of(traced, channels)
+    chosen: dict[int, str] = {}
     for call in traced.calls:
-        if (
-            isinstance(call.op, keras.layers.Conv2D)
-            and call.op.activation is not linear
-        ):
-            groups = channels.of(call.output_tensors[0])
-            others = [
-                channels.of(other.output_tensors[0])
-                for other in traced.calls
-                if other.op is not call.op and hasattr(other.op, "kernel")
-            ]
-            tied = any(np.isin(groups, of).any() for of in others if of is not None)
-            if not tied and not np.isin(groups, list(channels.pinned)).any():
-                chosen.add(id(call.op))
+        of = channels.of(call.output_tensors[0])
+        if of is None or not _is_activated(call.op):
+            continue
+        names = [n for n, other in groups.layers.items() if np.array_equal(of, other)]
+        free = names and groups.prunable(names[0]).all()
+        if free and names[0] not in chosen.values() and _alone(traced, call, of):
+            chosen[id(call.op)] = names[0]
 
     def replace(layer, name):
         if id(layer) not in chosen:
             return None
-        gain = Gain(layer.data_format, l1=l1 or None, name=f"{name}_gain")
-        weights = {"kernel": layer.kernel, "bias": layer.bias}
-        frozen = clone(layer, name, trainable=False)
-        return [NewLayer(frozen, weights), NewLayer(gain)]
+        weights = {w.name: w for w in layer.weights}
+        gain = Gain(l1=l1 or None, name=f"{chosen[id(layer)]}_gain")
+        return [NewLayer(clone(layer, name), weights), NewLayer(gain)]
 
     return rewrite(model, replace, traced)
 
 
-linear = keras.activations.linear
+def _is_activated(op):
+    if isinstance(op, keras.layers.ReLU):
+        return True
+    linear = keras.activations.linear
+    return type(op) is keras.layers.Conv2D and op.activation is not linear
+
+
+def _alone(traced, call, of):
+    """Whether what leaves is read by kernels only, which make nothing of zeros."""
+    channels, readers = channel_map(traced), traced.consumers()
+    results = {id(tensor) for tensor in keras.tree.flatten(traced.outputs)}
+    pending = [call.output_tensors[0]]
+    while pending:
+        tensor = pending.pop()
+        for reader in readers.get(id(tensor), ()):
+            made = channels.of(reader.output_tensors[0])
+            if hasattr(reader.op, "kernel"):
+                if made is not None and np.isin(of, made).any():
+                    return False  # depthwise
+            elif reader.op.weights or isinstance(reader.op, keras.layers.Add):
+                return False
+            else:
+                pending += reader.output_tensors
+        if id(tensor) in results:
+            return False
+    return True
+
+
+def gain_plan(prepared, keep=None, data=None, cost="flops"):
+    """The masks are the answer."""
+    return Plan.from_masks(prepared)
+
+
+CHANNEL_GAIN = Method(
+    name="channel_gain",
+    title="A toy: trained gains of channels",
+    source="Nobody, Nowhere 2021 (arXiv:0000.00000), section 0",
+    needs=("labels", "training"),
+    removes=("channels",),
+    prepare=channel_gain,
+    plan=gain_plan,
+)
