@@ -55,7 +55,11 @@ def channel_gain(model, data=None, l1=0.0):
             continue
         names = [n for n, other in groups.layers.items() if np.array_equal(of, other)]
         free = names and groups.prunable(names[0]).all()
-        if free and names[0] not in chosen.values() and _alone(traced, call, of):
+        if (
+            free
+            and names[0] not in chosen.values()
+            and _alone(traced, channels, call, of)
+        ):
             chosen[id(call.op)] = names[0]
 
     def replace(layer, name):
@@ -75,25 +79,25 @@ def _is_activated(op):
     return type(op) is keras.layers.Conv2D and op.activation is not linear
 
 
-def _alone(traced, call, of):
-    """Whether what leaves is read by kernels only, which make nothing of zeros."""
-    channels, readers = channel_map(traced), traced.consumers()
-    results = {id(tensor) for tensor in keras.tree.flatten(traced.outputs)}
-    pending = [call.output_tensors[0]]
+def _alone(traced, channels, call, of):
+    """Whether one layer makes these channels, and all read them behind this call."""
+    consumers = traced.consumers()
+    pending, reached = [call.output_tensors[0]], set()
     while pending:
-        tensor = pending.pop()
-        for reader in readers.get(id(tensor), ()):
-            made = channels.of(reader.output_tensors[0])
-            if hasattr(reader.op, "kernel"):
-                if made is not None and np.isin(of, made).any():
-                    return False  # depthwise
-            elif reader.op.weights or isinstance(reader.op, keras.layers.Add):
-                return False
-            else:
+        for reader in consumers.get(id(pending.pop()), ()):
+            reached.add(id(reader))
+            if not hasattr(reader.op, "kernel"):
+                if reader.op.weights:
+                    return False  # BatchNormalization makes something of zeros
                 pending += reader.output_tensors
-        if id(tensor) in results:
+    makers = 0
+    for other in (c for c in traced.calls if hasattr(c.op, "kernel")):
+        read = np.isin(of, channels.of(other.input_tensors[0])).any()
+        made = np.isin(of, channels.of(other.output_tensors[0])).any()
+        makers += bool(made and not read)
+        if read and made == (id(other) in reached):  # depthwise, or mixed elsewhere
             return False
-    return True
+    return makers == 1
 
 
 def gain_plan(prepared, keep=None, data=None, cost="flops"):

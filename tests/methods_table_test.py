@@ -30,7 +30,7 @@ def test_every_row_says_what_it_is():
         METHODS["mine"] = CHANNEL_GAIN
 
 
-@pytest.mark.parametrize("family", ["sequential", "concatenation", "nested"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_an_added_method_holds_the_contract(family, tmp_path):
     """Nothing in the package knows the method or its layer."""
     found = hold_method(TABLE["channel_gain"], FAMILIES[family](), tmp_path)

@@ -28,10 +28,11 @@ class TrainedMask(keras.layers.Layer):
     A layer that weighs channels multiplies them by its factors and does nothing else.
     The channel axis is the last one or, with an attribute
     `data_format="channels_first"`, the first. A channel that is masked leaves for good
-    when the model is pruned. Outputs stay as they are by that if what reads them makes
-    nothing of zeros: so such a layer belongs behind BatchNormalization and activation,
-    and to channels that may leave (`channel_groups`). Channels that are tied together
-    share one layer. No rule of its own is needed.
+    when the model is pruned. Outputs stay as they are by that if all that reads the
+    channel reads it behind such a layer, and makes nothing of zeros: so it belongs
+    behind BatchNormalization and activation, and to channels that may leave
+    (`channel_groups`). Channels that are tied together share one layer. No rule of its
+    own is needed.
 
     Args:
         scale_regularizer: Any Keras regularizer of `scale`.
