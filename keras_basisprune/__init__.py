@@ -1,6 +1,6 @@
 """Make big pre-trained Keras networks small: basis pruning for Keras 3."""
 
-from keras_basisprune import scores
+from keras_basisprune import methods, scores
 from keras_basisprune.data import ImageData, load_data
 from keras_basisprune.data.application import application
 from keras_basisprune.export import export_saved_model, export_tflite
@@ -24,7 +24,7 @@ from keras_basisprune.measure import (
     plot_comparison,
 )
 from keras_basisprune.measure.layer_latency import layer_latency
-from keras_basisprune.methods import convert, slimming
+from keras_basisprune.methods import METHODS, convert, slimming
 from keras_basisprune.plan import Kept, Plan
 from keras_basisprune.plans.allocate import allocate
 from keras_basisprune.plans.quick_channels import quick_channels
@@ -53,6 +53,7 @@ __all__ = [
     "Kept",
     "L1Thresholding",
     "LatencyTable",
+    "METHODS",
     "Limits",
     "Plan",
     "Recipe",
@@ -79,6 +80,7 @@ __all__ = [
     "latency",
     "layer_latency",
     "load_data",
+    "methods",
     "plot_bases",
     "plot_comparison",
     "prune",

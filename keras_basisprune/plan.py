@@ -78,47 +78,41 @@ class Plan:
 
     @classmethod
     def from_masks(cls, model, round_to=1) -> "Plan":
-        """Keeps the bases that are not masked.
+        """Keeps the bases and channels that are not masked.
 
         Args:
-            model: A converted model, in which a callback (or the user) set the masks
-                of `BasisScalingConv` layers.
-            round_to: Kept bases per layer are rounded up to a multiple of this (at
-                most the number there is); the strongest masked ones come along.
+            model: A converted model, or one with other layers that are trained for it
+                (`layers.TrainedMask`), in which a callback (or the user) set the masks.
+            round_to: Kept bases (or channels) per layer are rounded up to a multiple of
+                this (at most the number there is); the strongest masked ones come
+                along.
 
         Returns:
-            A `Plan`. A layer whose bases are all masked keeps one. A model that is
-            not converted gives an empty plan.
+            A `Plan`. A layer whose bases are all masked keeps one. A model without
+            such layers gives an empty plan.
 
         Raises:
-            ValueError: If `model` is no model, or `round_to` not a positive integer.
+            ValueError: If `model` is no model, `round_to` not a positive integer, or
+                two layers weigh the same and are masked differently.
         """
         remedy = "Pass 1 to keep ranks as they are."
         round_to = check_whole("round_to", round_to, remedy=remedy)
-        if not hasattr(model, "layers"):
-            raise ValueError(
-                "Expected `model` to be a converted `keras.Model`. Received: "
-                f"model of type {type(model).__name__}. Call "
-                "`keras_basisprune.convert(model)` first."
-            )
         if isinstance(model, type) or not hasattr(model, "layers"):
             raise ValueError(
                 "Expected `model` to be a converted model. Received: model of type "
                 f"{type(model).__name__}. Pass what `convert` returned."
             )
-        bases = {}
-        for layer in _scaling_layers(model):
-            mask, scale, kernel = (
-                np.array(v.numpy(), dtype=np.float64)
-                for v in (layer.mask, layer.scale, layer.kernel)
-            )
-            strength = np.abs(scale) * np.linalg.norm(kernel, axis=1)
-            order = np.lexsort((-strength, mask <= 0))  # unmasked first, then strength
-            alive = max(1, int((mask > 0).sum()))
-            count = min(-(-alive // round_to) * round_to, len(mask))
-            name = layer.name.removesuffix("_scaling")
-            bases[name] = Kept(tuple(sorted(order[:count])), len(mask))
-        return cls(bases=bases)
+        parts: dict[str, dict[str, Kept]] = {"bases": {}, "channels": {}}
+        for layer in _trained_masks(model):
+            part, name = layer.weighs
+            kept = _strongest(layer.strength(), layer.unmasked(), round_to)
+            if parts[part].setdefault(name, kept) != kept:
+                raise ValueError(
+                    f"Expected one layer to weigh the {part} of `{name}`. Received: "
+                    "two, with unlike masks. Call `keras_basisprune.flatten(model)`, "
+                    "which renames layers that share a name in nested models."
+                )
+        return cls(**parts)
 
     def to_json(self) -> str:
         """The plan as a JSON text, the same for equal plans."""
@@ -184,10 +178,21 @@ def _checked(field, layers) -> dict:
     return dict(layers)
 
 
-def _scaling_layers(model):
-    """BasisScalingConv layers, nested models' included, known by their weights."""
+def _strongest(strength, unmasked, round_to) -> Kept:
+    """What is not masked, at least one, and the strongest masked ones to round up."""
+    order = np.lexsort((-strength, ~unmasked))  # unmasked first, then strength
+    alive = max(1, int(unmasked.sum()))
+    count = min(-(-alive // round_to) * round_to, len(unmasked))
+    return Kept(tuple(sorted(order[:count])), len(unmasked))
+
+
+def _trained_masks(model):
+    """Layers of the protocol of `layers.TrainedMask`, nested models' included.
+
+    They are known by what they can be asked, since this module knows no Keras.
+    """
     for layer in model.layers:
-        if all(hasattr(layer, name) for name in ("mask", "scale", "kernel")):
+        if all(hasattr(layer, name) for name in ("weighs", "strength", "unmasked")):
             yield layer
         elif hasattr(layer, "layers"):
-            yield from _scaling_layers(layer)
+            yield from _trained_masks(layer)

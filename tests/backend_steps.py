@@ -10,8 +10,11 @@ import tempfile
 
 import keras
 import numpy as np
+from channel_gain import CHANNEL_GAIN
 from channel_oracle import random_plan, zeroed
 from contract import mask_half
+from families import FAMILIES
+from method_contract import tried_on_one_family_each
 from models import (
     KINDS,
     array,
@@ -26,6 +29,7 @@ from stacks import residual
 
 import keras_basisprune as kbp
 
+TABLE = {**kbp.METHODS, CHANNEL_GAIN.name: CHANNEL_GAIN}  # one added
 KINDS_TRIED = (
     "plain",
     "separable",
@@ -230,6 +234,7 @@ def main(path):
         "data": {b: data_differences(b) for b in ("activations", "regression")},
         "channels": channel_differences(),
         "fixed batch": fixed_batch_differences(),
+        "methods": tried_on_one_family_each(TABLE, FAMILIES),
         "saved": saved_difference(),
         "taylor": taylor_difference(),
         "training": training(),

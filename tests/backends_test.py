@@ -10,6 +10,8 @@ import sys
 import pytest
 from models import TOLERANCE
 
+import keras_basisprune as kbp
+
 ROOT = pathlib.Path(__file__).parent.parent
 
 
@@ -72,6 +74,13 @@ def test_bases_of_data(numbers):
 def test_a_model_that_is_bound_to_its_batch_size(numbers):
     assert set(numbers["fixed batch"]) == {"accuracy", "compensate", "taylor"}
     assert max(numbers["fixed batch"].values()) <= 1e-4
+
+
+def test_all_methods(numbers):
+    assert set(numbers["methods"]) == {*kbp.METHODS, "channel_gain"}
+    for name, differences in numbers["methods"].items():
+        assert max(differences.values()) <= TOLERANCE["float32"], (name, differences)
+        assert differences["original"] == 0.0
 
 
 def test_saved_and_loaded(numbers):

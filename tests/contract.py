@@ -30,12 +30,12 @@ def hold_contract(model, inputs, path, **arguments):
         The `keras_basisprune.Description` of the converted model.
     """
     tolerance = TOLERANCE[_computing_dtype(model)]
-    before, state = outputs(model, inputs), _state(model)
+    before, state = outputs(model, inputs), state_of(model)
     assert all(np.isfinite(x).all() and np.any(x) for x in before)
 
     converted = kbp.convert(model, **arguments)
     assert relative_difference(before, outputs(converted, inputs)) <= tolerance
-    _hold_saved(converted, inputs, path / "converted.keras")
+    hold_saved(converted, inputs, path / "converted.keras")
 
     mask_half(converted)
     masked = outputs(converted, inputs)
@@ -53,9 +53,9 @@ def hold_contract(model, inputs, path, **arguments):
         x.get_config() for x in folded.layers
     ]
     assert identical(outputs(folded, inputs), outputs(again, inputs))
-    _hold_saved(folded, inputs, path / "folded.keras")
+    hold_saved(folded, inputs, path / "folded.keras")
 
-    assert _same_state(state, _state(model))
+    assert same_state(state, state_of(model))
     assert identical(before, outputs(model, inputs))
     return kbp.describe(converted)
 
@@ -77,7 +77,7 @@ def _computing_dtype(model):
     )
 
 
-def _hold_saved(model, inputs, path):
+def hold_saved(model, inputs, path):
     model.save(path)
     users = [type(x) for x in model.layers] + [weighed, squared]
     names = {x.__name__: x for x in users if "keras" not in x.__module__}
@@ -85,7 +85,7 @@ def _hold_saved(model, inputs, path):
     assert identical(outputs(model, inputs), outputs(loaded, inputs))
 
 
-def _state(model):
+def state_of(model):
     """All that must not change: weights, trainable flags, output tensors."""
     weights = [array(v) for v in model.variables]
     flags = [(layer.name, layer.trainable) for layer in model.layers]
@@ -99,7 +99,7 @@ def _output(layer):
         return None
 
 
-def _same_state(before, after):
+def same_state(before, after):
     same = keras.tree.map_structure(lambda a, b: a is b, before[2], after[2])
     return (
         identical(before[0], after[0])

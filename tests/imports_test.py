@@ -17,10 +17,10 @@ ORDER = [
     ["version", "utils"],
     ["linalg", "plan", "layers", "data"],
     ["graph"],
-    ["export", "methods", "scores", "surgery"],
+    ["export", "scores", "surgery"],
     ["measure"],
     ["plans", "report"],
-    ["training"],
+    ["training", "methods"],
     ["search"],
     ["cli"],
 ]

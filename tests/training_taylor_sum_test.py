@@ -5,8 +5,8 @@ from diagonal import UNIT_VECTORS, classifier, diagonal, masks
 from models import array
 
 from keras_basisprune import L1Thresholding, Plan, scores, select
-from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.trace import trace
+from keras_basisprune.graph.trained_masks import trained_masks
 from keras_basisprune.training._taylor_sum import TaylorSum
 
 RNG = np.random.default_rng(0)
@@ -19,7 +19,7 @@ class Sum(keras.callbacks.Callback):
     """Adds up from the beginning of a fit to its end."""
 
     def on_train_begin(self, logs=None):
-        self.sum = TaylorSum(self.model, basis_pairs(trace(self.model)))
+        self.sum = TaylorSum(self.model, trained_masks(trace(self.model)))
 
     def on_train_end(self, logs=None):
         assert self.sum.ready
@@ -217,12 +217,12 @@ def test_the_optimizer_is_left_as_it_was(wanted):
 def test_state_goes_round():
     model = diagonal()
     model.compile(keras.optimizers.SGD(0.0), "mse", run_eagerly=True)
-    one = TaylorSum(model, basis_pairs(trace(model)))
+    one = TaylorSum(model, trained_masks(trace(model)))
     model.train_on_batch(X, Y)
     state = one.state()
     assert set(state) == {"taylor_a", "taylor_b", "taylor_steps"}
     assert state["taylor_steps"] == 1
-    other = TaylorSum(model, basis_pairs(trace(model)))
+    other = TaylorSum(model, trained_masks(trace(model)))
     assert not other.ready
     other.restore(state)
     assert other.ready

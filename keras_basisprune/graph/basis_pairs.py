@@ -37,7 +37,7 @@ class BasisPair:
     @property
     def mask(self) -> np.ndarray:
         """Boolean array of shape `(rank,)`: the bases that are not masked."""
-        return keras.ops.convert_to_numpy(self.scaling.mask.value) > 0
+        return self.scaling.unmasked()
 
     @property
     def scale(self) -> np.ndarray:
@@ -46,12 +46,8 @@ class BasisPair:
 
     @property
     def singular_values(self) -> np.ndarray:
-        """Array of shape `(rank,)`: norms of the rows of the scaling kernel.
-
-        `V` is orthonormal, so that these are the singular values.
-        """
-        kernel = keras.ops.convert_to_numpy(self.scaling.kernel.value)
-        return np.linalg.norm(kernel.astype(np.float64), axis=1)
+        """Array of shape `(rank,)`, float64: those of the layer, as it is stored."""
+        return self.scaling.singular_values()
 
     @property
     def rounding(self) -> float:
@@ -97,7 +93,7 @@ def basis_pairs(
                 f"`{getattr(basis, 'name', source.name)}`. Build such pairs with "
                 "`keras_basisprune.convert(model)`."
             )
-        name = call.op.name.removesuffix("_scaling")
+        _, name = call.op.weighs
         if name in pairs and pairs[name].scaling is not call.op:
             raise ValueError(
                 f"Expected one decomposed layer of the name `{name}`. Received: two, "

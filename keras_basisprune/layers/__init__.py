@@ -1,3 +1,4 @@
 from keras_basisprune.layers.basis_scaling_conv import BasisScalingConv
+from keras_basisprune.layers.trained_mask import TrainedMask
 
-__all__ = ["BasisScalingConv"]
+__all__ = ["BasisScalingConv", "TrainedMask"]

@@ -3,17 +3,19 @@
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
+from keras_basisprune.layers._what_keras_makes import what_keras_makes
+from keras_basisprune.layers.trained_mask import TrainedMask
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_flag import check_flag
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_whole import check_whole
-from keras_basisprune.utils.shown import shown
 
 
 @keras.saving.register_keras_serializable(package="keras_basisprune")
-class BasisScalingConv(keras.layers.Layer):
+class BasisScalingConv(TrainedMask):
     """Scales basis features and brings them back to the original channels.
 
     It is the second half of a decomposed convolution (or dense layer). The first
@@ -82,22 +84,13 @@ class BasisScalingConv(keras.layers.Layer):
         centered=False,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(scale_regularizer, l1, **kwargs)
         remedy = "Pass the number of output channels."
         filters = check_whole("filters", filters, remedy=remedy)
         use_bias = check_flag("use_bias", use_bias)
         centered = check_flag("centered", centered)
         remedy = "Pass 1.0 if no basis is missing."
         energy = check_number("energy", energy, "(0, 1]", remedy=remedy)
-        if l1 is not None:
-            remedy = "Pass, for example, `l1=1e-4`."
-            l1 = check_number("l1", l1, "[0, inf)", "a finite number >= 0", remedy)
-        if l1 is not None and scale_regularizer is not None:
-            raise ValueError(
-                "Expected one of `l1` and `scale_regularizer`. "
-                f"Received: l1={l1}, scale_regularizer={scale_regularizer}. "
-                "Pass `keras.regularizers.L1(l1)`, or your own regularizer, alone."
-            )
         if centered and not use_bias:
             raise ValueError(
                 "Expected `use_bias=True` together with `centered=True`. Received: "
@@ -105,16 +98,13 @@ class BasisScalingConv(keras.layers.Layer):
                 "by the bias."
             )
         self.filters = filters
-        self.activation = _found("activation", keras.activations.get, activation)
+        self.activation = what_keras_makes(
+            "activation", keras.activations.get, activation
+        )
         self.use_bias = use_bias
         remedy = "Leave it out for Keras' own setting."
         formats = ("channels_last", "channels_first", None)
         check_choice("data_format", data_format, formats, remedy)
-        if l1:
-            scale_regularizer = keras.regularizers.L1(l1)
-        self.scale_regularizer = _found(
-            "scale_regularizer", keras.regularizers.get, scale_regularizer
-        )
         self.energy = energy
         self.centered = centered
         self.data_format = data_format or keras.config.image_data_format()
@@ -137,15 +127,7 @@ class BasisScalingConv(keras.layers.Layer):
                 "channel axis."
             )
         self.input_spec = keras.layers.InputSpec(min_ndim=2, axes={axis: rank})
-        self.scale = self.add_weight(
-            name="scale",
-            shape=(rank,),
-            initializer="ones",
-            regularizer=self.scale_regularizer,
-        )
-        self.mask = self.add_weight(
-            name="mask", shape=(rank,), initializer="ones", trainable=False
-        )
+        self.add_scale_and_mask(rank)
         self.kernel = self.add_weight(
             name="kernel",
             shape=(rank, self.filters),
@@ -191,23 +173,27 @@ class BasisScalingConv(keras.layers.Layer):
             "filters": self.filters,
             "activation": keras.activations.serialize(self.activation),
             "use_bias": self.use_bias,
-            "scale_regularizer": keras.regularizers.serialize(self.scale_regularizer),
             "energy": self.energy,
             "data_format": self.data_format,
             "centered": self.centered,
         }
 
+    @property
+    def weighs(self) -> tuple[str, str]:
+        """Bases of the layer that was decomposed."""
+        return "bases", self.name.removesuffix("_scaling")
+
+    def singular_values(self) -> np.ndarray:
+        """Norms of the rows of the kernel, a float64 array of shape `(r,)`.
+
+        `V` is orthonormal, so that these are the singular values.
+        """
+        kernel = ops.convert_to_numpy(self.kernel.value)
+        return np.linalg.norm(kernel.astype(np.float64), axis=1)
+
+    def strength(self) -> np.ndarray:
+        """`|s_i| sigma_i` for each basis."""
+        return super().strength() * self.singular_values()
+
     def _channel_axis(self, shape):
         return 1 if self.data_format == "channels_first" and len(shape) > 2 else -1
-
-
-def _found(argument, get, value):
-    """What Keras makes of an argument."""
-    try:
-        return get(value)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"Expected `{argument}` to be what Keras takes for it: a name, an object "
-            f"or None. Received: {argument}={shown(value)} ({error}). Leave it out "
-            "for none."
-        ) from error

@@ -1,4 +1,8 @@
-from keras_basisprune.methods.convert import convert
-from keras_basisprune.methods.slimming import slimming
+"""Published methods: `METHODS` lists them, each a `Method` with its source."""
 
-__all__ = ["convert", "slimming"]
+from keras_basisprune.methods.convert import convert
+from keras_basisprune.methods.method import Method
+from keras_basisprune.methods.slimming import slimming
+from keras_basisprune.methods.table import METHODS
+
+__all__ = ["METHODS", "Method", "convert", "slimming"]

@@ -5,6 +5,9 @@ import keras
 from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 from keras_basisprune.graph.trace import trace
+from keras_basisprune.plan import Plan
+from keras_basisprune.plans.select_channels import select_channels
+from keras_basisprune.scores.channels import bn_scale
 from keras_basisprune.utils.check_number import check_number
 
 
@@ -59,6 +62,21 @@ def slimming(model, l1) -> keras.Model:
         return [NewLayer(clone(layer, name, gamma_regularizer=regularizer))]
 
     return rewrite(model, replace, traced)
+
+
+def slimming_plan(prepared, keep, data=None, cost="flops") -> Plan:
+    """Chooses the channels with the largest factors of BatchNormalization.
+
+    Args:
+        prepared: What `slimming` returned, trained.
+        keep: Float in (0, 1], the share of the model's cost to keep.
+        data: Not needed.
+        cost: `"flops"` or `"params"`.
+
+    Returns:
+        A `Plan` of channels.
+    """
+    return select_channels(prepared, bn_scale(prepared), keep, cost)
 
 
 def _chosen(traced) -> set[int]:

@@ -2,18 +2,19 @@
 
 import numpy as np
 
-from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.trace import trace
+from keras_basisprune.graph.trained_masks import trained_masks
 
 
 def energy(model) -> dict[str, np.ndarray]:
     """Scores each basis by its share of `sum (s_j sigma_j)^2` in its layer.
 
-    `s` are the scales and `sigma` the singular values. No data is needed. Time is
+    `s` are the scales and `sigma` the singular values; of channels that are weighed by
+    a `layers.TrainedMask`, `s sigma` is its `strength()`. No data is needed. Time is
     linear in the weights of the scaling layers.
 
     Args:
-        model: A converted model.
+        model: A converted model, or one with other layers of that kind.
 
     Returns:
         A dict from the name of each decomposed layer to a float64 array of shape
@@ -24,13 +25,10 @@ def energy(model) -> dict[str, np.ndarray]:
     >>> scores = keras_basisprune.scores.energy(model)
     >>> plan = keras_basisprune.select(scores, threshold=1e-4)
     """
-    return pair_energies(basis_pairs(trace(model)))
+    return energies(trained_masks(trace(model)))
 
 
-def pair_energies(pairs) -> dict[str, np.ndarray]:
-    """The same for `BasisPair`s by name, without a look at the rest of the model."""
-    scores = {}
-    for name, pair in pairs.items():
-        energies = (pair.scale * pair.singular_values * pair.mask) ** 2
-        scores[name] = energies / (energies.sum() or 1.0)
-    return scores
+def energies(masks) -> dict[str, np.ndarray]:
+    """The same for `Weighed`s by name, without a look at the rest of the model."""
+    squares = {name: weighed.strength**2 for name, weighed in masks.items()}
+    return {name: found / (found.sum() or 1.0) for name, found in squares.items()}

@@ -2,20 +2,21 @@
 
 import numpy as np
 
-from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.trace import trace
+from keras_basisprune.graph.trained_masks import trained_masks
 
 
 def magnitude(model) -> dict[str, np.ndarray]:
     """Scores each basis by `|s_i| sigma_i`, relative to the largest of its layer.
 
-    `s` are the scales and `sigma` the singular values. No data is needed. Time is
+    `s` are the scales and `sigma` the singular values; of channels that are weighed by
+    a `layers.TrainedMask`, the product is its `strength()`. No data is needed. Time is
     linear in the weights of the scaling layers.
 
     Source: Wong, Kashyap, Moradi 2021 (arXiv:2108.02893), section 3.2.
 
     Args:
-        model: A converted model.
+        model: A converted model, or one with other layers of that kind.
 
     Returns:
         A dict from the name of each decomposed layer to a float64 array of shape
@@ -26,13 +27,10 @@ def magnitude(model) -> dict[str, np.ndarray]:
     >>> scores = keras_basisprune.scores.magnitude(model)
     >>> plan = keras_basisprune.select(scores, threshold=0.01)
     """
-    return pair_magnitudes(basis_pairs(trace(model)))
+    return magnitudes(trained_masks(trace(model)))
 
 
-def pair_magnitudes(pairs) -> dict[str, np.ndarray]:
-    """The same for `BasisPair`s by name, without a look at the rest of the model."""
-    scores = {}
-    for name, pair in pairs.items():
-        strength = np.abs(pair.scale) * pair.singular_values * pair.mask
-        scores[name] = strength / (strength.max() or 1.0)
-    return scores
+def magnitudes(masks) -> dict[str, np.ndarray]:
+    """The same for `Weighed`s by name, without a look at the rest of the model."""
+    strengths = {name: weighed.strength for name, weighed in masks.items()}
+    return {name: found / (found.max() or 1.0) for name, found in strengths.items()}

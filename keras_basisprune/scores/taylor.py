@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.graph.trace import trace
-from keras_basisprune.layers import BasisScalingConv
+from keras_basisprune.graph.trained_masks import trained_masks
+from keras_basisprune.layers import TrainedMask
 from keras_basisprune.scores.squared_changes import squared_changes
 from keras_basisprune.utils.check_whole import check_whole
 
@@ -24,7 +24,8 @@ def taylor(model, data, loss, batch_size=32) -> dict[str, np.ndarray]:
     Neural Network Pruning*, section 3.1.
 
     Args:
-        model: A converted model.
+        model: A converted model, or one with other layers of the kind of
+            `layers.TrainedMask`.
         data: A pair `(x, y)` or triple `(x, y, sample_weight)` of arrays, or whatever
             else `Model.fit` takes.
         loss: The loss, as `Model.compile` takes it.
@@ -46,14 +47,14 @@ def taylor(model, data, loss, batch_size=32) -> dict[str, np.ndarray]:
     batch_size = check_whole("batch_size", batch_size)
     twin = flatten(model)
     check_finite_weights(model)
-    pairs = basis_pairs(trace(twin), model.name)
+    masks = trained_masks(trace(twin), model.name)
     for layer in twin.layers:
-        layer.trainable = isinstance(layer, BasisScalingConv)
-    for pair in pairs.values():
-        pair.scaling.scale.regularizer = None
-    scales = [pair.scaling.scale for pair in pairs.values()]
+        layer.trainable = isinstance(layer, TrainedMask)
+    scales = [weighed.layer.scale for weighed in masks.values()]
+    for scale in scales:
+        scale.regularizer = None
     changes = squared_changes(twin, scales, data, loss, batch_size)
     return {
-        name: change * pair.mask
-        for (name, pair), change in zip(pairs.items(), changes, strict=True)
+        name: change * weighed.mask
+        for (name, weighed), change in zip(masks.items(), changes, strict=True)
     }

@@ -13,6 +13,11 @@ from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.measure.latency_table import LatencyTable
 from keras_basisprune.search.augmented import augmented
+from keras_basisprune.search.chosen_methods import (
+    chosen_methods,
+    cut_splits,
+    removed_parts,
+)
 from keras_basisprune.search.cuttable import cuttable
 from keras_basisprune.search.cutter import CutOptions
 from keras_basisprune.search.fingerprint import fingerprint
@@ -40,13 +45,6 @@ from keras_basisprune.utils.check_verbose import check_verbose
 from keras_basisprune.utils.check_whole import check_whole
 from keras_basisprune.utils.files import sweep
 from keras_basisprune.utils.shown import shown
-
-# By what is removed: how much of a cut channels take, in the order they are tried.
-_SPLITS = {
-    ("basis",): (0.0,),
-    ("channels",): (1.0,),
-    ("basis", "channels"): (1 / 3, 1.0, 0.0),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +141,9 @@ def compress(
         objective: What is to become small: `"flops"`, `"params"`, `"bytes"` (of the
             LiteRT file) or `"latency"` (milliseconds of LiteRT on this machine; widths
             and ranks are chosen by timed layers).
-        methods: What is removed: `"basis"`, `"channels"` or, for double pruning, both.
+        methods: Names of `METHODS` by which networks are made: `"basis"` (short for
+            `"basis_regression"`), `"channels"` (`"compensated_channels"`), and
+            `"double_pruning"`, which both together include.
         recover: What is trained after each cut: `None` for nothing, `"all"` weights,
             `"scales"` (one factor per basis, BatchNormalization and head), or a
             `Recovery` for the details.
@@ -179,7 +179,8 @@ def compress(
     >>> print(result.report)
     >>> result.model.save("small.keras")
     """
-    max_drop, seed = _check(max_drop, objective, methods, recover, seed)
+    max_drop, seed = _check(max_drop, objective, recover, seed)
+    methods = chosen_methods(methods)
     callbacks, verbose = as_callbacks(callbacks), check_verbose(verbose)
     if output_dir is not None:
         output_dir = check_path("output_dir", output_dir, "folder")
@@ -204,14 +205,14 @@ def compress(
     arguments = {
         "max_drop": max_drop,
         "objective": objective,
-        "methods": sorted(methods),
+        "methods": list(methods),
         "recover": recovery and recovery.weights,
         "epochs": recovery and recovery.epochs,
         "seed": seed,
         **dataclasses.asdict(search),
     }
     original = flatten(model)
-    possible = cuttable(original, tuple(sorted(methods)))
+    possible = cuttable(original, removed_parts(methods))
     goal, state = Objective(objective), None
     if output_dir is not None:
         state = output_dir / "state"
@@ -244,7 +245,7 @@ def compress(
             least=score.baseline - max_drop,
             max_drop=max_drop,
             margin=search.margin,
-            splits=_SPLITS[possible],
+            splits=cut_splits(methods, possible),
             cut_options=_cut_options(search, goal, state),
             recovery=recovery,
             distill=search.distill,
@@ -271,15 +272,8 @@ def _recovery(recover, epochs, seed) -> Recovery | None:
     return dataclasses.replace(recover, seed=recover.seed or seed, **changes)
 
 
-def _check(max_drop, objective, methods, recover, seed) -> tuple[float, int]:
+def _check(max_drop, objective, recover, seed) -> tuple[float, int]:
     check_choice("objective", objective, OBJECTIVES)
-    several = isinstance(methods, list | tuple)
-    names = several and all(isinstance(name, str) for name in methods)
-    if not names or tuple(sorted(methods)) not in _SPLITS:
-        raise ValueError(
-            "Expected `methods` to name 'basis', 'channels' or both, in a list. "
-            f"Received: methods={shown(methods)}. Leave it out for both."
-        )
     if not isinstance(recover, Recovery):
         remedy = "Or pass a `keras_basisprune.Recovery`."
         check_choice("recover", recover, (None, "all", "scales"), remedy)

@@ -9,6 +9,7 @@ from keras_basisprune.graph.folded_layers import folded_layers
 from keras_basisprune.graph.norm_factor import norm_factor
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 from keras_basisprune.graph.trace import trace
+from keras_basisprune.surgery._fold_channel_masks import fold_channel_masks
 from keras_basisprune.utils.check_flag import check_flag
 
 _OUTPUT_LAST = (*CONVOLUTIONS, keras.layers.Dense)  # kernels of shape (..., cout)
@@ -31,10 +32,12 @@ def fold(model, batch_norm=True) -> keras.Model:
     `r (n + cout)` weights, or one merged `<layer>` with `n cout`. A BatchNormalization
     that is the only reader of a convolution or dense layer without activation is
     multiplied into it, unless it was called with `training=True`; it is taken as it
-    is in inference. LoRA is merged into the kernels, unless they are quantized. All
-    layers of the result are Keras' own (and the user's), and trainable where they were
-    made here. Folding twice changes nothing. The given model is not changed. Time is
-    that of one matrix product per merged layer.
+    is in inference. LoRA is merged into the kernels, unless they are quantized. Factors
+    of channels (`layers.TrainedMask`) are multiplied into the convolutions and dense
+    layers that read them; a `keras.layers.Rescaling` holds them where something else
+    does. All layers of the result are Keras' own (and the user's), and trainable where
+    they were made here. Folding twice changes nothing. The given model is not changed.
+    Time is that of one matrix product per merged layer.
 
     Args:
         model: A converted, pruned or ordinary Functional or Sequential model.
@@ -53,6 +56,7 @@ def fold(model, batch_norm=True) -> keras.Model:
     >>> plain.save("small.keras")  # loads with keras alone
     """
     batch_norm = check_flag("batch_norm", batch_norm)
+    model = fold_channel_masks(model)
     traced = trace(model)
     followers = _followers(traced)
     pairs = basis_pairs(traced)
@@ -155,8 +159,7 @@ def _fold_pair(pair, factor, offset) -> list[NewLayer]:
     if not kept.size:
         kept = np.arange(1)
     filters = _array(pair.basis.kernel)[..., kept]
-    weigh = _array(scaling.scale) * _array(scaling.mask)
-    back = (weigh[:, None] * _array(scaling.kernel))[kept]
+    back = (scaling.factors()[:, None] * _array(scaling.kernel))[kept]
     bias = _array(scaling.bias) if scaling.use_bias else 0
     if scaling.centered:
         bias = bias - _array(scaling.mean)[kept] @ back

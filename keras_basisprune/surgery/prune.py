@@ -9,6 +9,7 @@ from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 from keras_basisprune.graph.rules import rule_of
 from keras_basisprune.graph.trace import Call, Trace, trace
+from keras_basisprune.graph.trained_masks import trained_masks
 from keras_basisprune.plan import Plan
 from keras_basisprune.surgery._alive_groups import alive_groups
 from keras_basisprune.utils.check_kind import check_kind
@@ -39,9 +40,9 @@ def prune(model, plan=None, round_to=1, *, _traced=None) -> keras.Model:
         plan: A `Plan` whose `bases` name decomposed layers and whose `channels` name
             layers that make channels. Channels that are tied to those that leave need
             not be named. Defaults to `Plan.from_masks(model, round_to)`: masked bases
-            leave.
-        round_to: Rank per layer is rounded up to a multiple of this (at most the
-            rank there is), since some runtimes are fastest at multiples of 8. Masked
+            (and channels, where layers weigh them: `layers.TrainedMask`) leave.
+        round_to: Rank (or width) per layer is rounded up to a multiple of this (at most
+            what there is), since some runtimes are fastest at multiples of 8. Masked
             bases that come back by it are unmasked. Only without a `plan`.
 
     Returns:
@@ -88,7 +89,7 @@ def pruned_calls(model, plan=None, round_to=1, traced=None) -> PrunedCalls:
         check_kind("plan", plan, Plan, remedy)
     round_to = check_whole("round_to", round_to)
     needed = masked or plan.bases or not plan.channels
-    pairs = basis_pairs(traced, model.name if needed else None)
+    masks = trained_masks(traced, model.name if needed else None)
     if not masked and round_to != 1:
         raise ValueError(
             "Expected `round_to=1` together with `plan`, which says what is kept. "
@@ -97,8 +98,8 @@ def pruned_calls(model, plan=None, round_to=1, traced=None) -> PrunedCalls:
         )
     plan = Plan.from_masks(model, round_to) if masked else plan
     channels = channel_map(traced)
-    alive = alive_groups(traced, channels, plan, pairs)
-    unmask = {id(p.scaling) for p in pairs.values()} if masked and round_to > 1 else ()
+    alive = alive_groups(traced, channels, plan, basis_pairs(traced))
+    unmask = {id(m.layer) for m in masks.values()} if masked and round_to > 1 else ()
     return _Surgery(traced, channels, alive, unmask).cut(model)
 
 

@@ -18,13 +18,13 @@ class TaylorSum:
 
     Args:
         model: The compiled model that trains.
-        pairs: Its `BasisPair`s by name.
+        masks: Its `Weighed`s by name.
 
     Raises:
         ValueError: On JAX, or if scales have a regularizer of another kind.
     """
 
-    def __init__(self, model, pairs):
+    def __init__(self, model, masks):
         if keras.backend.backend() == "jax":
             raise ValueError(
                 "Expected `data` for score='taylor' on the JAX backend, where "
@@ -32,12 +32,12 @@ class TaylorSum:
                 "data=None. Pass a few hundred samples as `data=(x, y)`."
             )
         self._model = model
-        self._pairs = pairs
-        self._sums = {name: _zeros((pair.rank,)) for name, pair in pairs.items()}
+        self._masks = masks
+        self._sums = {name: _zeros((found.count,)) for name, found in masks.items()}
         self._steps = _zeros(())
-        self._by_scale = {id(p.scaling.scale): name for name, p in pairs.items()}
-        for pair in pairs.values():
-            _check(pair.scaling)
+        self._by_scale = {id(m.layer.scale): name for name, m in masks.items()}
+        for weighed in masks.values():
+            _check(weighed.layer)
         optimizer = model.optimizer  # float16: wrapped in one that scales the loss
         self._optimizer = getattr(optimizer, "inner_optimizer", optimizer)
         vars(self._optimizer).pop("apply", None)  # of a run that was broken off
@@ -71,8 +71,8 @@ class TaylorSum:
         self.restore({key: np.zeros_like(value) for key, value in state.items()})
         steps = max(1.0, float(state["taylor_steps"]))
         return {
-            name: state[f"taylor_{name}"].astype(np.float64) / steps * pair.mask
-            for name, pair in self._pairs.items()
+            name: state[f"taylor_{name}"].astype(np.float64) / steps * weighed.mask
+            for name, weighed in self._masks.items()
         }
 
     @property
@@ -110,13 +110,13 @@ def _strengths(regularizer):
     return (float(getattr(regularizer, key, 0.0)) for key in ("l1", "l2"))
 
 
-def _check(scaling):
+def _check(layer):
     known = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
-    regularizer = scaling.scale.regularizer
+    regularizer = layer.scale.regularizer
     if regularizer is not None and type(regularizer) not in known:
         raise ValueError(
             "Expected the scales to be regularized by L1, L2 or L1L2 for "
             "score='taylor', whose gradient can be told from the task's. Received: "
-            f"{type(regularizer).__name__} in `{scaling.name}`. Pass a few hundred "
+            f"{type(regularizer).__name__} in `{layer.name}`. Pass a few hundred "
             "samples as `data=(x, y)`, or use score='magnitude'."
         )

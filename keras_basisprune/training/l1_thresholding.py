@@ -1,4 +1,4 @@
-"""The callback that masks weak bases while a converted model trains."""
+"""The callback that masks weak bases or channels while a model trains."""
 
 import dataclasses
 import warnings
@@ -8,12 +8,12 @@ import numpy as np
 
 from keras_basisprune import scores as score_functions
 from keras_basisprune.data.ends import check_ends
-from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.trace import check_model, trace
-from keras_basisprune.measure.fold_costs import FoldCosts
+from keras_basisprune.graph.trained_masks import trained_masks
+from keras_basisprune.measure.mask_costs import MaskCosts
 from keras_basisprune.plans.select_bases import Limits, select
-from keras_basisprune.scores.energy import pair_energies
-from keras_basisprune.scores.magnitude import pair_magnitudes
+from keras_basisprune.scores.energy import energies
+from keras_basisprune.scores.magnitude import magnitudes
 from keras_basisprune.training._guard import Guard, check_guard
 from keras_basisprune.training._memory import Memory
 from keras_basisprune.training._nothing_masked import nothing_masked, taken_back
@@ -28,17 +28,21 @@ from keras_basisprune.training._thresholding_arguments import (
 class L1Thresholding(keras.callbacks.Callback):
     """Masks the bases whose score lies under a threshold, while the scales train.
 
+    The same goes for channels, where layers of the model weigh them
+    (`layers.TrainedMask`): what is said of bases here holds for whatever is weighed.
+
     L1 regularization makes scales small but, under Adam, never zero: thresholding is
     what removes. Bases are masked at the beginning of an epoch (or of a training
     step), at once and without recompilation; the epoch's training and validation
     then see the masked model, so that its logs belong to it. A masked basis stays
     masked.
 
-    At the end of each epoch, `kept_bases` (number), `params_ratio` and `flops_ratio`
-    (of what `fold` would make of the model, relative to the original layers) are
-    written into the logs, so that `History`, the progress bar, and `CSVLogger` and
-    `TensorBoard` (if they come later in `callbacks`) show them. If nothing was masked
-    when training ends, a warning says how far the weakest basis was from it.
+    At the end of each epoch, `kept_bases` (or `kept_channels`), `params_ratio` and
+    `flops_ratio` (of what `fold` would make of the model, relative to the original
+    layers) are written into the logs, so that `History`, the progress bar, and
+    `CSVLogger` and `TensorBoard` (if they come later in `callbacks`) show them. If
+    nothing was masked when training ends, a warning says how far the weakest basis was
+    from it.
 
     Put `keras.callbacks.BackupAndRestore` behind this callback as well: masks are
     weights of the model, and what else this callback must remember is saved with
@@ -135,16 +139,17 @@ class L1Thresholding(keras.callbacks.Callback):
         self._memory = Memory(model, self._state)
 
     def on_train_begin(self, logs=None):
-        self._pairs = basis_pairs(trace(self.model))
-        if not self._pairs:
+        traced = trace(self.model)
+        self._masks = trained_masks(traced)
+        if not self._masks:
             raise ValueError(
                 "Expected the model to be a converted model. Received: "
                 f"model={self.model.name!r}, without BasisScalingConv layers. Call "
                 "`keras_basisprune.convert(model)` before `fit`."
             )
-        self._costs = FoldCosts(self.model, self._pairs)
+        self._costs = MaskCosts(self.model, traced, self._masks)
         if self.cost and self._limits.scope == "global":
-            costs = self._costs.per_basis(self.cost)
+            costs = self._costs.per_item(self.cost)
             self._limits = dataclasses.replace(self._limits, costs=costs)
         self._first = self._asked = None
         self._masked = False  # whether anything was masked at any time
@@ -152,7 +157,7 @@ class L1Thresholding(keras.callbacks.Callback):
             self.guard.start()
         check_ends("data", self.data)
         if self.score == "taylor" and self.data is None:
-            self._taylor = TaylorSum(self.model, self._pairs)
+            self._taylor = TaylorSum(self.model, self._masks)
 
     def on_epoch_begin(self, epoch, logs=None):
         if self._first is None:
@@ -173,7 +178,7 @@ class L1Thresholding(keras.callbacks.Callback):
         logs = {} if logs is None else logs
         kept, total = self._costs.kept_and_total()
         self._masked |= kept < total
-        logs |= {"kept_bases": kept, **self._costs.ratios()}
+        logs |= self._costs.logs()
         if self.guard and self.guard.judge(logs, kept, total, self.model.get_weights):
             self.model.set_weights(self.guard.good[0])
             self.model.stop_training = True
@@ -194,7 +199,8 @@ class L1Thresholding(keras.callbacks.Callback):
             return taken_back(self.guard)
         known = self.score in ("magnitude", "energy")  # others cost a pass over data
         scores = self._scores() if known else None
-        scales = np.concatenate([pair.scale for pair in self._pairs.values()])
+        layers = [weighed.layer for weighed in self._masks.values()]
+        scales = np.concatenate([keras.ops.convert_to_numpy(x.scale) for x in layers])
         return nothing_masked(scores, scales, self._limits, self._asked)
 
     def _due(self, position, width) -> bool:
@@ -214,10 +220,10 @@ class L1Thresholding(keras.callbacks.Callback):
             return
         plan = select(self._scores(), target.threshold, target.ratio, self._limits)
         for name, kept in plan.bases.items():
-            pair = self._pairs[name]
-            mask = np.zeros(pair.rank, "float32")
+            weighed = self._masks[name]
+            mask = np.zeros(weighed.count, "float32")
             mask[list(kept.indices)] = 1.0
-            pair.scaling.mask.assign(mask * pair.mask)  # masked stays masked
+            weighed.layer.mask.assign(mask * weighed.mask)  # masked stays masked
 
     def _scores(self):
         if self._taylor:
@@ -226,11 +232,11 @@ class L1Thresholding(keras.callbacks.Callback):
             loss = self.model.loss
             return score_functions.taylor(self.model, self.data, loss)
         if not callable(self.score):
-            direct = {"magnitude": pair_magnitudes, "energy": pair_energies}
-            return direct[self.score](self._pairs)
+            direct = {"magnitude": magnitudes, "energy": energies}
+            return direct[self.score](self._masks)
         scores = self.score(self.model)
         shapes = {name: np.shape(values) for name, values in scores.items()}
-        ranks = {name: (pair.rank,) for name, pair in self._pairs.items()}
+        ranks = {name: (weighed.count,) for name, weighed in self._masks.items()}
         if not shapes.items() <= ranks.items():
             raise ValueError(
                 "Expected `score` to return an array of shape (rank,) per decomposed "

@@ -7,9 +7,9 @@ import keras
 from keras_basisprune.data.batching.fill_up import fill_up
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.data.check_data import check_data
-from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.trace import check_model, trace
+from keras_basisprune.graph.trained_masks import trained_masks
 from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.l1_thresholding import L1Thresholding
@@ -115,7 +115,7 @@ def sparsify(
     check_verbose(verbose)
     check_model("model", model)
     check_classifier("model", model)
-    basis_pairs(trace(model), model.name)  # refuses what is not converted
+    trained_masks(trace(model), model.name)  # refuses what is not converted
     check_finite_weights(model)
     train = check_data("train", model, train)
     if validation is not None:

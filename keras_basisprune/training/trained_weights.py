@@ -5,7 +5,7 @@ import contextlib
 import keras
 
 from keras_basisprune.graph.trace import trace
-from keras_basisprune.layers import BasisScalingConv
+from keras_basisprune.layers import TrainedMask
 from keras_basisprune.training._all_layers import all_layers
 
 
@@ -19,8 +19,9 @@ def trained_weights(model, weights):
     Args:
         model: A Functional or Sequential model, converted or not.
         weights: `"all"`, every weight that its layer has made trainable; or
-            `"scales"`, those of BasisScalingConv and BatchNormalization layers and of
-            the head: the last layer with weights on the way to each output.
+            `"scales"`, those of BasisScalingConv (and every other `TrainedMask`) and
+            BatchNormalization layers and of the head: the last layer with weights on
+            the way to each output.
     """
     # Setting a layer's flag sets those of the layers in it: outer ones come first.
     layers = sorted(all_layers(model), key=lambda x: len(all_layers(x)), reverse=True)
@@ -44,7 +45,7 @@ def _freeze_all_but_scales(model, layers):
     for call in read.calls:
         if isinstance(call.op, keras.layers.Layer):
             call.op.trainable = False
-    scales = BasisScalingConv | keras.layers.BatchNormalization
+    scales = TrainedMask | keras.layers.BatchNormalization
     for layer in layers:
         if isinstance(layer, scales) or id(layer) in heads:
             layer.trainable = True

@@ -10,6 +10,7 @@ from keras_basisprune.graph.rules import (
     normalizations,
     shapes,
     spatial,
+    trained_masks,
     wrappers,
 )
 from keras_basisprune.graph.rules._projections import (
@@ -43,5 +44,6 @@ __all__ = [
     "rule_of",
     "shapes",
     "spatial",
+    "trained_masks",
     "wrappers",
 ]

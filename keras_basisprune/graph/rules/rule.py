@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_basisprune.graph.trace import is_from_keras
+from keras_basisprune.layers import TrainedMask
 
 
 class Rule:
@@ -140,6 +141,8 @@ def rule_of(op) -> Rule | None:
     kind = type(op)
     if kind in _RULES:
         return _RULES[kind]
+    if issubclass(kind, TrainedMask):
+        return _RULES[TrainedMask]  # all that is to be known, its protocol says
     return _RULES.get(kind.__name__) if is_from_keras(kind) else None
 
 

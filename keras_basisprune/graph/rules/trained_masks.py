@@ -1,0 +1,36 @@
+"""The rule for layers that weigh channels, whatever class they are of."""
+
+import keras
+
+from keras_basisprune.graph.rules.rule import Rule, channel_rule
+from keras_basisprune.layers import TrainedMask
+
+
+@channel_rule(TrainedMask)
+class TrainedMaskRule(Rule):
+    """One number per channel in each weight. Subclasses have no need of another."""
+
+    def weights(self, layer):
+        """Those of the shape of `scale`."""
+        return [
+            name
+            for name, value in vars(layer).items()
+            if isinstance(value, keras.Variable) and value.shape == layer.scale.shape
+        ]
+
+    def propagate(self, layer, inputs, flow):
+        """Passes the channels on that it weighs."""
+        (source,) = inputs
+        kind, name = layer.weighs
+        if kind != "channels":
+            return flow.stop(inputs, f"no rule for `{layer.name}`, which weighs {kind}")
+        axis = flow.channel_axis(flow.call.input_tensors[0])
+        if source.axis != axis or len(source) != layer.scale.shape[0]:
+            flow.pin(source.ids, f"`{layer.name}` weighs along another axis")
+        return source
+
+    def cut(self, layer, kept_in, kept_out):
+        """Cuts all weights per channel."""
+        kept = kept_in[0]
+        names = self.weights(layer) if kept.total == layer.scale.shape[0] else ()
+        return {}, {name: kept.take(getattr(layer, name)) for name in names}

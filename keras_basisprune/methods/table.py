@@ -1,0 +1,94 @@
+"""The table of methods. A new one is a file in this folder, and a row here."""
+
+import types
+
+from keras_basisprune.methods.basis_regression import (
+    regression_network,
+    regression_plan,
+)
+from keras_basisprune.methods.basis_scaling import basis_plan
+from keras_basisprune.methods.compensated_channels import (
+    compensated_network,
+    compensated_plan,
+)
+from keras_basisprune.methods.convert import convert
+from keras_basisprune.methods.double_pruning import SPLIT, double_network, double_plan
+from keras_basisprune.methods.method import Method
+from keras_basisprune.methods.slimming import slimming, slimming_plan
+
+_BASIS_SCALING = (
+    "Wong, Kashyap, Moradi 2021, Basis Scaling and Double Pruning for Efficient "
+    "Transfer Learning (arXiv:2108.02893), section"
+)
+_ACCELERATING = (
+    "Zhang, Zou, He, Sun 2015, Accelerating Very Deep Convolutional Networks for "
+    "Classification and Detection (arXiv:1505.06798), section"
+)
+_COMPENSATION = "Compensation-aware pruning (CaP, arXiv:2108.13728)"
+
+_ROWS = (
+    Method(
+        name="basis_weights",
+        title="Basis scaling of weights",
+        source=f"{_BASIS_SCALING} 3.1 and 3.2",
+        needs=("labels", "training"),
+        removes=("bases",),
+        prepare=lambda model, data=None, l1=0.0: convert(model, l1=l1),
+        plan=basis_plan,
+    ),
+    Method(
+        name="basis_activations",
+        title="Basis scaling of activations",
+        source=f"{_ACCELERATING} 3.1",
+        needs=("data",),
+        removes=("bases",),
+        prepare=lambda model, data, l1=0.0: convert(model, data=data, l1=l1, verbose=0),
+        plan=basis_plan,
+    ),
+    Method(
+        name="basis_regression",
+        title="Bases by reduced-rank regression, layer after layer",
+        source=f"{_ACCELERATING} 3.2",
+        needs=("data",),
+        removes=("bases",),
+        plan=regression_plan,
+        carry_out=regression_network,
+        split=0.0,
+        alias="basis",
+    ),
+    Method(
+        name="slimming",
+        title="Network slimming",
+        source=(
+            "Liu, Li, Shen, Huang, Yan, Zhang 2017, Learning Efficient Convolutional "
+            "Networks through Network Slimming (arXiv:1708.06519), section 3"
+        ),
+        needs=("labels", "training"),
+        removes=("channels",),
+        prepare=lambda model, data=None, l1=0.0: slimming(model, l1 or 1e-4),
+        plan=slimming_plan,
+    ),
+    Method(
+        name="compensated_channels",
+        title="Channels that the others can stand in for",
+        source=_COMPENSATION,
+        needs=("data",),
+        removes=("channels",),
+        plan=compensated_plan,
+        carry_out=compensated_network,
+        split=1.0,
+        alias="channels",
+    ),
+    Method(
+        name="double_pruning",
+        title="Double pruning: channels, then bases",
+        source=f"{_BASIS_SCALING} 3.4; {_COMPENSATION}; {_ACCELERATING} 3.2",
+        needs=("data",),
+        removes=("bases", "channels"),
+        plan=double_plan,
+        carry_out=double_network,
+        split=SPLIT,
+    ),
+)
+
+METHODS = types.MappingProxyType({row.name: row for row in _ROWS})

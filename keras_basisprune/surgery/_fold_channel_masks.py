@@ -1,0 +1,152 @@
+"""Take layers that weigh channels out of a model."""
+
+import keras
+import numpy as np
+
+from keras_basisprune.graph.channel_map import channel_map
+from keras_basisprune.graph.decomposable import decomposable
+from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
+from keras_basisprune.graph.trace import Trace, is_kerases, trace
+from keras_basisprune.layers import TrainedMask
+
+_DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+# A factor per channel in front of these is one behind them.
+_LINEAR = (
+    *(keras.layers.Dropout, keras.layers.Identity, keras.layers.Flatten),
+    *(getattr(keras.layers, f"SpatialDropout{n}D") for n in (1, 2, 3)),
+    *(getattr(keras.layers, f"AveragePooling{n}D") for n in (1, 2, 3)),
+    *(getattr(keras.layers, f"GlobalAveragePooling{n}D") for n in (1, 2, 3)),
+    *(getattr(keras.layers, f"ZeroPadding{n}D") for n in (1, 2, 3)),
+    *(getattr(keras.layers, f"Cropping{n}D") for n in (1, 2, 3)),
+    *(getattr(keras.layers, f"UpSampling{n}D") for n in (1, 2, 3)),
+)
+_LARGEST = (  # the same, unless it turns the largest value into the smallest
+    *(getattr(keras.layers, f"MaxPooling{n}D") for n in (1, 2, 3)),
+    *(getattr(keras.layers, f"GlobalMaxPooling{n}D") for n in (1, 2, 3)),
+)
+
+
+def fold_channel_masks(model) -> keras.Model:
+    """Multiplies the factors of layers that weigh channels into what reads them.
+
+    Those are the kernels of convolutions and dense layers, also behind pooling,
+    dropout, padding and `Flatten`. Where another kind of layer reads them (a sum, a
+    concatenation, BatchNormalization), or the model puts them out, a
+    `keras.layers.Rescaling` with a factor per channel takes the place of the layer.
+    Time is that of a copy.
+
+    Args:
+        model: A Functional or Sequential `keras.Model`.
+
+    Returns:
+        A `keras.Model` without layers that weigh channels: the given one, if it has
+        none.
+    """
+    traced = trace(model)
+    calls: dict[int, list] = {}
+    for call in traced.calls:
+        if isinstance(call.op, TrainedMask) and call.op.weighs[0] == "channels":
+            calls.setdefault(id(call.op), []).append(call)
+    if not calls:
+        return model
+    readers = _Readers(traced)
+    kernels: dict[int, np.ndarray] = {}
+    instead: dict[int, list[NewLayer]] = {}
+    for key, made in calls.items():
+        factors = made[0].op.factors()
+        found = readers.rows(made, factors)
+        if np.all(factors == 1) or found is not None:
+            instead[key] = []
+        if found is not None:
+            kernels |= found
+
+    def replace(layer, name):
+        if id(layer) in instead:
+            return instead[id(layer)]
+        if id(layer) in calls:
+            return [_rescaling(layer, name, calls[id(layer)][0])]
+        if id(layer) in kernels:
+            kernel = keras.ops.convert_to_numpy(layer.kernel).astype(np.float64)
+            rows = {"kernel": kernel * kernels[id(layer)][:, None]}
+            return [NewLayer(clone(layer, name), rows)]
+        return None
+
+    return rewrite(model, replace, traced)
+
+
+class _Readers:
+    """Which layers read a tensor by weights, and by which rows of them."""
+
+    def __init__(self, traced: Trace):
+        self._consumers = traced.consumers()
+        self._results = {id(t) for t in keras.tree.flatten(traced.outputs)}
+        self._channels = channel_map(traced).tensors
+        self._calls: dict[int, list] = {}
+        for call in traced.calls:
+            self._calls.setdefault(id(call.op), []).append(call)
+
+    def rows(self, calls, factors) -> dict[int, np.ndarray] | None:
+        """Maps `id`s of layers to the factor of each row of their kernels.
+
+        `None` if not all that read what is weighed can take its factors over.
+        """
+        found: dict[int, np.ndarray] = {}
+        seen: set[int] = set()
+        for call in calls:
+            channels = self._channels.get(id(call.output_tensors[0]))
+            if channels is None or len(channels) != len(factors):
+                return None
+            if len(np.unique(channels.ids)) != len(factors):
+                return None
+            of = dict(zip(channels.ids.tolist(), factors.tolist(), strict=True))
+            for reader in self._all(call.output_tensors[0], bool((factors >= 0).all())):
+                rows = None if reader is None else self._factors(reader, of)
+                if rows is None:
+                    return None
+                before = found.setdefault(id(reader.op), rows)
+                if not np.array_equal(before, rows):
+                    return None
+                seen.add(id(reader))
+        all_calls = [call for key in found for call in self._calls[key]]
+        return found if all(id(call) in seen for call in all_calls) else None
+
+    def _all(self, tensor, positive):
+        """Yields the calls that read a tensor by weights; `None` for other readers."""
+        if id(tensor) in self._results:
+            yield None
+        for call in self._consumers.get(id(tensor), ()):
+            passes = _LINEAR + _LARGEST if positive else _LINEAR
+            if type(call.op) in passes and len(call.input_tensors) == 1:
+                yield from self._all(call.output_tensors[0], positive)
+            else:
+                yield call if _has_rows(call.op) else None
+
+    def _factors(self, call, of) -> np.ndarray | None:
+        channels = self._channels.get(id(call.input_tensors[0]))
+        if channels is None or len(channels) != call.op.kernel.shape[-2]:
+            return None
+        first = getattr(call.op, "data_format", None) == "channels_first"
+        rank = len(call.input_tensors[0].shape)
+        if channels.axis != (1 if first and rank > 2 else rank - 1):
+            return None
+        if any(one not in of for one in channels.ids.tolist()):
+            return None
+        return np.array([of[one] for one in channels.ids.tolist()])
+
+
+def _has_rows(op) -> bool:
+    """Whether a layer multiplies each input channel by a row of `kernel`."""
+    if not is_kerases(type(op)) or not isinstance(op, keras.layers.Layer):
+        return False
+    if type(op) in _DEPTHWISE:
+        return not op.quantization_mode
+    return decomposable(op) is None and getattr(op, "kernel", None) is not None
+
+
+def _rescaling(layer, name, call) -> NewLayer:
+    shape = [1] * (len(call.input_tensors[0].shape) - 1)  # without the batch axis
+    first = getattr(layer, "data_format", None) == "channels_first"
+    shape[0 if first else -1] = -1
+    factors = layer.factors().astype(np.float32).reshape(shape).tolist()
+    scaling = keras.layers.Rescaling(factors, dtype=layer.dtype_policy, name=name)
+    return NewLayer(scaling)
