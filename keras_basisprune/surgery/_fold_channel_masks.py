@@ -6,7 +6,7 @@ import numpy as np
 from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.decomposable import decomposable
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
-from keras_basisprune.graph.trace import Trace, is_kerases, trace
+from keras_basisprune.graph.trace import Trace, is_from_keras, trace
 from keras_basisprune.layers import TrainedMask
 
 _DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
@@ -136,7 +136,7 @@ class _Readers:
 
 def _has_rows(op) -> bool:
     """Whether a layer multiplies each input channel by a row of `kernel`."""
-    if not is_kerases(type(op)) or not isinstance(op, keras.layers.Layer):
+    if not is_from_keras(type(op)) or not isinstance(op, keras.layers.Layer):
         return False
     if type(op) in _DEPTHWISE:
         return not op.quantization_mode
