@@ -10,10 +10,11 @@ import numpy as np
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.trace import trace
+from keras_basisprune.graph.trained_masks import trained_masks
 from keras_basisprune.linalg import descending, folded_weights
 from keras_basisprune.measure.fold_costs import FoldCosts
 from keras_basisprune.plan import Kept, Plan
-from keras_basisprune.scores.energy import pair_energies
+from keras_basisprune.scores.energy import energies
 from keras_basisprune.utils.cannot_reach import CannotReach
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_number import check_number, is_number
@@ -78,7 +79,7 @@ def allocate(
     pairs = basis_pairs(traced, model.name)
     check_finite_weights(model)
     costs = FoldCosts(model, pairs, traced)
-    scores = pair_energies(pairs) if scores is None else scores
+    scores = energies(trained_masks(traced)) if scores is None else scores
     layers = _layers(pairs, costs, cost, scores)
     rest = costs.rest(cost) if of == "model" else 0.0
     budget = keep * (sum(layer.whole for layer in layers) + rest) - rest

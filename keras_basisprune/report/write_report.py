@@ -52,7 +52,7 @@ def write_report(folder) -> pathlib.Path:
     webbrowser.open(page.resolve().as_uri())
     ```
     """
-    path = pathlib.Path(folder) / "report.html"
+    path = check_path("folder", folder) / "report.html"
     check_path("folder", path, "file")
     report = _read.read_report(folder)
     write_text(path, _page(report))
