@@ -8,8 +8,8 @@ import numpy as np
 
 from keras_basisprune.graph.joined_branch import joined_branch
 from keras_basisprune.graph.output_positions import output_positions
-from keras_basisprune.graph.patches import patches
 from keras_basisprune.graph.position_jitter import position_jitter
+from keras_basisprune.graph.rules import rule_of
 from keras_basisprune.graph.running import run_calls
 from keras_basisprune.graph.sampled_positions import sampled_positions
 from keras_basisprune.graph.trace import trace
@@ -108,9 +108,8 @@ class RegressionBases:
         layer = call.op
         kernel, bias = (
             keras.ops.convert_to_numpy(w).astype(np.float64)
-            for w in (layer.kernel, layer.bias)
+            for w in (rule_of(layer).matrix(layer), layer.bias)
         )
-        kernel = kernel.reshape(-1, kernel.shape[-1])
         inside = len(kernel) <= LARGEST
         moments = Moments(len(kernel) if inside else kernel.shape[1], kernel.shape[1])
         for inputs, lack in self._samples(call, kernel):
@@ -135,7 +134,7 @@ class RegressionBases:
     def _samples(self, call, kernel):
         """Yields patches of compressed inputs, and what the outputs lack with them."""
         source = id(call.input_tensors[0])
-        branch = self._branch(call)
+        branch, patches = self._branch(call), rule_of(call.op).patches
         both = zip(self._before[source], self._after[source], strict=True)
         for index, (before, after) in enumerate(both):
             size = output_positions(call.op, after.shape)
@@ -180,7 +179,9 @@ def _weights(layer, kernel, bias):
     """Gives a layer other weights for a while (a shared layer is called again)."""
     own = [np.array(keras.ops.convert_to_numpy(w)) for w in layer.weights]
     try:
-        layer.set_weights([kernel.reshape(layer.kernel.shape), bias])
+        for name, value in rule_of(layer).weights_for(layer, kernel).items():
+            getattr(layer, name).assign(value)
+        layer.bias.assign(bias)
         yield
     finally:
         layer.set_weights(own)

@@ -4,22 +4,16 @@ import keras
 import numpy as np
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
-from keras_basisprune.graph.decomposable import CONVOLUTIONS
 from keras_basisprune.graph.norm_factor import norm_factor
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
+from keras_basisprune.graph.rules import (
+    defines,
+    pointwise_layer,
+    rule_of,
+    without_lora,
+)
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.utils.check_flag import check_flag
-
-_OUTPUT_LAST = (*CONVOLUTIONS, keras.layers.Dense)  # kernels of shape (..., cout)
-_TRANSPOSED = (
-    keras.layers.Conv1DTranspose,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Conv3DTranspose,
-)
-_DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
-_SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
-_ADAPTED = (*_OUTPUT_LAST, keras.layers.EinsumDense, keras.layers.Embedding)
-_FOLDABLE = (*_OUTPUT_LAST, *_TRANSPOSED, *_DEPTHWISE, *_SEPARABLE)
 
 
 def fold(model, batch_norm=True) -> keras.Model:
@@ -74,7 +68,7 @@ def fold(model, batch_norm=True) -> keras.Model:
             return _without_lora(layer, name)
         if id(layer) in heads:
             return _fold_pair(heads[id(layer)], *factors[id(layer)])
-        return [_fold_layer(layer, name, *factors[id(layer)])]
+        return [rule_of(layer).fold(layer, name, *factors[id(layer)])]
 
     return rewrite(model, replace, traced)
 
@@ -105,14 +99,16 @@ def _followers(traced):
 
 
 def _is_linear(layer):
-    if type(layer) not in _FOLDABLE or layer.quantization_mode:
+    if not defines(rule_of(layer), "fold") or layer.quantization_mode:
         return False
-    return layer.activation is keras.activations.linear
+    linear = keras.activations.linear
+    return getattr(layer, "activation", linear) is linear
 
 
 def _norms(layer, followers):
     """The BatchNormalizations that follow `layer`, one directly after the other."""
-    if layer.activation is not keras.activations.linear or layer.activity_regularizer:
+    linear = keras.activations.linear
+    if getattr(layer, "activation", linear) is not linear or layer.activity_regularizer:
         return []
     norms, at = [], layer
     while follower := followers.get(id(at)):
@@ -153,7 +149,7 @@ def _fold_pair(pair, factor, offset) -> list[NewLayer]:
     kept = np.flatnonzero(pair.mask)
     if not kept.size:
         kept = np.arange(1)
-    filters = _array(pair.basis.kernel)[..., kept]
+    filters = _array(rule_of(pair.basis).matrix(pair.basis))[:, kept]
     weigh = _array(scaling.scale) * _array(scaling.mask)
     back = (weigh[:, None] * _array(scaling.kernel))[kept]
     bias = _array(scaling.bias) if scaling.use_bias else 0
@@ -161,67 +157,43 @@ def _fold_pair(pair, factor, offset) -> list[NewLayer]:
         bias = bias - _array(scaling.mean)[kept] @ back
     back = back * factor
     bias = np.broadcast_to(bias * factor + offset, back.shape[1:])
-    n, cout, r = filters[..., 0].size, back.shape[1], len(kept)
-    last = {"bias": bias} if scaling.use_bias or np.any(offset) else {}
+    n, cout, r = len(filters), back.shape[1], len(kept)
+    if not (scaling.use_bias or np.any(offset)):
+        bias = None
+    rule = rule_of(pair.basis)
     if r * (n + cout) >= n * cout:
-        merged = filters @ back
-        layer = _plain(pair.basis, pair.name, cout, scaling, bool(last))
-        return [NewLayer(layer, {"kernel": merged, **last})]
-    first = _plain(pair.basis, f"{pair.name}_basis", r)
-    second = _plain(pair.basis, pair.name, cout, scaling, bool(last), pointwise=True)
-    shape = second.kernel_size if hasattr(second, "kernel_size") else ()
-    back = back.reshape((*shape, r, cout))
-    return [
-        NewLayer(first, {"kernel": filters}),
-        NewLayer(second, {"kernel": back, **last}),
-    ]
+        merged = rule.with_matrix(pair.basis, pair.name, filters @ back, bias)
+        return _with_output_side(merged, scaling)
+    first = rule.with_matrix(pair.basis, f"{pair.name}_basis", filters)
+    first.layer.trainable = True
+    second = pointwise_layer(pair.basis, pair.name, back, bias)
+    return [first, *_with_output_side(second, scaling)]
 
 
-def _plain(basis, name, width, scaling=None, use_bias=False, pointwise=False):
-    """A plain layer of the kind of `basis`, with the output side of `scaling`."""
-    dense = isinstance(basis, keras.layers.Dense)
-    changes = {"units" if dense else "filters": width, "use_bias": use_bias}
-    changes |= {"trainable": True, "kernel_initializer": "glorot_uniform"}
-    if pointwise and not dense:
-        ones = (1,) * len(basis.kernel_size)
-        changes |= {"kernel_size": ones, "strides": ones, "dilation_rate": ones}
-        changes["padding"] = "valid"
-    layer = clone(basis, name, **changes)
-    if scaling is not None:
-        layer.activation = scaling.activation
-        layer.activity_regularizer = scaling.activity_regularizer
-    return layer
-
-
-def _fold_layer(layer, name, factor, offset) -> NewLayer:
-    """A plain layer with BatchNormalization multiplied in."""
-    key = "pointwise_kernel" if type(layer) in _SEPARABLE else "kernel"
-    kernel = _array(getattr(layer, key))
-    if type(layer) in _DEPTHWISE:
-        scaled = kernel * np.reshape(factor, kernel.shape[-2:])
-    elif type(layer) in _TRANSPOSED:
-        scaled = kernel * np.reshape(factor, (-1, 1))
-    else:
-        scaled = kernel * factor
-    bias = _array(layer.bias) if layer.use_bias else 0
-    weights = {key: scaled, "bias": bias * factor + offset}
-    if type(layer) in _SEPARABLE:
-        weights["depthwise_kernel"] = layer.depthwise_kernel
-    return NewLayer(clone(layer, name, use_bias=True, **_lora(layer)), weights)
-
-
-def _lora(layer) -> dict:
-    """What changes in the config of a layer whose LoRA is merged."""
-    if not getattr(layer, "lora_enabled", False):
-        return {}
-    return {"lora_rank": None, "lora_alpha": None}
+def _with_output_side(new, scaling) -> list[NewLayer]:
+    """A layer with the activation and regularizer of the output of `scaling`."""
+    new.layer.trainable = True
+    activation, linear = scaling.activation, keras.activations.linear
+    if activation is linear or hasattr(new.layer, "activation"):
+        if activation is not linear:
+            new.layer.activation = activation
+        new.layer.activity_regularizer = scaling.activity_regularizer
+        return [new]
+    after = keras.layers.Activation(
+        activation,
+        activity_regularizer=scaling.activity_regularizer,
+        dtype=scaling.dtype_policy,
+        name=f"{new.layer.name}_activation",
+    )
+    return [new, NewLayer(after)]
 
 
 def _without_lora(layer, name) -> list[NewLayer] | None:
     """A layer with its LoRA merged; `None` if there is none, or it is quantized too."""
-    changes = _lora(layer) if type(layer) in _ADAPTED else {}
+    rule = rule_of(layer)
+    key = None if rule is None else rule.adapted
+    changes = without_lora(layer) if key else {}
     if not changes or layer.quantization_mode:
         return None
-    key = "embeddings" if type(layer) is keras.layers.Embedding else "kernel"
     merged = {key: keras.ops.convert_to_numpy(getattr(layer, key))}
     return [NewLayer(clone(layer, name, **changes), merged)]
