@@ -138,6 +138,8 @@ class _Compensation:
         if sizes != [output_positions(old.op, values.shape) for values in before]:
             return  # it reads along another axis than that of the channels
         wanted, now = _matrix(old.op), _matrix(new.op)
+        if rule_of(new.op).weights_for(new.op, now) is None:
+            return  # its weights can't be computed from its matrix
         kept = self._kept[id(old.output_tensors[0])]
         if kept is not None and kept.total == wanted.shape[1]:
             wanted = wanted[:, kept.indices]

@@ -88,16 +88,19 @@ def pointwise_layer(layer, name, matrix, bias=None) -> NewLayer:
         bias: Array of shape `(cout,)`, or `None` for none.
 
     Returns:
-        A `NewLayer`: a convolution with a kernel of size 1; or `Dense`, if `layer` has
-        no kernel size.
+        A `NewLayer`: a convolution with a kernel of size 1; or `Dense`, if the kernel
+        of `layer` has no spatial axes.
     """
     given = {"use_bias": bias is not None, "dtype": layer.dtype_policy, "name": name}
-    ndim = len(getattr(layer, "kernel_size", ()))
+    if (kernel := getattr(layer, "kernel", None)) is None:
+        kernel = layer.pointwise_kernel
+    ndim = len(kernel.shape) - 2
     if not ndim:
         made = keras.layers.Dense(matrix.shape[1], **given)
         return _with_bias(made, matrix, bias)
     kinds = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
-    made = kinds[ndim - 1](matrix.shape[1], 1, data_format=layer.data_format, **given)
+    given["data_format"] = getattr(layer, "data_format", "channels_last")
+    made = kinds[ndim - 1](matrix.shape[1], 1, **given)
     return _with_bias(made, matrix.reshape((1,) * ndim + matrix.shape), bias)
 
 
