@@ -5,9 +5,14 @@ import numpy as np
 import pytest
 from models import array
 
-from keras_basisprune.graph.patches import patches
 from keras_basisprune.graph.position_jitter import position_jitter
+from keras_basisprune.graph.rules import rule_of
 from keras_basisprune.graph.sampled_positions import sampled_positions
+
+
+def patches(layer, inputs, positions):
+    return rule_of(layer).patches(layer, inputs, positions)
+
 
 CONVOLUTIONS = {
     1: keras.layers.Conv1D,

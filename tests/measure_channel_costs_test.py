@@ -13,7 +13,7 @@ from models import KINDS
 
 import keras_basisprune as kbp
 from keras_basisprune.graph.channel_map import channel_map
-from keras_basisprune.graph.rules import Rule, rule, rule_of
+from keras_basisprune.graph.rules import Rule, registry, rule_of
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.measure.channel_costs import ChannelCosts
 from keras_basisprune.surgery import alive_groups
@@ -166,7 +166,7 @@ def test_no_rule_is_without_a_model():
             seen |= {type(call.op), type(call.op).__name__}
     needed = {
         kind
-        for kind, rule in rule._RULES.items()
+        for kind, rule in registry._RULES.items()
         if (not isinstance(kind, str) or type(rule).cut is not Rule.cut)
         and getattr(kind, "__module__", "keras").startswith(("keras.", "keras_basis"))
         or kind == "LayerScale"
@@ -214,7 +214,7 @@ def rule_of_mixed():
             return {"units": len(kept_out[0])}, weights
 
     yield
-    del rule._RULES[Mixed]
+    del registry._RULES[Mixed]
 
 
 def test_a_rule_of_the_users_own(rule_of_mixed):

@@ -7,7 +7,7 @@ from keras import layers
 from models import array, outputs, randomize
 
 import keras_basisprune as kbp
-from keras_basisprune.graph.rules import rule
+from keras_basisprune.graph.rules import registry
 
 
 def drawn(shape, count=80, seed=0):
@@ -302,7 +302,7 @@ def mixer():
     x = Mixer(5, name="mixer")(x)
     x = layers.BatchNormalization()(layers.Conv2D(6, 1, name="b")(x))
     yield randomize(keras.Model(inputs, layers.Conv2D(2, 1, name="c")(x)))
-    del rule._RULES[Mixer]
+    del registry._RULES[Mixer]
 
 
 @pytest.mark.parametrize(

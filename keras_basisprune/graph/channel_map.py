@@ -6,7 +6,8 @@ import keras
 import numpy as np
 
 from keras_basisprune.graph.rules.flow import Channels, Flow, KeptChannels
-from keras_basisprune.graph.rules.rule import rule_of, unknown_weights
+from keras_basisprune.graph.rules.registry import rule_of
+from keras_basisprune.graph.rules.unknown_weights import unknown_weights
 from keras_basisprune.graph.trace import Trace
 from keras_basisprune.linalg import components
 

@@ -1,6 +1,7 @@
 """Clone a model while replacing layers; flatten nested models; carry weights over."""
 
 import dataclasses
+import operator
 import types
 from collections.abc import Callable, Sequence
 
@@ -140,6 +141,30 @@ def clone(op: keras.Operation, name: str, **changes) -> keras.Operation:
             f"{type(error).__name__}: {error}. Give the layer a `get_config()` that "
             "returns all of its constructor's arguments."
         ) from error
+
+
+def built_chain(chain: Sequence[NewLayer], shape) -> Callable:
+    """Layers that are not part of a model, as a function of arrays.
+
+    Args:
+        chain: A list of `NewLayer`s, to be applied one after the other.
+        shape: The shape of the inputs of the first, the batch axis included.
+
+    Returns:
+        A function from an array to an array.
+    """
+    for item in chain:
+        item.layer.build(shape)
+        shape = item.layer.compute_output_shape(shape)
+        for attribute, value in item.weights.items():
+            operator.attrgetter(attribute)(item.layer).assign(value)
+
+    def apply(values):
+        for item in chain:
+            values = item.layer(values)
+        return keras.ops.convert_to_numpy(values)
+
+    return apply
 
 
 def _functions(op, keys):

@@ -7,7 +7,7 @@ import re
 import keras
 
 from keras_basisprune.graph.trace import trace
-from keras_basisprune.measure.flops import call_flops
+from keras_basisprune.measure.call_flops import call_flops
 
 
 @dataclasses.dataclass(frozen=True)

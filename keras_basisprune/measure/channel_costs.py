@@ -6,10 +6,10 @@ import operator
 import numpy as np
 
 from keras_basisprune.graph.channel_map import ChannelMap
-from keras_basisprune.graph.rules import KeptChannels, rule_of
+from keras_basisprune.graph.rules import KeptChannels, Shapes, rule_of
 from keras_basisprune.graph.trace import Trace, is_from_keras
 from keras_basisprune.layers import BasisScalingConv
-from keras_basisprune.measure.flops import Shapes, call_flops
+from keras_basisprune.measure.call_flops import call_flops
 
 
 class ChannelCosts:

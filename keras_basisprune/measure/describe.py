@@ -6,12 +6,13 @@ import math
 import keras
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
-from keras_basisprune.graph.decomposable import SEPARABLE, decomposable
+from keras_basisprune.graph.decomposable import decomposable
+from keras_basisprune.graph.rules import rule_of
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.linalg import folded_weights
 from keras_basisprune.measure._table import text_table
-from keras_basisprune.measure.flops import call_flops
+from keras_basisprune.measure.call_flops import call_flops
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,8 +115,7 @@ def describe(model, input_shape=None) -> Description:
             rows.append(_left(layer, reason, None, made))
         elif reason is None:
             why = "not chosen" if pairs else "not converted"
-            kernel = _kernel(layer).shape
-            shape = (math.prod(kernel[:-1]), kernel[-1])
+            shape = rule_of(layer).matrix_shape(layer)
             rows.append(_left(layer, why, shape, made))
     return Description(tuple(rows))
 
@@ -154,10 +154,6 @@ def _left(layer, reason, matrix, calls):
         None if flops is None else (flops, flops),
         reason,
     )
-
-
-def _kernel(layer):
-    return layer.pointwise_kernel if isinstance(layer, SEPARABLE) else layer.kernel
 
 
 def _flops(calls):

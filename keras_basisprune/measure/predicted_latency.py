@@ -1,23 +1,8 @@
 """The time of a model as the sum of its layers' times."""
 
-import keras
-
+from keras_basisprune.graph.rules import defines, rule_of
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.surgery import fold
-
-_TIMED = (
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Conv3D,
-    keras.layers.Conv1DTranspose,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Conv3DTranspose,
-    keras.layers.DepthwiseConv1D,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.SeparableConv1D,
-    keras.layers.SeparableConv2D,
-    keras.layers.Dense,
-)
 
 
 def predicted_latency(model, table) -> float:
@@ -47,5 +32,5 @@ def predicted_latency(model, table) -> float:
     return sum(
         table.milliseconds(call.op, tuple(call.input_tensors[0].shape[1:]))
         for call in trace(fold(model)).calls
-        if type(call.op) in _TIMED
+        if defines(rule_of(call.op), "fold")  # a convolution or dense layer
     )

@@ -9,6 +9,7 @@ import numpy as np
 from keras_basisprune.graph.free_names import FreeNames
 from keras_basisprune.graph.graph_function import GraphFunction
 from keras_basisprune.graph.position_jitter import position_jitter
+from keras_basisprune.graph.rules import rule_of
 from keras_basisprune.linalg import LowRank, Moments, principal_basis
 
 # Positions per image that a map gives at most; docs/benchmarks.md has the error.
@@ -45,10 +46,10 @@ def activation_bases(twin, keys, batches, floor, verbose) -> dict[int, LowRank]:
     for key, layer in layers.items():
         found = moments.pop(key)
         found.check(layer.name)
-        kernel = keras.ops.convert_to_numpy(layer.kernel).astype(np.float64)
+        matrix = keras.ops.convert_to_numpy(rule_of(layer).matrix(layer))
         bias = keras.ops.convert_to_numpy(layer.bias).astype(np.float64)
         bases[key] = principal_basis(
-            kernel.reshape(-1, kernel.shape[-1]),
+            matrix.astype(np.float64),
             found.covariance,
             found.mean - bias,
             found.mean,

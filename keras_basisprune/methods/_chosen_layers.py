@@ -1,6 +1,6 @@
 """The layers of a model that are to be decomposed."""
 
-from keras_basisprune.graph.decomposable import CONVOLUTIONS, SEPARABLE, decomposable
+from keras_basisprune.graph.decomposable import decomposable, decomposed_unasked
 from keras_basisprune.graph.match_layers import match_layers
 from keras_basisprune.methods.nothing_to_decompose import NothingToDecompose
 
@@ -21,7 +21,7 @@ def chosen_layers(layers, include, exclude) -> set[int]:
         ValueError: If a name or expression matches no layer.
     """
     if include is None:
-        include = [*CONVOLUTIONS, *SEPARABLE]
+        include = decomposed_unasked
     if exclude is None:
         exclude = ()
     wanted = match_layers(layers, include, "include")

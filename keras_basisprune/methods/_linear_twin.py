@@ -3,11 +3,11 @@
 import dataclasses
 
 import keras
+import numpy as np
 
-from keras_basisprune.graph.decomposable import SEPARABLE
-from keras_basisprune.graph.depthwise_half import depthwise_half
 from keras_basisprune.graph.free_names import FreeNames
-from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
+from keras_basisprune.graph.rewrite import NewLayer, rewrite
+from keras_basisprune.graph.rules import rule_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,34 +55,15 @@ def linear_twin(model, traced, chosen) -> LinearTwin:
 
 
 def _split(layer, name, free) -> list[NewLayer]:
-    bias = {"bias": layer.bias} if layer.use_bias else {}
-    if isinstance(layer, SEPARABLE):
-        depthwise = {"kernel": layer.depthwise_kernel}
-        weights = {"kernel": layer.pointwise_kernel, **bias}
-        chain = [
-            NewLayer(depthwise_half(layer, name), depthwise),
-            NewLayer(_pointwise(layer, name), weights),
-        ]
-    else:
-        linear = clone(
-            layer, name, activation=None, activity_regularizer=None, use_bias=True
-        )
-        chain = [NewLayer(linear, {"kernel": layer.kernel, **bias})]
-    if layer.activation is not keras.activations.linear:
+    rule, bias = rule_of(layer), getattr(layer, "bias", None)
+    matrix = rule.matrix(layer)
+    if bias is None:
+        bias = np.zeros(matrix.shape[1], np.float32)
+    chain = [*rule.before(layer, name), rule.with_matrix(layer, name, matrix, bias)]
+    activation = getattr(layer, "activation", keras.activations.linear)
+    if activation is not keras.activations.linear:
         activation = keras.layers.Activation(
-            layer.activation, dtype=layer.dtype_policy, name=free(f"{name}_activation")
+            activation, dtype=layer.dtype_policy, name=free(f"{name}_activation")
         )
         chain.append(NewLayer(activation))
     return chain
-
-
-def _pointwise(layer, name):
-    kinds = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D}
-    return kinds[len(layer.kernel_size)](
-        layer.filters,
-        1,
-        data_format=layer.data_format,
-        kernel_initializer="zeros",
-        dtype=layer.dtype_policy,
-        name=name,
-    )

@@ -1,11 +1,10 @@
 """A plan for bases that are made anew: does it fit the model, and what does it keep."""
 
 import collections
-import math
 
 import numpy as np
 
-from keras_basisprune.graph.decomposable import SEPARABLE
+from keras_basisprune.graph.rules import rule_of
 
 
 class PlannedBases:
@@ -94,10 +93,9 @@ def _possible(calls) -> dict[str, set[int]]:
     alike = collections.Counter(distinct.values())
     for call in calls:
         own = call.op.name
-        key = "pointwise_kernel" if type(call.op) in SEPARABLE else "kernel"
-        *rows, cout = getattr(call.op, key).shape
+        full = min(rule_of(call.op).matrix_shape(call.op))
         names = {"_".join((*call.scope[at:], own)) for at in range(len(call.scope))}
         names |= {f"{own}_{count}" for count in range(1, alike[own])}
         for name in {own, *names}:
-            ranks.setdefault(name, set()).add(min(math.prod(rows), cout))
+            ranks.setdefault(name, set()).add(full)
     return ranks

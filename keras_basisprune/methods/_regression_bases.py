@@ -11,7 +11,7 @@ from keras_basisprune.graph.map_positions import (
     MapPositions,
     take_positions,
 )
-from keras_basisprune.graph.patches import patches
+from keras_basisprune.graph.rules import rule_of
 from keras_basisprune.graph.running import LiveValues
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.linalg import LowRank, Moments, principal_basis, ridge_update
@@ -87,9 +87,8 @@ class RegressionBases:
         layer = call.op
         kernel, bias = (
             keras.ops.convert_to_numpy(w).astype(np.float64)
-            for w in (layer.kernel, layer.bias)
+            for w in (rule_of(layer).matrix(layer), layer.bias)
         )
-        kernel = kernel.reshape(-1, kernel.shape[-1])
         inside = len(kernel) <= LARGEST
         moments = Moments(len(kernel) if inside else kernel.shape[1], kernel.shape[1])
         for inputs, lack in self._samples(call, kernel):
@@ -114,7 +113,7 @@ class RegressionBases:
     def _samples(self, call, kernel):
         """Yields patches of compressed inputs, and what the outputs lack with them."""
         source = call.input_tensors[0]
-        branch = self._branch(call)
+        branch, patches = self._branch(call), rule_of(call.op).patches
         both = zip(self._before.of(source), self._after.of(source), strict=True)
         for index, (before, after) in enumerate(both):
             positions = self._positions[index].of_outputs(call.op, after)
@@ -155,7 +154,9 @@ def _weights(layer, kernel, bias):
     """Gives a layer other weights for a while (a shared layer is called again)."""
     own = [np.array(keras.ops.convert_to_numpy(w)) for w in layer.weights]
     try:
-        layer.set_weights([kernel.reshape(layer.kernel.shape), bias])
+        for name, value in rule_of(layer).weights_for(layer, kernel).items():
+            getattr(layer, name).assign(value)
+        layer.bias.assign(bias)
         yield
     finally:
         layer.set_weights(own)

@@ -9,9 +9,9 @@ from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
-from keras_basisprune.graph.decomposable import SEPARABLE, kernel_matrix
-from keras_basisprune.graph.depthwise_half import depthwise_half
-from keras_basisprune.graph.rewrite import NewLayer, rewrite
+from keras_basisprune.graph.decomposable import kernel_matrix
+from keras_basisprune.graph.rewrite import rewrite
+from keras_basisprune.graph.rules import defines, rule_of
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.linalg import LowRank, rank_for_energy, svd_basis
 from keras_basisprune.methods._activation_bases import activation_bases
@@ -160,11 +160,7 @@ def convert(
         if id(layer) not in chosen:
             return None
         low = bases.pop(id(layer), None) or _of_weights(layer)
-        chain = basis_chain(layer, name, low, kept(low, name), l1)
-        if isinstance(layer, SEPARABLE):
-            half = {"kernel": layer.depthwise_kernel}
-            chain.insert(0, NewLayer(depthwise_half(layer, name), half))
-        return chain
+        return basis_chain(layer, name, low, kept(low, name), l1)
 
     converted = rewrite(model, replace, traced)
     if plan is not None:
@@ -212,16 +208,24 @@ def _bases_of_data(model, traced, chosen, basis, kept, data, verbose):
         return activation_bases(twin, chosen, batches, _floor, verbose)
     batches = list(batches)
     counts = collections.Counter(id(call.op) for call in traced.calls)
-    shared = [key for key in chosen if counts[key] > 1]
-    fixed = {}
-    if shared:
-        fixed = activation_bases(twin, shared, batches, _floor, False)
+    apart = [
+        key
+        for key, layer in twin.layers.items()
+        if counts[key] > 1 or not _is_fitted(layer)
+    ]
+    fixed = activation_bases(twin, apart, batches, _floor, False) if apart else {}
     names = {key: layer.name for key, layer in twin.layers.items()}
 
     def cut(key, low):
         return low.take(kept(low, names[key]))
 
     return RegressionBases(twin, batches, cut, _floor, fixed).fit(verbose)
+
+
+def _is_fitted(layer) -> bool:
+    """Whether a regression can be made of what a layer's matrix is multiplied by."""
+    rule = rule_of(layer)
+    return defines(rule, "patches") and defines(rule, "weights_for")
 
 
 def _floor(compute_dtype) -> float:

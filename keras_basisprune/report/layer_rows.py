@@ -1,14 +1,10 @@
 """What became of every layer, and the spectra by which it was cut."""
 
-import math
-
-import keras
-
 from keras_basisprune.graph.basis_name import basis_name
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.channel_groups import groups_of
 from keras_basisprune.graph.channel_map import channel_map
-from keras_basisprune.graph.depthwise_half import depthwise_name
+from keras_basisprune.graph.rules import depthwise_name, known, rules_of
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.measure import cost, describe
 
@@ -93,6 +89,6 @@ def _width(layer) -> int | None:
     for name in ("filters", "units"):
         if getattr(layer, name, None):
             return int(getattr(layer, name))
-    if isinstance(layer, keras.layers.DepthwiseConv1D | keras.layers.DepthwiseConv2D):
-        return math.prod(layer.kernel.shape[-2:])
+    if any(rule.depthwise(layer) for rule in rules_of(layer)):
+        return known(layer, "filters", layer).shape[1]
     return None

@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_basisprune.graph.channel_groups import groups_of
 from keras_basisprune.graph.channel_map import channel_map
-from keras_basisprune.graph.decomposable import CONVOLUTIONS, SEPARABLE, decomposable
+from keras_basisprune.graph.decomposable import decomposable, decomposed_unasked
 from keras_basisprune.graph.trace import trace
 
 _SHOWN = 20  # layers, in a message
@@ -56,6 +56,6 @@ def cuttable(model, methods) -> tuple[str, ...]:
 def _no_basis(layer) -> str | None:
     """Why no basis is taken of a layer; `None` if one is."""
     reason = decomposable(layer)
-    if reason is None and not isinstance(layer, (*CONVOLUTIONS, *SEPARABLE)):
+    if reason is None and not decomposed_unasked(layer):
         return "only convolutions are decomposed in a search"
     return reason

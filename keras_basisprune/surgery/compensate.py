@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-import math
 
 import keras
 import numpy as np
@@ -11,10 +10,10 @@ from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.depth_first import depth_first
-from keras_basisprune.graph.depthwise_half import depthwise_half
 from keras_basisprune.graph.map_positions import LARGEST, MapPositions
 from keras_basisprune.graph.output_positions import output_positions
-from keras_basisprune.graph.patches import patches
+from keras_basisprune.graph.rewrite import built_chain
+from keras_basisprune.graph.rules import defines, rule_of
 from keras_basisprune.graph.running import LiveValues
 from keras_basisprune.graph.trace import check_model
 from keras_basisprune.layers import BasisScalingConv
@@ -24,14 +23,6 @@ from keras_basisprune.surgery import pruned_calls
 from keras_basisprune.utils.check_kind import check_kind
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_verbose import check_verbose
-
-_SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
-_FITTED = (
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Conv3D,
-    keras.layers.Dense,
-)
 
 
 def compensate(
@@ -140,6 +131,8 @@ class _Compensation:
         if sizes != [output_positions(old.op, values.shape) for values in before]:
             return  # it reads along another axis than that of the channels
         wanted, now = _matrix(old.op), _matrix(new.op)
+        if rule_of(new.op).weights_for(new.op, now) is None:
+            return  # its weights can't be computed from its matrix
         kept = self._kept[id(old.output_tensors[0])]
         if kept is not None and kept.total == wanted.shape[1]:
             wanted = wanted[:, kept.indices]
@@ -157,8 +150,9 @@ class _Compensation:
             second = second + np.outer(moments.mean, moments.mean)
             cross = cross + np.outer(moments.mean, moments.other_mean)
         update = ridge_update(second, cross, self._ridge)
-        kernel = _kernel(new.op)
-        kernel.assign((now + update).reshape(kernel.shape))
+        weights = rule_of(new.op).weights_for(new.op, now + update)
+        for name, value in weights.items():
+            getattr(new.op, name).assign(value)
         if shifted is not None:
             sign, weight = shifted
             shift = moments.other_mean - moments.mean @ update
@@ -169,7 +163,7 @@ class _Compensation:
 
         That is the layer's bias, or the mean that its only reader subtracts.
         """
-        if call.op.use_bias:
+        if getattr(call.op, "bias", None) is not None:
             return 1, call.op.bias
         readers = self._readers.get(id(call.output_tensors[0]), ())
         if len(readers) != 1 or self._calls[id(readers[0].op)] > 1:
@@ -183,40 +177,32 @@ class _Compensation:
 
 
 def _is_fitted(op) -> bool:
+    rule = rule_of(op)
+    if not all(defines(rule, fact) for fact in ("matrix", "patches", "weights_for")):
+        return False
     if getattr(op, "quantization_mode", None) or getattr(op, "lora_enabled", False):
         return False  # its kernel can't be assigned to
-    if type(op) in _SEPARABLE:
-        return True
-    if type(op) not in _FITTED or getattr(op, "groups", 1) > 1:
-        return False
-    return math.prod(op.kernel.shape[:-1]) <= LARGEST
-
-
-def _kernel(op):
-    return op.pointwise_kernel if type(op) in _SEPARABLE else op.kernel
+    shape = rule.matrix_shape(op)
+    # What comes before the matrix (in a separable convolution) makes patches small.
+    return shape is not None and (shape[0] <= LARGEST or bool(rule.before(op, op.name)))
 
 
 def _matrix(op) -> np.ndarray:
-    kernel = keras.ops.convert_to_numpy(_kernel(op)).astype(np.float64)
-    return kernel.reshape(-1, kernel.shape[-1])
+    matrix = keras.ops.convert_to_numpy(rule_of(op).matrix(op))
+    return matrix.astype(np.float64)
 
 
 def _patches(call):
-    """A function of a layer's inputs and positions: what its kernel is multiplied by.
+    """A function of a layer's inputs and positions: what its matrix is multiplied by.
 
-    For a separable convolution, that is what the depthwise half makes.
+    Inputs go through what comes before it, in a separable convolution.
     """
-    op = call.op
-    if type(op) not in _SEPARABLE:
-        return lambda inputs, at: patches(op, inputs, at).astype(np.float64)
-    half = depthwise_half(op, op.name)
-    spatial = (keras.layers.Conv1D, keras.layers.Conv2D)[len(op.kernel_size) - 1]
-    point = spatial(1, 1, data_format=op.data_format)
-    half.build(call.input_tensors[0].shape)
-    half.kernel.assign(op.depthwise_kernel)
+    op, rule = call.op, rule_of(call.op)
+    before = rule.before(op, op.name)
+    first = built_chain(before, call.input_tensors[0].shape) if before else None
 
     def gather(inputs, at):
-        maps = keras.ops.convert_to_numpy(half(inputs))
-        return patches(point, maps, at).astype(np.float64)
+        inputs = first(inputs) if first else inputs
+        return rule.patches(op, inputs, at).astype(np.float64)
 
     return gather

@@ -3,25 +3,20 @@
 import keras
 import numpy as np
 
+from keras_basisprune.graph.basis_name import basis_name
 from keras_basisprune.graph.basis_pairs import basis_pairs
-from keras_basisprune.graph.decomposable import CONVOLUTIONS
-from keras_basisprune.graph.folded_layers import folded_layers
 from keras_basisprune.graph.norm_factor import norm_factor
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
+from keras_basisprune.graph.rules import (
+    defines,
+    pointwise_layer,
+    rule_of,
+    without_lora,
+)
 from keras_basisprune.graph.trace import trace
+from keras_basisprune.linalg import folded_weights
 from keras_basisprune.surgery._fold_channel_masks import fold_channel_masks
 from keras_basisprune.utils.check_flag import check_flag
-
-_OUTPUT_LAST = (*CONVOLUTIONS, keras.layers.Dense)  # kernels of shape (..., cout)
-_TRANSPOSED = (
-    keras.layers.Conv1DTranspose,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Conv3DTranspose,
-)
-_DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
-_SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
-_ADAPTED = (*_OUTPUT_LAST, keras.layers.EinsumDense, keras.layers.Embedding)
-_FOLDABLE = (*_OUTPUT_LAST, *_TRANSPOSED, *_DEPTHWISE, *_SEPARABLE)
 
 
 def fold(model, batch_norm=True) -> keras.Model:
@@ -79,7 +74,7 @@ def fold(model, batch_norm=True) -> keras.Model:
             return _without_lora(layer, name)
         if id(layer) in heads:
             return _fold_pair(heads[id(layer)], *factors[id(layer)])
-        return [_fold_layer(layer, name, *factors[id(layer)])]
+        return [rule_of(layer).fold(layer, name, *factors[id(layer)])]
 
     return rewrite(model, replace, traced)
 
@@ -110,14 +105,16 @@ def _followers(traced):
 
 
 def _is_linear(layer):
-    if type(layer) not in _FOLDABLE or layer.quantization_mode:
+    if not defines(rule_of(layer), "fold") or layer.quantization_mode:
         return False
-    return layer.activation is keras.activations.linear
+    linear = keras.activations.linear
+    return getattr(layer, "activation", linear) is linear
 
 
 def _norms(layer, followers):
     """The BatchNormalizations that follow `layer`, one directly after the other."""
-    if layer.activation is not keras.activations.linear or layer.activity_regularizer:
+    linear = keras.activations.linear
+    if getattr(layer, "activation", linear) is not linear or layer.activity_regularizer:
         return []
     norms, at = [], layer
     while follower := followers.get(id(at)):
@@ -158,55 +155,50 @@ def _fold_pair(pair, factor, offset) -> list[NewLayer]:
     kept = np.flatnonzero(pair.mask)
     if not kept.size:
         kept = np.arange(1)
-    filters = _array(pair.basis.kernel)[..., kept]
+    filters = _array(rule_of(pair.basis).matrix(pair.basis))[:, kept]
     back = (scaling.factors()[:, None] * _array(scaling.kernel))[kept]
     bias = _array(scaling.bias) if scaling.use_bias else 0
     if scaling.centered:
         bias = bias - _array(scaling.mean)[kept] @ back
     back = back * factor
     bias = np.broadcast_to(bias * factor + offset, back.shape[1:])
-    last = {"bias": bias} if scaling.use_bias or np.any(offset) else {}
-    layers = folded_layers(pair, len(kept), bool(last))
-    layers[-1].activation = scaling.activation
-    layers[-1].activity_regularizer = scaling.activity_regularizer
-    if len(layers) == 1:
-        return [NewLayer(layers[0], {"kernel": filters @ back, **last})]
-    ones = getattr(layers[1], "kernel_size", ())
-    return [
-        NewLayer(layers[0], {"kernel": filters}),
-        NewLayer(layers[1], {"kernel": back.reshape((*ones, *back.shape)), **last}),
-    ]
+    n, cout, r = len(filters), back.shape[1], len(kept)
+    if not (scaling.use_bias or np.any(offset)):
+        bias = None
+    rule = rule_of(pair.basis)
+    if folded_weights(r, n, cout) == n * cout:
+        merged = rule.with_matrix(pair.basis, pair.name, filters @ back, bias)
+        return _with_output_side(merged, scaling)
+    first = rule.with_matrix(pair.basis, basis_name(pair.name), filters)
+    first.layer.trainable = True
+    second = pointwise_layer(pair.basis, pair.name, back, bias)
+    return [first, *_with_output_side(second, scaling)]
 
 
-def _fold_layer(layer, name, factor, offset) -> NewLayer:
-    """A plain layer with BatchNormalization multiplied in."""
-    key = "pointwise_kernel" if type(layer) in _SEPARABLE else "kernel"
-    kernel = _array(getattr(layer, key))
-    if type(layer) in _DEPTHWISE:
-        scaled = kernel * np.reshape(factor, kernel.shape[-2:])
-    elif type(layer) in _TRANSPOSED:
-        scaled = kernel * np.reshape(factor, (-1, 1))
-    else:
-        scaled = kernel * factor
-    bias = _array(layer.bias) if layer.use_bias else 0
-    weights = {key: scaled, "bias": bias * factor + offset}
-    if type(layer) in _SEPARABLE:
-        weights["depthwise_kernel"] = layer.depthwise_kernel
-    return NewLayer(clone(layer, name, use_bias=True, **_lora(layer)), weights)
-
-
-def _lora(layer) -> dict:
-    """What changes in the config of a layer whose LoRA is merged."""
-    if not getattr(layer, "lora_enabled", False):
-        return {}
-    return {"lora_rank": None, "lora_alpha": None}
+def _with_output_side(new, scaling) -> list[NewLayer]:
+    """A layer with the activation and regularizer of the output of `scaling`."""
+    new.layer.trainable = True
+    activation, linear = scaling.activation, keras.activations.linear
+    if activation is linear or hasattr(new.layer, "activation"):
+        if activation is not linear:
+            new.layer.activation = activation
+        new.layer.activity_regularizer = scaling.activity_regularizer
+        return [new]
+    after = keras.layers.Activation(
+        activation,
+        activity_regularizer=scaling.activity_regularizer,
+        dtype=scaling.dtype_policy,
+        name=f"{new.layer.name}_activation",
+    )
+    return [new, NewLayer(after)]
 
 
 def _without_lora(layer, name) -> list[NewLayer] | None:
     """A layer with its LoRA merged; `None` if there is none, or it is quantized too."""
-    changes = _lora(layer) if type(layer) in _ADAPTED else {}
+    rule = rule_of(layer)
+    key = None if rule is None else rule.adapted
+    changes = without_lora(layer) if key else {}
     if not changes or layer.quantization_mode:
         return None
-    key = "embeddings" if type(layer) is keras.layers.Embedding else "kernel"
     merged = {key: keras.ops.convert_to_numpy(getattr(layer, key))}
     return [NewLayer(clone(layer, name, **changes), merged)]

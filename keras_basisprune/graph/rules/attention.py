@@ -3,7 +3,13 @@
 import weakref
 
 import keras
+import numpy as np
 
+from keras_basisprune.graph.rules._attention_flops import (
+    attention_flops,
+    headed_attention_flops,
+)
+from keras_basisprune.graph.rules._kernels import columns
 from keras_basisprune.graph.rules._projections import (
     ATTENTION,
     argument_order,
@@ -11,8 +17,10 @@ from keras_basisprune.graph.rules._projections import (
     projection_path,
     projections,
 )
+from keras_basisprune.graph.rules._reads import Read, front
 from keras_basisprune.graph.rules.flow import Channels
-from keras_basisprune.graph.rules.rule import Rule, channel_rule
+from keras_basisprune.graph.rules.registry import channel_rule
+from keras_basisprune.graph.rules.rule import Rule
 
 
 def _stop_unless_last(inputs, flow):
@@ -55,6 +63,10 @@ class AttentionRule(Rule):
         if scale is None or not len(scale.shape):
             return {}, {}
         return {}, {"scale": kept_in[0].take(scale)}
+
+    def flops(self, call, shapes):
+        """Scores, and the sum of values."""
+        return attention_flops(call, call.op, shapes)
 
 
 @channel_rule(*ATTENTION)
@@ -119,3 +131,22 @@ class MultiHeadAttentionRule(Rule):
             weights[projection_path(layer, "output_dense", "bias")] = bias
         sized = "output_shape" in config
         return {"output_shape": (len(columns),)} if sized else {}, weights
+
+    def filters(self, layer):
+        """Those of the projection of the output."""
+        return columns(projection(layer, "output_dense"))
+
+    def reads(self, layer, call):
+        """The projections that read each tensor, side by side."""
+        given = dict(zip(argument_order(call), call.input_tensors, strict=True))
+        given.setdefault("key", given["value"])
+        found: dict[int, tuple] = {}
+        for source, names in projections(layer).items():
+            tensor = given[source]
+            kernels = [front(projection(layer, name), 0) for name in names]
+            found.setdefault(id(tensor), (tensor, []))[1].extend(kernels)
+        return [Read(tensor, np.hstack(kernels)) for tensor, kernels in found.values()]
+
+    def flops(self, call, shapes):
+        """Projections, scores, and the sum of values."""
+        return headed_attention_flops(call, call.op, shapes)

@@ -2,8 +2,9 @@
 
 import keras
 
-from keras_basisprune.graph.rules.flow import Channels
-from keras_basisprune.graph.rules.rule import Rule, axes_of, channel_rule
+from keras_basisprune.graph.rules.flow import Channels, axes_of
+from keras_basisprune.graph.rules.registry import channel_rule
+from keras_basisprune.graph.rules.rule import Rule
 
 
 @channel_rule(

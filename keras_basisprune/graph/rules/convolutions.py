@@ -1,13 +1,22 @@
-"""Rules for convolutions: plain, grouped, transposed, depthwise, separable."""
+"""Rules for convolutions: plain, grouped, transposed."""
 
 import keras
 import numpy as np
 
+from keras_basisprune.graph.rules._kernels import (
+    KernelRule,
+    folded,
+    kernel_flops,
+)
+from keras_basisprune.graph.rules._patches import patches
+from keras_basisprune.graph.rules._reads import Read, front
 from keras_basisprune.graph.rules.flow import Channels
-from keras_basisprune.graph.rules.rule import Rule, channel_rule, no_mixing
+from keras_basisprune.graph.rules.pointwise import no_mixing
+from keras_basisprune.graph.rules.registry import channel_rule
+from keras_basisprune.graph.rules.rule import Rule
 
 
-class _Convolution(Rule):
+class Convolution(Rule):
     """A layer that mixes its input channels into new ones."""
 
     def propagate(self, layer, inputs, flow):
@@ -31,12 +40,13 @@ class _Convolution(Rule):
         return flow.make(layer.filters)
 
 
-def _bias(layer, kept):
+def cut_bias(layer, kept) -> dict:
+    """The kept part of a bias, if there is one."""
     return {"bias": kept.take(layer.bias)} if layer.use_bias else {}
 
 
 @channel_rule(keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
-class ConvolutionRule(_Convolution):
+class ConvolutionRule(Convolution, KernelRule):
     """Kernels of shape `(*size, cin / groups, cout)`."""
 
     def _made(self, layer, source, flow):
@@ -60,7 +70,41 @@ class ConvolutionRule(_Convolution):
             kernel = kernel[..., rows.indices[: len(rows) // layer.groups], :]
         else:
             kernel = rows.take(kernel, -2)
-        return config, {"kernel": kernel, **_bias(layer, columns)}
+        return config, {"kernel": kernel, **cut_bias(layer, columns)}
+
+    def depthwise(self, layer):
+        """Those with groups are."""
+        return layer.groups > 1
+
+    def reads(self, layer, call):
+        """The same rows of the kernel for each part of the filters."""
+        groups, inside = layer.groups, layer.kernel.shape[-2]
+        if groups == 1:
+            return super().reads(layer, call)
+        if inside == 1:  # a filter for each channel: the channels pass
+            return []
+        parts = np.split(keras.ops.convert_to_numpy(layer.kernel), groups, axis=-1)
+        rows = np.concatenate([front(part, -2) for part in parts])
+        part = np.repeat(np.arange(groups), inside)
+        return [Read(call.input_tensors[0], rows, part=part)]
+
+    def matrix(self, layer):
+        """The kernel; there is none for several groups."""
+        return super().matrix(layer) if layer.groups == 1 else None
+
+    def matrix_shape(self, layer):
+        """Its shape."""
+        return super().matrix_shape(layer) if layer.groups == 1 else None
+
+    def obstacle(self, layer):
+        """Groups, and what stands at the output."""
+        if layer.groups > 1:
+            return f"grouped convolution ({layer.groups} groups): not supported"
+        return super().obstacle(layer)
+
+    def patches(self, layer, inputs, positions):
+        """Patches of `kh kw cin` numbers."""
+        return patches(layer, inputs, positions)
 
 
 @channel_rule(
@@ -68,46 +112,38 @@ class ConvolutionRule(_Convolution):
     keras.layers.Conv2DTranspose,
     keras.layers.Conv3DTranspose,
 )
-class TransposedRule(_Convolution):
+class TransposedRule(Convolution):
     """Kernels of shape `(*size, cout, cin)`."""
+
+    inherited = True
 
     def cut(self, layer, kept_in, kept_out):
         """Cuts the kernel at both ends."""
         rows, columns = kept_in[0], kept_out[0]
         kernel = columns.take(rows.take(layer.kernel), -2)
         config = {"filters": len(columns)}
-        return config, {"kernel": kernel, **_bias(layer, columns)}
+        return config, {"kernel": kernel, **cut_bias(layer, columns)}
 
+    def filters(self, layer):
+        """The kernel, output channels last."""
+        return front(layer.kernel, -2).T
 
-@channel_rule(keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
-class DepthwiseRule(_Convolution):
-    """Kernels of shape `(*size, cin, depth_multiplier)`."""
+    def rows(self, layer):
+        """The kernel, input channels first."""
+        return front(layer.kernel, -1)
 
-    def _made(self, layer, source, flow):
-        return np.repeat(source.ids, layer.depth_multiplier)
+    def flops(self, call, shapes):
+        """All weights, at each position of the input."""
+        kernel = shapes.weight(call.op, "kernel")
+        return kernel_flops(
+            call.op, np.prod(kernel).item(), shapes.inputs[0], kernel[-1]
+        )
 
-    def cut(self, layer, kept_in, kept_out):
-        """Cuts the filters of the channels that have left."""
-        kernel = kept_in[0].take(layer.kernel, -2)
-        return {}, {"kernel": kernel, **_bias(layer, kept_out[0])}
+    def fold(self, layer, name, factor, offset):
+        """Factors go into the last axis but one."""
+        factors = {"kernel": np.reshape(factor, (-1, 1))}
+        return folded(layer, name, factor, offset, factors)
 
-
-@channel_rule(keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
-class SeparableRule(_Convolution):
-    """A depthwise kernel, and a pointwise one of shape `(1, 1, cin * depth, cout)`."""
-
-    def weights(self, layer):
-        """Both kernels and the bias."""
-        return "depthwise_kernel", "pointwise_kernel", "bias"
-
-    def cut(self, layer, kept_in, kept_out):
-        """Cuts depthwise filters, and the pointwise kernel at both ends."""
-        rows, columns = kept_in[0], kept_out[0]
-        depth = layer.depth_multiplier
-        between = (rows.indices[:, None] * depth + np.arange(depth)).ravel()
-        pointwise = np.take(columns.take(layer.pointwise_kernel), between, axis=-2)
-        weights = {
-            "depthwise_kernel": rows.take(layer.depthwise_kernel, -2),
-            "pointwise_kernel": pointwise,
-        }
-        return {"filters": len(columns)}, {**weights, **_bias(layer, columns)}
+    def obstacle(self, layer):
+        """Always."""
+        return "transposed convolution: not supported"

@@ -1,21 +1,27 @@
 """Rules for dense layers, embeddings, and this package's scaling layer."""
 
+import math
 import re
 
 import keras
+import numpy as np
 
+from keras_basisprune.graph.rules._kernels import KernelRule, columns, kernel_flops
+from keras_basisprune.graph.rules._patches import gathered
+from keras_basisprune.graph.rules._reads import Read, front
 from keras_basisprune.graph.rules.flow import Channels
-from keras_basisprune.graph.rules.rule import Rule, channel_rule, no_mixing
+from keras_basisprune.graph.rules.pointwise import no_mixing
+from keras_basisprune.graph.rules.registry import channel_rule
+from keras_basisprune.graph.rules.rule import Rule
 from keras_basisprune.layers import BasisScalingConv
 
 
 @channel_rule(keras.layers.Dense)
-class DenseRule(Rule):
+class DenseRule(KernelRule):
     """A kernel of shape `(cin, units)` on the last axis."""
 
-    def weights(self, layer):
-        """Kernel and bias."""
-        return "kernel", "bias"
+    asked = True
+    width = "units"
 
     def propagate(self, layer, inputs, flow):
         """Issues new channels; channels of another axis pass unchanged."""
@@ -35,10 +41,20 @@ class DenseRule(Rule):
             weights["bias"] = columns.take(layer.bias)
         return {"units": len(columns)}, weights
 
+    def reads(self, layer, call):
+        """Channels of another axis pass."""
+        return [Read(call.input_tensors[0], self.rows(layer), last=True)]
+
+    def patches(self, layer, inputs, positions):
+        """Its inputs."""
+        return gathered(inputs, positions).reshape(-1, inputs.shape[-1])
+
 
 @channel_rule(keras.layers.EinsumDense)
 class EinsumDenseRule(Rule):
     """A kernel of shape `(cin, cout)` on the last axis, if that is the equation."""
+
+    adapted = "kernel"
 
     def weights(self, layer):
         """Kernel and bias."""
@@ -65,10 +81,37 @@ class EinsumDenseRule(Rule):
         shape = [*layer.partial_output_shape[:-1], len(columns)]
         return {"output_shape": shape}, weights
 
+    def filters(self, layer):
+        """The columns of the kernel."""
+        return columns(layer.kernel)
+
+    def reads(self, layer, call):
+        """Channels of another axis pass."""
+        return [Read(call.input_tensors[0], front(layer.kernel, 0), last=True)]
+
+    def flops(self, call, shapes):
+        """The kernel, times all that only the input has."""
+        read, kernel = re.split(",|->", call.op.equation.replace(" ", ""))[:2]
+        given = shapes.inputs[0]
+        before, dots, after = read.partition("...")
+        hidden = range(len(before), len(given) - len(after)) if dots else ()
+        labels = [*before, *[None] * len(hidden), *after]
+        others = [
+            size
+            for axis, (label, size) in enumerate(zip(labels, given, strict=True))
+            if axis and (label is None or label not in kernel)
+        ]
+        if None in others:
+            return None
+        weights = math.prod(shapes.weight(call.op, "kernel"))
+        return 2 * weights * math.prod(others)
+
 
 @channel_rule(keras.layers.Embedding)
 class EmbeddingRule(Rule):
     """Rows of `output_dim` numbers, looked up by integers."""
+
+    adapted = "embeddings"
 
     def weights(self, layer):
         """The table."""
@@ -85,10 +128,20 @@ class EmbeddingRule(Rule):
         table = kept_out[0].take(layer.embeddings)
         return {"output_dim": len(kept_out[0])}, {"embeddings": table}
 
+    def filters(self, layer):
+        """Columns of the table."""
+        return columns(layer.embeddings)
+
+    def flops(self, call, shapes):
+        """None: rows are looked up."""
+        return 0
+
 
 @channel_rule(BasisScalingConv)
 class BasisScalingRule(Rule):
     """Basis features come in (bases, by `Plan.bases`), output channels leave."""
+
+    inherited = True
 
     def weights(self, layer):
         """All."""
@@ -114,3 +167,16 @@ class BasisScalingRule(Rule):
         if layer.use_bias:
             weights["bias"] = columns.take(layer.bias)
         return config, weights
+
+    def filters(self, layer):
+        """Scaled rows of the kernel; filters on basis features."""
+        scale, mask, kernel = (
+            keras.ops.convert_to_numpy(weight).astype(np.float64)
+            for weight in (layer.scale, layer.mask, layer.kernel)
+        )
+        return (scale * mask)[:, None] * kernel
+
+    def flops(self, call, shapes):
+        """The kernel, at each position."""
+        kernel = shapes.weight(call.op, "kernel")
+        return kernel_flops(call.op, math.prod(kernel), shapes.outputs[0], kernel[-1])

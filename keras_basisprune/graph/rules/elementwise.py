@@ -3,7 +3,9 @@
 import keras
 import numpy as np
 
-from keras_basisprune.graph.rules.rule import Rule, channel_rule, pointwise
+from keras_basisprune.graph.rules.pointwise import pointwise
+from keras_basisprune.graph.rules.registry import channel_rule
+from keras_basisprune.graph.rules.rule import Rule
 
 # Classes behind `keras.ops` functions of one tensor, number by number.
 _FUNCTIONS = """

@@ -146,3 +146,11 @@ class Flow:
         if stated is None:
             stated = keras.config.image_data_format()
         return 1 if stated == "channels_first" else len(tensor.shape) - 1
+
+
+def axes_of(axis, rank) -> list[int]:
+    """The axes that an `axis` argument names, counted from the batch axis on."""
+    if axis is None:
+        return list(range(rank))
+    axes = axis if isinstance(axis, list | tuple) else [axis]
+    return [a % rank for a in axes]

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 
 from keras_basisprune.graph.rules.flow import Channels
-from keras_basisprune.graph.rules.rule import Rule, channel_rule
+from keras_basisprune.graph.rules.registry import channel_rule, unfollowed
+from keras_basisprune.graph.rules.rule import Rule
 
 
 @channel_rule(
@@ -122,3 +123,15 @@ class StackRule(Rule):
         for source in inputs[1:]:
             flow.unite(inputs[0].ids, source.ids)
         return Channels(inputs[0].ids, inputs[0].axis + (new <= inputs[0].axis))
+
+
+@unfollowed(keras.layers.Dot)
+class DotRule(Rule):
+    """Tensors are multiplied with each other. Only what it costs is known."""
+
+    def flops(self, call, shapes):
+        """The output, times what is summed over."""
+        axes = call.op.axes
+        axis = axes if isinstance(axes, int) else axes[0]
+        products = shapes.product([*shapes.outputs[0][1:], shapes.inputs[0][axis]])
+        return None if products is None else 2 * products

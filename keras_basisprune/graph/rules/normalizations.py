@@ -3,7 +3,9 @@
 import keras
 import numpy as np
 
-from keras_basisprune.graph.rules.rule import Rule, axes_of, channel_rule
+from keras_basisprune.graph.rules.flow import axes_of
+from keras_basisprune.graph.rules.registry import channel_rule
+from keras_basisprune.graph.rules.rule import Rule
 
 
 def _weights(layer, kept, names=("gamma", "beta")):
@@ -69,6 +71,10 @@ class LayerNormalizationRule(Rule):
             layer, kept_in[0], ["scale"] if scales else ["gamma", "beta"]
         )
 
+    def flops(self, call, shapes):
+        """None, whatever axes the weights have."""
+        return 0
+
 
 @channel_rule(keras.layers.GroupNormalization)
 class GroupNormalizationRule(Rule):
@@ -122,6 +128,10 @@ class NormalizationRule(Rule):
             if np.size(value) == kept_in[0].total and np.ndim(value)
         }, {}
 
+    def flops(self, call, shapes):
+        """None, whatever axes the statistics have."""
+        return 0
+
 
 @channel_rule(keras.layers.Rescaling)
 class RescalingRule(Rule):
@@ -164,6 +174,10 @@ class PReLURule(Rule):
         if layer.alpha.shape[axis] != kept_in[0].total:
             return {}, {}
         return {}, {"alpha": kept_in[0].take(layer.alpha, axis)}
+
+    def flops(self, call, shapes):
+        """None, whatever axes the slopes have."""
+        return 0
 
 
 @channel_rule("LayerScale")  # of ConvNeXt

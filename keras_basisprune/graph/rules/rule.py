@@ -1,25 +1,34 @@
-"""What rules are made of: how a layer class is given one, and asked for it."""
+"""What rules are made of: all that the package has to know of a layer class."""
 
-import math
-import operator
-from collections.abc import Callable
-
-import keras
 import numpy as np
 
+from keras_basisprune.graph.rules._obstacles import obstacle_at_the_output
+from keras_basisprune.graph.rules._reads import Read
+from keras_basisprune.graph.rules._uncounted import multiplies_nothing
 from keras_basisprune.graph.trace import is_from_keras
-from keras_basisprune.layers import TrainedMask
 
 
 class Rule:
-    """How channels pass through a layer, and how it is cut. Base of all rules.
+    """All that the package has to know of a layer class. Base of all rules.
+
+    `propagate` and `cut` make channels prunable. Each of the others has a default by
+    which the layer is left alone: `filters` and `rows` (not scored), `flops` (not
+    counted), `fold` (not folded), `matrix` and `with_matrix` (not decomposed),
+    `patches` and `weights_for` (not corrected by `compensate` and regression).
 
     Attributes:
         free: Whether calls of one layer have nothing to do with each other: it has
             neither weights nor a config that depends on channels.
+        inherited: Whether `filters` and `flops` hold for subclasses without a rule, or
+            with one that does not say them.
+        asked: Whether the layer is decomposed only if `include` asks for it.
+        adapted: Name of the weight that LoRA is added to, if there is one.
     """
 
     free = False
+    inherited = False
+    asked = False
+    adapted: str | None = None
 
     def propagate(self, layer, inputs, flow):
         """Says what channels come out. By default, those that came in.
@@ -70,150 +79,171 @@ class Rule:
         """What a call's arguments are then: a pair of args and kwargs."""
         return call.args, call.kwargs
 
+    def filters(self, layer) -> np.ndarray | None:
+        """The filters of the output channels: how `l1_norm`, `fpgm`, ... score them.
 
-_RULES: dict[type | str, Rule] = {}
+        Args:
+            layer: The layer.
 
-
-def channel_rule(*kinds) -> Callable:
-    """Registers a rule for the channels of a layer class.
-
-    The decorated class has the methods of `Rule` (and may inherit them): `propagate`
-    says how channels pass, `cut` what remains of the weights. It is asked for layers
-    of exactly this class. A layer without a rule pins its channels: they are never
-    pruned. Later rules replace earlier ones.
-
-    A rule makes channels prunable; parameters are counted by what `cut` leaves. What
-    the layer computes is not known by it: its FLOPs count as 0 (`cost(model).uncounted`
-    names it), and channels that it makes or reads are scored by `activation` and
-    `taylor` only. Other criteria warn of those that they can't score.
-
-    Args:
-        *kinds: Layer classes; or names of classes that Keras itself defines, for those
-            behind `keras.ops` functions and operators, which have no public name.
-
-    Returns:
-        A decorator that returns the class as it is.
-
-    Raises:
-        ValueError: If a kind is not a class or a string, or the class has not both
-            methods.
-
-    Example:
-
-    >>> class ChannelGain(keras.layers.Layer):
-    ...     def build(self, shape):
-    ...         self.gain = self.add_weight(shape=shape[-1:], name="gain")
-    ...     def call(self, inputs):
-    ...         return inputs * self.gain
-    >>> @keras_basisprune.channel_rule(ChannelGain)
-    ... class ChannelGainRule:
-    ...     def propagate(self, layer, inputs, flow):
-    ...         return inputs[0]
-    ...     def cut(self, layer, kept_in, kept_out):
-    ...         return {}, {"gain": kept_in[0].take(layer.gain)}
-    """
-    for kind in kinds:
-        if not isinstance(kind, type | str):
-            raise ValueError(
-                "Expected `kinds` to be layer classes, or names of classes of Keras. "
-                f"Received: {kind!r} (of type {type(kind).__name__}). Pass the class, "
-                "not a layer."
-            )
-
-    def register(rule):
-        missing = [n for n in ("propagate", "cut") if not hasattr(rule, n)]
-        if missing:
-            raise ValueError(
-                "Expected a rule to have the methods `propagate` and `cut`. Received: "
-                f"{getattr(rule, '__name__', rule)} without {' and '.join(missing)}. "
-                "Inherit from `keras_basisprune.Rule`, which has both."
-            )
-        made = rule if issubclass(rule, Rule) else type(rule.__name__, (rule, Rule), {})
-        for kind in kinds:
-            _RULES[kind] = made()
-        return rule
-
-    return register
-
-
-def rule_of(op) -> Rule | None:
-    """The rule for a layer or operation, if there is one."""
-    kind = type(op)
-    if kind in _RULES:
-        return _RULES[kind]
-    if issubclass(kind, TrainedMask):
-        return _RULES[TrainedMask]  # all that is to be known, its protocol says
-    return _RULES.get(kind.__name__) if is_from_keras(kind) else None
-
-
-def unknown_weights(layer, rule) -> str | None:
-    """Why channels of a layer can't be followed: weights that its rule doesn't know."""
-    names = rule.weights(layer)
-    if names is None or not isinstance(layer, keras.layers.Layer):
-        return None
-    inside = getattr(layer, "layer", layer)  # what is called in each time step
-    if _is_learned(getattr(inside, "activation", None)):
-        return f"the activation of `{layer.name}` has weights"
-    known = {id(_attribute(layer, name)) for name in names}
-    others = [w for w in layer.weights if id(w) not in known and math.prod(w.shape) > 1]
-    if not others:
-        return None
-    if mode := getattr(inside, "quantization_mode", None):
-        return f"`{layer.name}` is quantized to {mode}: prune before quantizing"
-    if getattr(inside, "lora_enabled", False):
-        return f"LoRA is enabled in `{layer.name}`: merge it first ({_MERGE})"
-    found = ", ".join(dict.fromkeys(weight.name for weight in others))
-    return f"`{layer.name}` has weights that its rule does not know: {found}"
-
-
-def _is_learned(activation):
-    """Whether an activation has weights (a slope per channel, say)."""
-    if isinstance(activation, keras.layers.PReLU):
-        return True  # which it is only built with when it is called on numbers
-    weights = getattr(activation, "weights", ())
-    return any(math.prod(weight.shape) > 1 for weight in weights)
-
-
-def _attribute(layer, path):
-    try:
-        return operator.attrgetter(path)(layer)
-    except AttributeError:
+        Returns:
+            An array of shape `(weights per filter, filters)`. `None`, the default: what
+            the layer makes has no score of its own.
+        """
         return None
 
+    def depthwise(self, layer) -> bool:
+        """Whether the layer has filters though its channels are those of its input.
 
-_MERGE = "`fold(model, batch_norm=False)`"
-
-
-def pointwise(function) -> bool:
-    """Whether a function treats each channel (last axis) by itself.
-
-    Tried on random numbers: the function of some channels has to be some channels of
-    the function.
-    """
-    x = np.random.default_rng(0).normal(size=(7, 6)).astype("float32") * 3
-    kept = [0, 2, 5]
-    try:
-        if isinstance(function, keras.layers.Layer):  # it might be built for `x`
-            function = type(function).from_config(function.get_config())
-        whole, part = (keras.ops.convert_to_numpy(function(v)) for v in (x, x[:, kept]))
-    except Exception:
+        That is so in a depthwise convolution. Its filters are scored together with
+        those that make the channels.
+        """
         return False
-    same = whole.shape == x.shape and part.shape == (7, 3)
-    return same and np.allclose(whole[:, kept], part, rtol=1e-4, atol=1e-5)
+
+    def rows(self, layer) -> np.ndarray | None:
+        """The weights by which input channels are read: `compensated` scores by them.
+
+        Args:
+            layer: The layer.
+
+        Returns:
+            An array of shape `(input channels, outputs)`, whatever outputs are (each
+            tap of each filter is one). `None`, the default: not known.
+        """
+        return None
+
+    def reads(self, layer, call) -> list[Read]:
+        """The same with the tensors that are read: by default `rows` reads the first.
+
+        Args:
+            layer: The layer; inside of `TimeDistributed`, that which it calls.
+            call: The `Call`.
+
+        Returns:
+            A list of `Read`s. Empty: not known, or channels pass.
+        """
+        rows = self.rows(layer)
+        return [] if rows is None else [Read(call.input_tensors[0], rows)]
+
+    def flops(self, call, shapes) -> int | None:
+        """2 x multiply-adds of one call, for one sample, from shapes alone.
+
+        Args:
+            call: The `Call`, whose `op` is the layer.
+            shapes: The `Shapes` to count for: `shapes.inputs[0]`, `shapes.outputs[0]`
+                and `shapes.weight(layer, "kernel")`.
+
+        Returns:
+            The number; `None` if it is not known, the default except for layers of
+            Keras that multiply by no matrix, which count as 0.
+        """
+        return multiplies_nothing(call.op)
+
+    def fold(self, layer, name, factor, offset):
+        """A layer that makes `factor * y + offset` of the `y` that this one makes.
+
+        It is asked for where a BatchNormalization alone reads a layer without
+        activation, and stands for both. By default there is none.
+
+        Args:
+            layer: The layer.
+            name: The name of the new one.
+            factor: Float64 array of shape `(cout,)` (or a number).
+            offset: The same.
+
+        Returns:
+            A `NewLayer`.
+        """
+        return None
+
+    def matrix(self, layer) -> np.ndarray | None:
+        """What a decomposition factors: the kernel as a matrix.
+
+        The layer has to be linear but for bias and activation (its attributes `bias`
+        and `activation`, if it has any). With it goes `with_matrix`.
+
+        Args:
+            layer: The layer.
+
+        Returns:
+            An array of shape `(n, cout)`. `None`, the default: not decomposed.
+        """
+        return None
+
+    def matrix_shape(self, layer) -> tuple[int, int] | None:
+        """`(n, cout)`; where reading the weights is to be saved."""
+        matrix = self.matrix(layer)
+        return None if matrix is None else matrix.shape
+
+    def obstacle(self, layer) -> str | None:
+        """Why a layer can't be decomposed, in words; `None` if it can.
+
+        By default: there is no `matrix`, or it is quantized, has LoRA, or an
+        activation with weights.
+        """
+        if not defines(self, "matrix"):
+            return f"{type(layer).__name__} is not a convolution or dense layer"
+        return obstacle_at_the_output(layer)
+
+    def before(self, layer, name) -> list:
+        """What the input goes through before it is multiplied by `matrix`.
+
+        Args:
+            layer: The layer.
+            name: What the new layers are named after.
+
+        Returns:
+            A list of `NewLayer`s, such as the depthwise half of a separable
+            convolution. Empty by default.
+        """
+        return []
+
+    def with_matrix(self, layer, name, matrix, bias=None):
+        """A layer like this one, with another matrix, and without activation.
+
+        Args:
+            layer: The layer.
+            name: The name of the new one.
+            matrix: Array of shape `(n, any)`.
+            bias: Array of shape `(any,)`, or `None` for none.
+
+        Returns:
+            A `NewLayer`, whose layer has the attributes `kernel` (of shape
+            `(..., any)`) and `use_bias`. It stands behind those of `before`.
+        """
+        return None
+
+    def weights_for(self, layer, matrix) -> dict | None:
+        """The layer's own weights that amount to another matrix of the same shape.
+
+        Args:
+            layer: The layer.
+            matrix: Array of shape `(n, cout)`.
+
+        Returns:
+            Arrays by the names of the layer's attributes. `None`, the default: there
+            are none, so that `compensate` leaves the layer as pruning does.
+        """
+        return None
+
+    def patches(self, layer, inputs, positions) -> np.ndarray | None:
+        """What the matrix is multiplied by at some output positions.
+
+        `patches(layer, x, positions) @ matrix` (plus bias) equals the layer's outputs
+        at these positions, without activation.
+
+        Args:
+            layer: The layer.
+            inputs: Array of a batch, behind what is `before`.
+            positions: Integer array of shape `(count,)`, or `(batch, count)` for others
+                in each sample: positions in the flattened output map.
+
+        Returns:
+            An array of shape `(batch * count, n)`. By default there is none: the layer
+            is not corrected.
+        """
+        return None
 
 
-def no_mixing(layer, ids, flow):
-    """Pins the output channels of a layer whose activation reads across them."""
-    function = getattr(layer, "activation", None)
-    if function is not None and not pointwise(function):
-        name = getattr(function, "__name__", type(function).__name__)
-        flow.pin(ids, f"activation {name} of `{layer.name}` reads across channels")
-    return ids
-
-
-def axes_of(axis, rank) -> list[int]:
-    """The axes that an `axis` argument names, counted from the batch axis on."""
-    if axis is None:
-        return list(range(rank))
-    axes = axis if isinstance(axis, list | tuple) else [axis]
-    return [a % rank for a in axes]
+def defines(rule, fact) -> bool:
+    """Whether a rule (or `None`) says something that by default is not known."""
+    return rule is not None and getattr(type(rule), fact) is not getattr(Rule, fact)

@@ -5,8 +5,9 @@ import math
 import keras
 import numpy as np
 
-from keras_basisprune.graph.rules.flow import Channels
-from keras_basisprune.graph.rules.rule import Rule, axes_of, channel_rule
+from keras_basisprune.graph.rules.flow import Channels, axes_of
+from keras_basisprune.graph.rules.registry import channel_rule
+from keras_basisprune.graph.rules.rule import Rule
 
 
 @channel_rule(keras.layers.Reshape, "Reshape")

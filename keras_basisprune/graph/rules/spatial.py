@@ -3,7 +3,8 @@
 import keras
 
 from keras_basisprune.graph.rules.flow import Channels
-from keras_basisprune.graph.rules.rule import Rule, channel_rule
+from keras_basisprune.graph.rules.registry import channel_rule
+from keras_basisprune.graph.rules.rule import Rule
 
 
 @channel_rule(

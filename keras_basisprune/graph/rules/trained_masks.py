@@ -2,7 +2,8 @@
 
 import keras
 
-from keras_basisprune.graph.rules.rule import Rule, channel_rule
+from keras_basisprune.graph.rules.registry import channel_rule
+from keras_basisprune.graph.rules.rule import Rule
 from keras_basisprune.layers import TrainedMask
 
 

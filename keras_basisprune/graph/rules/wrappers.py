@@ -3,9 +3,19 @@
 import dataclasses
 
 import keras
+import numpy as np
 
+from keras_basisprune.graph.rules._reads import Read, front
+from keras_basisprune.graph.rules._recurrent_flops import recurrent_flops
 from keras_basisprune.graph.rules.flow import Channels
-from keras_basisprune.graph.rules.rule import Rule, channel_rule, rule_of
+from keras_basisprune.graph.rules.registry import (
+    channel_rule,
+    known,
+    rule_of,
+    rules_of,
+    unfollowed,
+)
+from keras_basisprune.graph.rules.rule import Rule
 
 
 @channel_rule(
@@ -40,6 +50,23 @@ class RecurrentRule(Rule):
             for path, cell in _cells(layer).items()
         }
 
+    def reads(self, layer, call):
+        """What the input is multiplied by, in all cells."""
+        kernels = [front(cell.kernel, 0) for cell in _cells(layer).values()]
+        return [Read(call.input_tensors[0], np.hstack(kernels))] if kernels else []
+
+    def flops(self, call, shapes):
+        """Both kernels of each cell, at each time step."""
+        layer = call.op
+        if not isinstance(layer, keras.layers.Bidirectional):
+            return recurrent_flops(layer, shapes)
+        names = ("forward_layer", "backward_layer")
+        each = [
+            recurrent_flops(getattr(layer, name), shapes.inside(f"{name}."))
+            for name in names
+        ]
+        return None if None in each else sum(each)
+
 
 def _cells(layer) -> dict:
     """The cells of a recurrent layer by the paths to them, if they are known."""
@@ -51,6 +78,20 @@ def _cells(layer) -> dict:
     if any(type(inner) not in known for inner in layers.values()):
         return {}
     return {path: inner.cell for path, inner in layers.items()}
+
+
+@unfollowed(
+    keras.layers.ConvLSTM1D,
+    keras.layers.ConvLSTM2D,
+    keras.layers.ConvLSTM3D,
+    keras.layers.RNN,
+)
+class UnfollowedRecurrentRule(Rule):
+    """Only what it costs is known."""
+
+    def flops(self, call, shapes):
+        """Both kernels of its cell, at each time step (and position)."""
+        return recurrent_flops(call.op, shapes)
 
 
 @channel_rule(keras.layers.TimeDistributed)
@@ -91,6 +132,32 @@ class TimeDistributedRule(Rule):
         inner = _unbuilt(layer.get_config()["layer"], **config)
         return {"layer": inner}, {f"layer.{n}": value for n, value in weights.items()}
 
+    def filters(self, layer):
+        """Those of the layer inside."""
+        return known(layer.layer, "filters", layer.layer)
+
+    def depthwise(self, layer):
+        """As the layer inside."""
+        return any(rule.depthwise(layer.layer) for rule in rules_of(layer.layer))
+
+    def reads(self, layer, call):
+        """As the layer inside."""
+        return known(layer.layer, "reads", layer.layer, call)
+
+    def flops(self, call, shapes):
+        """What the layer inside does, times the number of steps."""
+        steps, inner = shapes.inputs[0][1], call.op.layer
+        if isinstance(inner, keras.Model):
+            return None
+        call = dataclasses.replace(call, op=inner)
+        if any(rule.inherited for rule in rules_of(inner)):
+            # Steps are positions to it, and it says itself which size is unknown.
+            return known(inner, "flops", call, shapes.inside("layer."))
+        within = known(inner, "flops", call, shapes.inside("layer.", 1))
+        if within in (None, 0):
+            return within
+        return None if steps is None else steps * within
+
 
 def _unbuilt(config, **changes):
     """The config of a layer inside, which would be built for as many channels."""
@@ -100,3 +167,14 @@ def _unbuilt(config, **changes):
 
 def _one_step(kept):
     return dataclasses.replace(kept, axis=kept.axis - 1, rank=kept.rank - 1)
+
+
+def unwrapped(layer) -> tuple[keras.layers.Layer, int]:
+    """The layer that is called at each time step, and how many axes the batch has.
+
+    Or the layer itself, and 1.
+    """
+    batch_axes = 1
+    while type(layer) is keras.layers.TimeDistributed:
+        layer, batch_axes = layer.layer, batch_axes + 1
+    return layer, batch_axes

@@ -2,29 +2,17 @@
 
 import warnings
 
-import keras
 import numpy as np
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
-from keras_basisprune.graph.rules import ATTENTION, projection
+from keras_basisprune.graph.rules import known, rules_of
 from keras_basisprune.graph.trace import trace
-from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.utils.check_choice import check_choice
 
 _AGGREGATES = ("sum", "mean", "max")
 _NORMALIZERS = (None, "mean", "max")
-
-_CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
-_TRANSPOSED = (
-    keras.layers.Conv1DTranspose,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Conv3DTranspose,
-)
-_DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
-_DENSE = (keras.layers.Dense, keras.layers.EinsumDense)
-_SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
 
 
 class Groups:
@@ -69,10 +57,7 @@ class Groups:
         return [calls for calls in self.layers() if any(map(self._makes, calls))]
 
     def _makes(self, call):
-        layer = inside(call.op)
-        if isinstance(layer, _DEPTHWISE):
-            return True
-        if isinstance(layer, _CONVOLUTIONS) and layer.groups > 1:
+        if any(rule.depthwise(call.op) for rule in rules_of(call.op)):
             return True
         found = self.channels.tensors
         given = [found[id(t)].ids for t in call.input_tensors if id(t) in found]
@@ -160,50 +145,17 @@ def filter_scores(model, score, aggregate, normalize, criterion) -> np.ndarray:
     groups = Groups(model, aggregate, normalize)
     pairs = {id(p.scaling): p for p in basis_pairs(groups.traced).values()}
     for call, *_ in groups.makers():
-        matrix = _filters(inside(call.op), pairs.get(id(call.op)))
+        matrix = _filters(call.op)
+        if matrix is not None and id(call.op) in pairs:
+            matrix = _filters(pairs[id(call.op)].basis) @ matrix
         if matrix is not None:
             groups.add(call, score(matrix))
     return groups.scores(criterion, "of which no filters are known", 1)
 
 
-def inside(layer):
-    """The layer that is called at each time step, or the layer itself."""
-    while isinstance(layer, keras.layers.TimeDistributed):
-        layer = layer.layer
-    return layer
-
-
-def _filters(layer, pair) -> np.ndarray | None:
+def _filters(layer) -> np.ndarray | None:
     """The filters of a layer as columns, a float64 matrix; `None` if it has none."""
-    if isinstance(layer, BasisScalingConv):
-        return _merged(layer, pair)
-    if isinstance(layer, _TRANSPOSED):
-        kernel = np.moveaxis(_array(layer.kernel), -2, -1)
-    elif isinstance(layer, _DEPTHWISE):
-        kernel = _array(layer.kernel)
-        kernel = kernel.reshape(*kernel.shape[:-2], -1)
-    elif isinstance(layer, _SEPARABLE):
-        kernel = _array(layer.pointwise_kernel)
-    elif isinstance(layer, keras.layers.Embedding):
-        kernel = _array(layer.embeddings)
-    elif isinstance(layer, ATTENTION):
-        kernel = _array(projection(layer, "output_dense"))
-    elif isinstance(layer, (*_CONVOLUTIONS, *_DENSE)):
-        kernel = _array(layer.kernel)
-    else:
+    matrix = known(layer, "filters", layer)
+    if matrix is None:
         return None
-    return kernel.reshape(-1, kernel.shape[-1])
-
-
-def _merged(layer, pair):
-    """The filters that a basis and its scaling layer amount to."""
-    weights = _array(layer.scale) * _array(layer.mask)
-    rows = weights[:, None] * _array(layer.kernel)
-    if pair is None:
-        return rows
-    basis = _array(pair.basis.kernel)
-    return basis.reshape(-1, basis.shape[-1]) @ rows
-
-
-def _array(weight):
-    return keras.ops.convert_to_numpy(weight).astype(np.float64)
+    return np.asarray(matrix).astype(np.float64)

@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 
-from keras_basisprune.scores.channels._groups import Groups, inside
+from keras_basisprune.graph.rules import unwrapped
+from keras_basisprune.scores.channels._groups import Groups
 
 
 def bn_scale(model, aggregate="sum", normalize=None) -> np.ndarray:
@@ -39,7 +40,7 @@ def bn_scale(model, aggregate="sum", normalize=None) -> np.ndarray:
     """
     groups = Groups(model, aggregate, normalize)
     for call, *_ in groups.layers():
-        layer = inside(call.op)
+        layer, _ = unwrapped(call.op)
         if isinstance(layer, keras.layers.BatchNormalization) and layer.scale:
             gamma = keras.ops.convert_to_numpy(layer.gamma)
             groups.add(call, np.abs(gamma.astype(np.float64)))

@@ -1,4 +1,4 @@
-"""Multiply-adds of recurrent layers."""
+"""FLOPs of recurrent layers."""
 
 import math
 
@@ -12,7 +12,7 @@ _CONVOLUTIONAL = (
 )
 
 
-def recurrent(layer, shapes) -> int | None:
+def recurrent_flops(layer, shapes) -> int | None:
     """Of a recurrent layer: both kernels of its cell, at each time step."""
     if type(layer) in _CONVOLUTIONAL:
         return _convolutional(layer, shapes)
@@ -32,4 +32,4 @@ def _convolutional(layer, shapes):
 
 def _weights(layer, shapes):
     names = ("cell.kernel", "cell.recurrent_kernel")
-    return sum(math.prod(shapes.weight(layer, name)) for name in names)
+    return 2 * sum(math.prod(shapes.weight(layer, name)) for name in names)

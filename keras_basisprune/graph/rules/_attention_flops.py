@@ -1,17 +1,17 @@
-"""Multiply-adds of attention, and of tensors that are multiplied with each other."""
+"""FLOPs of attention."""
 
 import math
 
 import keras
 
-from keras_basisprune.graph.rules import (
+from keras_basisprune.graph.rules._projections import (
     argument_order,
     projection_path,
     projections,
 )
 
 
-def attention(call, layer, shapes) -> int | None:
+def attention_flops(call, layer, shapes) -> int | None:
     """Of `Attention` and `AdditiveAttention`: scores, and the sum of values."""
     given = call.args[0] if call.args else call.kwargs["inputs"]
     query, value = shapes.inputs[:2]
@@ -22,10 +22,10 @@ def attention(call, layer, shapes) -> int | None:
     additive = isinstance(layer, keras.layers.AdditiveAttention)
     mode = getattr(layer, "score_mode", None)
     multiplied = layer.use_scale if additive else mode != "concat"
-    return pairs * (multiplied * key[-1] + value[-1])
+    return 2 * pairs * (multiplied * key[-1] + value[-1])
 
 
-def headed_attention(call, layer, shapes) -> int | None:
+def headed_attention_flops(call, layer, shapes) -> int | None:
     """Of attention with heads: projections, scores, and the sum of values."""
     given = dict(zip(argument_order(call), shapes.inputs, strict=True))
     given.setdefault("key", given["value"])
@@ -46,13 +46,5 @@ def headed_attention(call, layer, shapes) -> int | None:
         rank = len(given["value"])
         attended = math.prod(given["value"][axis % rank] for axis in axes)
     heads, depth = weights("query_dense")[-2:]
-    return total + places["query"] * attended * heads * (
-        depth + weights("value_dense")[-1]
-    )
-
-
-def dot(layer, shapes) -> int | None:
-    """Of `Dot`: the output, times what is summed over."""
-    axes = layer.axes
-    axis = axes if isinstance(axes, int) else axes[0]
-    return shapes.product([*shapes.outputs[0][1:], shapes.inputs[0][axis]])
+    products = places["query"] * attended * heads
+    return 2 * (total + products * (depth + weights("value_dense")[-1]))

@@ -2,7 +2,6 @@
 
 import math
 
-import keras
 import numpy as np
 
 
@@ -14,7 +13,7 @@ def patches(layer, inputs, positions) -> np.ndarray:
     one padded copy of the inputs.
 
     Args:
-        layer: A built `Conv1D/2D/3D` without groups, or `Dense`, without activation.
+        layer: A built `Conv1D/2D/3D` without groups, without activation.
         inputs: Array of shape `(batch, ..., cin)`, `(batch, cin, ...)` if the layer is
             "channels_first".
         positions: Integer array of shape `(count,)`, or `(batch, count)` for others in
@@ -23,8 +22,6 @@ def patches(layer, inputs, positions) -> np.ndarray:
     Returns:
         An array of shape `(batch * count, n)`, `n = kh * kw * cin`, `inputs`' dtype.
     """
-    if isinstance(layer, keras.layers.Dense):
-        return _gathered(inputs, positions).reshape(-1, inputs.shape[-1])
     if layer.data_format == "channels_first":
         inputs = np.moveaxis(inputs, 1, -1)
     reach = [
@@ -44,12 +41,10 @@ def patches(layer, inputs, positions) -> np.ndarray:
     ):
         index = index * size + (start * stride)[..., None] + tap.reshape(-1)
     width = index.shape[-1] * inputs.shape[-1]
-    return _gathered(inputs, index.reshape(*positions.shape[:-1], -1)).reshape(
-        -1, width
-    )
+    return gathered(inputs, index.reshape(*positions.shape[:-1], -1)).reshape(-1, width)
 
 
-def _gathered(inputs, index):
+def gathered(inputs, index):
     """Values at positions of flattened maps, the same for all samples or their own."""
     maps = inputs.reshape(len(inputs), -1, inputs.shape[-1])
     if index.ndim == 1:

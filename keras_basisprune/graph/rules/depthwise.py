@@ -1,0 +1,134 @@
+"""Rules for depthwise and separable convolutions."""
+
+import math
+
+import keras
+import numpy as np
+
+from keras_basisprune.graph.rewrite import NewLayer
+from keras_basisprune.graph.rules._depthwise_half import depthwise_half
+from keras_basisprune.graph.rules._kernels import (
+    columns,
+    folded,
+    kernel_flops,
+    pointwise_layer,
+)
+from keras_basisprune.graph.rules._patches import gathered
+from keras_basisprune.graph.rules._reads import Read, front
+from keras_basisprune.graph.rules.convolutions import Convolution, cut_bias
+from keras_basisprune.graph.rules.registry import channel_rule
+
+
+@channel_rule(keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+class DepthwiseRule(Convolution):
+    """Kernels of shape `(*size, cin, depth_multiplier)`."""
+
+    inherited = True
+
+    def _made(self, layer, source, flow):
+        return np.repeat(source.ids, layer.depth_multiplier)
+
+    def cut(self, layer, kept_in, kept_out):
+        """Cuts the filters of the channels that have left."""
+        kernel = kept_in[0].take(layer.kernel, -2)
+        return {}, {"kernel": kernel, **cut_bias(layer, kept_out[0])}
+
+    def depthwise(self, layer):
+        """It is."""
+        return True
+
+    def filters(self, layer):
+        """A filter for each output channel."""
+        kernel = keras.ops.convert_to_numpy(layer.kernel)
+        return kernel.reshape(-1, math.prod(kernel.shape[-2:]))
+
+    def flops(self, call, shapes):
+        """All weights, at each position of the output."""
+        kernel = shapes.weight(call.op, "kernel")
+        width = math.prod(kernel[-2:])
+        return kernel_flops(call.op, math.prod(kernel), shapes.outputs[0], width)
+
+    def fold(self, layer, name, factor, offset):
+        """Factors go into the last two axes."""
+        factors = {"kernel": np.reshape(factor, layer.kernel.shape[-2:])}
+        return folded(layer, name, factor, offset, factors)
+
+    def obstacle(self, layer):
+        """Always."""
+        return "depthwise: each channel has a filter of its own, so its rank is 1"
+
+
+@channel_rule(keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
+class SeparableRule(Convolution):
+    """A depthwise kernel, and a pointwise one of shape `(1, 1, cin * depth, cout)`.
+
+    The matrix is that of the pointwise half.
+    """
+
+    inherited = True
+
+    def weights(self, layer):
+        """Both kernels and the bias."""
+        return "depthwise_kernel", "pointwise_kernel", "bias"
+
+    def cut(self, layer, kept_in, kept_out):
+        """Cuts depthwise filters, and the pointwise kernel at both ends."""
+        rows, columns = kept_in[0], kept_out[0]
+        depth = layer.depth_multiplier
+        between = (rows.indices[:, None] * depth + np.arange(depth)).ravel()
+        pointwise = np.take(columns.take(layer.pointwise_kernel), between, axis=-2)
+        weights = {
+            "depthwise_kernel": rows.take(layer.depthwise_kernel, -2),
+            "pointwise_kernel": pointwise,
+        }
+        return {"filters": len(columns)}, {**weights, **cut_bias(layer, columns)}
+
+    def filters(self, layer):
+        """Those of the pointwise half."""
+        return columns(layer.pointwise_kernel)
+
+    def reads(self, layer, call):
+        """Several rows for each channel, if the depthwise half makes several of it."""
+        rows, depth = front(layer.pointwise_kernel, -2), layer.depth_multiplier
+        channel = np.repeat(np.arange(len(rows) // depth), depth)
+        return [Read(call.input_tensors[0], rows, channel)]
+
+    def flops(self, call, shapes):
+        """All weights of both halves, at each position of the output."""
+        names = ("depthwise_kernel", "pointwise_kernel")
+        kernels = [shapes.weight(call.op, name) for name in names]
+        weights = sum(map(math.prod, kernels))
+        return kernel_flops(call.op, weights, shapes.outputs[0], kernels[1][-1])
+
+    def fold(self, layer, name, factor, offset):
+        """Factors go into the pointwise half."""
+        factors = {"pointwise_kernel": factor, "depthwise_kernel": 1}
+        return folded(layer, name, factor, offset, factors)
+
+    def matrix(self, layer):
+        """The pointwise kernel."""
+        return columns(layer.pointwise_kernel)
+
+    def matrix_shape(self, layer):
+        """Its shape."""
+        return tuple(layer.pointwise_kernel.shape[-2:])
+
+    def before(self, layer, name):
+        """The depthwise half."""
+        half = depthwise_half(layer, name)
+        return [NewLayer(half, {"kernel": layer.depthwise_kernel})]
+
+    def with_matrix(self, layer, name, matrix, bias=None):
+        """A pointwise convolution."""
+        return pointwise_layer(layer, name, matrix, bias)
+
+    def weights_for(self, layer, matrix):
+        """The pointwise kernel."""
+        shape = layer.pointwise_kernel.shape
+        return {"pointwise_kernel": np.reshape(matrix, shape)}
+
+    def patches(self, layer, inputs, positions):
+        """What the depthwise half has made, position by position."""
+        if layer.data_format == "channels_first":
+            inputs = np.moveaxis(inputs, 1, -1)
+        return gathered(inputs, positions).reshape(-1, inputs.shape[-1])
