@@ -16,7 +16,7 @@ from keras_basisprune.methods import Method
 from keras_basisprune.plan import Plan
 
 
-@keras.saving.register_keras_serializable(package="tests")
+@keras.saving.register_keras_serializable(package="channel_gain")
 class Gain(TrainedMask):
     """Multiplies each channel by a gain of its own."""
 

@@ -5,6 +5,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from channel_gain import channel_gain
 from channel_oracle import between, chain, random_plan, residual
 from channels_rules_test import IMAGES, VOLUMES
 from channels_sequences_test import SEQUENCES
@@ -85,6 +86,7 @@ MODELS = {
     "embedded": embedded,
     "twice": twice,
     "converted": converted,
+    "gains": lambda: channel_gain(residual()),
     **{n: KINDS[n] for n in ("operators", "channels_first", "wrappers")},
     **{n: lambda n=n: kbp.flatten(KINDS[n]()) for n in ("nested", "siamese")},
 }
@@ -163,7 +165,7 @@ def test_no_rule_is_without_a_model():
     seen = set()
     for make in MODELS.values():
         for call in trace(make()).calls:
-            seen |= {type(call.op), type(call.op).__name__}
+            seen |= {*type(call.op).__mro__, type(call.op).__name__}
     needed = {
         kind
         for kind, rule in registry._RULES.items()
