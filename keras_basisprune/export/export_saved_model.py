@@ -8,10 +8,10 @@ import keras
 from keras_basisprune.data.batching.run_batches import run_batches
 from keras_basisprune.export import _agreement, sample_arrays, signatures
 from keras_basisprune.export.prepare import low_precision, prepare
-from keras_basisprune.export.quiet import quiet
 from keras_basisprune.utils.check_flag import check_flag
 from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.files import check_link, staged
+from keras_basisprune.utils.quiet import quiet
 
 _TOLERANCE = 1e-5
 _LOW_PRECISION_TOLERANCE = 2e-2

@@ -14,11 +14,11 @@ from keras_basisprune.export import (
     signatures,
 )
 from keras_basisprune.export.prepare import check_quantisable, prepare
-from keras_basisprune.export.quiet import quiet
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_flag import check_flag
 from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.files import check_file, staged
+from keras_basisprune.utils.quiet import quiet
 
 _MUCH = 0.1  # of the FLOPs in float: worth a warning
 _TOLERANCES = {"float32": 1e-4, "float16": 0.1, "dynamic": 0.3, "int8": 0.5}

@@ -2,10 +2,6 @@
 
 import io
 
-import rich.box
-import rich.console
-import rich.table
-
 
 def text_table(columns, rows, title=None) -> str:
     """Renders rows of strings as a table that is readable in any terminal.
@@ -18,6 +14,10 @@ def text_table(columns, rows, title=None) -> str:
     Returns:
         The table as plain text.
     """
+    import rich.box
+    import rich.console
+    import rich.table
+
     table = rich.table.Table(box=rich.box.SIMPLE, title=title, title_justify="left")
     for column in columns:
         justify = "left" if column.startswith("<") else "right"

@@ -12,11 +12,11 @@ import numpy as np
 from keras_basisprune.export import export_tflite
 from keras_basisprune.export.litert_call import litert_call
 from keras_basisprune.export.prepare import prepare
-from keras_basisprune.export.quiet import quiet
 from keras_basisprune.export.sample_arrays import random_array
 from keras_basisprune.export.signatures import fixed_specs, pack
 from keras_basisprune.graph.trace import check_model
 from keras_basisprune.utils.check_whole import check_whole
+from keras_basisprune.utils.quiet import quiet
 
 _BLOCK = 10  # timed runs in a row before the next runtime has its turn
 _SEED = 0

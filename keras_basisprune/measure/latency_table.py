@@ -14,13 +14,13 @@ import numpy as np
 
 from keras_basisprune.export import export_tflite
 from keras_basisprune.export.litert_call import litert_call
-from keras_basisprune.export.quiet import quiet
 from keras_basisprune.graph.rewrite import clone
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.check_shape import check_shape
 from keras_basisprune.utils.check_whole import check_whole
 from keras_basisprune.utils.files import check_file, write_text
+from keras_basisprune.utils.quiet import quiet
 
 _VERSION = 1
 _MOST_THREADS = 1024

@@ -2,9 +2,6 @@
 
 import pathlib
 
-import jinja2
-import plotly.offline
-
 from keras_basisprune.report import _read, _words, charts
 from keras_basisprune.utils.files import check_file, write_text
 
@@ -60,6 +57,9 @@ def write_report(folder) -> pathlib.Path:
 
 def _page(report):
     """The whole page as text."""
+    import jinja2
+    import plotly.offline
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("keras_basisprune.report", "."),
         autoescape=True,
