@@ -17,7 +17,7 @@ help:
 	@echo "make test        the tests that need no download"
 	@echo "make browser     install Chromium for the test of the report (as root)"
 	@echo "make test-large  the tests that take long: all of keras.applications"
-	@echo "make lint        ruff: rules and formatting"
+	@echo "make lint        ruff: rules and formatting; mypy: types"
 	@echo "make format      ruff: repair what can be repaired"
 	@echo "make build       write the BUILD files anew from the imports of the code"
 	@echo "make bazel       build with Bazel, without network; run some tests by it"
@@ -54,6 +54,7 @@ test-large: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
@@ -83,5 +84,5 @@ benchmark: $(STAMP)
 	$(BIN)/python -m benchmarks.svd_basis
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo_output .hypothesis .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist *.egg-info demo_output .hypothesis .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,6 +3,9 @@
 import dataclasses
 import functools
 import warnings
+from collections.abc import Sequence
+
+import keras
 
 from keras_basisprune.export import (
     _agreement,
@@ -19,6 +22,7 @@ from keras_basisprune.utils.check_flag import check_flag
 from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.files import check_file, staged
 from keras_basisprune.utils.quiet import quiet
+from keras_basisprune.utils.types import Data, Path
 
 _MUCH = 0.1  # of the FLOPs in float: worth a warning
 _TOLERANCES = {"float32": 1e-4, "float16": 0.1, "dynamic": 0.3, "int8": 0.5}
@@ -124,17 +128,17 @@ class TFLiteExport:
 
 
 def export_tflite(
-    model,
-    path,
-    quantization=None,
-    representative_data=None,
+    model: keras.Model,
+    path: Path,
+    quantization: str | None = None,
+    representative_data: Data = None,
     *,
-    samples=None,
-    tolerance="auto",
-    batch_size=1,
-    input_shape=None,
-    integer_io=True,
-):
+    samples: Data = None,
+    tolerance: float | str | None = "auto",
+    batch_size: int = 1,
+    input_shape: Sequence[int | None] | None = None,
+    integer_io: bool = True,
+) -> TFLiteExport:
     """Exports a model as a LiteRT (`.tflite`) file and checks it against Keras.
 
     What LiteRT can't quantize stays in float: the record names it, and there is a
@@ -239,8 +243,8 @@ def export_tflite(
         gpu_compatible=not messages,
         gpu_messages=messages,
         float_ops=work.ops if work else {},
-        float_share=work and work.share,
-        integer_weights=work and work.weights,
+        float_share=work.share if work else None,
+        integer_weights=work.weights if work else None,
     )
     if record.in_float:
         warnings.warn(record.in_float, stacklevel=2)

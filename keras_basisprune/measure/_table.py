@@ -20,8 +20,11 @@ def text_table(columns, rows, title=None) -> str:
 
     table = rich.table.Table(box=rich.box.SIMPLE, title=title, title_justify="left")
     for column in columns:
-        justify = "left" if column.startswith("<") else "right"
-        table.add_column(column.removeprefix("<"), justify=justify, no_wrap=True)
+        table.add_column(
+            column.removeprefix("<"),
+            justify="left" if column.startswith("<") else "right",
+            no_wrap=True,
+        )
     for row in rows:
         table.add_row(*row)
     stream = io.StringIO()

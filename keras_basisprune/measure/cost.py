@@ -1,9 +1,13 @@
 """Parameters, FLOPs and bytes of a model, layer by layer."""
 
+from collections.abc import Sequence
+
+import keras
+
 from keras_basisprune.measure._count import Cost, count
 
 
-def cost(model, input_shape=None) -> Cost:
+def cost(model: keras.Model, input_shape: Sequence[int | None] | None = None) -> Cost:
     """Counts parameters, FLOPs and bytes.
 
     FLOPs are 2 x multiply-adds, for a batch of one: of convolutions (grouped,

@@ -8,7 +8,7 @@ from keras_basisprune.graph.trace import trace
 from keras_basisprune.utils.check_number import check_number
 
 
-def slimming(model, l1) -> keras.Model:
+def slimming(model: keras.Model, l1: float) -> keras.Model:
     """Copies a model, and regularizes the factors of its BatchNormalization.
 
     Every BatchNormalization with factors, some channels of which may leave, gets

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,7 +20,7 @@ _MULTIPLES = (4, 8, 16)  # what LiteRT's kernels compute at once
 _ALIKE = 1.02  # times within 2 % are the same
 
 
-def quick_ranks(converted, plan, table) -> Plan:
+def quick_ranks(converted: keras.Model, plan: Plan, table: LatencyTable) -> Plan:
     """Raises ranks to what runs fastest on this machine.
 
     A smaller number of channels can be slower than a larger one, and two layers slower
@@ -122,7 +123,7 @@ class _Layer:
         n = math.prod(basis.kernel.shape[:-1])
         if rank * (n + cout) >= n * cout:
             return [clone(basis, self.pair.name, **{width: cout, "use_bias": True})]
-        changes = {width: cout, "use_bias": True}
+        changes: dict[str, Any] = {width: cout, "use_bias": True}
         if not dense:
             ones = (1,) * len(basis.kernel_size)
             changes |= {"kernel_size": ones, "strides": ones, "dilation_rate": ones}

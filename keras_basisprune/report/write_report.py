@@ -4,6 +4,7 @@ import pathlib
 
 from keras_basisprune.report import _read, _words, charts
 from keras_basisprune.utils.files import check_file, write_text
+from keras_basisprune.utils.types import Path
 
 _FILTERS = {
     name: getattr(_words, name)
@@ -24,7 +25,7 @@ _FILTERS = {
 }
 
 
-def write_report(folder) -> pathlib.Path:
+def write_report(folder: Path) -> pathlib.Path:
     """Writes `report.html` beside the `report.json` of a `compress` run.
 
     The page is one file that loads nothing from elsewhere. Its charts need JavaScript;

@@ -25,6 +25,7 @@ from keras_basisprune.surgery import pruned_calls
 from keras_basisprune.utils.check_kind import check_kind
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_verbose import check_verbose
+from keras_basisprune.utils.types import Data, Verbose
 
 # Samples (image positions) that each layer is fitted on, at most.
 SAMPLES = 30_000
@@ -39,7 +40,13 @@ _FITTED = (
 )
 
 
-def compensate(model, plan, data, ridge=0.01, verbose="auto") -> keras.Model:
+def compensate(
+    model: keras.Model,
+    plan: Plan,
+    data: Data,
+    ridge: float = 0.01,
+    verbose: Verbose = "auto",
+) -> keras.Model:
     """Prunes a model and corrects the layers that read what has left.
 
     Layer after layer, the kernel and bias of each convolution and dense layer are

@@ -22,7 +22,7 @@ _ADAPTED = (*_OUTPUT_LAST, keras.layers.EinsumDense, keras.layers.Embedding)
 _FOLDABLE = (*_OUTPUT_LAST, *_TRANSPOSED, *_DEPTHWISE, *_SEPARABLE)
 
 
-def fold(model, batch_norm=True) -> keras.Model:
+def fold(model: keras.Model, batch_norm: bool = True) -> keras.Model:
     """Folds scales, BatchNormalization and LoRA into plain Keras layers.
 
     Scales and masks are multiplied into the kernel behind them. Per layer the form

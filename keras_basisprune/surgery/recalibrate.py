@@ -13,9 +13,12 @@ from keras_basisprune.graph.running import LiveValues
 from keras_basisprune.graph.trace import check_model, trace
 from keras_basisprune.linalg.channel_moments import ChannelMoments
 from keras_basisprune.utils.check_verbose import check_verbose
+from keras_basisprune.utils.types import Data, Verbose
 
 
-def recalibrate(model, data, verbose="auto") -> keras.Model:
+def recalibrate(
+    model: keras.Model, data: Data, verbose: Verbose = "auto"
+) -> keras.Model:
     """Sets each BatchNormalization's mean and variance to those of its inputs on data.
 
     Layer after layer, so that each sees what the ones before it make with their new

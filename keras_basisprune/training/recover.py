@@ -1,6 +1,7 @@
 """Training after pruning: what is left learns to do without what has left."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -26,6 +27,7 @@ from keras_basisprune.training.recovery import Recovery
 from keras_basisprune.training.trained_weights import trained_weights
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.check_verbose import check_verbose
+from keras_basisprune.utils.types import Data, Verbose
 
 # How many batches statistics of BatchNormalization are taken of, and how much better
 # the old ones must be: chance in few images is not to decide.
@@ -33,13 +35,13 @@ _BATCHES, _CLEARLY = 4, 0.9
 
 
 def recover(
-    model,
-    train,
-    validation=None,
-    teacher=None,
-    config=None,
-    callbacks=(),
-    verbose="auto",
+    model: keras.Model,
+    train: Data,
+    validation: Data = None,
+    teacher: keras.Model | None = None,
+    config: Recovery | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: Verbose = "auto",
 ) -> keras.callbacks.History:
     """Trains a classifier that was pruned, with labels or after a teacher.
 
@@ -112,7 +114,7 @@ def recover(
     lesson = _lesson(model, train, teacher, config)
     if validation is not None:
         answers = _answers(teacher, validation[0], config)
-        validation = Validation(*validation, answers)
+        validation = Validation(validation[0], validation[1], answers)
     logs = EpochLogs(lesson.epochs, validation, lesson.loss, config.keep_best)
     _keep_what_was_fitted(model, train, teacher, lesson.loss, config)
     try:

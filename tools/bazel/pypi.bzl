@@ -10,6 +10,7 @@ LIBRARIES = [
     "jinja2",
     "keras",
     "matplotlib",
+    "mypy",
     "numpy",
     "pillow",
     "plotly",

@@ -2,7 +2,8 @@
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,7 +21,7 @@ class Rule:
 
     free = False
 
-    def propagate(self, layer, inputs, flow):
+    def propagate(self, layer: Any, inputs: list[Any], flow: Any) -> Any:
         """Says what channels come out. By default, those that came in.
 
         Args:
@@ -35,7 +36,9 @@ class Rule:
         """
         return inputs[0]
 
-    def cut(self, layer, kept_in, kept_out):
+    def cut(
+        self, layer: Any, kept_in: list[Any], kept_out: list[Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Says what a layer is when some of its channels have left.
 
         Args:
@@ -49,7 +52,7 @@ class Rule:
         """
         return {}, {}
 
-    def weights(self, layer):
+    def weights(self, layer: Any) -> Sequence[str] | None:
         """Which weights the rule knows: those that `cut` names, or that may stay.
 
         Channels of a layer that has others are not followed, since these might have to
@@ -65,7 +68,7 @@ class Rule:
         """
         return () if self.free and is_kerases(type(layer)) else None
 
-    def arguments(self, call, kept_in, kept_out):
+    def arguments(self, call: Any, kept_in: list[Any], kept_out: list[Any]) -> Any:
         """What a call's arguments are then: a pair of args and kwargs."""
         return call.args, call.kwargs
 
@@ -73,7 +76,7 @@ class Rule:
 _RULES: dict[type | str, Rule] = {}
 
 
-def channel_rule(*kinds) -> Callable:
+def channel_rule(*kinds: type | str) -> Callable:
     """Registers a rule for the channels of a layer class.
 
     The decorated class has the methods of `Rule` (and may inherit them): `propagate`
