@@ -5,6 +5,7 @@ import math
 
 import keras
 import numpy as np
+from tqdm.auto import tqdm
 
 from keras_basisprune.graph.joined_branch import joined_branch
 from keras_basisprune.graph.output_positions import output_positions
@@ -71,9 +72,7 @@ class RegressionBases:
     def fit(self, verbose) -> dict[int, LowRank]:
         """Fits all layers, in order. Returns a dict from keys to full `LowRank`s."""
         found: dict[int, LowRank] = {}
-        bar = keras.utils.Progbar(
-            len(self._keys), verbose=1 if verbose else 0, unit_name="layer"
-        )
+        bar = tqdm(total=len(self._keys), unit="layer", disable=not verbose)
         pending, fitted = (
             [],
             None,
@@ -83,9 +82,10 @@ class RegressionBases:
                 self._advance(pending, fitted, position)
                 if key not in found:
                     found[key] = self._fixed.get(key) or self._fit_layer(call)
-                    bar.add(1)
+                    bar.update()
                 pending, fitted = [], self._cut(key, found[key])
             pending.append(call)
+        bar.close()
         return found
 
     def _advance(self, calls, fitted, position):

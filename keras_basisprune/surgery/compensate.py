@@ -6,6 +6,7 @@ import math
 
 import keras
 import numpy as np
+from tqdm.auto import tqdm
 
 from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.data.samples_at_once import samples_at_once
@@ -134,14 +135,10 @@ class _Compensation:
         for position, (_, new) in enumerate(self._pairs):
             if _is_fitted(new.op):
                 first.setdefault(id(new.op), position)
-        bar = keras.utils.Progbar(
-            len(first), verbose=1 if verbose else 0, unit_name="layer"
-        )
-        for position in first.values():
+        for position in tqdm(first.values(), unit="layer", disable=not verbose):
             self._before.advance(position)
             self._after.advance(position)
             self._fit(*self._pairs[position])
-            bar.add(1)
         return self._pruned
 
     def _fit(self, old, new):

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+from tqdm.auto import tqdm
 
 from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.data.samples_at_once import samples_at_once
@@ -61,14 +62,10 @@ def recalibrate(
             "without. `fold` merges them into convolutions: recalibrate before."
         )
     values = LiveValues(traced, batches)
-    bar = keras.utils.Progbar(
-        len(positions), verbose=1 if verbose else 0, unit_name="layer"
-    )
-    for position in positions:
+    for position in tqdm(positions, unit="layer", disable=not verbose):
         values.advance(position)
         call = traced.calls[position]
         _set_statistics(call.op, values.of(call.input_tensors[0]))
-        bar.add(1)
     return copy
 
 
