@@ -9,16 +9,18 @@ DEMO_STAMP := $(VENV)/.installed-demo
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help demo test browser test-large lint format build benchmark clean
+.PHONY: help demo test browser test-large lint format build bazel \
+  benchmark clean
 
 help:
 	@echo "make demo        compress a small network on handwritten digits (5 minutes)"
 	@echo "make test        the tests that need no download"
 	@echo "make browser     install Chromium for the test of the report (as root)"
 	@echo "make test-large  the tests that take long: all of keras.applications"
-	@echo "make lint        ruff: rules and formatting"
+	@echo "make lint        ruff: rules and formatting; mypy: types"
 	@echo "make format      ruff: repair what can be repaired"
-	@echo "make build       write BUILD anew from the imports of the code"
+	@echo "make build       write the BUILD files anew from the imports of the code"
+	@echo "make bazel       build with Bazel, without network; run some tests by it"
 	@echo "make benchmark   time svd_basis against numpy.linalg.svd"
 	@echo "make clean       remove the environment and everything that was built"
 
@@ -52,6 +54,7 @@ test-large: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
@@ -60,9 +63,26 @@ format: $(STAMP)
 build: $(STAMP)
 	$(BIN)/python -m tools.write_build
 
+# Debian's bazel-bootstrap; the libraries are those of .venv (see WORKSPACE). Any other
+# test: make bazel BAZEL_TESTS=//tests:plan_test
+BAZEL_TESTS ?= //tests:build_test //tests:imports_test //tests:linalg_removal_order_test
+
+bazel: $(STAMP)
+	@command -v bazel >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	  (apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes \
+	    --no-install-recommends bazel-bootstrap) >/dev/null 2>&1; \
+	} || { echo "No Bazel: run apt-get install bazel-bootstrap as root."; exit 1; }
+	PATH="$(abspath $(BIN)):$$PATH" bazel build //...
+	PATH="$(abspath $(BIN)):$$PATH" bazel test $(BAZEL_TESTS)
+
+# What MODULE.bazel pins for Bazel 7 and later.
+requirements_lock.txt: $(STAMP)
+	$(BIN)/python -m pip freeze --exclude-editable > $@
+
 benchmark: $(STAMP)
 	$(BIN)/python -m benchmarks.svd_basis
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo_output .hypothesis .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist *.egg-info demo_output .hypothesis .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

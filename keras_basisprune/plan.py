@@ -5,6 +5,7 @@ import json
 import operator
 import types
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +78,7 @@ class Plan:
             object.__setattr__(self, field, frozen)
 
     @classmethod
-    def from_masks(cls, model, round_to=1) -> "Plan":
+    def from_masks(cls, model: Any, round_to: int = 1) -> "Plan":
         """Keeps the bases and channels that are not masked.
 
         Args:

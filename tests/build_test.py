@@ -1,138 +1,158 @@
-"""Compares BUILD, which is Python syntax, with the files and imports of the code."""
+"""The BUILD files: up to date, whole, free of circles, and true to the floors."""
 
 import ast
+import graphlib
 import itertools
 import pathlib
 import re
-import sys
 import tomllib
-from importlib import metadata
 
 import pytest
 
+from tools import write_build
+from tools.order import ORDER
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-RUNNER = "tools/pytest_main.py"
+FOLDERS = ("keras_basisprune", "tests", "benchmarks", "examples", "tools")
 
 
-def read_build(text):
-    """Returns `{name: (rule, arguments)}` of all targets with a name."""
+def value(node):
+    """A constant expression; what `glob` would find is left to `owned`."""
+    if isinstance(node, ast.BinOp):
+        return value(node.left) + value(node.right)
+    if isinstance(node, ast.Call):
+        return ["glob", *ast.literal_eval(node.args[0])]
+    return ast.literal_eval(node)
+
+
+def read(text, package):
+    """Returns `{label: (rule, arguments)}` of all targets of one BUILD file."""
     found = {}
     for statement in ast.parse(text).body:
-        assert isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
-        given = {
-            keyword.arg: ast.literal_eval(keyword.value)
-            for keyword in statement.value.keywords
-            if keyword.arg in ("name", "srcs", "deps")
-        }
-        if "name" not in given:
-            continue
-        name = given.pop("name")
-        assert name not in found, f"{name} is in BUILD twice"
-        found[name] = (statement.value.func.id, {"deps": [], **given})
+        call = statement.value
+        given = {keyword.arg: value(keyword.value) for keyword in call.keywords}
+        if "name" in given:
+            label = f"//{package}:{given.pop('name')}"
+            assert label not in found, f"{label} is there twice"
+            found[label] = (call.func.id, given)
     return found
 
 
-BUILD = read_build((ROOT / "BUILD").read_text(encoding="utf-8"))
+def whole(label, package):
+    """A label in full: `//a/b` is `//a/b:b`, and `:c` is in this package."""
+    if label.startswith(":"):
+        return f"//{package}{label}"
+    return label if ":" in label else f"{label}:{label.rpartition('/')[2]}"
 
 
-def sources_on_disk():
-    """Returns `{target name: relative paths}` as the folders have it."""
-    expected = {}
-    for path in (ROOT / "keras_basisprune").glob("**/*.py"):
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        if len(parts) == 2:
-            name = "keras_basisprune" if parts[1] == "__init__" else parts[1]
-        else:
-            name = "/".join(parts[1:-1])
-        expected.setdefault(name, set()).add(str(path.relative_to(ROOT)))
-    for folder in ("benchmarks", "examples", "tools"):
-        for path in (ROOT / folder).glob("*.py"):
-            expected.setdefault(folder, set()).add(str(path.relative_to(ROOT)))
-    for path in (ROOT / "tests").glob("*.py"):
-        if path.name.endswith("_test.py"):
-            expected[path.stem] = {f"tests/{path.name}", RUNNER}
-        else:
-            expected.setdefault("test_support", set()).add(f"tests/{path.name}")
-    return expected
+@pytest.fixture(scope="module")
+def targets():
+    """All targets of the repository, as they are written."""
+    paths = [path for top in FOLDERS for path in (ROOT / top).rglob("BUILD")]
+    found = read((ROOT / "BUILD").read_text(encoding="utf-8"), "")
+    for path in paths:
+        package = path.parent.relative_to(ROOT).as_posix()
+        found |= read(path.read_text(encoding="utf-8"), package)
+    return found
 
 
-def file_of(dotted):
-    """The file that a dotted name of this repository comes from, or None."""
-    base = ROOT / dotted.replace(".", "/")
-    if base.with_suffix(".py").is_file():
-        return str(base.with_suffix(".py").relative_to(ROOT))
-    if (base / "__init__.py").is_file():
-        return str((base / "__init__.py").relative_to(ROOT))
-    return None
+def package_of(label):
+    return label.removeprefix("//").partition(":")[0]
 
 
-def imports_of(source):
-    """Returns the files of the repository and the other packages that are imported."""
-    files, packages = set(), set()
-    for node in ast.walk(ast.parse((ROOT / source).read_text(encoding="utf-8"))):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [(alias.name, None) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{source}:{node.lineno}: import by the full name"
-            names = [(f"{node.module}.{a.name}", node.module) for a in node.names]
-        for name, parent in names:
-            local = file_of(name) or (parent and file_of(parent))
-            if source.startswith("tests/"):
-                root = name.split(".")[0]
-                local = local or file_of(f"tests.{root}")
-            if local:
-                files.add(local)
-            else:
-                packages.add(name.split(".")[0])
-    return files, packages - set(sys.stdlib_module_names)
+def dependencies(label, given):
+    """Labels of targets in the repository that a target needs, in full."""
+    named = [*given.get("deps", ()), *given.get("srcs", ())]
+    return {
+        whole(other, package_of(label))
+        for other in named
+        if other.startswith(("//", ":")) and not other.endswith(".py")
+    }
 
 
-def labels_of(package):
-    """The labels that may stand for an import: the distributions that provide it."""
-    distributions = metadata.packages_distributions().get(package, [package])
-    return {"@pypi//" + re.sub(r"[-_.]+", "_", d).lower() for d in distributions}
+def admitted(targets, group):
+    """The package specifications of a package group and of all that it includes."""
+    _, given = targets[group]
+    found = set(given["packages"])
+    for other in given.get("includes", ()):
+        found |= admitted(targets, whole(other, package_of(group)))
+    return found
 
 
-def test_reads_build():
-    text = 'load("x", "py_test")\npy_test(name = "a", srcs = ["b"], deps = [":c"])\n'
-    assert read_build(text) == {"a": ("py_test", {"srcs": ["b"], "deps": [":c"]})}
+def visible(targets, label, package):
+    """Whether a target may be named in a package."""
+    if package_of(label) == package:
+        return True
+    for rule in targets[label][1].get("visibility", ()):
+        if rule == "//visibility:public" or rule == f"//{package}:__pkg__":
+            return True
+        if rule.endswith(":__pkg__"):
+            continue
+        for place in admitted(targets, whole(rule, "")):
+            inside = place.removeprefix("//").removesuffix("/...")
+            below = place.endswith("/...") and package.startswith(f"{inside}/")
+            if package == inside or below:
+                return True
+    return False
 
 
-def test_a_target_for_each_folder_module_and_test():
-    written = {name: set(given["srcs"]) for name, (_, given) in BUILD.items()}
-    assert written == sources_on_disk()
-    assert "linalg" in written and "layers" in written and "build_test" in written
+def test_files_are_up_to_date(capsys):
+    code = write_build.main(["--check"])
+    captured = capsys.readouterr()
+    assert code == 0, captured.err
+    assert captured.out == "The BUILD files are up to date.\n"
 
 
-def test_tests_are_tests_and_the_rest_libraries():
-    for name, (rule, _) in BUILD.items():
-        assert rule == ("py_test" if name.endswith("_test") else "py_library"), name
+def test_every_folder_has_one_and_every_file_is_in_a_target(targets):
+    paths = [path for top in FOLDERS for path in (ROOT / top).rglob("*.py")]
+    assert len(paths) > 300
+    for path in paths:
+        if path.parent.name == "peers":
+            continue  # with libraries of their own, by their README
+        package = path.parent.relative_to(ROOT).as_posix()
+        assert (path.parent / "BUILD").exists(), package
+        owners = [
+            label
+            for label, (_, given) in targets.items()
+            if package_of(label) == package
+            and not label.endswith(":files")
+            and {path.name, "*.py"} & set(given.get("srcs", ()))
+        ]
+        assert len(owners) == 1, path
 
 
-@pytest.mark.parametrize("name", BUILD)
-def test_dependencies_are_the_imports(name):
-    written = BUILD[name][1]["deps"]
-    assert len(written) == len(set(written))
-    owner = {file: target for target in BUILD for file in BUILD[target][1]["srcs"]}
-    owner[RUNNER] = "tools"
-    wanted, packages = set(), set()
-    for source in BUILD[name][1]["srcs"]:
-        files, others = imports_of(source)
-        wanted |= {f":{owner[file]}" for file in files}
-        packages |= others
-    if name.endswith("_test") and (ROOT / "tests" / "conftest.py").exists():
-        wanted.add(":test_support")
-    local = {label for label in written if label.startswith(":")}
-    assert local == wanted - {f":{name}"}
-    outside = set(written) - local
-    for package in packages:
-        match = outside & labels_of(package)
-        assert len(match) == 1, f"{name} imports {package}, but has {written}"
-    assert len(outside) == len(packages)
+def test_folders_in_a_room_hand_it_their_files(targets):
+    inner = [label for label in targets if label.endswith(":sources")]
+    assert "//keras_basisprune/graph/rules:sources" in inner
+    for label in inner:
+        room = "/".join(package_of(label).split("/")[:2])
+        _, given = targets[f"//{room}:{room.partition('/')[2]}"]
+        assert label in given["srcs"]
 
 
-def test_libraries_state_what_pyproject_installs():
+def test_targets_exist_are_visible_and_run_in_no_circle(targets):
+    graph = {}
+    for label, (rule, given) in targets.items():
+        if rule != "package_group":
+            graph[label] = dependencies(label, given)
+        for other in graph.get(label, ()):
+            assert other in targets, f"{label} needs {other}"
+            assert visible(targets, other, package_of(label)), (label, other)
+    assert len(list(graphlib.TopologicalSorter(graph).static_order())) == len(graph)
+
+
+def test_visibility_states_the_floors(targets):
+    floor = {room: i for i, rooms in enumerate(ORDER) for room in rooms}
+    rooms = [room for room in floor if f"//keras_basisprune/{room}:{room}" in targets]
+    assert {"linalg", "graph", "cli"} <= set(rooms)
+    for room, other in itertools.permutations(rooms, 2):
+        label = f"//keras_basisprune/{room}:{room}"
+        found = visible(targets, label, f"keras_basisprune/{other}")
+        assert found == (floor[other] > floor[room]), (room, other)
+        assert visible(targets, label, "tests")
+
+
+def test_libraries_state_what_pyproject_installs(targets):
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     project = tomllib.loads(text)["project"]
     texts = [
@@ -144,6 +164,53 @@ def test_libraries_state_what_pyproject_installs():
         for text in texts
     }
     assert {"@pypi//keras", "@pypi//ai_edge_litert", "@pypi//pytest"} <= stated
-    for name, (_, given) in BUILD.items():
-        needed = {label for label in given["deps"] if label.startswith("@pypi//")}
-        assert needed <= stated, f"{name} needs what pyproject.toml does not state"
+    for label, (_, given) in targets.items():
+        needed = {dep for dep in given.get("deps", ()) if dep.startswith("@")}
+        assert needed <= stated, f"{label} needs what pyproject.toml does not state"
+
+
+def test_what_is_written_of_a_small_package(tmp_path):
+    files = {
+        "keras_basisprune/__init__.py": "from keras_basisprune.upper import a",
+        "keras_basisprune/value.py": "import json",
+        "keras_basisprune/lower/__init__.py": "",
+        "keras_basisprune/lower/parts/part.py": "import numpy as np",
+        "keras_basisprune/upper/__init__.py": (
+            "def f():\n    import PIL.Image\n    from keras_basisprune.lower import b"
+        ),
+        "tests/upper_test.py": "import helper\nfrom keras_basisprune import upper",
+        "tests/helper.py": "from keras_basisprune import value",
+        "tools/pytest_main.py": "import pytest",
+    }
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    texts = write_build.build_texts(tmp_path, [["value", "lower"], ["upper"]])
+    found = {}
+    for name, text in texts.items():
+        if name.endswith("BUILD"):
+            found |= read(text, name.removesuffix("BUILD").strip("/"))
+    deps = {label: given.get("deps", []) for label, (_, given) in found.items()}
+    assert deps["//keras_basisprune:keras_basisprune"] == ["//keras_basisprune/upper"]
+    assert deps["//keras_basisprune:value"] == []
+    assert deps["//keras_basisprune/lower:lower"] == ["@pypi//numpy"]
+    assert deps["//keras_basisprune/upper:upper"] == [
+        "//keras_basisprune/lower",
+        "@pypi//pillow",
+    ]
+    assert deps["//tests:test_support"] == ["//keras_basisprune:value"]
+    assert deps["//tests:upper_test"] == [
+        "//keras_basisprune/upper",
+        ":test_support",
+        "//tools",
+        "@pypi//pytest",
+    ]
+    assert visible(found, "//keras_basisprune/lower:lower", "keras_basisprune/upper")
+    assert visible(found, "//keras_basisprune:value", "keras_basisprune/upper/inner")
+    assert not visible(
+        found, "//keras_basisprune/upper:upper", "keras_basisprune/lower"
+    )
+    inner = "//keras_basisprune/lower/parts:sources"
+    assert visible(found, inner, "keras_basisprune/lower")
+    assert not visible(found, inner, "keras_basisprune/upper")

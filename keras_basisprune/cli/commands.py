@@ -7,7 +7,6 @@ import pathlib
 
 import keras
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from keras_basisprune.cli.check_inputs import check_exports, check_inputs
 from keras_basisprune.cli.image_shape import checked_size, image_shape
@@ -258,9 +257,7 @@ def _images(flags, console, shape):
 
 @contextlib.contextmanager
 def _busy(console, text):
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        progress.add_task(escape(text), total=None)
+    with console.status(escape(text)):
         yield
 
 

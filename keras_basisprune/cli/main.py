@@ -37,6 +37,7 @@ from rich.markup import escape
 from keras_basisprune.cli.check_flags import check_flags
 from keras_basisprune.cli.define_flags import define_flags
 from keras_basisprune.cli.flag_help import flag_help
+from keras_basisprune.utils.quiet import quiet
 
 COMMANDS = ("inspect", "compress", "export", "report", "measure")
 
@@ -72,9 +73,9 @@ def main(argv=None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", module=r"keras(\.|$)")
     warnings.showwarning = functools.partial(_warn, warnings.showwarning)
-    from keras_basisprune.cli import commands
-
     try:
+        with quiet():  # importing TensorFlow logs, whatever the level
+            from keras_basisprune.cli import commands
         getattr(commands, words[0])(values, Console())
     except (ValueError, OSError, ImportError) as error:
         if values.debug:

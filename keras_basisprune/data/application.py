@@ -4,6 +4,7 @@ import importlib
 import inspect
 import operator
 import os
+from collections.abc import Sequence
 
 import keras
 
@@ -11,7 +12,13 @@ from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_whole import check_whole
 
 
-def application(name, weights, input_shape, classes, dropout=0.2) -> keras.Model:
+def application(
+    name: str,
+    weights: str | None,
+    input_shape: Sequence[int],
+    classes: int,
+    dropout: float = 0.2,
+) -> keras.Model:
     """Builds a Keras Application for a small target task.
 
     The model takes raw pixels in [0, 255]: the application's own `preprocess_input` is

@@ -14,6 +14,7 @@ from keras_basisprune.data.readers.read_folder import read_folder
 from keras_basisprune.data.readers.read_npz import read_npz
 from keras_basisprune.data.readers.read_tfds import read_tfds
 from keras_basisprune.data.readers.split_indices import SPLITS, split_indices
+from keras_basisprune.utils.types import Path
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -46,7 +47,7 @@ class ImageData:
     skipped: tuple[str, ...] = ()
 
     @property
-    def image_shape(self):
+    def image_shape(self) -> tuple[int, ...]:
         """Tuple `(height, width, channels)` of every image."""
         return self.train[0].shape[1:]
 
@@ -59,15 +60,15 @@ class ImageData:
 
 
 def load_data(
-    spec,
-    image_size=None,
-    channels=3,
-    seed=0,
+    spec: Path,
+    image_size: int | tuple[int, int] | None = None,
+    channels: int = 3,
+    seed: int = 0,
     *,
-    validation_split=0.15,
-    test_split=0.15,
-    max_images=None,
-):
+    validation_split: float = 0.15,
+    test_split: float = 0.15,
+    max_images: int | None = None,
+) -> ImageData:
     """Loads images for classification into memory.
 
     Pixels are float32 in [0, 255] whatever the source, since that is what

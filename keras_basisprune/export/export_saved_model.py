@@ -8,10 +8,11 @@ import keras
 from keras_basisprune.data.batching.run_batches import run_batches
 from keras_basisprune.export import _agreement, sample_arrays, signatures
 from keras_basisprune.export.prepare import low_precision, prepare
-from keras_basisprune.export.quiet import quiet
 from keras_basisprune.utils.check_flag import check_flag
 from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.files import staged
+from keras_basisprune.utils.quiet import quiet
+from keras_basisprune.utils.types import Data, Path
 
 _TOLERANCE = 1e-5
 _LOW_PRECISION_TOLERANCE = 2e-2
@@ -48,7 +49,14 @@ class SavedModelExport:
         )
 
 
-def export_saved_model(model, path, overwrite=False, *, samples=None, tolerance="auto"):
+def export_saved_model(
+    model: keras.Model,
+    path: Path,
+    overwrite: bool = False,
+    *,
+    samples: Data = None,
+    tolerance: float | str | None = "auto",
+) -> SavedModelExport:
     """Exports a model as a TensorFlow SavedModel and checks it against Keras.
 
     The folder is loaded with `tf.saved_model.load`, and the outputs of its `serve`

@@ -2,6 +2,9 @@
 
 import functools
 import warnings
+from collections.abc import Sequence
+
+import keras
 
 from keras_basisprune.export import (
     _agreement,
@@ -14,27 +17,28 @@ from keras_basisprune.export import (
 )
 from keras_basisprune.export._tflite_export import TFLiteExport
 from keras_basisprune.export.prepare import check_quantisable, prepare
-from keras_basisprune.export.quiet import quiet
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_flag import check_flag
 from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.files import staged
+from keras_basisprune.utils.quiet import quiet
+from keras_basisprune.utils.types import Data, Path
 
 _TOLERANCES = {"float32": 1e-4, "float16": 0.1, "dynamic": 0.3, "int8": 0.5}
 
 
 def export_tflite(
-    model,
-    path,
-    quantization=None,
-    representative_data=None,
+    model: keras.Model,
+    path: Path,
+    quantization: str | None = None,
+    representative_data: Data = None,
     *,
-    samples=None,
-    tolerance="auto",
-    batch_size=1,
-    input_shape=None,
-    integer_io=True,
-):
+    samples: Data = None,
+    tolerance: float | str | None = "auto",
+    batch_size: int = 1,
+    input_shape: Sequence[int | None] | None = None,
+    integer_io: bool = True,
+) -> TFLiteExport:
     """Exports a model as a LiteRT (`.tflite`) file and checks it against Keras.
 
     What LiteRT can't quantize stays in float: the record names it, and there is a
@@ -139,8 +143,8 @@ def export_tflite(
         gpu_compatible=not messages,
         gpu_messages=messages,
         float_ops=work.ops if work else {},
-        float_share=work and work.share,
-        integer_weights=work and work.weights,
+        float_share=work.share if work else None,
+        integer_weights=work.weights if work else None,
     )
     if record.in_float:
         warnings.warn(record.in_float, stacklevel=2)

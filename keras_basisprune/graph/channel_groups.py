@@ -40,11 +40,11 @@ class ChannelGroups:
     def __len__(self):
         return self.count
 
-    def prunable(self, name) -> np.ndarray:
+    def prunable(self, name: str) -> np.ndarray:
         """Boolean array of shape `(cout,)`: the output channels that may leave."""
         return np.array([int(g) not in self.pinned for g in self.layers[name]], bool)
 
-    def members(self, group) -> dict[str, tuple[int, ...]]:
+    def members(self, group: int) -> dict[str, tuple[int, ...]]:
         """The output channels in a group, by the names of their layers."""
         found = {name: np.flatnonzero(of == group) for name, of in self.layers.items()}
         return {name: tuple(map(int, at)) for name, at in found.items() if len(at)}

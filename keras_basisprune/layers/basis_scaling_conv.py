@@ -1,6 +1,8 @@
 """The layer that weighs basis features and maps them back to output channels."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -74,16 +76,16 @@ class BasisScalingConv(TrainedMask):
 
     def __init__(
         self,
-        filters,
-        activation=None,
-        use_bias=True,
-        scale_regularizer=None,
-        l1=None,
-        energy=1.0,
-        data_format=None,
-        centered=False,
-        **kwargs,
-    ):
+        filters: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        scale_regularizer: Any = None,
+        l1: float | None = None,
+        energy: float = 1.0,
+        data_format: str | None = None,
+        centered: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(scale_regularizer, l1, **kwargs)
         remedy = "Pass the number of output channels."
         filters = check_whole("filters", filters, remedy=remedy)
@@ -110,7 +112,7 @@ class BasisScalingConv(TrainedMask):
         self.data_format = data_format or keras.config.image_data_format()
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[int | None]) -> None:
         most = 5 if self.data_format == "channels_first" else math.inf
         if not 2 <= len(input_shape) <= most:
             raise ValueError(
@@ -145,7 +147,7 @@ class BasisScalingConv(TrainedMask):
                 name="mean", shape=(rank,), initializer="zeros", trainable=False
             )
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         matrix = self.kernel * ops.expand_dims(self.scale * self.mask, -1)
         spatial = len(inputs.shape) - 2
         if 1 <= spatial <= 3:
@@ -162,12 +164,14 @@ class BasisScalingConv(TrainedMask):
             outputs = ops.add(outputs, ops.reshape(bias, shape))
         return self.activation(outputs)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: Sequence[int | None]
+    ) -> tuple[int | None, ...]:
         shape = list(input_shape)
         shape[self._channel_axis(shape)] = self.filters
         return tuple(shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,

@@ -80,7 +80,7 @@ def count_calls(traced) -> Cost:
         if id(layer) in found:
             known = found[id(layer)]
             found[id(layer)] = dataclasses.replace(known, flops=known.flops + flops)
-        elif flops or getattr(layer, "weights", ()):
+        elif flops or len(getattr(layer, "weights", ())):
             found[id(layer)] = _layer_cost(layer, flops, seen)
     layers = tuple(found.values())
     return Cost(

@@ -2,10 +2,6 @@
 
 import io
 
-import rich.box
-import rich.console
-import rich.table
-
 
 def text_table(columns, rows, title=None) -> str:
     """Renders rows of strings as a table that is readable in any terminal.
@@ -18,10 +14,17 @@ def text_table(columns, rows, title=None) -> str:
     Returns:
         The table as plain text.
     """
+    import rich.box
+    import rich.console
+    import rich.table
+
     table = rich.table.Table(box=rich.box.SIMPLE, title=title, title_justify="left")
     for column in columns:
-        justify = "left" if column.startswith("<") else "right"
-        table.add_column(column.removeprefix("<"), justify=justify, no_wrap=True)
+        table.add_column(
+            column.removeprefix("<"),
+            justify="left" if column.startswith("<") else "right",
+            no_wrap=True,
+        )
     for row in rows:
         table.add_row(*row)
     stream = io.StringIO()

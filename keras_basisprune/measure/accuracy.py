@@ -9,9 +9,10 @@ from keras_basisprune.graph.running import predict
 from keras_basisprune.graph.trace import check_model, is_graph
 from keras_basisprune.utils.check_numeric import check_numeric
 from keras_basisprune.utils.check_whole import check_whole
+from keras_basisprune.utils.types import Data
 
 
-def accuracy(model, data, batch_size=64) -> float:
+def accuracy(model: keras.Model, data: Data, batch_size: int = 64) -> float:
     """Share of images whose most probable class is their label.
 
     Args:

@@ -2,7 +2,10 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
 
 from keras_basisprune.graph.trace import check_model
 from keras_basisprune.measure._count import Cost, count, listed
@@ -49,7 +52,12 @@ class Comparison:
         return table
 
 
-def compare(before, after, input_shape=None, **extra) -> Comparison:
+def compare(
+    before: keras.Model,
+    after: keras.Model,
+    input_shape: Sequence[int | None] | None = None,
+    **extra: Any,
+) -> Comparison:
     """Compares two models.
 
     Args:

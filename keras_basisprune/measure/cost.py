@@ -1,10 +1,16 @@
 """Parameters, FLOPs and bytes of a model, layer by layer."""
 
+from collections.abc import Sequence
+
+import keras
+
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.measure._count import Cost, count_calls
 
 
-def cost(model, input_shape=None, *, _traced=None) -> Cost:
+def cost(
+    model: keras.Model, input_shape: Sequence[int | None] | None = None, *, _traced=None
+) -> Cost:
     """Counts parameters, FLOPs and bytes.
 
     FLOPs are 2 x multiply-adds, for a batch of one: of convolutions (grouped,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import keras
 
@@ -77,7 +78,9 @@ class Description:
         return text_table(columns, rows)
 
 
-def describe(model, input_shape=None) -> Description:
+def describe(
+    model: keras.Model, input_shape: Sequence[int | None] | None = None
+) -> Description:
     """Says of every layer with a kernel what was done to it, or why nothing.
 
     Works on converted models and on ordinary ones (whose layers are all left alone:

@@ -5,6 +5,7 @@ import os
 import pathlib
 import tempfile
 import time
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -12,11 +13,12 @@ import numpy as np
 from keras_basisprune.export import export_tflite
 from keras_basisprune.export.litert_call import litert_call
 from keras_basisprune.export.prepare import prepare
-from keras_basisprune.export.quiet import quiet
 from keras_basisprune.export.sample_arrays import random_array
 from keras_basisprune.export.signatures import fixed_specs, pack
 from keras_basisprune.graph.trace import check_model
 from keras_basisprune.utils.check_whole import check_whole
+from keras_basisprune.utils.quiet import quiet
+from keras_basisprune.utils.types import Path
 
 _BLOCK = 10  # timed runs in a row before the next runtime has its turn
 _SEED = 0
@@ -78,7 +80,13 @@ class Latency:
         return "\n".join(lines)
 
 
-def latency(model_or_path, threads=(1, 2), runs=50, warmup=5, input_shape=None):
+def latency(
+    model_or_path: keras.Model | Path,
+    threads: Sequence[int] = (1, 2),
+    runs: int = 50,
+    warmup: int = 5,
+    input_shape: Sequence[int | None] | None = None,
+) -> Latency:
     """Measures the time of one inference on LiteRT, and for a model on Keras too.
 
     The settings take turns, a few runs each, until all have had `runs` runs: what
@@ -114,7 +122,7 @@ def latency(model_or_path, threads=(1, 2), runs=50, warmup=5, input_shape=None):
             path = pathlib.Path(folder) / "model.tflite"
             _export(model, path, input_shape)
             content, name = path.read_bytes(), model.name
-        calls = {"keras": _keras_call(model, input_shape)}
+        calls: dict = {"keras": _keras_call(model, input_shape)}
     else:
         path = _check_file(model_or_path)
         content, name, calls = path.read_bytes(), str(path), {}

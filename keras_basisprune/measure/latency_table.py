@@ -8,19 +8,21 @@ import platform
 import re
 import tempfile
 import time
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 
 from keras_basisprune.export import export_tflite
 from keras_basisprune.export.litert_call import litert_call
-from keras_basisprune.export.quiet import quiet
 from keras_basisprune.graph.rewrite import clone
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.check_shape import check_shape
 from keras_basisprune.utils.check_whole import check_whole
 from keras_basisprune.utils.files import write_text
+from keras_basisprune.utils.quiet import quiet
+from keras_basisprune.utils.types import Path
 
 _VERSION = 1
 _MOST_THREADS = 1024
@@ -64,7 +66,9 @@ class LatencyTable:
     >>> fast = table.milliseconds(keras.layers.Conv2D(32, 3), (32, 32, 64))
     """
 
-    def __init__(self, path=None, threads=1, runs=30):
+    def __init__(
+        self, path: Path | None = None, threads: int = 1, runs: int = 30
+    ) -> None:
         self._threads = check_whole("threads", threads, 1, _MOST_THREADS)
         self._runs = check_whole("runs", runs)
         self._path = None if path is None else check_path("path", path, "file")
@@ -74,7 +78,7 @@ class LatencyTable:
             if self._path.exists():
                 self._known = _read(self._path, self._machine)
 
-    def milliseconds(self, layer, input_shape) -> float:
+    def milliseconds(self, layer: keras.Layer, input_shape: Sequence[int]) -> float:
         """The time of one call of a layer, from the table or measured now.
 
         Args:
@@ -94,7 +98,9 @@ class LatencyTable:
             self._put(key, self._measure(layer, tuple(input_shape)))
         return self._known[key]
 
-    def record(self, layer, input_shape, milliseconds):
+    def record(
+        self, layer: keras.Layer, input_shape: Sequence[int], milliseconds: float
+    ) -> None:
         """Puts a time into the table that was measured elsewhere.
 
         Args:

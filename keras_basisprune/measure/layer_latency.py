@@ -2,6 +2,8 @@
 
 import collections
 
+import keras
+
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.folded_layers import folded_layers
 from keras_basisprune.graph.trace import trace
@@ -9,7 +11,12 @@ from keras_basisprune.measure import LatencyTable
 from keras_basisprune.utils.check_kind import check_kind
 
 
-def layer_latency(model, threads=1, runs=30, table=None) -> dict[str, float]:
+def layer_latency(
+    model: keras.Model,
+    threads: int = 1,
+    runs: int = 30,
+    table: LatencyTable | None = None,
+) -> dict[str, float]:
     """Measures how long the layers take on LiteRT that were decomposed.
 
     Each layer is exported by itself in float32, as it was before it was decomposed, and

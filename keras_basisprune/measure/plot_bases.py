@@ -3,6 +3,7 @@
 import math
 import pathlib
 
+import keras
 import numpy as np
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
@@ -10,11 +11,14 @@ from keras_basisprune.graph.trace import trace
 from keras_basisprune.measure._figures import check_picture, figure, save
 from keras_basisprune.plan import Plan
 from keras_basisprune.utils.check_kind import check_kind
+from keras_basisprune.utils.types import Path
 
 _KEPT, _MASKED = "#1f6feb", "#c9d1d9"
 
 
-def plot_bases(model, path, plan=None) -> pathlib.Path:
+def plot_bases(
+    model: keras.Model, path: Path, plan: Plan | None = None
+) -> pathlib.Path:
     """Draws, per decomposed layer, `|s_i| sigma_i` of each basis and which are kept.
 
     One panel per layer: the bases in descending order of their singular values,

@@ -4,12 +4,16 @@ import pathlib
 
 from keras_basisprune.measure._count import Cost
 from keras_basisprune.measure._figures import check_picture, figure, save
+from keras_basisprune.measure.compare import Comparison
 from keras_basisprune.utils.shown import shown
+from keras_basisprune.utils.types import Path
 
 _BEFORE, _AFTER = "#c9d1d9", "#1f6feb"
 
 
-def plot_comparison(comparison, path, title=None) -> pathlib.Path:
+def plot_comparison(
+    comparison: Comparison, path: Path, title: str | None = None
+) -> pathlib.Path:
     """Draws what is left of each row of a `Comparison`, as a bar from 0 to 100 %.
 
     Needs matplotlib (extra `plots`).

@@ -5,6 +5,7 @@ import math
 
 import keras
 import numpy as np
+from tqdm.auto import tqdm
 
 from keras_basisprune.graph.free_names import FreeNames
 from keras_basisprune.graph.graph_function import GraphFunction
@@ -37,11 +38,10 @@ def activation_bases(twin, keys, batches, floor, verbose) -> dict[int, LowRank]:
     layers = {key: twin.layers[key] for key in keys}
     probe, owners = _probe(twin.model, layers)
     moments = {key: Moments(layer.bias.shape[0]) for key, layer in layers.items()}
-    bar = keras.utils.Progbar(None, verbose=1 if verbose else 0, unit_name="batch")
-    for outputs in _outputs(probe, batches):
+    read = _outputs(probe, batches)
+    for outputs in tqdm(read, unit="batch", disable=not verbose):
         for key, output in zip(owners, outputs, strict=True):
             moments[key].add(output.reshape(-1, output.shape[-1]))
-        bar.add(1)
     bases = {}
     for key, layer in layers.items():
         found = moments.pop(key)

@@ -1,6 +1,7 @@
 """Turn every convolution into basis filters and a scaling layer."""
 
 import collections
+from typing import Any
 
 import keras
 import numpy as np
@@ -25,17 +26,18 @@ from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_verbose import check_verbose
 from keras_basisprune.utils.shown import shown
+from keras_basisprune.utils.types import Data, Verbose
 
 
 def convert(
-    model,
-    rank=None,
-    basis=None,
-    l1=0.0,
-    include=None,
-    exclude=None,
-    data=None,
-    verbose="auto",
+    model: keras.Model,
+    rank: int | float | Plan | None = None,
+    basis: str | None = None,
+    l1: float = 0.0,
+    include: Any = None,
+    exclude: Any = None,
+    data: Data = None,
+    verbose: Verbose = "auto",
     *,
     _traced=None,
 ) -> keras.Model:

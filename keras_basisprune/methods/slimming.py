@@ -11,7 +11,7 @@ from keras_basisprune.scores.channels import bn_scale
 from keras_basisprune.utils.check_number import check_number
 
 
-def slimming(model, l1) -> keras.Model:
+def slimming(model: keras.Model, l1: float) -> keras.Model:
     """Copies a model, and regularizes the factors of its BatchNormalization.
 
     Every BatchNormalization with factors, some channels of which may leave, gets

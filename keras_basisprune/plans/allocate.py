@@ -5,7 +5,9 @@ import dataclasses
 import math
 from collections.abc import Mapping
 
+import keras
 import numpy as np
+import numpy.typing as npt
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
@@ -23,13 +25,13 @@ from keras_basisprune.utils.check_whole import check_whole
 
 
 def allocate(
-    model,
-    keep,
-    cost="params",
-    of="layers",
-    scores=None,
-    min_rank=1,
-    round_to=1,
+    model: keras.Model,
+    keep: float,
+    cost: str | Mapping[str, float] = "params",
+    of: str = "layers",
+    scores: Mapping[str, npt.ArrayLike] | None = None,
+    min_rank: int = 1,
+    round_to: int = 1,
     *,
     _traced=None,
 ) -> Plan:

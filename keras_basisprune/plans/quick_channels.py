@@ -1,6 +1,8 @@
 """Of several channel plans, the one that runs fastest on this machine."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import keras
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.channel_map import channel_map
@@ -14,7 +16,9 @@ from keras_basisprune.utils.shown import shown
 _ALIKE = 1.02  # times within 2 % are the same
 
 
-def quick_channels(model, plans, table) -> Plan:
+def quick_channels(
+    model: keras.Model, plans: Sequence[Plan], table: LatencyTable
+) -> Plan:
     """Chooses the plan whose model is predicted to be fastest.
 
     A smaller number of channels can be slower than a larger one (docs/compress.md), so

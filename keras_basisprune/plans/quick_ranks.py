@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import keras
 import numpy as np
 
 from keras_basisprune.graph.basis_pairs import BasisPair, basis_pairs
@@ -19,7 +20,7 @@ _MULTIPLES = (4, 8, 16)  # what LiteRT's kernels compute at once
 _ALIKE = 1.02  # times within 2 % are the same
 
 
-def quick_ranks(converted, plan, table) -> Plan:
+def quick_ranks(converted: keras.Model, plan: Plan, table: LatencyTable) -> Plan:
     """Raises ranks to what runs fastest on this machine.
 
     A smaller number of channels can be slower than a larger one, and two layers slower

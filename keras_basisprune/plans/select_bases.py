@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from keras_basisprune.plan import Kept, Plan
 from keras_basisprune.utils.check_choice import check_choice
@@ -47,7 +48,12 @@ class Limits:
         _check_costs(self.costs or {})
 
 
-def select(scores, threshold=None, ratio=None, limits=None) -> Plan:
+def select(
+    scores: Mapping[str, npt.ArrayLike],
+    threshold: float | None = None,
+    ratio: float | None = None,
+    limits: Limits | None = None,
+) -> Plan:
     """Chooses the bases to keep.
 
     Args:

@@ -3,7 +3,9 @@
 import dataclasses
 import math
 
+import keras
 import numpy as np
+import numpy.typing as npt
 
 from keras_basisprune.graph.channel_groups import groups_of
 from keras_basisprune.graph.channel_map import channel_map
@@ -54,13 +56,13 @@ class ChannelLimits:
 
 
 def select_channels(
-    model,
-    scores,
-    keep,
-    of="flops",
-    scope="global",
-    per=None,
-    limits=None,
+    model: keras.Model,
+    scores: npt.ArrayLike,
+    keep: float,
+    of: str = "flops",
+    scope: str = "global",
+    per: str | None = None,
+    limits: ChannelLimits | None = None,
     *,
     _traced=None,
 ) -> Plan:

@@ -52,7 +52,7 @@ def layer_rows(model, small) -> list[dict]:
                 "name": name,
                 "kind": described.kind,
                 "channels": width and [_width(new[name]), width],
-                "rank": basis and [_width(basis), min(described.matrix)],
+                "rank": basis and [_width(basis), min(described.matrix or ())],
                 "params": [before[name].params, sum(part.params for part in parts)],
                 "flops": [before[name].flops, sum(part.flops for part in parts)],
                 "reason": reason,

@@ -2,8 +2,6 @@
 
 import math
 
-from scipy import special
-
 CONFIDENCE = 0.95
 
 
@@ -31,6 +29,8 @@ def loss_bound(lost, gained, images, confidence=CONFIDENCE) -> float:
         A float in [-1, 1], at least `(lost - gained) / images`. What is gained by the
         second network at least, is `-loss_bound(gained, lost, images)`.
     """
+    from scipy import special
+
     if lost == images:
         return 1.0
     high = float(special.betaincinv(lost + 1, images - lost, confidence))

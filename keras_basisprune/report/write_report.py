@@ -8,6 +8,7 @@ import plotly.offline
 from keras_basisprune.report import _read, _text, charts
 from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.files import write_text
+from keras_basisprune.utils.types import Path
 
 _FILTERS = {
     name: getattr(_text, name)
@@ -28,7 +29,7 @@ _FILTERS = {
 }
 
 
-def write_report(folder) -> pathlib.Path:
+def write_report(folder: Path) -> pathlib.Path:
     """Writes `report.html` beside the `report.json` of a `compress` run.
 
     The page is one file that loads nothing from elsewhere. Its charts need JavaScript;
@@ -61,6 +62,7 @@ def write_report(folder) -> pathlib.Path:
 
 def _page(report):
     """The whole page as text."""
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("keras_basisprune.report", "."),
         autoescape=True,

@@ -1,12 +1,13 @@
 """Importance of bases by their share of the layer's energy."""
 
+import keras
 import numpy as np
 
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.graph.trained_masks import trained_masks
 
 
-def energy(model) -> dict[str, np.ndarray]:
+def energy(model: keras.Model) -> dict[str, np.ndarray]:
     """Scores each basis by its share of `sum (s_j sigma_j)^2` in its layer.
 
     `s` are the scales and `sigma` the singular values; of channels that are weighed by

@@ -1,12 +1,13 @@
 """Importance of bases by the size of what they contribute."""
 
+import keras
 import numpy as np
 
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.graph.trained_masks import trained_masks
 
 
-def magnitude(model) -> dict[str, np.ndarray]:
+def magnitude(model: keras.Model) -> dict[str, np.ndarray]:
     """Scores each basis by `|s_i| sigma_i`, relative to the largest of its layer.
 
     `s` are the scales and `sigma` the singular values; of channels that are weighed by

@@ -1,5 +1,8 @@
 """Importance of bases by what the loss would change without them."""
 
+from typing import Any
+
+import keras
 import numpy as np
 
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
@@ -9,9 +12,12 @@ from keras_basisprune.graph.trained_masks import trained_masks
 from keras_basisprune.layers import TrainedMask
 from keras_basisprune.scores.squared_changes import squared_changes
 from keras_basisprune.utils.check_whole import check_whole
+from keras_basisprune.utils.types import Data
 
 
-def taylor(model, data, loss, batch_size=32) -> dict[str, np.ndarray]:
+def taylor(
+    model: keras.Model, data: Data, loss: Any, batch_size: int = 32
+) -> dict[str, np.ndarray]:
     """Scores each basis by `E[(s_i dL/ds_i)^2]`, the change of the loss without it.
 
     First-order Taylor estimate, averaged over the batches of `data`. Gradients come

@@ -2,6 +2,7 @@
 
 import dataclasses
 import warnings
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -45,6 +46,7 @@ from keras_basisprune.utils.check_verbose import check_verbose
 from keras_basisprune.utils.check_whole import check_whole
 from keras_basisprune.utils.files import sweep
 from keras_basisprune.utils.shown import shown
+from keras_basisprune.utils.types import Data, Path, Verbose
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,20 +88,20 @@ class SearchOptions:
 
 
 def compress(
-    model,
-    train,
-    validation,
-    max_drop=0.01,
-    objective="flops",
-    methods=("basis", "channels"),
-    recover=None,
-    epochs=None,
-    output_dir=None,
-    seed=0,
-    test=None,
-    search=None,
-    callbacks=(),
-    verbose="auto",
+    model: keras.Model,
+    train: Data,
+    validation: Data,
+    max_drop: float = 0.01,
+    objective: str = "flops",
+    methods: Sequence[str] = ("basis", "channels"),
+    recover: str | Recovery | None = None,
+    epochs: int | None = None,
+    output_dir: Path | None = None,
+    seed: int = 0,
+    test: Data = None,
+    search: SearchOptions | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: Verbose = "auto",
 ) -> CompressionResult:
     """Makes a trained classifier as small as an accuracy budget allows.
 

@@ -7,8 +7,6 @@ import os
 import pathlib
 import platform
 
-import filelock
-
 from keras_basisprune.utils.files import write_text
 
 _OWNER = "owner.json"
@@ -31,6 +29,8 @@ def locked(folder):
     if folder is None:
         yield
         return
+    import filelock
+
     folder = pathlib.Path(folder)
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)

@@ -155,11 +155,11 @@ def _exported(task, original, small, output_dir) -> dict[str, tuple]:
     can be no such files. A search is not lost by that.
     """
     with tempfile.TemporaryDirectory() as folder:
-        folder = pathlib.Path(output_dir or folder)
+        place = pathlib.Path(output_dir or folder)
         samples, files = task.images[:_SAMPLES], []
         try:
             for name, model in (("original", original), ("small", small)):
-                path = folder / f"{name}_float32.tflite"
+                path = place / f"{name}_float32.tflite"
                 files.append(
                     export_tflite(model, path, samples=samples, tolerance=None)
                 )

@@ -134,7 +134,7 @@ class Rounds:
         """
         good = [key for key in self._asked if self._asked[key] >= self._enough]
         kept = {key: self._trials[_question(number, *key)].kept for key in good}
-        return min(good, key=kept.get)
+        return min(good, key=kept.__getitem__)
 
     def _attempt(self, number, keep, to_channels) -> float:
         """The score of a cut; keeps the cut while it may be the best."""

@@ -182,7 +182,7 @@ def checksum(*arrays) -> str:
             continue
         array = np.asarray(array)
         found.update(f"{array.shape} {array.dtype}".encode())
-        found.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        found.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return found.hexdigest()
 
 

@@ -1,12 +1,14 @@
 """How good a network is, on data with labels or without."""
 
+import statistics
+
 import numpy as np
-from scipy import special
 
 from keras_basisprune.graph.running import predict
 from keras_basisprune.report.loss_bound import loss_bound
 
-_ONE_ERROR = special.ndtr(1.0)  # confidence of one standard error, on one side
+# Confidence of one standard error, on one side.
+_ONE_ERROR = statistics.NormalDist().cdf(1.0)
 
 
 class Scorer:

@@ -5,6 +5,7 @@ import dataclasses
 
 import keras
 import numpy as np
+from tqdm.auto import tqdm
 
 from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.data.samples_at_once import samples_at_once
@@ -23,10 +24,17 @@ from keras_basisprune.surgery import pruned_calls
 from keras_basisprune.utils.check_kind import check_kind
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_verbose import check_verbose
+from keras_basisprune.utils.types import Data, Verbose
 
 
 def compensate(
-    model, plan, data, ridge=0.01, verbose="auto", *, _traced=None
+    model: keras.Model,
+    plan: Plan,
+    data: Data,
+    ridge: float = 0.01,
+    verbose: Verbose = "auto",
+    *,
+    _traced=None,
 ) -> keras.Model:
     """Prunes a model and corrects the layers that read what has left.
 
@@ -113,14 +121,10 @@ class _Compensation:
         for position, (_, new) in enumerate(self._pairs):
             if _is_fitted(new.op):
                 first.setdefault(id(new.op), position)
-        bar = keras.utils.Progbar(
-            len(first), verbose=1 if verbose else 0, unit_name="layer"
-        )
-        for position in first.values():
+        for position in tqdm(first.values(), unit="layer", disable=not verbose):
             self._before.advance(position)
             self._after.advance(position)
             self._fit(*self._pairs[position])
-            bar.add(1)
         return self._pruned
 
     def _fit(self, old, new):

@@ -16,7 +16,9 @@ from keras_basisprune.utils.check_kind import check_kind
 from keras_basisprune.utils.check_whole import check_whole
 
 
-def prune(model, plan=None, round_to=1, *, _traced=None) -> keras.Model:
+def prune(
+    model: keras.Model, plan: Plan | None = None, round_to: int = 1, *, _traced=None
+) -> keras.Model:
     """Removes the bases and channels that a plan does not keep.
 
     *Bases*: columns of the basis filters, scales, and rows of the scaling kernel leave.

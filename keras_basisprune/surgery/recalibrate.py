@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+from tqdm.auto import tqdm
 
 from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.data.samples_at_once import samples_at_once
@@ -13,9 +14,12 @@ from keras_basisprune.graph.running import LiveValues
 from keras_basisprune.graph.trace import check_model, trace
 from keras_basisprune.linalg.channel_moments import ChannelMoments
 from keras_basisprune.utils.check_verbose import check_verbose
+from keras_basisprune.utils.types import Data, Verbose
 
 
-def recalibrate(model, data, verbose="auto") -> keras.Model:
+def recalibrate(
+    model: keras.Model, data: Data, verbose: Verbose = "auto"
+) -> keras.Model:
     """Sets each BatchNormalization's mean and variance to those of its inputs on data.
 
     Layer after layer, so that each sees what the ones before it make with their new
@@ -58,14 +62,10 @@ def recalibrate(model, data, verbose="auto") -> keras.Model:
             "without. `fold` merges them into convolutions: recalibrate before."
         )
     values = LiveValues(traced, batches)
-    bar = keras.utils.Progbar(
-        len(positions), verbose=1 if verbose else 0, unit_name="layer"
-    )
-    for position in positions:
+    for position in tqdm(positions, unit="layer", disable=not verbose):
         values.advance(position)
         call = traced.calls[position]
         _set_statistics(call.op, values.of(call.input_tensors[0]))
-        bar.add(1)
     return copy
 
 

@@ -61,5 +61,5 @@ def _weakest(scores, limits) -> tuple[str, float]:
     else:
         most = {name: values.max() for name, values in scores.items()}
     shares = {name: v.min() / (most[name] or 1.0) for name, v in scores.items()}
-    name = min(shares, key=shares.get)
+    name = min(shares, key=shares.__getitem__)
     return name, float(shares[name])

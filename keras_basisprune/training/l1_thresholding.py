@@ -2,9 +2,12 @@
 
 import dataclasses
 import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from keras_basisprune import scores as score_functions
 from keras_basisprune.data.ends import check_ends
@@ -23,6 +26,7 @@ from keras_basisprune.training._thresholding_arguments import (
     check_thresholding,
     check_watched,
 )
+from keras_basisprune.utils.types import Data
 
 
 class L1Thresholding(keras.callbacks.Callback):
@@ -97,22 +101,22 @@ class L1Thresholding(keras.callbacks.Callback):
 
     def __init__(
         self,
-        threshold=1e-2,
-        score="magnitude",
-        scope="local",
-        cost=None,
-        frequency=1,
-        unit="epoch",
-        start=0,
-        min_rank=1,
-        round_to=1,
-        monitor=None,
-        max_drop=0.01,
-        baseline=None,
-        mode="auto",
-        patience=0,
-        data=None,
-    ):
+        threshold: float | Callable[[int], Any] = 1e-2,
+        score: str | Callable[[keras.Model], Mapping[str, npt.ArrayLike]] = "magnitude",
+        scope: str = "local",
+        cost: str | None = None,
+        frequency: int = 1,
+        unit: str = "epoch",
+        start: int = 0,
+        min_rank: int = 1,
+        round_to: int = 1,
+        monitor: str | None = None,
+        max_drop: float = 0.01,
+        baseline: float | None = None,
+        mode: str = "auto",
+        patience: int = 0,
+        data: Data = None,
+    ) -> None:
         super().__init__()
         check_thresholding(score, cost, frequency, unit, start)
         check_watched(monitor, data)
@@ -129,16 +133,16 @@ class L1Thresholding(keras.callbacks.Callback):
         self.guard = monitor and Guard(monitor, max_drop, baseline, mode, patience)
         self._limits = Limits(scope, None, min_rank, round_to)
         self._looked = None  # the step at which the schedule was asked last
-        self._memory = None
-        self._taylor = None
+        self._memory: Any = None
+        self._taylor: Any = None
 
-    def set_model(self, model):
+    def set_model(self, model: keras.Model) -> None:
         check_model("model", model)
         super().set_model(model)
         # Here, because `BackupAndRestore` may load before our `on_train_begin`.
         self._memory = Memory(model, self._state)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         traced = trace(self.model)
         self._masks = trained_masks(traced)
         if not self._masks:
@@ -151,7 +155,8 @@ class L1Thresholding(keras.callbacks.Callback):
         if self.cost and self._limits.scope == "global":
             costs = self._costs.per_item(self.cost)
             self._limits = dataclasses.replace(self._limits, costs=costs)
-        self._first = self._asked = None
+        self._first: Any = None
+        self._asked = None
         self._masked = False  # whether anything was masked at any time
         if self.guard:
             self.guard.start()
@@ -159,14 +164,16 @@ class L1Thresholding(keras.callbacks.Callback):
         if self.score == "taylor" and self.data is None:
             self._taylor = TaylorSum(self.model, self._masks)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._first is None:
             self._recall()
         self._first = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
         if self.unit == "epoch" and self._due(epoch, 1):
             self._mask(self._first)
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         if self.unit == "step" and self._due(
             self._first + batch, self.model.steps_per_execution
         ):
@@ -174,7 +181,7 @@ class L1Thresholding(keras.callbacks.Callback):
                 self.model.jax_state_sync()
             self._mask(self._first + batch)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = {} if logs is None else logs
         kept, total = self._costs.kept_and_total()
         self._masked |= kept < total
@@ -183,7 +190,7 @@ class L1Thresholding(keras.callbacks.Callback):
             self.model.set_weights(self.guard.good[0])
             self.model.stop_training = True
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self._memory.remove(self.model)
         if self._taylor:
             self._taylor.remove()

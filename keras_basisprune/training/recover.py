@@ -1,5 +1,7 @@
 """Training after pruning: what is left learns to do without what has left."""
 
+from collections.abc import Sequence
+
 import keras
 
 from keras_basisprune.data.batching.fill_up import fill_up
@@ -14,16 +16,17 @@ from keras_basisprune.training.fit_recovered import check_trainable, fit_recover
 from keras_basisprune.training.recovery import Recovery
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.check_verbose import check_verbose
+from keras_basisprune.utils.types import Data, Verbose
 
 
 def recover(
-    model,
-    train,
-    validation=None,
-    teacher=None,
-    config=None,
-    callbacks=(),
-    verbose="auto",
+    model: keras.Model,
+    train: Data,
+    validation: Data = None,
+    teacher: keras.Model | None = None,
+    config: Recovery | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: Verbose = "auto",
 ) -> keras.callbacks.History:
     """Trains a classifier that was pruned, with labels or after a teacher.
 

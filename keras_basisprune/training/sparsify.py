@@ -1,6 +1,7 @@
 """The default recipe: train a converted model's scales until few bases are left."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import keras
 
@@ -18,6 +19,7 @@ from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.check_verbose import check_verbose
 from keras_basisprune.utils.check_whole import check_whole
+from keras_basisprune.utils.types import Data, Verbose
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +82,12 @@ class Recipe:
 
 
 def sparsify(
-    model, train, validation=None, recipe=None, callbacks=(), verbose="auto"
+    model: keras.Model,
+    train: Data,
+    validation: Data = None,
+    recipe: Recipe | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: Verbose = "auto",
 ) -> keras.callbacks.History:
     """Trains the scales of a converted classifier, and masks what is weak.
 

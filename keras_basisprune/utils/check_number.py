@@ -20,7 +20,7 @@ def check_number(argument, value, interval, expected="", remedy="") -> float:
         The number, as a `float`.
     """
     if is_number(value, interval):
-        return _number(value)
+        return _number(value)  # type: ignore[return-value]
     raise ValueError(
         f"Expected `{argument}` to be {expected or f'a number in {interval}'}. "
         f"Received: {argument}={shown(value)}. {remedy}".rstrip()

@@ -1,5 +1,8 @@
 """What rules are made of: all that the package has to know of a layer class."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from keras_basisprune.graph.rules._obstacles import obstacle_at_the_output
@@ -30,7 +33,7 @@ class Rule:
     asked = False
     adapted: str | None = None
 
-    def propagate(self, layer, inputs, flow):
+    def propagate(self, layer: Any, inputs: list[Any], flow: Any) -> Any:
         """Says what channels come out. By default, those that came in.
 
         Args:
@@ -45,7 +48,9 @@ class Rule:
         """
         return inputs[0]
 
-    def cut(self, layer, kept_in, kept_out):
+    def cut(
+        self, layer: Any, kept_in: list[Any], kept_out: list[Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Says what a layer is when some of its channels have left.
 
         Args:
@@ -59,7 +64,7 @@ class Rule:
         """
         return {}, {}
 
-    def weights(self, layer):
+    def weights(self, layer: Any) -> Sequence[str] | None:
         """Which weights the rule knows: those that `cut` names, or that may stay.
 
         Channels of a layer that has others are not followed, since these might have to
@@ -75,7 +80,7 @@ class Rule:
         """
         return () if self.free and is_from_keras(type(layer)) else None
 
-    def arguments(self, call, kept_in, kept_out):
+    def arguments(self, call: Any, kept_in: list[Any], kept_out: list[Any]) -> Any:
         """What a call's arguments are then: a pair of args and kwargs."""
         return call.args, call.kwargs
 

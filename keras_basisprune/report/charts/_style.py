@@ -2,8 +2,6 @@
 
 import html
 
-import plotly.graph_objects as go
-
 # The page's colours by name, for its style sheet and for the charts. All values of
 # one palette differ, so that the page can exchange one for the other. Blue and orange
 # are told apart with any colour vision; contrasts are at least 4.5 for text.
@@ -39,6 +37,8 @@ def figure(traces, height, **layout) -> dict:
         **layout: Plotly's layout; `xaxis` and `yaxis` are completed, their `title` is
             a string.
     """
+    import plotly.graph_objects as go
+
     for name in ("xaxis", "yaxis"):
         layout[name] = {**_axis(), **layout.get(name, {})}
         if "title" in layout[name]:

@@ -8,10 +8,15 @@ from keras_basisprune.graph.graph_function import GraphFunction
 from keras_basisprune.scores.channels._groups import Groups
 from keras_basisprune.scores.channels._probe import ends, rebuild
 from keras_basisprune.utils.check_whole import check_whole
+from keras_basisprune.utils.types import Data
 
 
 def activation(
-    model, data, aggregate="sum", normalize=None, batch_size=32
+    model: keras.Model,
+    data: Data,
+    aggregate: str = "sum",
+    normalize: str | None = None,
+    batch_size: int = 32,
 ) -> np.ndarray:
     """Scores each group of channels by their mean absolute activation on data.
 

@@ -7,7 +7,9 @@ from keras_basisprune.graph.rules import unwrapped
 from keras_basisprune.scores.channels._groups import Groups
 
 
-def bn_scale(model, aggregate="sum", normalize=None) -> np.ndarray:
+def bn_scale(
+    model: keras.Model, aggregate: str = "sum", normalize: str | None = None
+) -> np.ndarray:
     """Scores each group of channels by `|gamma|` of their BatchNormalization.
 
     Meant for a model that was trained with an L1 regularization of the factors; see

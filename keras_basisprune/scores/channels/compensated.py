@@ -16,12 +16,20 @@ from keras_basisprune.scores.channels._groups import warn_unscored
 from keras_basisprune.scores.channels._readers import readers
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_whole import check_whole
+from keras_basisprune.utils.types import Data
 
 _POSITIONS = 64  # per image and map, at most
 _LARGEST = 8192  # channels of an input whose covariance is taken
 
 
-def compensated(model, data, ridge=0.01, batch_size=32, *, _traced=None) -> np.ndarray:
+def compensated(
+    model: keras.Model,
+    data: Data,
+    ridge: float = 0.01,
+    batch_size: int = 32,
+    *,
+    _traced=None,
+) -> np.ndarray:
     """Scores each group of channels by the loss that compensation leaves.
 
     For every layer that multiplies its input by a kernel, input channels leave one
@@ -81,9 +89,8 @@ def compensated(model, data, ridge=0.01, batch_size=32, *, _traced=None) -> np.n
     moments = _moments(model, traced, found, data, batch_size)
     scores, read = np.zeros(len(free)), np.zeros(len(free), bool)
     for number, reader in enumerate(found):
-        groups, units = np.unique(
-            channels.of(reader.tensor)[reader.channel], return_inverse=True
-        )
+        of: np.ndarray = channels.of(reader.tensor)
+        groups, units = np.unique(of[reader.channel], return_inverse=True)
         scores[groups] += _losses(reader, moments.pop(number), ridge, units)
         read[groups] = True
     unknown = _unknown(traced, channels, free & ~read)

@@ -1,11 +1,14 @@
 """Importance of channels by how far their filters are from all others."""
 
+import keras
 import numpy as np
 
 from keras_basisprune.scores.channels._groups import filter_scores
 
 
-def fpgm(model, aggregate="sum", normalize=None) -> np.ndarray:
+def fpgm(
+    model: keras.Model, aggregate: str = "sum", normalize: str | None = None
+) -> np.ndarray:
     """Scores each group of channels by the distances of their filters to the others.
 
     A filter's score is the sum of its Euclidean distances to the other filters of its

@@ -1,11 +1,14 @@
 """Importance of channels by the absolute weights of their filters."""
 
+import keras
 import numpy as np
 
 from keras_basisprune.scores.channels._groups import filter_scores
 
 
-def l1_norm(model, aggregate="sum", normalize=None) -> np.ndarray:
+def l1_norm(
+    model: keras.Model, aggregate: str = "sum", normalize: str | None = None
+) -> np.ndarray:
     """Scores each group of channels by `sum |w|` of the filters that make them.
 
     Members of a group are the filters of convolutions (depthwise and grouped ones

@@ -1,11 +1,14 @@
 """Importance of channels by the Euclidean length of their filters."""
 
+import keras
 import numpy as np
 
 from keras_basisprune.scores.channels._groups import filter_scores
 
 
-def l2_norm(model, aggregate="sum", normalize=None) -> np.ndarray:
+def l2_norm(
+    model: keras.Model, aggregate: str = "sum", normalize: str | None = None
+) -> np.ndarray:
     """Scores each group of channels by `sqrt(sum w^2)` of the filters that make them.
 
     Members of a group are those of `l1_norm`. No data is needed. Time and memory are

@@ -1,5 +1,7 @@
 """Importance of channels by what the loss would change without them."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -7,10 +9,16 @@ from keras_basisprune.scores.channels._groups import Groups
 from keras_basisprune.scores.channels._probe import ends, rebuild
 from keras_basisprune.scores.squared_changes import squared_changes
 from keras_basisprune.utils.check_whole import check_whole
+from keras_basisprune.utils.types import Data
 
 
 def taylor(
-    model, data, loss, aggregate="sum", normalize=None, batch_size=32
+    model: keras.Model,
+    data: Data,
+    loss: Any,
+    aggregate: str = "sum",
+    normalize: str | None = None,
+    batch_size: int = 32,
 ) -> np.ndarray:
     """Scores each group of channels by `E[(g dL/dg)^2]` of gates `g = 1` on them.
 

@@ -1,4 +1,4 @@
-"""Silence for the log lines of TensorFlow's converter and of LiteRT."""
+"""Silence for the log lines of TensorFlow, its converter, and LiteRT."""
 
 import contextlib
 import logging

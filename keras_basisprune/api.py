@@ -1,0 +1,97 @@
+"""The public names of `keras_basisprune`."""
+
+from keras_basisprune import methods, scores
+from keras_basisprune.data import ImageData, load_data
+from keras_basisprune.data.application import application
+from keras_basisprune.export import export_saved_model, export_tflite
+from keras_basisprune.graph import (
+    ChannelGroups,
+    Channels,
+    Rule,
+    channel_groups,
+    channel_rule,
+    flatten,
+)
+from keras_basisprune.layers import BasisScalingConv
+from keras_basisprune.measure import (
+    LatencyTable,
+    accuracy,
+    compare,
+    cost,
+    describe,
+    latency,
+    plot_bases,
+    plot_comparison,
+)
+from keras_basisprune.measure.layer_latency import layer_latency
+from keras_basisprune.methods import METHODS, convert, slimming
+from keras_basisprune.plan import Kept, Plan
+from keras_basisprune.plans.allocate import allocate
+from keras_basisprune.plans.quick_channels import quick_channels
+from keras_basisprune.plans.quick_ranks import quick_ranks
+from keras_basisprune.plans.select_bases import Limits, select
+from keras_basisprune.plans.select_channels import ChannelLimits, select_channels
+from keras_basisprune.report import write_report
+from keras_basisprune.search.compress import SearchOptions, compress
+from keras_basisprune.search.result import CompressionResult
+from keras_basisprune.search.trial import Trial
+from keras_basisprune.surgery import fold, prune
+from keras_basisprune.surgery.compensate import compensate
+from keras_basisprune.surgery.recalibrate import recalibrate
+from keras_basisprune.training import L1Thresholding
+from keras_basisprune.training.recover import Recovery, recover
+from keras_basisprune.training.sparsify import Recipe, sparsify
+from keras_basisprune.version import __version__
+
+__all__ = [
+    "BasisScalingConv",
+    "ChannelGroups",
+    "ChannelLimits",
+    "Channels",
+    "CompressionResult",
+    "ImageData",
+    "Kept",
+    "L1Thresholding",
+    "LatencyTable",
+    "METHODS",
+    "Limits",
+    "Plan",
+    "Recipe",
+    "Recovery",
+    "Rule",
+    "SearchOptions",
+    "Trial",
+    "__version__",
+    "accuracy",
+    "allocate",
+    "application",
+    "channel_groups",
+    "channel_rule",
+    "compare",
+    "compensate",
+    "compress",
+    "convert",
+    "cost",
+    "describe",
+    "export_saved_model",
+    "export_tflite",
+    "flatten",
+    "fold",
+    "latency",
+    "layer_latency",
+    "load_data",
+    "methods",
+    "plot_bases",
+    "plot_comparison",
+    "prune",
+    "quick_channels",
+    "quick_ranks",
+    "recalibrate",
+    "recover",
+    "scores",
+    "select",
+    "select_channels",
+    "slimming",
+    "sparsify",
+    "write_report",
+]

@@ -1,0 +1,27 @@
+# Written by tools/write_build.py from the imports of the code: run `make build` after
+# changing them. tests/build_test.py compares this file with the code.
+
+LIBRARIES = [
+    "absl_py",
+    "ai_edge_litert",
+    "filelock",
+    "h5py",
+    "hypothesis",
+    "jinja2",
+    "keras",
+    "matplotlib",
+    "mypy",
+    "numpy",
+    "pillow",
+    "plotly",
+    "pytest",
+    "rich",
+    "scikit_learn",
+    "scipy",
+    "selenium",
+    "tensorboard",
+    "tensorflow",
+    "tensorflow_datasets",
+    "tf_keras",
+    "tqdm",
+]
