@@ -273,7 +273,7 @@ def _label(root, path, module):
         return f"//{first}"
     beside = path.parent / f"{first}.py"
     if path.parent == root / "tests" and (first == "tests" or beside.exists()):
-        return f":{first}" if first.endswith("_test") else ":test_support"
+        return "//tests:test_support"
     if first in sys.stdlib_module_names:
         return None
     return f"@pypi//{DISTRIBUTIONS.get(first, first)}"

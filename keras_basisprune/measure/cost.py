@@ -4,12 +4,15 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_basisprune.graph.trace import trace
+from keras_basisprune.graph.trace import Trace, trace
 from keras_basisprune.measure._count import Cost, count_calls
 
 
 def cost(
-    model: keras.Model, input_shape: Sequence[int | None] | None = None, *, _traced=None
+    model: keras.Model,
+    input_shape: Sequence[int | None] | None = None,
+    *,
+    _traced: Trace | None = None,
 ) -> Cost:
     """Counts parameters, FLOPs and bytes.
 

@@ -93,7 +93,7 @@ def _possible(calls) -> dict[str, set[int]]:
     alike = collections.Counter(distinct.values())
     for call in calls:
         own = call.op.name
-        full = min(rule_of(call.op).matrix_shape(call.op))
+        full = min(rule_of(call.op).matrix_shape(call.op) or (0,))
         names = {"_".join((*call.scope[at:], own)) for at in range(len(call.scope))}
         names |= {f"{own}_{count}" for count in range(1, alike[own])}
         for name in {own, *names}:

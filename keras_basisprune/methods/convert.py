@@ -13,7 +13,7 @@ from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.decomposable import kernel_matrix
 from keras_basisprune.graph.rewrite import rewrite
 from keras_basisprune.graph.rules import defines, rule_of
-from keras_basisprune.graph.trace import trace
+from keras_basisprune.graph.trace import Trace, trace
 from keras_basisprune.linalg import LowRank, rank_for_energy, svd_basis
 from keras_basisprune.methods._activation_bases import activation_bases
 from keras_basisprune.methods._basis_chain import basis_chain
@@ -39,7 +39,7 @@ def convert(
     data: Data = None,
     verbose: Verbose = "auto",
     *,
-    _traced=None,
+    _traced: Trace | None = None,
 ) -> keras.Model:
     """Decomposes the convolutions of a model into bases with trainable scales.
 

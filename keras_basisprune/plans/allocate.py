@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
-from keras_basisprune.graph.trace import trace
+from keras_basisprune.graph.trace import Trace, trace
 from keras_basisprune.graph.trained_masks import trained_masks
 from keras_basisprune.linalg import descending, folded_weights
 from keras_basisprune.measure.fold_costs import FoldCosts
@@ -33,7 +33,7 @@ def allocate(
     min_rank: int = 1,
     round_to: int = 1,
     *,
-    _traced=None,
+    _traced: Trace | None = None,
 ) -> Plan:
     """Chooses ranks so that the decomposed layers keep a share of their cost.
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from keras_basisprune.graph.channel_groups import groups_of
 from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.match_layers import check_patterns, match_layers
-from keras_basisprune.graph.trace import trace
+from keras_basisprune.graph.trace import Trace, trace
 from keras_basisprune.measure.channel_costs import ChannelCosts
 from keras_basisprune.plan import Kept, Plan
 from keras_basisprune.utils.cannot_reach import CannotReach
@@ -64,7 +64,7 @@ def select_channels(
     per: str | None = None,
     limits: ChannelLimits | None = None,
     *,
-    _traced=None,
+    _traced: Trace | None = None,
 ) -> Plan:
     """Chooses the channels to keep, so that the model costs a share of what it did.
 

@@ -61,7 +61,8 @@ def cut_splits(chosen, possible) -> tuple[float, ...]:
         if name in tried and {_PARTS[part] for part in row.removes} <= set(possible)
     ]
     # Of double pruning, what is possible is left.
-    return tuple(found) or tuple(_TRIED[part].split for part in possible)
+    splits = found or [_TRIED[part].split for part in possible]
+    return tuple(split for split in splits if split is not None)
 
 
 def _elsewhere(names, short) -> str:

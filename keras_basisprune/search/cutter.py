@@ -149,7 +149,7 @@ class Cutter:
                 plans.append(plan)
             except CannotReach as error:
                 missed = error
-        if not plans:
+        if missed is not None and not plans:
             raise missed
         if options.table:
             return quick_channels(self.model, plans, options.table)

@@ -16,7 +16,7 @@ from keras_basisprune.graph.output_positions import output_positions
 from keras_basisprune.graph.rewrite import built_chain
 from keras_basisprune.graph.rules import defines, rule_of
 from keras_basisprune.graph.running import LiveValues
-from keras_basisprune.graph.trace import check_model
+from keras_basisprune.graph.trace import Trace, check_model
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.linalg import Moments, ridge_update
 from keras_basisprune.plan import Plan
@@ -34,7 +34,7 @@ def compensate(
     ridge: float = 0.01,
     verbose: Verbose = "auto",
     *,
-    _traced=None,
+    _traced: Trace | None = None,
 ) -> keras.Model:
     """Prunes a model and corrects the layers that read what has left.
 

@@ -198,7 +198,7 @@ def _without_lora(layer, name) -> list[NewLayer] | None:
     rule = rule_of(layer)
     key = None if rule is None else rule.adapted
     changes = without_lora(layer) if key else {}
-    if not changes or layer.quantization_mode:
+    if key is None or not changes or layer.quantization_mode:
         return None
     merged = {key: keras.ops.convert_to_numpy(getattr(layer, key))}
     return [NewLayer(clone(layer, name, **changes), merged)]

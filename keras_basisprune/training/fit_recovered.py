@@ -42,8 +42,9 @@ def fit_recovered(
     """
     supervision = _supervision(model, train, teacher, config)
     if validation is not None:
-        answers = _answers(teacher, validation[0], config)
-        validation = Validation(*validation, answers)
+        images, labels = validation
+        answers = _answers(teacher, images, config)
+        validation = Validation(images, labels, answers)
     logs = EpochLogs(supervision.epochs, validation, supervision.loss, config.keep_best)
     _keep_what_was_fitted(model, train, teacher, supervision.loss, config)
     try:

@@ -11,6 +11,6 @@ def obstacle_at_the_output(layer) -> str | None:
         return "LoRA is enabled: merge it first (`fold(model, batch_norm=False)`)"
     activation = getattr(layer, "activation", None)
     prelu = isinstance(activation, keras.layers.PReLU)  # built when it is called
-    if prelu or getattr(activation, "variables", ()):
+    if prelu or list(getattr(activation, "variables", [])):
         return f"its activation `{activation.name}` has weights: not supported"
     return None

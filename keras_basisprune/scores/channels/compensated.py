@@ -10,7 +10,7 @@ from keras_basisprune.graph.depth_first import depth_first
 from keras_basisprune.graph.map_positions import MapPositions, take_positions
 from keras_basisprune.graph.rules import axes, rule_of
 from keras_basisprune.graph.running import run_calls
-from keras_basisprune.graph.trace import trace
+from keras_basisprune.graph.trace import Trace, trace
 from keras_basisprune.linalg import Moments, removal_order
 from keras_basisprune.scores.channels._groups import warn_unscored
 from keras_basisprune.scores.channels._readers import readers
@@ -28,7 +28,7 @@ def compensated(
     ridge: float = 0.01,
     batch_size: int = 32,
     *,
-    _traced=None,
+    _traced: Trace | None = None,
 ) -> np.ndarray:
     """Scores each group of channels by the loss that compensation leaves.
 
