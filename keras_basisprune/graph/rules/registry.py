@@ -11,7 +11,7 @@ _RULES: dict[type | str, Rule] = {}
 _UNFOLLOWED: dict[type, Rule] = {}
 
 
-def channel_rule(*kinds) -> Callable:
+def channel_rule(*kinds: type | str) -> Callable:
     """Registers a rule: all that the package has to know of a layer class.
 
     The decorated class has the methods of `Rule` (and may inherit them): `propagate`

@@ -84,7 +84,7 @@ class Rule:
         """What a call's arguments are then: a pair of args and kwargs."""
         return call.args, call.kwargs
 
-    def filters(self, layer) -> np.ndarray | None:
+    def filters(self, layer: Any) -> np.ndarray | None:
         """The filters of the output channels: how `l1_norm`, `fpgm`, ... score them.
 
         Args:
@@ -96,7 +96,7 @@ class Rule:
         """
         return None
 
-    def depthwise(self, layer) -> bool:
+    def depthwise(self, layer: Any) -> bool:
         """Whether the layer has filters though its channels are those of its input.
 
         That is so in a depthwise convolution. Its filters are scored together with
@@ -104,7 +104,7 @@ class Rule:
         """
         return False
 
-    def rows(self, layer) -> np.ndarray | None:
+    def rows(self, layer: Any) -> np.ndarray | None:
         """The weights by which input channels are read: `compensated` scores by them.
 
         Args:
@@ -116,7 +116,7 @@ class Rule:
         """
         return None
 
-    def reads(self, layer, call) -> list[Read]:
+    def reads(self, layer: Any, call: Any) -> list[Read]:
         """The same with the tensors that are read: by default `rows` reads the first.
 
         Args:
@@ -129,7 +129,7 @@ class Rule:
         rows = self.rows(layer)
         return [] if rows is None else [Read(call.input_tensors[0], rows)]
 
-    def flops(self, call, shapes) -> int | None:
+    def flops(self, call: Any, shapes: Any) -> int | None:
         """2 x multiply-adds of one call, for one sample, from shapes alone.
 
         Args:
@@ -143,7 +143,7 @@ class Rule:
         """
         return multiplies_nothing(call.op)
 
-    def fold(self, layer, name, factor, offset):
+    def fold(self, layer: Any, name: str, factor: Any, offset: Any) -> Any:
         """A layer that makes `factor * y + offset` of the `y` that this one makes.
 
         It is asked for where a BatchNormalization alone reads a layer without
@@ -160,7 +160,7 @@ class Rule:
         """
         return None
 
-    def matrix(self, layer) -> np.ndarray | None:
+    def matrix(self, layer: Any) -> np.ndarray | None:
         """What a decomposition factors: the kernel as a matrix.
 
         The layer has to be linear but for bias and activation (its attributes `bias`
@@ -174,12 +174,12 @@ class Rule:
         """
         return None
 
-    def matrix_shape(self, layer) -> tuple[int, int] | None:
+    def matrix_shape(self, layer: Any) -> tuple[int, int] | None:
         """`(n, cout)`; where reading the weights is to be saved."""
         matrix = self.matrix(layer)
         return None if matrix is None else matrix.shape
 
-    def obstacle(self, layer) -> str | None:
+    def obstacle(self, layer: Any) -> str | None:
         """Why a layer can't be decomposed, in words; `None` if it can.
 
         By default: there is no `matrix`, or it is quantized, has LoRA, or an
@@ -189,7 +189,7 @@ class Rule:
             return f"{type(layer).__name__} is not a convolution or dense layer"
         return obstacle_at_the_output(layer)
 
-    def before(self, layer, name) -> list:
+    def before(self, layer: Any, name: str) -> list:
         """What the input goes through before it is multiplied by `matrix`.
 
         Args:
@@ -202,7 +202,7 @@ class Rule:
         """
         return []
 
-    def with_matrix(self, layer, name, matrix, bias=None):
+    def with_matrix(self, layer: Any, name: str, matrix: Any, bias: Any = None) -> Any:
         """A layer like this one, with another matrix, and without activation.
 
         Args:
@@ -217,7 +217,7 @@ class Rule:
         """
         return None
 
-    def weights_for(self, layer, matrix) -> dict | None:
+    def weights_for(self, layer: Any, matrix: Any) -> dict | None:
         """The layer's own weights that amount to another matrix of the same shape.
 
         Args:
@@ -230,7 +230,7 @@ class Rule:
         """
         return None
 
-    def patches(self, layer, inputs, positions) -> np.ndarray | None:
+    def patches(self, layer: Any, inputs: Any, positions: Any) -> np.ndarray | None:
         """What the matrix is multiplied by at some output positions.
 
         `patches(layer, x, positions) @ matrix` (plus bias) equals the layer's outputs
