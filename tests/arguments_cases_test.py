@@ -241,9 +241,9 @@ def places(folder):
     return {
         folder / "file": "no folder",
         folder / "file" / "below": "no folder",
-        folder / "dangling": "is a link to",
-        folder / "dangling" / "below": "is a link to",
-        folder / "loop": "is a link to",
+        folder / "dangling": "a link to",
+        folder / "dangling" / "below": "a link to",
+        folder / "loop": "a link to",
     }
 
 

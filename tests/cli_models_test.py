@@ -51,6 +51,17 @@ def network(*first, shape=(8, 8, 1)):
     )
 
 
+def known_objects() -> dict:
+    """The classes that Keras finds by name at present, those of the package too."""
+    return dict(keras.saving.get_custom_objects())
+
+
+def forget_all_but(known):
+    """Makes Keras know what it knew, and no more."""
+    keras.saving.get_custom_objects().clear()
+    keras.saving.get_custom_objects().update(known)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder of models; what their own layers are is in `mine.py` alone."""
@@ -63,12 +74,12 @@ def folder(tmp_path_factory):
     keras.Sequential(
         [keras.Input((8, 8, 1)), *recurrent, keras.layers.Dense(10, "softmax")]
     ).save(root / "lstm.keras")
-    namespace = {"__name__": "mine"}
+    namespace, known = {"__name__": "mine"}, known_objects()
     exec(OWN, namespace)
     activation = keras.layers.Activation(namespace["double"])
     layers = namespace["Scale"](), namespace["Shift"](), activation
     network(*layers).save(root / "own.keras")
-    keras.saving.get_custom_objects().clear()
+    forget_all_but(known)
     for name in ("mine", "layers"):
         (root / f"{name}.py").write_text(OWN)
     (root / "broken.py").write_text("1 / 0")
@@ -84,12 +95,12 @@ def here(folder, monkeypatch):
     """In the folder; what an import has left behind is removed."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    before = set(sys.modules)
+    before, known = set(sys.modules), known_objects()
     yield
     for name in set(sys.modules) - before:
         if str(folder) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
-    keras.saving.get_custom_objects().clear()
+    forget_all_but(known)
 
 
 def truncated(path, whole):
