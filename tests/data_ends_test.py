@@ -249,7 +249,7 @@ def test_what_is_kept_in_memory_is_stopped_earlier(model, plan, reader, monkeypa
 
 
 def test_training_passes_are_stopped(model, monkeypatch):
-    monkeypatch.setattr("keras_basisprune.scores.channels._squared_changes.MANY", 20)
+    monkeypatch.setattr("keras_basisprune.scores.squared_changes.MANY", 20)
     match = "`data` to end.*<class 'generator'>.*has not ended after 20 batches"
     with pytest.raises(ValueError, match=match):
         channels.taylor(model, forever((X, Y)), LOSS)

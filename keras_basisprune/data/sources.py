@@ -155,7 +155,8 @@ def _read(spec):
             return read_folder(name)
         if os.path.isfile(name) and str(name).lower().endswith(".npz"):
             return read_npz(name)
-    link = isinstance(spec, str | os.PathLike) and os.path.islink(spec)
+    named = isinstance(spec, str | os.PathLike)
+    link = named and os.path.islink(spec) and not os.path.exists(spec)
     where = f"a link to {os.readlink(spec)!r}, which isn't there" if link else ""
     raise ValueError(
         "Expected `spec` to be 'digits', 'tfds:NAME', the path of a folder with a "

@@ -30,6 +30,7 @@ def accuracy(model: keras.Model, data: Data, batch_size: int = 64) -> float:
     """
     check_model("model", model, readable=isinstance(model, keras.Sequential))
     batch_size = check_whole("batch_size", batch_size)
+    check_ends("data", data[0] if isinstance(data, tuple | list) and data else data)
     if is_graph(model) and len(model.inputs) == len(model.outputs) == 1:
         _check_outputs(model.outputs[0].shape)
         data = check_data("data", model, data)
@@ -38,7 +39,6 @@ def accuracy(model: keras.Model, data: Data, batch_size: int = 64) -> float:
             "Expected `data` to be a pair (x, y) of inputs and integer labels. "
             f"Received: data of type {type(data).__name__}. Pass both."
         )
-    check_ends("data", data[0])
     predicted = predict(model, data[0], batch_size)
     _check_outputs(np.shape(predicted))
     labels = check_numeric("data", data[1], "integer labels")

@@ -2,9 +2,6 @@
 
 import pathlib
 
-import jinja2
-import plotly.offline
-
 from keras_basisprune.report import _read, _text, charts
 from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.files import write_text
@@ -62,6 +59,8 @@ def write_report(folder: Path) -> pathlib.Path:
 
 def _page(report):
     """The whole page as text."""
+    import jinja2
+    import plotly.offline
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("keras_basisprune.report", "."),

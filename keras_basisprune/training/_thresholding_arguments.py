@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_basisprune.data.ends import check_ends
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_whole import check_whole
 from keras_basisprune.utils.shown import shown
@@ -22,6 +23,7 @@ def check_thresholding(score, cost, frequency, unit, start):
 
 def check_watched(monitor, data):
     """Raises `ValueError` if what is looked at beside the model is of another kind."""
+    check_ends("data", data)
     if not (data is None or (isinstance(data, tuple) and 2 <= len(data) <= 3)):
         raise ValueError(
             "Expected `data` to be a pair (x, y) of arrays or None. "
