@@ -4,6 +4,7 @@ The command line shows help without Keras; everywhere else `import keras_basispr
 registers its layer with Keras.
 """
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -47,6 +48,15 @@ def test_help_and_wrong_flags_need_no_keras(words, code, text):
     assert text in output
     assert "keras_basisprune.cli.main" in loaded.split()
     assert HEAVY & set(loaded.split()) == set()
+
+
+def test_help_may_be_read_in_part():
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "keras_basisprune.cli", "--help"]
+    done = subprocess.run(command, cwd=ROOT, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_python_m_needs_no_keras_for_help():

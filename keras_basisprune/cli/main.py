@@ -58,7 +58,7 @@ def main(argv=None) -> int:
         words = values(argv)[1:]
         if values.help or words[:1] == ["help"] or not argv[1:]:
             named = [word for word in words if word in COMMANDS]
-            print(flag_help(named[0]) if named else f"{__doc__}{flag_help()}")
+            _print(flag_help(named[0]) if named else f"{__doc__}{flag_help()}")
             return 0
         if len(words) == 2 and words[0] == "report":
             _set_folder(values, words.pop())
@@ -90,6 +90,13 @@ def main(argv=None) -> int:
         text = f"{type(error).__name__}: {error}".rstrip(".")
         return _fail(f"{text}. Pass --debug to see where it came up.", 1)
     return 0
+
+
+def _print(text):
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # who reads it (`head`, say) has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _set_folder(values, folder):
