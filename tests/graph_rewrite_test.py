@@ -418,3 +418,12 @@ def test_rewrite_tells_what_each_call_became(kind):
     expected = dict(zip(map(id, new.outputs), outputs(new, sample(new)), strict=True))
     for tensor in wanted:
         assert relative_difference(expected[id(tensor)], made[id(tensor)][0]) <= EXACT
+
+
+def test_functions_of_a_loaded_lambda_are_carried_over(tmp_path):
+    inputs = keras.Input((4, 4, 3))
+    x = keras.layers.Lambda(lambda x, by: x * by, arguments={"by": 2.0})(inputs)
+    keras.Model(inputs, keras.layers.Conv2D(5, 3)(x)).save(tmp_path / "model.keras")
+    model = keras.models.load_model(tmp_path / "model.keras", safe_mode=False)
+    x = sample(model)
+    assert identical(outputs(model, x), outputs(kbp.flatten(model), x))

@@ -44,12 +44,11 @@ def check_exports(flags, model):
         return
     try:
         prepare(model, float32=False)
-        if "int8" in flags.quantization:
-            check_quantisable(model)
     except ValueError as error:
-        remedy = "" if "int8" in str(error) else " Or pass --nosaved_model"
-        remedy += remedy and " --quantization= to write neither."
-        raise ValueError(f"{error}{remedy}") from error
+        remedy = "Or pass --nosaved_model --quantization= to write neither."
+        raise ValueError(f"{error} {remedy}") from error
+    if "int8" in flags.quantization:
+        check_quantisable(model)
 
 
 def _check_tensorboard(folder):

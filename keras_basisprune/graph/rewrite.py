@@ -184,7 +184,8 @@ def _functions(op, keys):
         if callable(value) and not layer and not is_from_keras(kind):
             found[key] = value
     if type(op) is keras.layers.Lambda:
-        found["arguments"] = op.arguments
+        # Of a loaded layer, the function seems to be one of Keras.
+        found |= {"function": op.function, "arguments": op.arguments}
         if "output_shape" in keys:  # there is no public name for it
             found["output_shape"] = op._output_shape
     return found

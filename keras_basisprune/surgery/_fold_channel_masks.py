@@ -6,10 +6,10 @@ import numpy as np
 from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.decomposable import decomposable
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
+from keras_basisprune.graph.rules import rule_of
 from keras_basisprune.graph.trace import Trace, is_from_keras, trace
 from keras_basisprune.layers import TrainedMask
 
-_DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 # A factor per channel in front of these is one behind them.
 _LINEAR = (
     *(keras.layers.Dropout, keras.layers.Identity, keras.layers.Flatten),
@@ -138,7 +138,8 @@ def _has_rows(op) -> bool:
     """Whether a layer multiplies each input channel by a row of `kernel`."""
     if not is_from_keras(type(op)) or not isinstance(op, keras.layers.Layer):
         return False
-    if type(op) in _DEPTHWISE:
+    rule = rule_of(op)
+    if rule is not None and rule.depthwise(op):
         return not op.quantization_mode
     return decomposable(op) is None and getattr(op, "kernel", None) is not None
 

@@ -147,7 +147,8 @@ def kernel_flops(layer, weights, shape, width) -> int:
         raise ValueError(
             "Expected `model` to have a fixed input size to count FLOPs. Received: "
             f"shape={shape} at `{layer.name}`. Pass `input_shape`, the shape of one "
-            "sample, for example `input_shape=(224, 224, 3)`."
+            "sample, for example `input_shape=(224, 224, 3)`; where there is no such "
+            "argument, count parameters, or build the model with full sizes."
         )
     return 2 * weights * (math.prod(shape[1:]) // width)
 
