@@ -32,8 +32,9 @@ from keras_basisprune.plans.quick_ranks import quick_ranks
 from keras_basisprune.plans.select_bases import Limits, select
 from keras_basisprune.plans.select_channels import ChannelLimits, select_channels
 from keras_basisprune.report import write_report
-from keras_basisprune.search.compress import SearchOptions, compress
+from keras_basisprune.search.compress import compress
 from keras_basisprune.search.result import CompressionResult
+from keras_basisprune.search.search_options import SearchOptions
 from keras_basisprune.search.trial import Trial
 from keras_basisprune.surgery import fold, prune
 from keras_basisprune.surgery.compensate import compensate

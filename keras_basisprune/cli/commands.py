@@ -19,11 +19,11 @@ from keras_basisprune.measure import cost, describe
 from keras_basisprune.measure.latency import latency
 from keras_basisprune.methods import convert
 from keras_basisprune.report import write_report
-from keras_basisprune.search.compress import SearchOptions
 from keras_basisprune.search.compress import compress as compress_model
 from keras_basisprune.search.locked import locked
 from keras_basisprune.search.result import FILES
 from keras_basisprune.search.run_folder import RunFolder
+from keras_basisprune.search.search_options import SearchOptions
 from keras_basisprune.training.augmentation import augmentation
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.recovery import Recovery

@@ -34,12 +34,11 @@ from absl import flags
 from rich.console import Console
 from rich.markup import escape
 
+from keras_basisprune.cli._table import COMMANDS
 from keras_basisprune.cli.check_flags import check_flags
 from keras_basisprune.cli.define_flags import define_flags
 from keras_basisprune.cli.flag_help import flag_help
 from keras_basisprune.utils.quiet import quiet
-
-COMMANDS = ("inspect", "compress", "export", "report", "measure")
 
 
 def main(argv=None) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.data.batching.full_batches import full_batches
 from keras_basisprune.data.ends import Watch, check_ends, length
+from keras_basisprune.utils.check_numeric import check_numeric
 
 
 def sample_batches(
@@ -154,13 +155,13 @@ def _check_batch(specs, batch, data, argument):
             "of arrays for several inputs, or an iterable of batches."
         )
     for array, spec in zip(batch, specs, strict=True):
-        text = str(spec.dtype) == "string"
-        if array.dtype.names or array.dtype.kind in ("cmM" if text else "OSUcmM"):
+        if str(spec.dtype) != "string":
+            check_numeric(argument, array, f"numbers for the input {spec.name!r}")
+        elif array.dtype.kind not in "OSU":
             raise ValueError(
-                f"Expected `{argument}` to hold {'texts' if text else 'numbers'} for "
-                f"the input {spec.name!r}. Received: an array of shape {array.shape}, "
-                f"dtype {array.dtype}. Pass integers or floats, by "
-                "`numpy.asarray(..., 'float32')`, say."
+                f"Expected `{argument}` to hold texts for the input {spec.name!r}. "
+                f"Received: an array of shape {array.shape}, dtype {array.dtype}. Pass "
+                "an array of strings."
             )
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ValueError(

@@ -1,18 +1,45 @@
 """The plain layers that stand for a decomposed one once it is folded."""
 
 import keras
+import numpy as np
 
 from keras_basisprune.graph.basis_name import basis_name
 from keras_basisprune.graph.basis_pairs import BasisPair
-from keras_basisprune.graph.rewrite import clone
+from keras_basisprune.graph.rewrite import NewLayer
+from keras_basisprune.graph.rules import pointwise_layer, rule_of
 from keras_basisprune.linalg import folded_weights
 
 
-def folded_layers(pair: BasisPair, rank, use_bias=True) -> list[keras.layers.Layer]:
-    """Makes the layers that `fold` leaves of a decomposed layer, without weights.
+def folded_pair(pair: BasisPair, filters, back, bias=None) -> list[NewLayer]:
+    """Makes the layers that `fold` leaves of a decomposed layer.
 
     These are `<layer>_basis` and a pointwise `<layer>`, or one merged `<layer>` where
     that has no more weights (`linalg.folded_weights`).
+
+    Args:
+        pair: The `BasisPair` of the layer.
+        filters: Array of shape `(n, rank)`, the basis filters that are left.
+        back: Array of shape `(rank, cout)`, by which they become the output channels.
+        bias: Array of shape `(cout,)`, or `None` for none.
+
+    Returns:
+        A list of one or two `NewLayer`s: trainable, without activation.
+    """
+    rule, (n, rank), cout = rule_of(pair.basis), filters.shape, back.shape[1]
+    if folded_weights(rank, n, cout) == n * cout:
+        made = [rule.with_matrix(pair.basis, pair.name, filters @ back, bias)]
+    else:
+        made = [
+            rule.with_matrix(pair.basis, basis_name(pair.name), filters),
+            pointwise_layer(pair.basis, pair.name, back, bias),
+        ]
+    for new in made:
+        new.layer.trainable = True
+    return made
+
+
+def folded_layers(pair: BasisPair, rank, use_bias=True) -> list[keras.layers.Layer]:
+    """The same layers without weights, not built, for any rank.
 
     Args:
         pair: The `BasisPair` of the layer.
@@ -20,27 +47,9 @@ def folded_layers(pair: BasisPair, rank, use_bias=True) -> list[keras.layers.Lay
         use_bias: Boolean, whether the last layer has a bias.
 
     Returns:
-        A list of one or two layers: trainable, not built, without activation.
+        A list of one or two layers.
     """
     n, cout = pair.matrix
-    if folded_weights(rank, n, cout) == n * cout:
-        return [_plain(pair.basis, pair.name, cout, use_bias)]
-    return [
-        _plain(pair.basis, basis_name(pair.name), rank, False),
-        _plain(pair.basis, pair.name, cout, use_bias, **_pointwise(pair.basis)),
-    ]
-
-
-def _plain(basis, name, width, use_bias, **changes):
-    units = "units" if isinstance(basis, keras.layers.Dense) else "filters"
-    changes = {**changes, units: width, "use_bias": use_bias, "trainable": True}
-    return clone(basis, name, kernel_initializer="glorot_uniform", **changes)
-
-
-def _pointwise(basis) -> dict:
-    """What makes a layer of the kind of `basis` one that looks at single positions."""
-    if isinstance(basis, keras.layers.Dense):
-        return {}
-    ones = (1,) * len(basis.kernel_size)
-    changes = dict.fromkeys(("kernel_size", "strides", "dilation_rate"), ones)
-    return {**changes, "padding": "valid"}
+    bias = np.zeros(cout) if use_bias else None
+    made = folded_pair(pair, np.zeros((n, rank)), np.zeros((rank, cout)), bias)
+    return [new.layer for new in made]

@@ -62,11 +62,6 @@ class FoldCosts:
                 "model with a full `keras.Input(shape)`."
             )
 
-    def kept_and_total(self) -> tuple[int, int]:
-        """Number of bases that are not masked, and of all."""
-        pairs = self._pairs.values()
-        return sum(int(p.mask.sum()) for p in pairs), sum(p.rank for p in pairs)
-
     def ratios(self) -> dict[str, float]:
         """`params_ratio` and, if sizes are known, `flops_ratio`."""
         return {f"{kind}_ratio": self._ratio(kind) for kind in self._each}

@@ -27,7 +27,7 @@ class MaskCosts:
 
     def __init__(self, model, traced, masks):
         self._masks = masks
-        self._bases = FoldCosts(model, basis_pairs(traced))
+        self._bases = FoldCosts(model, basis_pairs(traced), traced)
         self._channels = None
         if any(weighed.kind == "channels" for weighed in masks.values()):
             self._channels = _WeighedChannels(traced, masks)
@@ -37,7 +37,7 @@ class MaskCosts:
 
         The mean over a layer's channels, each with all that leaves with it.
         """
-        found = self._bases.per_basis(kind)
+        found = self._bases.per_basis(kind)  # which refuses what can't be counted
         return found | (self._channels.per_channel(kind) if self._channels else {})
 
     def kept_and_total(self) -> tuple[int, int]:
@@ -81,12 +81,6 @@ class _WeighedChannels:
             pass
 
     def per_channel(self, kind):
-        if kind not in self._costs:
-            raise ValueError(
-                "Expected a model with a fixed input size for `cost='flops'`. "
-                "Received: sizes that are None. Pass cost='params', or build the "
-                "model with a full `keras.Input(shape)`."
-            )
         each = self._costs[kind].marginal()
         return {m.name: float(each[self._groups[m.name]].mean()) for m in self._masks}
 

@@ -102,7 +102,7 @@ class _Layer:
         times = {count: self._milliseconds(count) for count in {rank, *above, most}}
         limit = min(times.values()) * _ALIKE
         count = max(count for count, time in times.items() if time <= limit)
-        strength = np.abs(self.pair.scale) * self.pair.singular_values
+        strength = self.pair.scaling.strength()
         strength = np.where(mask, strength, -1.0)
         strength[list(kept.indices)] = math.inf
         order = descending(strength, self.pair.rounding)[:count]

@@ -31,6 +31,7 @@ from keras_basisprune.search.result import FILES, CompressionResult, make_result
 from keras_basisprune.search.rounds import Rounds
 from keras_basisprune.search.run_folder import RunFolder, checksum, model_checksum
 from keras_basisprune.search.scorer import Scorer
+from keras_basisprune.search.search_options import SearchOptions
 from keras_basisprune.search.task import Task
 from keras_basisprune.search.too_few_images import too_few_images
 from keras_basisprune.training.as_callbacks import as_callbacks
@@ -38,7 +39,6 @@ from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.check_probabilities import check_probabilities
 from keras_basisprune.training.recovery import Recovery
 from keras_basisprune.utils.check_choice import check_choice
-from keras_basisprune.utils.check_flag import check_flag
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_path import check_path, check_paths
 from keras_basisprune.utils.check_record import check_record
@@ -47,44 +47,6 @@ from keras_basisprune.utils.check_whole import check_whole
 from keras_basisprune.utils.files import sweep
 from keras_basisprune.utils.shown import shown
 from keras_basisprune.utils.types import Data, Path, Verbose
-
-
-@dataclasses.dataclass(frozen=True)
-class SearchOptions:
-    """How `compress` searches; the defaults are good.
-
-    Attributes:
-        samples: Training images that each network is fitted on, at most. More are
-            slower, and help a little at small sizes.
-        rounds: The most rounds of cutting and training.
-        distill: Whether networks are trained towards the outputs of the original (then
-            no label of `train` is used) or towards the labels.
-        compensation: Whether kernels are corrected when channels have left.
-        round_to: Ranks and channels are multiples of this where they can be.
-        augment: Whether networks are fitted on images as `recover.augment` changes
-            them: for images to come that differ from those of `train`.
-        margin: By how many standard errors (of the loss, as it shows on `validation`)
-            networks have to be better than the budget asks. A network at the edge of
-            the budget loses more than that on other images in half of all cases with
-            0, and in one of six with 1. With few images errors are large, even where
-            nothing is lost on them: 0.37 for four images, 0.018 for 100.
-    """
-
-    samples: int = 1000
-    rounds: int = 5
-    distill: bool = True
-    compensation: bool = True
-    round_to: int = 1
-    augment: bool = False
-    margin: float = 0.0
-
-    def __post_init__(self):
-        for name in ("samples", "rounds", "round_to"):
-            check_whole(name, getattr(self, name))
-        for name in ("distill", "compensation", "augment"):
-            check_flag(name, getattr(self, name))
-        remedy = "It is in standard errors; 0 asks for none."
-        check_number("margin", self.margin, "[0, inf)", "a float of 0 or more", remedy)
 
 
 def compress(

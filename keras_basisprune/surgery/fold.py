@@ -3,18 +3,16 @@
 import keras
 import numpy as np
 
-from keras_basisprune.graph.basis_name import basis_name
 from keras_basisprune.graph.basis_pairs import basis_pairs
+from keras_basisprune.graph.folded_layers import folded_pair
 from keras_basisprune.graph.norm_factor import norm_factor
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 from keras_basisprune.graph.rules import (
     defines,
-    pointwise_layer,
     rule_of,
     without_lora,
 )
 from keras_basisprune.graph.trace import trace
-from keras_basisprune.linalg import folded_weights
 from keras_basisprune.surgery._fold_channel_masks import fold_channel_masks
 from keras_basisprune.utils.check_flag import check_flag
 
@@ -162,22 +160,14 @@ def _fold_pair(pair, factor, offset) -> list[NewLayer]:
         bias = bias - _array(scaling.mean)[kept] @ back
     back = back * factor
     bias = np.broadcast_to(bias * factor + offset, back.shape[1:])
-    n, cout, r = len(filters), back.shape[1], len(kept)
     if not (scaling.use_bias or np.any(offset)):
         bias = None
-    rule = rule_of(pair.basis)
-    if folded_weights(r, n, cout) == n * cout:
-        merged = rule.with_matrix(pair.basis, pair.name, filters @ back, bias)
-        return _with_output_side(merged, scaling)
-    first = rule.with_matrix(pair.basis, basis_name(pair.name), filters)
-    first.layer.trainable = True
-    second = pointwise_layer(pair.basis, pair.name, back, bias)
-    return [first, *_with_output_side(second, scaling)]
+    *first, last = folded_pair(pair, filters, back, bias)
+    return [*first, *_with_output_side(last, scaling)]
 
 
 def _with_output_side(new, scaling) -> list[NewLayer]:
     """A layer with the activation and regularizer of the output of `scaling`."""
-    new.layer.trainable = True
     activation, linear = scaling.activation, keras.activations.linear
     if activation is linear or hasattr(new.layer, "activation"):
         if activation is not linear:

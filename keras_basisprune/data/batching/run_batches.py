@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_basisprune.data.batching.fill_up import fill_up
+
 
 def run_batches(run, arrays, size) -> list[np.ndarray]:
     """Calls a function with one batch after the other, all of one size.
@@ -10,14 +12,14 @@ def run_batches(run, arrays, size) -> list[np.ndarray]:
         run: Takes a list of arrays of `size` samples, one per input, and returns a list
             of arrays, one per output, with as many.
         arrays: List of arrays, one per input, of one common length.
-        size: Integer. The last batch is filled up with its last sample, of which the
-            outputs are left out.
+        size: Integer. The last batch is filled up (`fill_up`); outputs of what that
+            repeats are left out.
 
     Returns:
         A list of arrays, one per output, with the outputs of all samples.
     """
     count, parts = len(arrays[0]), []
+    arrays = [fill_up(array, size) for array in arrays]
     for start in range(0, count, size):
-        rows = np.minimum(np.arange(start, start + size), count - 1)
-        parts.append(run([array[rows] for array in arrays]))
+        parts.append(run([array[start : start + size] for array in arrays]))
     return [np.concatenate(output)[:count] for output in zip(*parts, strict=True)]
