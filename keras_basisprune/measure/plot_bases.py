@@ -81,7 +81,7 @@ def _kept(pair, plan):
 def _panel(axis, pair, kept):
     values = pair.singular_values
     order = np.argsort(-values, kind="stable")
-    heights = (np.abs(pair.scale) * values)[order] / (values.max() or 1.0)
+    heights = pair.scaling.strength()[order] / (values.max() or 1.0)
     kept = kept[order]
     places = np.arange(len(values))
     for chosen, colour in ((~kept, _MASKED), (kept, _KEPT)):
