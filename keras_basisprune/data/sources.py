@@ -14,6 +14,7 @@ from keras_basisprune.data.readers.read_folder import read_folder
 from keras_basisprune.data.readers.read_npz import read_npz
 from keras_basisprune.data.readers.read_tfds import read_tfds
 from keras_basisprune.data.readers.split_indices import SPLITS, split_indices
+from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.types import Path
 
 
@@ -241,11 +242,8 @@ def _check_whole(argument, value, least, most=2**31 - 1):
 def _check_shares(validation_split, test_split):
     shares = {"validation_split": validation_split, "test_split": test_split}
     for argument, share in shares.items():
-        if not isinstance(share, int | float) or not 0 <= share < 1:
-            raise ValueError(
-                f"Expected `{argument}` to be a float in [0, 1). Received: "
-                f"{argument}={share!r}. Pass for example {argument}=0.15."
-            )
+        remedy = f"Pass for example {argument}=0.15."
+        check_number(argument, share, "[0, 1)", "a float in [0, 1)", remedy)
     if sum(shares.values()) >= 1:
         raise ValueError(
             "Expected `validation_split` + `test_split` to be less than 1. Received: "
