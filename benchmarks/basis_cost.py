@@ -65,7 +65,7 @@ def measure(case, basis, rank):
     with PeakMemory() as peak:
         before = resident()
         start = time.perf_counter()
-        kbp.convert(model, rank, basis, data=images, verbose=0)
+        kbp.convert(model, rank, basis=basis, data=images, verbose=0)
         row["convert"] = time.perf_counter() - start
     row["convert_bytes"] = peak.bytes - before
     return row

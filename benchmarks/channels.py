@@ -70,7 +70,7 @@ def measure(name, model):
         groups = kbp.channel_groups(model)
         seconds.append(time.perf_counter() - start)
     scores = np.random.default_rng(0).random(len(groups))
-    plan = kbp.select_channels(model, scores, 0.5)
+    plan = kbp.select_channels(model, scores=scores, keep=0.5, scope="global")
     start = time.perf_counter()
     small = kbp.prune(model, plan)
     prune_seconds = time.perf_counter() - start

@@ -37,7 +37,7 @@ _SHARE = flags.DEFINE_float("share", 0.1, "Share of the images for compensation.
 def by_norm(model, keep):
     """The plan by L1 norm, each layer alike."""
     scores = kbp.scores.channels.l1_norm(model, "mean", normalize="mean")
-    return kbp.select_channels(model, scores, keep, scope="local")
+    return kbp.select_channels(model, scores=scores, keep=keep)
 
 
 def trained(model, train):
@@ -56,7 +56,7 @@ def ways(model, train, keep):
 
     def compensated():
         scores = kbp.scores.channels.compensated(model, few)
-        plan = kbp.select_channels(model, scores, keep, scope="local")
+        plan = kbp.select_channels(model, scores=scores, keep=keep)
         return kbp.compensate(model, plan, few, verbose=0)
 
     def recalibrated():

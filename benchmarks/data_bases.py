@@ -5,7 +5,7 @@
 
 The models are trained classifiers, the same but for the seed of their training. For
 each share of the decomposed layers' parameters to keep, ranks are chosen by energy per
-parameter (`allocate`). No label is used and nothing is trained, unless `--recover`
+parameter (`select_bases`). No label is used and nothing is trained, unless `--recover`
 names shares: there, the network that the last row's images gave is trained on for five
 epochs, all weights, on all training images: towards the labels, or
 (`--recovery=distilled`) towards what the original network says of the images and their
@@ -18,6 +18,7 @@ behind ±, half the distance of highest and lowest.
 
 import itertools
 import logging
+import math
 import pathlib
 import time
 
@@ -27,6 +28,9 @@ from absl import app, flags
 from rich.console import Console
 
 import keras_basisprune as kbp
+from keras_basisprune.graph import basis_pairs
+from keras_basisprune.graph.trace import trace
+from keras_basisprune.measure.fold_costs import FoldCosts
 
 _MODELS = flags.DEFINE_list("model", None, ".keras files.", required=True)
 _DATA = flags.DEFINE_string("data", None, "As in load_data.", required=True)
@@ -95,12 +99,21 @@ def _mean(values) -> str:
     return f"{np.mean(values):.2f}" + (f" ± {half:.2f}" if len(values) > 1 else "")
 
 
+def ranks(converted, keep):
+    """The plan for a share of the decomposed layers' parameters."""
+    traced = trace(converted)
+    costs = FoldCosts(converted, basis_pairs(traced), traced)
+    inside, rest = sum(map(math.prod, costs.sizes().values())), costs.rest("params")
+    share = (keep * inside + rest) / (inside + rest)
+    return kbp.select_bases(converted, keep=share, cost="params")
+
+
 def plain(model, table, test, keeps):
     """Rows of the weights' SVD, which need no images and so know no seeds."""
     start = time.time()
     converted = kbp.convert(model)
     for keep in keeps:
-        small = kbp.fold(kbp.prune(converted, kbp.allocate(converted, keep)))
+        small = kbp.fold(kbp.prune(converted, ranks(converted, keep)))
         table.add("weights (SVD)", keep, small, test, time.time() - start)
         start = time.time()
 
@@ -111,11 +124,13 @@ def from_data(model, table, images, label, test, keeps):
     start = time.time()
     converted = kbp.convert(model, data=images, verbose=0)
     for keep in keeps:
-        plan = kbp.allocate(converted, keep)
+        plan = ranks(converted, keep)
         small = kbp.fold(kbp.prune(converted, plan))
         table.add(f"activations, {label}", keep, small, test, time.time() - start)
         start = time.time()
-        made[keep] = kbp.convert(model, plan, "regression", data=images, verbose=0)
+        made[keep] = kbp.convert(
+            model, plan, basis="regression", data=images, verbose=0
+        )
         seconds = time.time() - start
         small = kbp.fold(made[keep])
         table.add(f"regression, {label}", keep, small, test, seconds)

@@ -13,7 +13,7 @@ from absl import app, flags
 import keras_basisprune as kbp
 from keras_basisprune.graph import basis_pairs
 from keras_basisprune.graph.trace import trace
-from keras_basisprune.methods import _activation_bases
+from keras_basisprune.scores import activation_bases
 
 _MODEL = flags.DEFINE_string("model", None, "A .keras file.", required=True)
 _DATA = flags.DEFINE_string("data", None, "As in load_data.", required=True)
@@ -22,7 +22,7 @@ _IMAGES = flags.DEFINE_list("images", ["300", "600"], "Numbers of images.")
 
 def singular_values(model, images, positions):
     """Maps layers to singular values, by so many positions per image."""
-    _activation_bases.POSITIONS = positions
+    activation_bases.POSITIONS = positions
     pairs = basis_pairs(trace(kbp.convert(model, data=images, verbose=0)))
     return {name: pair.singular_values for name, pair in pairs.items()}
 

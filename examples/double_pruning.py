@@ -38,18 +38,15 @@ COLUMNS = (
 
 def by_bases(model, images, flops):
     """Bases by regression, ranks by energy, to so many FLOPs."""
-    converted = kbp.convert(model, data=images, verbose=0)
     keep = flops / kbp.cost(model).flops
-    plan = kbp.allocate(converted, keep, cost="flops", of="model")
-    small = kbp.convert(model, plan, "regression", data=images, verbose=0)
+    small = kbp.convert(model, keep=keep, data=images, verbose=0)
     return kbp.fold(small, batch_norm=False)
 
 
 def by_channels(model, images, flops):
     """Channels that the others can best stand in for leave, to so many FLOPs."""
-    scores = kbp.scores.channels.compensated(model, images)
     keep = flops / kbp.cost(model).flops
-    plan = kbp.select_channels(model, scores, keep, of="flops", scope=FLAGS.scope)
+    plan = kbp.select_channels(model, keep=keep, data=images, scope=FLAGS.scope)
     return kbp.compensate(model, plan, images, verbose=0)
 
 

@@ -20,6 +20,7 @@ table and writes it with all files.
 """
 
 import functools
+import math
 import pathlib
 import time
 
@@ -92,9 +93,9 @@ def makers(model, data):
     if FLAGS.keep:
         order = np.random.default_rng(FLAGS.seed).permutation(len(data.train[0]))
         images = data.train[0][order[:IMAGES]]
-        whole = kbp.convert(model, data=images)
         for keep in FLAGS.keep:
-            plan = kbp.allocate(whole, float(keep))
+            share = share_of_all(model, float(keep))
+            plan = kbp.select_bases(model, keep=share, data=images, cost="params")
             found[f"keep {keep}"] = functools.partial(
                 of_data, model, data, images, plan
             )
@@ -105,9 +106,18 @@ def makers(model, data):
     return found
 
 
+def share_of_all(model, keep):
+    """A share of the convolutions' parameters, as one of all that the model has."""
+    layers = [x for x in model.layers if isinstance(x, keras.layers.Conv2D)]
+    inside = sum(math.prod(layer.kernel.shape) for layer in layers)
+    gained = sum(layer.filters for layer in layers if not layer.use_bias)
+    whole = model.count_params() + gained  # bases of data keep means, by a bias
+    return 1 - (1 - keep) * inside / whole
+
+
 def of_data(model, data, images, plan):
     """The small network that the bases of a plan, fitted on images, give."""
-    converted = kbp.convert(model, plan, "regression", data=images)
+    converted = kbp.convert(model, plan, basis="regression", data=images)
     if FLAGS.recover_epochs:
         keras.utils.set_random_seed(FLAGS.seed)
         converted = kbp.fold(converted, batch_norm=False)

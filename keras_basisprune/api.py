@@ -1,6 +1,6 @@
 """The public names of `keras_basisprune`."""
 
-from keras_basisprune import methods, scores
+from keras_basisprune import methods, plans, scores
 from keras_basisprune.data import ImageData, load_data
 from keras_basisprune.data.application import application
 from keras_basisprune.export import export_saved_model, export_tflite
@@ -23,14 +23,11 @@ from keras_basisprune.measure import (
     plot_bases,
     plot_comparison,
 )
-from keras_basisprune.measure.layer_latency import layer_latency
 from keras_basisprune.methods import METHODS, convert, slimming
 from keras_basisprune.plan import Kept, Plan
-from keras_basisprune.plans.allocate import allocate
-from keras_basisprune.plans.quick_channels import quick_channels
-from keras_basisprune.plans.quick_ranks import quick_ranks
-from keras_basisprune.plans.select_bases import Limits, select
-from keras_basisprune.plans.select_channels import ChannelLimits, select_channels
+from keras_basisprune.plans.limits import Limits
+from keras_basisprune.plans.select_bases import select_bases
+from keras_basisprune.plans.select_channels import select_channels
 from keras_basisprune.report import write_report
 from keras_basisprune.search.compress import compress
 from keras_basisprune.search.result import CompressionResult
@@ -47,7 +44,6 @@ from keras_basisprune.version import __version__
 __all__ = [
     "BasisScalingConv",
     "ChannelGroups",
-    "ChannelLimits",
     "Channels",
     "CompressionResult",
     "ImageData",
@@ -64,7 +60,6 @@ __all__ = [
     "Trial",
     "__version__",
     "accuracy",
-    "allocate",
     "application",
     "channel_groups",
     "channel_rule",
@@ -79,18 +74,16 @@ __all__ = [
     "flatten",
     "fold",
     "latency",
-    "layer_latency",
     "load_data",
     "methods",
+    "plans",
     "plot_bases",
     "plot_comparison",
     "prune",
-    "quick_channels",
-    "quick_ranks",
     "recalibrate",
     "recover",
     "scores",
-    "select",
+    "select_bases",
     "select_channels",
     "slimming",
     "sparsify",

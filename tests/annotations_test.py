@@ -74,7 +74,7 @@ def test_a_type_checker_sees_them(tmp_path):
         "import keras\n"
         "import keras_basisprune as kbp\n"
         "model = kbp.convert(keras.Model(), rank=0.9)\n"
-        "plan: kbp.Plan = kbp.allocate(model, keep=0.5)\n"
+        "plan: kbp.Plan = kbp.select_bases(model, keep=0.5)\n"
         "small = kbp.prune(model, plan)\n"
         "share: float = kbp.accuracy(small, ([0], [0]))\n"
         "names = sorted(kbp.scores.energy(model))\n"

@@ -17,7 +17,6 @@ _INFINITE = np.where(np.isnan(_NAN), np.inf, _NAN)
 # The names of all functions below: pytest asks for them before there is a folder.
 NAMES = (
     "BasisScalingConv",
-    "ChannelLimits",
     "Kept",
     "Limits",
     "L1Thresholding",
@@ -30,7 +29,6 @@ NAMES = (
     "Recovery",
     "SearchOptions",
     "accuracy",
-    "allocate",
     "application",
     "channel_groups",
     "compare",
@@ -38,6 +36,7 @@ NAMES = (
     "compress",
     "convert",
     "convert, regression",
+    "convert, keep",
     "cost",
     "describe",
     "export_saved_model",
@@ -46,21 +45,23 @@ NAMES = (
     "flatten",
     "fold",
     "latency",
-    "layer_latency",
     "load_data",
     "plot_bases",
     "plot_comparison",
     "prune",
-    "quick_channels",
-    "quick_ranks",
     "recalibrate",
     "recover",
-    "select",
-    "select, ratio",
+    "select_bases",
+    "select_bases, threshold",
+    "select_bases, plain",
     "select_channels",
+    "select_channels, threshold",
+    "select_channels, scores",
     "slimming",
     "sparsify",
     "write_report",
+    "plans.per_cost",
+    "scores.bases",
     "scores.energy",
     "scores.magnitude",
     "scores.taylor",
@@ -197,7 +198,7 @@ def calls(folder):
     small, pieces, table = model(), converted(), kbp.LatencyTable()
     channels = kbp.scores.channels
     scores = channels.l2_norm(small)
-    plan, ranks = kbp.select_channels(small, scores, 0.6), kbp.allocate(pieces, 0.5)
+    plan = kbp.select_channels(small, keep=0.6)
     data, pair = {"data": IMAGES}, (IMAGES, LABELS)
     loss = "sparse_categorical_crossentropy"
     quiet = {"verbose": 0}
@@ -221,13 +222,6 @@ def calls(folder):
                 "centered": "flag",
             },
         ),
-        "ChannelLimits": _record(
-            kbp.ChannelLimits,
-            min_channels="whole",
-            round_to="whole",
-            most="share",
-            exclude="patterns of any model",
-        ),
         "Kept": (
             kbp.Kept,
             {"indices": (0, 1), "total": 3},
@@ -235,10 +229,10 @@ def calls(folder):
         ),
         "Limits": _record(
             kbp.Limits,
-            scope="choice",
-            costs="costs",
-            min_rank="whole",
+            min_kept="whole",
             round_to="whole",
+            max_removed="share",
+            exclude="patterns of any model",
         ),
         "L1Thresholding": (
             kbp.L1Thresholding,
@@ -326,19 +320,6 @@ def calls(folder):
             {"model": small, "data": pair},
             {"model": "plan", "data": "labelled", "batch_size": "whole"},
         ),
-        "allocate": (
-            kbp.allocate,
-            {"model": pieces, "keep": 0.5},
-            {
-                "model": "model",
-                "keep": "share",
-                "cost": "cost",
-                "of": "choice",
-                "scores": "parts?",
-                "min_rank": "whole",
-                "round_to": "whole",
-            },
-        ),
         "application": (
             kbp.application,
             {
@@ -411,6 +392,11 @@ def calls(folder):
             {"model": small, "basis": "regression", **quiet},
             {"data": "data"},
         ),
+        "convert, keep": (
+            kbp.convert,
+            {"model": small, "keep": 0.5, **quiet},
+            {"keep": "share?", "cost": "cost", "data": "data?", "limits": "record?"},
+        ),
         "cost": (kbp.cost, {"model": small}, {"model": "model", **shaped}),
         "describe": (kbp.describe, {"model": small}, {"model": "model", **shaped}),
         "export_saved_model": (
@@ -460,16 +446,6 @@ def calls(folder):
                 "input_shape": "shapes",
             },
         ),
-        "layer_latency": (
-            kbp.layer_latency,
-            {"model": pieces},
-            {
-                "model": "model",
-                "threads": "whole",
-                "runs": "whole",
-                "table": "table?",
-            },
-        ),
         "load_data": (
             kbp.load_data,
             {"spec": "digits"},
@@ -498,16 +474,6 @@ def calls(folder):
             {"model": pieces},
             {"model": "model", "plan": "plan?", "round_to": "whole"},
         ),
-        "quick_channels": (
-            kbp.quick_channels,
-            {"model": small, "plans": [plan], "table": table},
-            {"model": "model", "plans": "plan", "table": "table"},
-        ),
-        "quick_ranks": (
-            kbp.quick_ranks,
-            {"converted": pieces, "plan": ranks, "table": table},
-            {"converted": "model", "plan": "plan", "table": "table"},
-        ),
         "recalibrate": (
             kbp.recalibrate,
             {"model": small, **data, **quiet},
@@ -526,28 +492,49 @@ def calls(folder):
                 "verbose": "verbose",
             },
         ),
-        "select": (
-            kbp.select,
-            {"scores": {"conv1": np.array([1.0, 0.5])}, "threshold": 0.1},
-            {"scores": "parts", "threshold": "number>=0?", "limits": "record?"},
+        "select_bases": (
+            kbp.select_bases,
+            {"model": pieces, "keep": 0.5},
+            {
+                "model": "model",
+                "keep": "share",
+                "scores": "parts?",
+                "cost": "cost",
+                "scope": "choice",
+                "limits": "record?",
+            },
         ),
-        "select, ratio": (
-            kbp.select,
-            {"scores": {"conv1": np.array([1.0, 0.5])}},
-            {"ratio": "share<1?"},
+        "select_bases, threshold": (
+            kbp.select_bases,
+            {"model": pieces},
+            {"threshold": "number>=0"},
+        ),
+        "select_bases, plain": (
+            kbp.select_bases,
+            {"model": small, "keep": 0.5},
+            {"model": "model", "scores": "parts?", "data": "data?"},
         ),
         "select_channels": (
             kbp.select_channels,
-            {"model": small, "scores": scores, "keep": 0.6},
+            {"model": small, "keep": 0.6},
             {
                 "model": "model",
-                "scores": "scores",
                 "keep": "share",
-                "of": "choice",
+                "data": "data?",
+                "cost": "cost",
                 "scope": "choice",
-                "per": "choice?",
                 "limits": "record?",
             },
+        ),
+        "select_channels, threshold": (
+            kbp.select_channels,
+            {"model": small},
+            {"threshold": "number>=0"},
+        ),
+        "select_channels, scores": (
+            kbp.select_channels,
+            {"model": small, "keep": 0.6},
+            {"scores": "scores?"},
         ),
         "slimming": (
             kbp.slimming,
@@ -567,6 +554,22 @@ def calls(folder):
             },
         ),
         "write_report": (kbp.write_report, {}, {"folder": "path"}),
+        "plans.per_cost": (
+            kbp.plans.per_cost,
+            {"model": small, "scores": scores},
+            {"model": "model", "scores": "scores", "cost": "choice"},
+        ),
+        "scores.bases": (
+            kbp.scores.bases,
+            {"model": small, **quiet},
+            {
+                "model": "model",
+                "data": "data?",
+                "include": "patterns?",
+                "exclude": "patterns?",
+                "verbose": "verbose",
+            },
+        ),
         "scores.energy": (kbp.scores.energy, {}, {"model": "model"}),
         "scores.magnitude": (kbp.scores.magnitude, {}, {"model": "model"}),
         "scores.taylor": (
@@ -602,8 +605,7 @@ def calls(folder):
 
 
 BAD |= {
-    "cost": [None, *_NO_NAME, {"conv1": 1}, {"conv1": "a", "conv2": 1}],
-    "costs": ["a", 3, [1], {"conv1": "a"}, {"conv1": -1}, {"conv1": float("nan")}],
+    "cost": [None, *_NO_NAME, {"conv1": 1, "conv2": 1}, kbp.LatencyTable],
     "indices": [None, "a", 3, [None], [1, 0], (-1, 0), (0.5, 1), ("a", "b")],
     "monitor": ["", 3, ["a"], {}, b"loss", np.array(["a", "b"])],
     "pair or none": ["a", 3, {}, [], IMAGES, (IMAGES,)],

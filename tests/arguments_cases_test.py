@@ -91,8 +91,9 @@ def test_steps_that_the_message_names_work_for_a_regression():
     model = ending(keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2))
     whole = kbp.convert(model, data=IMAGES, verbose=0)
     np.testing.assert_allclose(whole(IMAGES), model(IMAGES), atol=1e-5)
-    plan = kbp.allocate(whole, keep=0.6)
-    small = kbp.fold(kbp.convert(model, plan, "regression", data=IMAGES, verbose=0))
+    small = kbp.fold(
+        kbp.convert(model, keep=0.6, cost="params", data=IMAGES, verbose=0)
+    )
     assert kbp.cost(small).params < kbp.cost(model).params
     assert small(IMAGES).shape == (12, 2)
 
@@ -125,9 +126,11 @@ def test_weights_that_are_no_numbers_are_named(model, layer, weight, value):
     weights = getattr(model.get_layer(layer), weight)
     broken = np.array(keras.ops.convert_to_numpy(weights))
     broken.flat[0] = value
-    plan = kbp.select_channels(model, kbp.scores.channels.l2_norm(model), 0.6)
+    plan = kbp.select_channels(
+        model, scores=kbp.scores.channels.l2_norm(model), keep=0.6, scope="global"
+    )
     converted = kbp.convert(model)
-    ranks = kbp.allocate(converted, 0.5)
+    ranks = kbp.select_bases(converted, keep=0.5, cost="params")
     weights.assign(broken)
     nested = keras.Sequential([keras.Input((8, 8, 1)), model])
     channels = kbp.scores.channels
@@ -136,7 +139,11 @@ def test_weights_that_are_no_numbers_are_named(model, layer, weight, value):
         lambda: kbp.compress(nested, PAIR, PAIR, verbose=0),
         lambda: kbp.convert(model),
         lambda: kbp.convert(model, data=IMAGES, verbose=0),
-        lambda: kbp.convert(model, ranks, "regression", data=IMAGES, verbose=0),
+        lambda: kbp.convert(model, keep=0.5),
+        lambda: kbp.select_bases(model, keep=0.5),
+        lambda: kbp.scores.bases(model),
+        lambda: kbp.scores.bases(model, IMAGES, verbose=0),
+        lambda: kbp.convert(model, ranks, basis="regression", data=IMAGES, verbose=0),
         lambda: kbp.compensate(model, plan, IMAGES, verbose=0),
         lambda: kbp.recalibrate(model, IMAGES, verbose=0),
         lambda: kbp.recover(model, PAIR),
@@ -157,7 +164,7 @@ def test_a_converted_model_with_broken_weights_is_named(model):
     scaling = converted.get_layer("conv2_scaling")
     scaling.scale.assign(np.full(scaling.scale.shape, np.nan))
     for call in (
-        lambda: kbp.allocate(converted, 0.5),
+        lambda: kbp.select_bases(converted, keep=0.5, cost="params"),
         lambda: kbp.sparsify(converted, PAIR),
     ):
         with pytest.raises(ValueError, match="in layer `conv2_scaling`"):
@@ -297,10 +304,13 @@ def test_seeds(model, seed):
 
 def test_numbers_of_numpy_are_numbers(model):
     scores = kbp.scores.channels.l2_norm(model)
-    wanted = kbp.select_channels(model, scores, 0.5)
+    wanted = kbp.select_channels(model, scores=scores, keep=0.5, scope="global")
     for keep in (np.float64(0.5), np.float32(0.5), np.array(0.5), keras.ops.array(0.5)):
-        assert kbp.select_channels(model, scores, keep) == wanted
-    assert kbp.Limits(min_rank=np.int64(2)).min_rank == 2
+        assert (
+            kbp.select_channels(model, scores=scores, keep=keep, scope="global")
+            == wanted
+        )
+    assert kbp.Limits(min_kept=np.int64(2)).min_kept == 2
     assert kbp.Recovery(seed=np.int32(3), learning_rate=np.float32(0.5)).seed == 3
 
 

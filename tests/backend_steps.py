@@ -84,7 +84,7 @@ def data_differences(basis):
     x, fresh = sample(model, batch=70), sample(model, seed=3, batch=20)
     before = outputs(model, fresh)
     full, small = (
-        kbp.convert(model, rank, basis, data=x, verbose=0) for rank in (None, 4)
+        kbp.convert(model, rank, basis=basis, data=x, verbose=0) for rank in (None, 4)
     )
     after = outputs(small, fresh)
     return {
@@ -197,7 +197,9 @@ def fixed_batch_differences():
     free.set_weights(randomize(bound).get_weights())
     rng = np.random.default_rng(2)
     x, y = rng.standard_normal((9, 6, 6, 2)).astype("float32"), np.arange(9) % 3
-    plan = kbp.select_channels(free, kbp.scores.channels.l2_norm(free), keep=0.6)
+    plan = kbp.select_channels(
+        free, scores=kbp.scores.channels.l2_norm(free), keep=0.6, scope="global"
+    )
     loss = "sparse_categorical_crossentropy"
     data, taylor = (x[:8], y[:8]), kbp.scores.channels.taylor
     return {

@@ -140,10 +140,10 @@ def test_random_graphs(data, seed, share):
     data=st.data(),
     seed=st.integers(0, 99),
     limits=st.builds(
-        kbp.ChannelLimits,
-        min_channels=st.sampled_from([1, 1, 2]),
+        kbp.Limits,
+        min_kept=st.sampled_from([1, 1, 2]),
         round_to=st.sampled_from([1, 1, 2, 4]),
-        most=st.sampled_from([1.0, 1.0, 0.6]),
+        max_removed=st.sampled_from([1.0, 1.0, 0.6]),
     ),
     scope=st.sampled_from(["global", "local"]),
 )
@@ -162,8 +162,8 @@ def test_what_is_selected_can_be_pruned(data, seed, limits, scope):
         before = groups.layers.get(layer.name)
         if before is None or not layer.weights:
             continue
-        width, most = layer.output.shape[-1], (1 - limits.most) * len(before)
-        assert width >= min(len(before), max(limits.min_channels, most - 1e-9))
+        width, most = layer.output.shape[-1], (1 - limits.max_removed) * len(before)
+        assert width >= min(len(before), max(limits.min_kept, most - 1e-9))
 
 
 def smallest(model, scores, scope, limits):
@@ -171,7 +171,12 @@ def smallest(model, scores, scope, limits):
     for keep in (0.05, 0.2, 0.4, 0.6, 0.8):
         try:
             return kbp.select_channels(
-                model, scores, keep, "channels", scope, limits=limits
+                model,
+                scores=scores,
+                keep=keep,
+                cost="channels",
+                scope=scope,
+                limits=limits,
             )
         except ValueError as error:
             assert str(error).startswith("Expected `keep`")

@@ -57,7 +57,9 @@ def close(one, other, atol=1e-5):
 
 
 def plan_of(model):
-    return kbp.select_channels(model, CHANNELS.l2_norm(model), keep=0.6)
+    return kbp.select_channels(
+        model, scores=CHANNELS.l2_norm(model), keep=0.6, scope="global"
+    )
 
 
 # Which models are bound to their batch size.
@@ -166,7 +168,7 @@ CLOSED_FORM = {
     "compensate": lambda m, x: kbp.compensate(m, plan_of(m), x, verbose=0),
     "recalibrate": lambda m, x: kbp.recalibrate(m, x, verbose=0),
     "activations": lambda m, x: kbp.convert(m, 3, data=x, verbose=0),
-    "regression": lambda m, x: kbp.convert(m, 3, "regression", data=x, verbose=0),
+    "regression": lambda m, x: kbp.convert(m, 3, basis="regression", data=x, verbose=0),
     "compensated": lambda m, x: CHANNELS.compensated(m, x),
     "activation": lambda m, x: CHANNELS.activation(m, x),
 }

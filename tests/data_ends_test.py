@@ -102,7 +102,9 @@ def model():
 
 @pytest.fixture(scope="module")
 def plan(model):
-    return kbp.select_channels(model, kbp.scores.channels.l2_norm(model), keep=0.5)
+    return kbp.select_channels(
+        model, scores=kbp.scores.channels.l2_norm(model), keep=0.5, scope="global"
+    )
 
 
 def thresholding(model, data):
@@ -115,7 +117,9 @@ def thresholding(model, data):
 channels = kbp.scores.channels
 READERS = {
     "convert": lambda m, p, d: kbp.convert(m, data=d, verbose=0),
-    "regression": lambda m, p, d: kbp.convert(m, 2, "regression", data=d, verbose=0),
+    "regression": lambda m, p, d: kbp.convert(
+        m, 2, basis="regression", data=d, verbose=0
+    ),
     "compensate": lambda m, p, d: kbp.compensate(m, p, d, verbose=0),
     "recalibrate": lambda m, p, d: kbp.recalibrate(m, d, verbose=0),
     "activation": lambda m, p, d: channels.activation(m, d),

@@ -43,7 +43,6 @@ channels = kbp.scores.channels
 PAIR = (IMAGES, LABELS)
 ENTRIES = {
     "accuracy": lambda m, good: kbp.accuracy(m, PAIR),
-    "allocate": lambda m, good: kbp.allocate(m, 0.5),
     "channel_groups": lambda m, good: kbp.channel_groups(m),
     "compare before": lambda m, good: kbp.compare(m, good),
     "compare after": lambda m, good: kbp.compare(good, m),
@@ -58,20 +57,27 @@ ENTRIES = {
     "flatten": lambda m, good: kbp.flatten(m),
     "fold": lambda m, good: kbp.fold(m),
     "latency": lambda m, good: kbp.latency(m),
-    "layer_latency": lambda m, good: kbp.layer_latency(m),
     "plot_bases": lambda m, good: kbp.plot_bases(m, "never.png"),
     "prune": lambda m, good: kbp.prune(m),
-    "quick_channels": lambda m, good: kbp.quick_channels(
-        m, [kbp.Plan()], kbp.LatencyTable()
-    ),
-    "quick_ranks": lambda m, good: kbp.quick_ranks(m, kbp.Plan(), kbp.LatencyTable()),
     "recalibrate": lambda m, good: kbp.recalibrate(m, IMAGES),
     "recover": lambda m, good: kbp.recover(m, PAIR),
     "recover teacher": lambda m, good: kbp.recover(good, PAIR, teacher=m),
-    "select_channels": lambda m, good: kbp.select_channels(m, np.zeros(3), 0.5),
+    "per_cost": lambda m, good: kbp.plans.per_cost(m, np.zeros(3)),
+    "select_bases": lambda m, good: kbp.select_bases(m, keep=0.5),
+    "select_bases data": lambda m, good: kbp.select_bases(m, keep=0.5, data=IMAGES),
+    "select_bases cost": lambda m, good: kbp.select_bases(
+        m, keep=0.5, cost=kbp.LatencyTable()
+    ),
+    "select_channels": lambda m, good: kbp.select_channels(
+        m, scores=np.zeros(3), keep=0.5
+    ),
+    "select_channels data": lambda m, good: kbp.select_channels(
+        m, keep=0.5, data=IMAGES, cost=kbp.LatencyTable()
+    ),
     "slimming": lambda m, good: kbp.slimming(m, 1e-3),
     "sparsify": lambda m, good: kbp.sparsify(m, PAIR),
     "predicted_latency": lambda m, good: predicted_latency(m, kbp.LatencyTable()),
+    "bases": lambda m, good: kbp.scores.bases(m),
     "energy": lambda m, good: kbp.scores.energy(m),
     "magnitude": lambda m, good: kbp.scores.magnitude(m),
     "taylor": lambda m, good: kbp.scores.taylor(m, PAIR, "mse"),
@@ -89,7 +95,6 @@ NAMES = {
     "compare before": "before",
     "compare after": "after",
     "latency": "model_or_path",
-    "quick_ranks": "converted",
     "recover teacher": "teacher",
 }
 

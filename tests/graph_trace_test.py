@@ -1,4 +1,8 @@
+import gc
+import weakref
+
 import keras
+import numpy as np
 import pytest
 from keras import layers, ops
 from models import nested, none_sizes, plain, siamese
@@ -234,3 +238,82 @@ def test_calls_that_no_output_follows_from_are_left_out():
     inner = model.get_layer("inner")
     assert "unread_bn" in names(trace(inner))
     assert found == names(trace(flatten(model)))
+
+
+@pytest.mark.parametrize("kind", [plain, nested, siamese])
+def test_a_model_is_read_once(kind):
+    model = kind()
+    assert trace(model) is trace(model)
+    assert trace(model) is not trace(kind())
+    model.set_weights([2 * weight for weight in model.get_weights()])
+    model.layers[-1].trainable = False
+    assert trace(model) is trace(model)
+
+
+def test_sizes_that_are_given_are_not_remembered():
+    model = none_sizes()
+    before = trace(model)
+    sized = trace(model, input_shape=(20, 10, 3))
+    assert sized is not trace(model, input_shape=(20, 10, 3))
+    assert trace(model) is before
+    assert before.inputs.shape == (None, None, None, 3)
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_a_sequential_model_that_gains_or_loses_a_layer_is_read_anew(depth):
+    inner = model = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="a")])
+    for _ in range(depth):
+        if depth == 1:
+            model = keras.Sequential([keras.Input((4,)), model])
+        else:
+            inputs = keras.Input((4,))
+            model = keras.Model(inputs, model(inputs))
+    before = trace(model)
+    assert names(before) == ["a"]
+    inner.add(layers.Activation("tanh", name="b"))
+    assert names(trace(model)) == ["a", "b"]
+    assert trace(model) is trace(model)
+    inner.pop()
+    assert names(trace(model)) == ["a"]
+    inner.pop()
+    inner.add(layers.Dense(3, name="a"))  # of the same name, and another layer
+    assert trace(model).calls[0].op is inner.layers[0]
+    assert trace(model).calls[0].op is not before.calls[0].op
+
+
+def test_layers_of_a_new_dtype_are_read_anew():
+    model = plain()
+    assert trace(model).calls[0].outputs.dtype == "float32"
+    model.layers[1].dtype_policy = "mixed_float16"
+    assert trace(model).calls[0].outputs.dtype == "float16"
+
+
+def _called_in_another_graph():
+    """A model that its own layer leads back to: both are in one more graph."""
+    inputs = keras.Input((3,))
+    hidden = layers.Dense(3)(inputs)
+    model = keras.Model(inputs, layers.Dense(3)(hidden))
+    model(hidden)
+    return model
+
+
+@pytest.mark.parametrize("make", [plain, nested, siamese, _called_in_another_graph])
+def test_a_model_goes_with_its_trace(make):
+    model = make()
+    known = [weakref.ref(model), weakref.ref(trace(model))]
+    del model
+    gc.collect()
+    assert [one() for one in known] == [None, None]
+
+
+def test_what_is_remembered_is_no_part_of_the_model(tmp_path):
+    model = nested()
+    trace(model)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    copy = keras.models.clone_model(model)
+    for other in (loaded, copy):
+        assert trace(other) is not trace(model)
+        assert names(trace(other)) == names(trace(model))
+    x = np.random.default_rng(0).random((2, *model.input_shape[1:]), dtype="float32")
+    np.testing.assert_array_equal(loaded(x), model(x))

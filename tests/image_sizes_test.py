@@ -71,7 +71,9 @@ def equal(one, other, tolerance=2e-5):
 def test_compensation_is_that_of_the_pixels(pair, form):
     data = batches(SMALL)
     scores = kbp.scores.channels.l1_norm(pair[0])
-    plan = kbp.select_channels(pair[0], scores, 0.5, of="params")
+    plan = kbp.select_channels(
+        pair[0], scores=scores, keep=0.5, cost="params", scope="global"
+    )
     image = kbp.compensate(pair[0], plan, forms(data)[form], verbose=0)
     pixel = kbp.compensate(pair[1], plan, pixels(data), verbose=0)
     equal(image, pixel)

@@ -37,9 +37,9 @@ def test_outputs_in_a_subspace_are_reproduced_at_its_dimension(kind, basis):
     rng = np.random.default_rng(1)
     data = rng.normal(size=(30, 6, 6, 3)) @ rng.normal(size=(3, 8)) + rng.normal(size=8)
     before = outputs(model, data)
-    exact = convert(model, data, basis, rank=3, include=kind)
+    exact = convert(model, data, basis=basis, rank=3, include=kind)
     assert relative_difference(before, outputs(exact, data)) <= 1e-5
-    less = convert(model, data, basis, rank=2, include=kind)
+    less = convert(model, data, basis=basis, rank=2, include=kind)
     assert relative_difference(before, outputs(less, data)) > 1e-2
     by_weights = kbp.convert(model, rank=3, include=kind)
     assert relative_difference(before, outputs(by_weights, data)) > 1e-2
@@ -48,7 +48,7 @@ def test_outputs_in_a_subspace_are_reproduced_at_its_dimension(kind, basis):
 @pytest.mark.parametrize("basis", BASES)
 def test_the_mean_of_every_output_is_kept(basis):
     model, data = stack("linear"), sample(stack(), batch=40)
-    converted = convert(model, data, basis)
+    converted = convert(model, data, basis=basis)
     rng = np.random.default_rng(0)
     for pair in basis_pairs(trace(converted)).values():
         pair.scaling.mask.assign(rng.permutation(pair.rank) < pair.rank // 3)
@@ -70,7 +70,7 @@ def test_neither_batches_nor_order_matter(basis):
         tf.data.Dataset.from_tensor_slices(data).batch(7),
         tf.data.Dataset.from_tensor_slices((data, np.zeros(150))).batch(40),
     ]
-    made = [outputs(convert(model, form, basis, rank=6), x) for form in forms]
+    made = [outputs(convert(model, form, basis=basis, rank=6), x) for form in forms]
     for other in made[1:]:
         assert relative_difference(made[0], other) <= 2e-5
 
@@ -91,6 +91,7 @@ def test_a_smaller_last_batch_compiles_nothing_anew():
     x = Counted()(layers.Conv2D(8, 3, name="conv")(inputs))
     model = randomize(keras.Model(inputs, layers.Conv2D(8, 1, name="last")(x)))
     counts = []
+    trace(model)  # which is remembered
     for size in (64, 41):
         before = Counted.compiled
         converted = convert(model, sample(model, batch=size))
@@ -111,7 +112,7 @@ def test_a_plan_gives_ranks_by_name():
     model = stack()
     plan = kbp.Plan(bases={"conv1": kbp.Kept((0, 1, 2), 16)})
     for basis in BASES:
-        made = convert(model, sample(model, batch=10), basis, rank=plan)
+        made = convert(model, sample(model, batch=10), basis=basis, rank=plan)
         ranks = {name: p.rank for name, p in basis_pairs(trace(made)).items()}
         assert ranks == {"conv0": 16, "conv1": 3, "conv2": 16, "conv3": 16, "conv4": 16}
 
@@ -173,7 +174,7 @@ def test_the_given_model_is_as_it_was():
     data = sample(model, batch=10)
     weights, before = model.get_weights(), outputs(model, data)
     for basis in BASES:
-        convert(model, data, basis, rank=2)
+        convert(model, data, basis=basis, rank=2)
     assert all(map(np.array_equal, weights, model.get_weights()))
     assert all(map(np.array_equal, before, outputs(model, data)))
 

@@ -66,7 +66,8 @@ def test_leading_bases_are_what_a_number_gives():
     for basis in ("weights", "activations", "regression"):
         data = None if basis == "weights" else x
         made = [
-            kbp.convert(model, rank, basis, data=data, verbose=0) for rank in (plan, 2)
+            kbp.convert(model, rank, basis=basis, data=data, verbose=0)
+            for rank in (plan, 2)
         ]
         for one, other in zip(*(m.weights for m in made), strict=True):
             np.testing.assert_array_equal(array(one), array(other))
@@ -78,7 +79,7 @@ def test_a_regression_takes_leading_bases_only():
     plan = Plan(bases={"narrow": Kept((3, 5), 12)})
     message = r"leading bases of each layer.*keeps 3, 5 of 12 in `narrow`.*`prune` the"
     with pytest.raises(ValueError, match=message):
-        kbp.convert(model, plan, "regression", data=data, verbose=0)
+        kbp.convert(model, plan, basis="regression", data=data, verbose=0)
 
 
 REFUSED = {
@@ -104,7 +105,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_read(name, basis):
 
     data = None if basis == "weights" else images()
     with pytest.raises(ValueError, match=f"(?s){message}"):
-        kbp.convert(separable(), Plan(**fields), basis, data=data, verbose=0)
+        kbp.convert(separable(), Plan(**fields), basis=basis, data=data, verbose=0)
 
 
 def test_a_layer_that_is_left_out_is_refused():
@@ -120,7 +121,7 @@ def test_a_name_that_no_layer_gets_is_refused():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
-def test_what_allocate_makes_can_always_be_fitted(dtype):
+def test_what_select_bases_makes_can_always_be_fitted(dtype):
     """Singular values that are nearly the same change places when they are stored."""
     x = inputs = keras.Input((6, 6, 4), dtype=dtype)
     for name in "abc":
@@ -132,26 +133,26 @@ def test_what_allocate_makes_can_always_be_fitted(dtype):
         matrix *= 1 + 1e-7 * rng.normal(size=24)
         model.get_layer(name).kernel.assign(matrix.reshape(3, 3, 24, 24))
     for keep in (0.1, 0.3, 0.5):
-        plan = kbp.allocate(kbp.convert(model), keep)
+        plan = kbp.select_bases(kbp.convert(model), keep=keep, cost="params")
         for kept in plan.bases.values():
             assert kept.indices == tuple(range(len(kept.indices)))
     data = sample(model, batch=20)
-    made = kbp.convert(model, plan, "regression", data=data, verbose=0)
+    made = kbp.convert(model, plan, basis="regression", data=data, verbose=0)
     found = {name: pair.rank for name, pair in pairs(made).items()}
     assert found == {name: len(kept.indices) for name, kept in plan.bases.items()}
 
 
-def test_masked_bases_leave_by_allocate_and_can_not_be_fitted():
+def test_masked_bases_leave_by_plan_and_can_not_be_fitted():
     x = inputs = keras.Input((8, 8, 3))
     model = randomize(keras.Model(inputs, conv_block(x, 8, "conv")))
     whole = kbp.convert(model)
     mask = np.ones(8)
     mask[:3] = 0
     pairs(whole)["conv"].scaling.mask.assign(mask)
-    plan = kbp.allocate(whole, 0.5)
+    plan = kbp.select_bases(whole, keep=0.5, cost="params")
     assert plan.bases["conv"].indices[0] == 3
     data = sample(model, batch=10)
     made, cut = kbp.convert(model, plan), kbp.prune(whole, plan)
     np.testing.assert_allclose(outputs(made, data)[0], outputs(cut, data)[0], atol=1e-5)
     with pytest.raises(ValueError, match="leading bases.*model which is not masked"):
-        kbp.convert(model, plan, "regression", data=data, verbose=0)
+        kbp.convert(model, plan, basis="regression", data=data, verbose=0)

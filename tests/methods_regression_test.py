@@ -14,7 +14,7 @@ BASES = ("activations", "regression")
 
 def test_the_mean_is_kept_through_layers_fitted_at_low_rank():
     model, data = stack(), sample(stack(), batch=40)
-    converted = convert(model, data, "regression", rank=4)
+    converted = convert(model, data, basis="regression", rank=4)
     for number in range(5):
         old, new = (
             flat(array(linear(m, f"conv{number}{end}")(data)))
@@ -29,7 +29,7 @@ def test_regression_is_ridge_regression_of_reduced_rank():
     model = keras.Model(inputs, layers.Dense(9, name="second")(first))
     randomize(model)
     x = np.random.default_rng(2).normal(size=(500, 12)).astype("float32")
-    made = convert(model, x, "regression", rank=4, include=layers.Dense)
+    made = convert(model, x, basis="regression", rank=4, include=layers.Dense)
     hidden = np.asarray(inner(made, "first_scaling")(x), np.float64)
     target = np.asarray(model(x), np.float64)
     kernel, bias = (np.asarray(w, np.float64) for w in model.layers[-1].get_weights())
@@ -61,12 +61,12 @@ def test_a_branch_makes_up_for_what_the_shortcut_lacks():
     model = residual()
     data = sample(model, batch=300)
     rank = kbp.Plan(bases={"narrow": kbp.Kept((0,), 12), "stem": kbp.Kept((0, 1), 12)})
-    made = convert(model, data, "regression", rank=rank)
+    made = convert(model, data, basis="regression", rank=rank)
     before = flat(array(inner(model, "sum")(data)))
     after = flat(array(inner(made, "sum")(data)))
     np.testing.assert_allclose(after.mean(0), before.mean(0), atol=1e-4)
     # Left as it is, the branch would add its own error to that of the shortcut.
-    alone = convert(model, data, "regression", rank=rank, exclude="last")
+    alone = convert(model, data, basis="regression", rank=rank, exclude="last")
     alone = flat(array(inner(alone, "sum")(data)))
     errors = [np.mean((x - before) ** 2) for x in (after, alone)]
     assert errors[0] < 0.8 * errors[1]
@@ -78,10 +78,10 @@ def test_large_kernels_are_corrected_in_their_outputs(monkeypatch):
     model = stack()
     data, fresh = sample(model, batch=200), sample(model, seed=9, batch=100)
     monkeypatch.setattr(_regression_bases, "LARGEST", 50)  # all but the first layer
-    full = convert(model, data, "regression")
+    full = convert(model, data, basis="regression")
     before = outputs(model, fresh)
     assert relative_difference(before, outputs(full, fresh)) <= 1e-5
-    small = outputs(convert(model, data, "regression", rank=6), fresh)
+    small = outputs(convert(model, data, basis="regression", rank=6), fresh)
     at_once = outputs(convert(model, data, rank=6), fresh)
     errors = [np.mean((x[0] - before[0]) ** 2) for x in (small, at_once)]
     assert errors[0] < 0.95 * errors[1]
@@ -92,7 +92,7 @@ def test_fold_takes_the_cheaper_form():
     x = conv_block(conv_block(x, 8, "a"), 8, "b")
     model = randomize(keras.Model(inputs, x))
     data = sample(model, batch=50)
-    made = convert(model, data, "regression", rank=7)
+    made = convert(model, data, basis="regression", rank=7)
     plain = kbp.fold(made)
     kinds = [type(layer).__name__ for layer in plain.layers]
     # 7 (27 + 8) weights are more than 27 x 8, and 7 (72 + 8) are less than 72 x 8.
@@ -108,5 +108,5 @@ def test_a_branch_that_is_a_result_itself_is_not_bent():
     model = randomize(keras.Model(inputs, [total, result]))
     data = sample(model, batch=100)
     plan = kbp.Plan(bases={"side": kbp.Kept((0, 1), 8)})
-    made = convert(model, data, "regression", rank=plan)
+    made = convert(model, data, basis="regression", rank=plan)
     assert relative_difference(outputs(model, data)[1], outputs(made, data)[1]) <= 1e-5

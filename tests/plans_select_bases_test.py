@@ -1,266 +1,254 @@
+import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from allocation import Proportional, drawn_scores, of_layers
+from models import randomize
 
-from keras_basisprune import Kept, Limits, Plan, select
+import keras_basisprune as kbp
+from keras_basisprune import Kept, Plan
+from keras_basisprune.utils.cannot_reach import CannotReach
 
-SEEDED = settings(derandomize=True, deadline=None, max_examples=100)
-SCORES = {
-    "a": np.array([0.5, 1.0, 0.05, 0.0]),
-    "b": np.array([0.02, 0.2]),
-}
-
-
-def indices(plan):
-    return {name: kept.indices for name, kept in plan.bases.items()}
+layers = keras.layers
+# By hand: shapes of the kernels' matrices, ranks, and positions of the output maps.
+SIZES = {"a": (27, 16), "b": (144, 24), "c": (24, 40), "d": (360, 10)}
+RANKS = {name: min(size) for name, size in SIZES.items()}
+POSITIONS = {"a": 144, "b": 36, "c": 36, "d": 9}
 
 
-@pytest.mark.parametrize(
-    ("threshold", "a", "b"),
-    [
-        (0.0, (0, 1, 2), (0, 1)),  # 0 is masked, and stays so
-        (0.05, (0, 1, 2), (0, 1)),  # what equals the threshold stays
-        (0.11, (0, 1), (1,)),
-        (0.5, (0, 1), (1,)),
-        (0.51, (1,), (1,)),
-        (1.0, (1,), (1,)),
-        (7.0, (1,), (1,)),
-    ],
-)
-def test_local_threshold(threshold, a, b):
-    plan = select(SCORES, threshold=threshold)
-    assert plan == Plan(bases={"a": Kept(a, 4), "b": Kept(b, 2)})
+def network():
+    x = inputs = keras.Input((12, 12, 3))
+    x = layers.Conv2D(16, 3, padding="same", name="a")(x)
+    x = layers.BatchNormalization(name="bn")(x)
+    x = layers.Conv2D(24, 3, padding="same", strides=2, use_bias=False, name="b")(x)
+    x = layers.SeparableConv2D(40, 3, padding="same", activation="relu", name="c")(x)
+    x = layers.Conv2D(10, 3, padding="same", strides=2, name="d")(x)
+    x = layers.Dense(6, name="head")(layers.GlobalAveragePooling2D()(x))
+    return randomize(keras.Model(inputs, x))
 
 
-@pytest.mark.parametrize(
-    ("threshold", "a", "b"),
-    [
-        (0.02, (0, 1, 2), (0, 1)),
-        (0.03, (0, 1, 2), (1,)),
-        (0.1, (0, 1), (1,)),
-        (0.3, (0, 1), (1,)),  # `b` keeps one
-        (1.0, (1,), (1,)),
-    ],
-)
-def test_global_threshold(threshold, a, b):
-    plan = select(SCORES, threshold=threshold, limits=Limits(scope="global"))
-    assert indices(plan) == {"a": a, "b": b}
+@pytest.fixture(scope="module")
+def model():
+    return network()
 
 
-@pytest.mark.parametrize(
-    ("ratio", "a", "b"),
-    [
-        (0.0, (0, 1, 2), (0, 1)),
-        (0.25, (0, 1, 2), (0, 1)),  # the one that is masked already
-        (0.49, (0, 1, 2), (0, 1)),
-        (0.5, (0, 1), (1,)),
-        (0.75, (1,), (1,)),
-        (0.999, (1,), (1,)),
-    ],
-)
-def test_local_ratio(ratio, a, b):
-    assert indices(select(SCORES, ratio=ratio)) == {"a": a, "b": b}
+@pytest.fixture(scope="module")
+def converted(model):
+    return kbp.convert(model)
 
 
-@pytest.mark.parametrize(
-    ("ratio", "a", "b"),
-    [
-        (1 / 6, (0, 1, 2), (0, 1)),
-        (2 / 6, (0, 1, 2), (1,)),
-        (3 / 6, (0, 1), (1,)),
-        (5 / 6, (1,), (1,)),
-    ],
-)
-def test_global_ratio(ratio, a, b):
-    plan = select(SCORES, ratio=ratio, limits=Limits(scope="global"))
-    assert indices(plan) == {"a": a, "b": b}
-
-
-def test_a_ratio_is_exact_in_floating_point():
-    scores = {"a": np.arange(1.0, 11.0)}
-    for removed in range(10):
-        plan = select(scores, ratio=removed / 10)
-        assert len(plan.bases["a"].indices) == 10 - removed
-
-
-def test_equal_scores_share_their_fate():
-    assert indices(select({"a": [1.0, 1.0, 2.0]}, ratio=0.5)) == {"a": (0, 1, 2)}
-    assert indices(select({"a": [1.0, 1.0, 2.0]}, ratio=0.7)) == {"a": (2,)}
-
-
-def test_costs_divide_global_scores():
-    scores = {"cheap": np.array([1.0, 0.3]), "dear": np.array([1.0, 0.9])}
-    costs = {"cheap": 1.0, "dear": 9.0}  # per cost: 1, 0.3 and 0.111, 0.1
-    limits = Limits(scope="global", costs=costs)
-    assert indices(select(scores, threshold=0.11, limits=limits)) == {
-        "cheap": (0, 1),
-        "dear": (0,),
-    }
-    assert indices(select(scores, ratio=0.25, limits=limits)) == {
-        "cheap": (0, 1),
-        "dear": (0,),
-    }
-    assert indices(select(scores, ratio=0.25, limits=Limits(scope="global"))) == {
-        "cheap": (0,),
-        "dear": (0, 1),
+def wholes(cost):
+    """What each layer costs before."""
+    return {
+        name: n * cout * (2 * POSITIONS[name] if cost == "flops" else 1)
+        for name, (n, cout) in SIZES.items()
     }
 
 
-def test_costs_do_not_matter_locally_nor_when_equal():
-    costs = {"a": 3.0, "b": 3.0}
-    local = Limits(costs={"a": 1.0, "b": 100.0})
-    for threshold in (0.02, 0.1, 0.5):
-        assert select(SCORES, threshold, limits=local) == select(SCORES, threshold)
-        assert select(
-            SCORES, threshold, limits=Limits(scope="global", costs=costs)
-        ) == select(SCORES, threshold, limits=Limits(scope="global"))
+def rank_costs(ranks, whole):
+    """What the folded layers cost together, whose kernels are two or merged."""
+    total = 0.0
+    for name, (n, cout) in SIZES.items():
+        total += whole[name] * min(ranks[name] * (n + cout) / (n * cout), 1.0)
+    return total
 
 
-@pytest.mark.parametrize(
-    ("min_rank", "a", "b"),
-    [
-        (1, (1,), (1,)),
-        (2, (0, 1), (0, 1)),
-        (3, (0, 1, 2), (0, 1)),
-        (4, (0, 1, 2, 3), (0, 1)),  # demanded: even what is masked
-        (9, (0, 1, 2, 3), (0, 1)),
-    ],
-)
-def test_min_rank(min_rank, a, b):
-    for scope in ("local", "global"):
-        plan = select(SCORES, 1.0, limits=Limits(scope, min_rank=min_rank))
-        assert indices(plan) == {"a": a, "b": b}
+def greedy(scores, whole, budget):
+    """One basis after the other, best per cost first, while they fit the budget."""
+    per_basis = {x: whole[x] * sum(SIZES[x]) / np.prod(SIZES[x]) for x in SIZES}
+    order = [
+        (score / per_basis[name], name, index)
+        for name, values in scores.items()
+        for index, score in enumerate(values)
+    ]
+    kept = {name: [] for name in scores}
+    for _, name, index in sorted(order, reverse=True):
+        more = {**kept, name: [*kept[name], index]}
+        ranks = {x: max(len(indices), 1) for x, indices in more.items()}
+        if rank_costs(ranks, whole) > budget:
+            break
+        kept = more
+    return Plan({name: _finished(kept[name], name, scores[name]) for name in kept})
 
 
-@pytest.mark.parametrize(
-    ("round_to", "kept"), [(1, 3), (2, 4), (3, 3), (4, 4), (5, 5), (8, 7)]
-)
-def test_round_to(round_to, kept):
-    scores = {"a": np.array([7.0, 6, 5, 4, 3, 2, 1])}
-    plan = select(scores, 5 / 7, limits=Limits(round_to=round_to))
-    assert indices(plan) == {"a": tuple(range(kept))}
+def smallest(whole):
+    """What the layers cost with one basis each."""
+    return rank_costs(dict.fromkeys(SIZES, 1), whole)
 
 
-def test_a_layer_without_any_score_keeps_the_first():
-    plan = select({"a": np.zeros(3), "b": np.ones(2)}, 0.5, limits=Limits("global"))
-    assert indices(plan) == {"a": (0,), "b": (0, 1)}
+def _finished(indices, name, scores):
+    n, cout = SIZES[name]
+    if not indices:
+        indices = [np.argmax(scores)]
+    if len(indices) * (n + cout) >= n * cout:  # folded, it is the original
+        indices = range(RANKS[name])
+    return Kept(tuple(sorted(indices)), RANKS[name])
 
 
-def test_given_scores_do_not_change():
-    scores = {"a": np.array([0.1, 1.0], np.float32), "b": [1, 2]}
-    select(scores, 0.5, limits=Limits("global", costs={"a": 1, "b": 2}))
-    np.testing.assert_array_equal(scores["a"], np.array([0.1, 1.0], np.float32))
-    assert scores["b"] == [1, 2]
+def kernel_costs(model, cost):
+    """What the kernels of the decomposed layers cost in a folded model, by `cost`."""
+    total = 0
+    for layer in kbp.cost(model).layers:
+        name = layer.name.removesuffix("_basis")
+        if name not in SIZES or layer.kind == "SeparableConv2D":
+            continue
+        bias = model.get_layer(layer.name).bias
+        params = layer.params - (0 if bias is None else bias.shape[0])
+        total += layer.flops if cost == "flops" else params
+    return total
 
 
-VALUES = st.one_of(st.just(0.0), st.floats(1e-6, 1e6))
-LAYERS = st.dictionaries(
-    st.sampled_from("abcd"), st.lists(VALUES, min_size=1, max_size=12), min_size=1
-)
-LIMITS = st.builds(
-    Limits,
-    scope=st.sampled_from(["local", "global"]),
-    costs=st.one_of(
-        st.none(), st.fixed_dictionaries({x: st.floats(1, 1e6) for x in "abcd"})
-    ),
-    min_rank=st.integers(1, 6),
-    round_to=st.integers(1, 6),
-)
-AIM = st.one_of(
-    st.fixed_dictionaries({"threshold": st.floats(0, 2)}),
-    st.fixed_dictionaries({"ratio": st.floats(0, 0.999)}),
-)
+def folded(converted, plan):
+    return kbp.fold(kbp.prune(converted, plan), batch_norm=False)
 
 
-@SEEDED
-@given(LAYERS, AIM, LIMITS)
-def test_limits_always_hold(scores, aim, limits):
-    for name, kept in select(scores, **aim, limits=limits).bases.items():
-        size, count = len(scores[name]), len(kept.indices)
-        assert kept.total == size
-        assert count >= min(limits.min_rank, size)
-        assert count == size or count % limits.round_to == 0
-        demanded = -(-limits.min_rank // limits.round_to) * limits.round_to
-        alive = np.count_nonzero(scores[name])
-        rounded = -(-alive // limits.round_to) * limits.round_to
-        if any(scores[name][i] == 0 for i in kept.indices):
-            assert count <= max(demanded, rounded)
-        out = set(range(size)) - set(kept.indices)
-        lowest = min(scores[name][i] for i in kept.indices)
-        assert all(scores[name][i] <= lowest for i in out)
+def with_next_best(plan, scores, whole):
+    """The plan, with the one basis more that is worth most of what is left."""
+    left = {
+        (values[index] / whole[name] * np.prod(SIZES[name]) / sum(SIZES[name])): (
+            name,
+            index,
+        )
+        for name, values in scores.items()
+        for index in set(range(RANKS[name])) - set(plan.bases[name].indices)
+    }
+    name, index = left[max(left)]
+    more = tuple(sorted((*plan.bases[name].indices, index)))
+    return Plan({**plan.bases, name: Kept(more, RANKS[name])})
 
 
-@SEEDED
-@given(LAYERS, LIMITS, st.floats(0, 2), st.floats(0, 2))
-def test_a_higher_threshold_never_keeps_more(scores, limits, one, two):
-    low, high = sorted((one, two))
-    more, less = (select(scores, t, limits=limits).bases for t in (low, high))
-    assert all(set(less[x].indices) <= set(more[x].indices) for x in scores)
+@pytest.mark.parametrize("cost", ["params", "flops"])
+@pytest.mark.parametrize("keep", [0.15, 0.3, 0.6])
+def test_layers_cost_what_they_may(converted, cost, keep):
+    scores, whole = drawn_scores(RANKS, 1, power=3), wholes(cost)
+    share = of_layers(converted, keep, cost)
+    plan = kbp.select_bases(converted, keep=share, cost=cost, scores=scores)
+    budget = keep * sum(whole.values())
+    spent = kernel_costs(folded(converted, plan), cost)
+    assert spent <= budget
+    ranks = {name: len(kept.indices) for name, kept in plan.bases.items()}
+    assert spent == round(rank_costs(ranks, whole))
+    more = with_next_best(plan, scores, whole)
+    assert kernel_costs(folded(converted, more), cost) > budget
 
 
-@SEEDED
-@given(LAYERS, LIMITS, st.floats(0, 0.999), st.floats(0, 0.999))
-def test_a_higher_ratio_never_keeps_more(scores, limits, one, two):
-    low, high = sorted((one, two))
-    more, less = (select(scores, ratio=r, limits=limits).bases for r in (low, high))
-    assert all(set(less[x].indices) <= set(more[x].indices) for x in scores)
+@pytest.mark.parametrize("cost", ["params", "flops"])
+@pytest.mark.parametrize("keep", [0.4, 0.7])
+def test_the_model_costs_what_it_may(model, converted, cost, keep):
+    scores = drawn_scores(RANKS, 2, power=3)
+    plan = kbp.select_bases(converted, keep=keep, cost=cost, scores=scores)
+    budget = keep * getattr(kbp.cost(model), cost)
+    assert getattr(kbp.cost(folded(converted, plan)), cost) <= budget
+    more = folded(converted, with_next_best(plan, scores, wholes(cost)))
+    assert getattr(kbp.cost(more), cost) > budget
 
 
-@SEEDED
-@given(LAYERS, AIM)
-def test_masked_never_comes_back(scores, aim):
-    for name, kept in select(scores, **aim).bases.items():
-        zero = [i for i in kept.indices if scores[name][i] == 0]
-        assert not zero or (not any(scores[name]) and kept.indices == (0,))
+def test_bases_of_activations_cost_the_same(model):
+    """Their means are no cost, once they are folded; `b` gains a bias of 24."""
+    images = np.random.default_rng(0).standard_normal((8, 12, 12, 3))
+    converted = kbp.convert(model, data=images, verbose=0)
+    scores = drawn_scores(RANKS, 3, power=3)
+    for cost, gained in (("params", 24), ("flops", 0)):
+        whole, total = wholes(cost), getattr(kbp.cost(model), cost) + gained
+        rest = total - sum(whole.values())
+        for keep in np.linspace(0.2, 0.9, 15):
+            share = of_layers(converted, keep, cost)
+            plan = kbp.select_bases(converted, keep=share, cost=cost, scores=scores)
+            assert plan == greedy(scores, whole, keep * sum(whole.values()))
+            if keep * total - rest < smallest(whole):
+                continue
+            plan = kbp.select_bases(converted, keep=keep, cost=cost, scores=scores)
+            assert plan == greedy(scores, whole, keep * total - rest)
+        spent = getattr(kbp.cost(folded(converted, plan)), cost)
+        assert spent <= keep * total
 
 
-@pytest.mark.parametrize(
-    ("arguments", "text"),
-    [
-        ({}, "Expected exactly one of `threshold` and `ratio`"),
-        ({"threshold": 0.1, "ratio": 0.1}, "exactly one .* threshold=0.1, ratio=0.1"),
-        ({"threshold": -0.1}, "Expected `threshold` to be a finite number >= 0"),
-        ({"threshold": float("nan")}, "Expected `threshold` .* threshold=nan"),
-        ({"threshold": float("inf")}, "Expected `threshold` .* threshold=inf"),
-        ({"ratio": 1.0}, r"Expected `ratio` to be in \[0, 1\).* ratio=1.0"),
-        ({"ratio": -0.1}, "Expected `ratio`"),
-    ],
-)
-def test_refuses_arguments(arguments, text):
-    with pytest.raises(ValueError, match=text):
-        select(SCORES, **arguments)
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("cost", ["params", "flops"])
+def test_equals_a_greedy_choice(model, converted, cost, seed):
+    scores, whole = drawn_scores(RANKS, 10 + seed, power=3), wholes(cost)
+    rest = getattr(kbp.cost(model), cost) - sum(whole.values())
+    for keep in (0.1, 0.2, 0.5, 0.8, 0.95):
+        share = of_layers(converted, keep, cost)
+        plan = kbp.select_bases(converted, keep=share, cost=cost, scores=scores)
+        assert plan == greedy(scores, whole, keep * sum(whole.values()))
+    for keep in (0.4, 0.9):
+        plan = kbp.select_bases(converted, keep=keep, cost=cost, scores=scores)
+        budget = keep * (sum(whole.values()) + rest) - rest
+        assert plan == greedy(scores, whole, budget)
 
 
-@pytest.mark.parametrize(
-    "values", [[np.nan, 1.0], [-0.1, 1.0], [np.inf, 1.0], [[1.0]], [], 1.0]
-)
-def test_refuses_scores(values):
-    with pytest.raises(ValueError, match="Expected `scores` to hold .* for `a`"):
-        select({"a": values}, threshold=0.1)
+@pytest.mark.parametrize("seed", range(3))
+def test_milliseconds(model, converted, seed):
+    """Times that are in proportion to weights: ranks are as by a dear kind of cost."""
+    scores = drawn_scores(RANKS, 4, power=3)
+    table = Proportional(np.random.default_rng(seed).uniform(0.1, 9.0, 24))
+    whole = {
+        name: table.milliseconds(
+            layers.Conv2D(cout, size, strides, padding="same"), shape
+        )
+        for name, cout, size, strides, shape in (
+            ("a", 16, 3, 1, (12, 12, 3)),
+            ("b", 24, 3, 2, (12, 12, 16)),
+            ("c", 40, 1, 1, (6, 6, 24)),
+            ("d", 10, 3, 2, (6, 6, 40)),
+        )
+    }
+    depthwise = table.milliseconds(
+        layers.DepthwiseConv2D(3, padding="same"), (6, 6, 24)
+    )
+    rest = depthwise + table.milliseconds(layers.Dense(6), (10,))
+    total = rest + sum(whole.values())
+    assert kbp.measure.predicted_latency(model, table) == pytest.approx(total)
+    keep = (0.35 * sum(whole.values()) + rest) / total
+    plan = greedy(scores, whole, 0.35 * sum(whole.values()))
+    for given in (model, converted):
+        assert plan == kbp.select_bases(given, keep=keep, cost=table, scores=scores)
 
 
-def test_refuses_no_scores():
-    with pytest.raises(ValueError, match="Expected `scores` to name a layer"):
-        select({}, threshold=0.1)
+def test_scores_are_energies_unless_given(converted):
+    energies, share = kbp.scores.energy(converted), of_layers(converted, 0.3)
+    plan = kbp.select_bases(converted, keep=share, cost="params")
+    given = {"scores": energies, "cost": "params"}
+    assert plan == kbp.select_bases(converted, keep=share, **given)
+    budget = 0.3 * sum(wholes("params").values())
+    assert plan == greedy(energies, wholes("params"), budget)
+    for kept in plan.bases.values():  # singular values descend
+        assert kept.indices == tuple(range(len(kept.indices)))
 
 
-@pytest.mark.parametrize("costs", [{"a": 1.0}, {"a": 1.0, "b": 0.0}, {}])
-def test_refuses_costs(costs):
-    with pytest.raises(ValueError, match="Expected `costs` to give every layer"):
-        select(SCORES, 0.1, limits=Limits("global", costs))
+@pytest.mark.parametrize("cost", ["params", "flops", "bases"])
+@pytest.mark.parametrize("scope", ["global", "local"])
+def test_keep_1_keeps_all(converted, cost, scope):
+    plan = kbp.select_bases(converted, keep=1, cost=cost, scope=scope)
+    everything = {x: Kept(tuple(range(rank)), rank) for x, rank in RANKS.items()}
+    assert plan == Plan(everything)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "text"),
-    [
-        ({"scope": "layer"}, "Expected `scope` to be 'local' or 'global'.*'layer'"),
-        ({"min_rank": 0}, "Expected `min_rank` to be a positive .* min_rank=0"),
-        ({"min_rank": 1.5}, "Expected `min_rank`"),
-        ({"round_to": 0}, "Expected `round_to` to be a positive .* round_to=0"),
-        ({"round_to": "8"}, "Expected `round_to`"),
-    ],
-)
-def test_limits_refuse(arguments, text):
-    with pytest.raises(ValueError, match=text):
-        Limits(**arguments)
+def test_what_would_cost_as_much_keeps_all(converted):
+    """`r (27 + 16) >= 27 * 16` from `r = 11` of 16 on."""
+    scores = {name: np.zeros(rank) for name, rank in RANKS.items()}
+    scores["a"] = np.r_[np.full(10, 2.0), np.ones(5), 0.0]  # the last is masked
+    ones = {"b": 144 + 24, "c": 24 + 40, "d": 360 + 10}
+    total, one = sum(wholes("params").values()), sum(ones.values())
+    for rank, budget in ((10, 10 * 43), (10, 27 * 16 - 1), (15, 27 * 16)):
+        keep = of_layers(converted, (budget + one) / total)
+        plan = kbp.select_bases(converted, keep=keep, scores=scores, cost="params")
+        assert plan.bases["a"] == Kept(tuple(range(rank)), 16)
+
+
+@pytest.mark.parametrize("least", [1, 2, 5, 12, 99])
+def test_min_kept(converted, least):
+    scores, whole = drawn_scores(RANKS, 5, power=3), wholes("params")
+    limits = kbp.Limits(min_kept=least)
+    demanded = {name: min(least, rank) for name, rank in RANKS.items()}
+    for keep in (0.001, 0.3, 0.7):
+        share, budget = of_layers(converted, keep), keep * sum(whole.values())
+        given = {"scores": scores, "cost": "params", "limits": limits}
+        if rank_costs(demanded, whole) > budget:
+            with pytest.raises(CannotReach, match="`keep` to be a share of the params"):
+                kbp.select_bases(converted, keep=share, **given)
+            continue
+        plan = kbp.select_bases(converted, keep=share, **given)
+        ranks = {name: len(kept.indices) for name, kept in plan.bases.items()}
+        assert all(ranks[name] >= demanded[name] for name in RANKS)
+        assert rank_costs(ranks, whole) <= budget * (1 + 1e-9)

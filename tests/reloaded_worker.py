@@ -33,7 +33,7 @@ def steps(path, data):
         "names": [op.name for op in model.operations],
         "converted": relative_difference(before, outputs(converted, x)),
         "regression": lost(
-            model, kbp.convert(model, 4, "regression", data=x, verbose=0), x
+            model, kbp.convert(model, 4, basis="regression", data=x, verbose=0), x
         ),
         "activations": lost(model, kbp.convert(model, 4, data=x, verbose=0), x),
     }
@@ -46,7 +46,9 @@ def steps(path, data):
     found["scored"] = {name: int(np.isfinite(s).sum()) for name, s in scores.items()}
     bases = kbp.scores.taylor(converted, (x, y), loss)
     found["bases scored"] = len(bases)
-    plan = kbp.select_channels(model, scores["compensated"], 0.6)
+    plan = kbp.select_channels(
+        model, scores=scores["compensated"], keep=0.6, scope="global"
+    )
     small = kbp.compensate(model, plan, x, verbose=0)
     found["pruned"] = lost(model, kbp.prune(model, plan), x)
     found["compensated"] = lost(model, small, x)

@@ -161,7 +161,7 @@ def test_it_is_counted(partial):
 
 def test_a_budget_is_met_by_what_is_counted(partial):
     scores = kbp.scores.channels.l2_norm(partial)
-    plan = kbp.select_channels(partial, scores, keep=0.6)
+    plan = kbp.select_channels(partial, scores=scores, keep=0.6, scope="global")
     share = kbp.cost(kbp.prune(partial, plan)).flops / kbp.cost(partial).flops
     assert 0.4 < share <= 0.6
 

@@ -94,7 +94,7 @@ def test_it_keeps_more_than_the_norm_of_the_filters_does():
     norms = kbp.scores.channels.l1_norm(model, normalize="mean")
     errors = []
     for scores in (found, norms):
-        plan = kbp.select_channels(model, scores, 0.4)
+        plan = kbp.select_channels(model, scores=scores, keep=0.4, scope="global")
         small = kbp.compensate(model, plan, data, verbose=0)
         errors.append(np.mean((outputs(model, data)[0] - outputs(small, data)[0]) ** 2))
     assert errors[0] < errors[1]

@@ -208,7 +208,7 @@ def test_a_generator_is_pruned():
     scores = kbp.scores.channels.compensated(model, noise)
     free = np.delete(scores, list(groups.pinned))
     assert len(free) == 12 + 10 + 6 and np.isfinite(free).all()
-    plan = kbp.select_channels(model, scores, 0.5)
+    plan = kbp.select_channels(model, scores=scores, keep=0.5, scope="global")
     small = kbp.prune(model, plan)
     assert kbp.cost(small).flops / kbp.cost(model).flops == pytest.approx(0.5, abs=0.03)
     assert small.output_shape == (None, 16, 16, 3)
@@ -357,7 +357,9 @@ def test_queries_of_plain_attention_are_named():
     assert np.isinf(scores[groups["q"]]).all()
     assert np.isfinite(scores[groups["v"]]).all()
     with pytest.raises(ValueError, match="scores of `q` are infinite.*, or scores of"):
-        kbp.select_channels(model, scores, 0.2, "params")
+        kbp.select_channels(
+            model, scores=scores, keep=0.2, cost="params", scope="global"
+        )
 
 
 def test_factors_inside_of_wrappers_count():

@@ -67,7 +67,7 @@ def test_the_plan_by_hand_makes_the_same_network(model, digits, untrained):
         again = kbp.compensate(again, only, images, verbose=0)
     if plan.bases:
         only = kbp.Plan(bases=plan.bases)
-        again = kbp.convert(again, only, "regression", data=images, verbose=0)
+        again = kbp.convert(again, only, basis="regression", data=images, verbose=0)
     found, expected = kbp.fold(again), untrained.model
     assert [layer.name for layer in found.layers] == [
         layer.name for layer in expected.layers

@@ -68,7 +68,7 @@ def slim(model):
 def cut(slim, images):
     """And 4 bases of the second convolution."""
     plan = Plan(bases={"b": kept(4, 6)})
-    return kbp.convert(slim, plan, "regression", data=images, verbose=0)
+    return kbp.convert(slim, plan, basis="regression", data=images, verbose=0)
 
 
 class TestScorer:

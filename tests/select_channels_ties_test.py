@@ -51,20 +51,34 @@ EXCLUDE = {
 @pytest.mark.parametrize("name", EXCLUDE)
 def test_excluded_layers_keep_every_group_that_they_are_part_of(name, make):
     model = make()
-    limits = kbp.ChannelLimits(exclude=EXCLUDE[name])
+    limits = kbp.Limits(exclude=EXCLUDE[name])
     for seed in range(2):
         plan = kbp.select_channels(
-            model, scored(model, seed), 0.7, "params", limits=limits
+            model,
+            scores=scored(model, seed),
+            keep=0.7,
+            cost="params",
+            limits=limits,
+            scope="global",
         )
         assert set(plan.channels) == {"inner"}
-    free = kbp.select_channels(model, scored(model), 0.5, "params")
+    free = kbp.select_channels(
+        model, scores=scored(model), keep=0.5, cost="params", scope="global"
+    )
     assert "stem" in free.channels
 
 
 def test_what_excluded_layers_only_read_may_leave():
     model = residual()
-    limits = kbp.ChannelLimits(exclude=["inner", "head"])
-    plan = kbp.select_channels(model, scored(model), 0.6, "params", limits=limits)
+    limits = kbp.Limits(exclude=["inner", "head"])
+    plan = kbp.select_channels(
+        model,
+        scores=scored(model),
+        keep=0.6,
+        cost="params",
+        limits=limits,
+        scope="global",
+    )
     assert set(plan.channels) == {"stem", "res"}
     small = kbp.prune(model, plan)
     assert small.get_layer("inner").kernel.shape[2] < 8
@@ -134,7 +148,9 @@ def test_no_plan_for_slices_is_refused(middle, scope):
         scores = scored(model, seed)
         for keep in (0.1, 0.3, 0.5, 0.7):
             try:
-                plan = kbp.select_channels(model, scores, keep, "channels", scope)
+                plan = kbp.select_channels(
+                    model, scores=scores, keep=keep, cost="channels", scope=scope
+                )
             except ValueError as error:
                 assert str(error).startswith("Expected `keep`")
                 continue
@@ -153,7 +169,9 @@ def test_the_best_of_a_slice_stays():
     groups = kbp.channel_groups(model)
     stem = groups.layers["stem"]
     scores[stem] = [9, 8, 7, 6, 0.1, 0.2]
-    plan = kbp.select_channels(model, scores, 0.3, "channels")
+    plan = kbp.select_channels(
+        model, scores=scores, keep=0.3, cost="channels", scope="global"
+    )
     kept = plan.channels["stem"].indices
     assert 5 in kept and 4 not in kept
 
@@ -167,7 +185,13 @@ def test_channels_first():
     x = layers.Concatenate(1)([a, b])
     model = keras.Model(inputs, layers.Conv2D(2, 1, **first)(x))
     for seed in range(10):
-        plan = kbp.select_channels(model, scored(model, seed), 0.35, "channels")
+        plan = kbp.select_channels(
+            model,
+            scores=scored(model, seed),
+            keep=0.35,
+            cost="channels",
+            scope="global",
+        )
         small = kbp.prune(model, plan)
         stem = plan.channels["stem"].indices
         assert min(stem) < 2 <= max(stem)
@@ -177,7 +201,7 @@ def test_channels_first():
 
 @pytest.mark.parametrize(
     ("limits", "least"),
-    [({"min_channels": 3}, 3), ({"most": 0.4}, 3), ({"round_to": 2}, 2)],
+    [({"min_kept": 3}, 3), ({"max_removed": 0.4}, 3), ({"round_to": 2}, 2)],
 )
 def test_limits_hold_for_layers_behind_a_slice(limits, least):
     x = inputs = keras.Input((6, 6, 3))
@@ -189,7 +213,12 @@ def test_limits_hold_for_layers_behind_a_slice(limits, least):
     scores = scored(model)
     scores[kbp.channel_groups(model).layers["stem"]] = np.arange(12)
     plan = kbp.select_channels(
-        model, scores, 0.7, "channels", limits=kbp.ChannelLimits(**limits)
+        model,
+        scores=scores,
+        keep=0.7,
+        cost="channels",
+        limits=kbp.Limits(**limits),
+        scope="global",
     )
     small = kbp.prune(model, plan)
     width = small.get_layer("depthwise").output.shape[-1]
@@ -202,7 +231,9 @@ def test_a_slice_that_holds_nothing_is_no_obstacle():
     x = layers.Conv2D(6, 3, name="stem")(x)
     x = layers.Concatenate()([x, x[..., 6:]])
     model = randomize(keras.Model(inputs, layers.Conv2D(2, 1)(x)))
-    plan = kbp.select_channels(model, scored(model), 0.5, "channels")
+    plan = kbp.select_channels(
+        model, scores=scored(model), keep=0.5, cost="channels", scope="global"
+    )
     x = sample(model)
     expected = outputs(zeroed(model, plan), x)
     small = kbp.prune(model, plan)
@@ -212,7 +243,12 @@ def test_a_slice_that_holds_nothing_is_no_obstacle():
 def test_where_no_channel_may_leave():
     x = inputs = keras.Input((6, 6, 3))
     model = keras.Model(inputs, layers.Conv2D(2, 1)(x))
-    assert kbp.select_channels(model, scored(model), 0.5, "channels") == kbp.Plan()
+    assert (
+        kbp.select_channels(
+            model, scores=scored(model), keep=0.5, cost="channels", scope="global"
+        )
+        == kbp.Plan()
+    )
 
 
 def test_a_plan_of_ones_own_that_empties_a_slice_is_refused():

@@ -122,9 +122,11 @@ def test_bases_and_channels_of_a_converted_model_in_one_pass():
     model = keras.Model(inputs, layers.GlobalAveragePooling2D()(x))
     x = drawn(model, 64)
     converted = kbp.convert(model, data=x, verbose=0)
-    bases = kbp.allocate(converted, 0.6).bases
+    bases = kbp.select_bases(converted, keep=0.6, cost="params").bases
     scores = np.random.default_rng(0).random(len(kbp.channel_groups(converted)))
-    channels = kbp.select_channels(converted, scores, 0.7, "channels").channels
+    channels = kbp.select_channels(
+        converted, scores=scores, keep=0.7, cost="channels", scope="global"
+    ).channels
     plan = kbp.Plan(bases=bases, channels=channels)
     small = kbp.compensate(converted, plan, x, verbose=0)
     errors = [
@@ -182,7 +184,7 @@ def test_nested_models_are_compensated_like_flat_ones(kind):
     model = NESTED[kind]()
     flat, x = kbp.flatten(model), sample(model, batch=60)
     scores = np.random.default_rng(3).random(len(kbp.channel_groups(model)))
-    plan = kbp.select_channels(model, scores, 0.5)
+    plan = kbp.select_channels(model, scores=scores, keep=0.5, scope="global")
     nested, flattened = (kbp.compensate(m, plan, x, verbose=0) for m in (model, flat))
     before, after = outputs(model, x), outputs(nested, x)
     assert relative_difference(outputs(flattened, x), after) <= 1e-6

@@ -4,9 +4,10 @@ import pytest
 from diagonal import UNIT_VECTORS, classifier, diagonal, masks
 from models import array
 
-from keras_basisprune import L1Thresholding, Plan, scores, select
+from keras_basisprune import L1Thresholding, Plan, scores
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.graph.trained_masks import trained_masks
+from keras_basisprune.plans.above_threshold import above_threshold
 from keras_basisprune.training._taylor_sum import TaylorSum
 
 RNG = np.random.default_rng(0)
@@ -234,7 +235,7 @@ def test_the_callback_masks_by_it(arguments):
     """Without data, from the second epoch on; weights do not change here."""
     model = diagonal(l1=0.1)
     wanted = scores.taylor(model, (X, Y), "mse", batch_size=20)
-    plan = select(wanted, threshold=0.2)
+    plan = above_threshold(wanted, threshold=0.2)
     kept = sum(len(x.indices) for x in plan.bases.values())
     assert 2 < kept < 6
     model.compile(keras.optimizers.SGD(0.0), "mse", run_eagerly=True)

@@ -40,10 +40,12 @@ def main(argv):
     whole = timed(
         "bases of all layers", lambda: kbp.convert(model, data=images, verbose=0)
     )
-    plan = timed("ranks", lambda: kbp.allocate(whole, _KEEP.value, "flops", "model"))
+    plan = timed(
+        "ranks", lambda: kbp.select_bases(whole, keep=_KEEP.value, cost="flops")
+    )
     fitted = timed(
         "fit, layer after layer",
-        lambda: kbp.convert(model, plan, "regression", data=images, verbose=0),
+        lambda: kbp.convert(model, plan, basis="regression", data=images, verbose=0),
     )
     small = timed("fold", lambda: kbp.fold(fitted))
     timed(

@@ -60,8 +60,8 @@ def bases(model: keras.Model, converted, keep: float, train, test) -> dict:
     start = time.time()
     small = model
     if keep < 1:
-        plan = kbp.allocate(converted, keep, cost="flops", of="model")
-        small = kbp.convert(model, plan, "regression", data=images, verbose=0)
+        plan = kbp.select_bases(converted, keep=keep, cost="flops")
+        small = kbp.convert(model, plan, basis="regression", data=images, verbose=0)
     seconds = time.time() - start
     before = kbp.accuracy(kbp.fold(small), test)
     small = kbp.fold(small, batch_norm=False)
@@ -105,7 +105,7 @@ def plan_of(model: keras.Model, criterion: str, keep: float, train) -> kbp.Plan:
     known = kbp.scores.channels
     if criterion == "l2":
         scores = known.l2_norm(model, aggregate="mean", normalize="mean")
-        return kbp.select_channels(model, scores, keep, scope="local")
+        return kbp.select_channels(model, scores=scores, keep=keep)
     if criterion == "bn_scale":
         scores = known.bn_scale(model, aggregate="mean", normalize="mean")
     elif criterion == "taylor":
@@ -113,7 +113,7 @@ def plan_of(model: keras.Model, criterion: str, keep: float, train) -> kbp.Plan:
         scores = known.taylor(model, chosen, "sparse_categorical_crossentropy")
     else:
         scores = known.compensated(model, train[0][: common.IMAGES])
-    return kbp.select_channels(model, scores, keep)
+    return kbp.select_channels(model, scores=scores, keep=keep, scope="global")
 
 
 def _shares(small: keras.Model, model: keras.Model) -> dict:

@@ -52,8 +52,13 @@ class BasisPair:
     @property
     def rounding(self) -> float:
         """By what share singular values that are the same may differ, as stored."""
-        dtype = keras.backend.standardize_dtype(self.scaling.kernel.dtype)
-        return 4 * 2.0 ** -{"bfloat16": 7, "float16": 10}.get(dtype, 23)
+        return rounding_of(self.scaling.kernel.dtype)
+
+
+def rounding_of(dtype) -> float:
+    """By what share values that are the same may differ, once they are stored."""
+    name = keras.backend.standardize_dtype(dtype)
+    return 4 * 2.0 ** -{"bfloat16": 7, "float16": 10}.get(name, 23)
 
 
 def basis_pairs(

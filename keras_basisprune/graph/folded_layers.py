@@ -1,23 +1,43 @@
 """The plain layers that stand for a decomposed one once it is folded."""
 
+from typing import Protocol
+
 import keras
 import numpy as np
 
 from keras_basisprune.graph.basis_name import basis_name
-from keras_basisprune.graph.basis_pairs import BasisPair
 from keras_basisprune.graph.rewrite import NewLayer
 from keras_basisprune.graph.rules import pointwise_layer, rule_of
 from keras_basisprune.linalg import folded_weights
 
 
-def folded_pair(pair: BasisPair, filters, back, bias=None) -> list[NewLayer]:
+class Matrix(Protocol):
+    """A layer that is or can be decomposed; a `BasisPair`, say.
+
+    Attributes:
+        name: What its parts are named after.
+        basis: A layer whose rule makes layers with other matrices of it.
+        matrix: Shape `(n, cout)` of the matrix.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def basis(self) -> keras.layers.Layer: ...
+
+    @property
+    def matrix(self) -> tuple[int, int]: ...
+
+
+def folded_pair(pair: Matrix, filters, back, bias=None) -> list[NewLayer]:
     """Makes the layers that `fold` leaves of a decomposed layer.
 
     These are `<layer>_basis` and a pointwise `<layer>`, or one merged `<layer>` where
     that has no more weights (`linalg.folded_weights`).
 
     Args:
-        pair: The `BasisPair` of the layer.
+        pair: The layer, as a `Matrix`.
         filters: Array of shape `(n, rank)`, the basis filters that are left.
         back: Array of shape `(rank, cout)`, by which they become the output channels.
         bias: Array of shape `(cout,)`, or `None` for none.
@@ -38,11 +58,11 @@ def folded_pair(pair: BasisPair, filters, back, bias=None) -> list[NewLayer]:
     return made
 
 
-def folded_layers(pair: BasisPair, rank, use_bias=True) -> list[keras.layers.Layer]:
+def folded_layers(pair: Matrix, rank, use_bias=True) -> list[keras.layers.Layer]:
     """The same layers without weights, not built, for any rank.
 
     Args:
-        pair: The `BasisPair` of the layer.
+        pair: The layer, as a `Matrix`.
         rank: Integer, the number of bases that are left.
         use_bias: Boolean, whether the last layer has a bias.
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_basisprune.graph._load_weights import load_weights
+from keras_basisprune.graph.flat_names import unique_name
 from keras_basisprune.graph.trace import Call, Trace, is_from_keras, trace
 
 
@@ -193,12 +194,12 @@ def _functions(op, keys):
 
 def _chain(call, replace, names):
     """The layers that stand for `call.op` in the new model, names made unique."""
-    name = _unique(call.op.name, names, call.scope)
+    name = unique_name(call.op.name, names, call.scope)
     news = replace(call.op, name)
     if news is None:
         news = [NewLayer(clone(call.op, name))]
     for position, item in enumerate(news):
-        unique = _unique(item.layer.name, names, call.scope)
+        unique = unique_name(item.layer.name, names, call.scope)
         if unique != item.layer.name:
             item = dataclasses.replace(item, layer=clone(item.layer, unique))
             news[position] = item
@@ -206,17 +207,6 @@ def _chain(call, replace, names):
     if news:
         names.add(name)  # of a replaced layer too: its pair is folded back to it
     return news
-
-
-def _unique(name, taken, scope):
-    candidates = [name, *("_".join((*scope[i:], name)) for i in range(len(scope)))]
-    for candidate in candidates[:1] + candidates[:0:-1]:
-        if candidate not in taken:
-            return candidate
-    count = 1
-    while f"{candidates[0]}_{count}" in taken:
-        count += 1
-    return f"{candidates[0]}_{count}"
 
 
 def _apply(chain, args, kwargs, scope):

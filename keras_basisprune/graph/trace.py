@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_basisprune.graph._remembered import remembered
 from keras_basisprune.graph.foreign_model import foreign_model
 from keras_basisprune.utils.check_shape import check_shape
 
@@ -77,6 +78,10 @@ def trace(model: keras.Model, input_shape=None, argument="model") -> Trace:
     and memory are linear in the number of calls (times the depth of nesting); no weight
     is touched.
 
+    A model is read once: its `Trace` is kept with it, goes when it goes, and is
+    returned again, until a Sequential model in it has gained or lost a layer. So nobody
+    may change a `Trace`. With an `input_shape`, the model is read anew.
+
     Args:
         model: A built Functional or Sequential `keras.Model`.
         input_shape: Shape of the input without the batch axis, for a model with one
@@ -90,25 +95,25 @@ def trace(model: keras.Model, input_shape=None, argument="model") -> Trace:
         ValueError: If the model is subclassed or not built.
     """
     check_model(argument, model)
-    shapes = None
-    if input_shape is not None:
-        input_shape = check_shape("input_shape", input_shape)
-        if len(model.inputs) != 1:
-            raise ValueError(
-                "Expected `input_shape=None` for a model with several inputs. "
-                f"Received: input_shape={input_shape}, {len(model.inputs)} inputs. "
-                "Give the sizes to `keras.Input` when you build the model."
-            )
-        shapes = [(model.inputs[0].shape[0], *input_shape)]
-        own = model.inputs[0].shape[1:]
-        fits = len(own) == len(input_shape) and all(
-            size in (None, new) for size, new in zip(own, input_shape, strict=True)
+    if input_shape is None:
+        return remembered(model, lambda: _used(_Reader().read(model)))
+    input_shape = check_shape("input_shape", input_shape)
+    if len(model.inputs) != 1:
+        raise ValueError(
+            "Expected `input_shape=None` for a model with several inputs. "
+            f"Received: input_shape={input_shape}, {len(model.inputs)} inputs. "
+            "Give the sizes to `keras.Input` when you build the model."
         )
-        if not fits:
-            raise ValueError(
-                f"Expected `input_shape` to fit the model's input of shape {own}. "
-                f"Received: input_shape={input_shape}. Pass sizes where it has None."
-            )
+    shapes = [(model.inputs[0].shape[0], *input_shape)]
+    own = model.inputs[0].shape[1:]
+    fits = len(own) == len(input_shape) and all(
+        size in (None, new) for size, new in zip(own, input_shape, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"Expected `input_shape` to fit the model's input of shape {own}. "
+            f"Received: input_shape={input_shape}. Pass sizes where it has None."
+        )
     return _used(_Reader().read(model, shapes))
 
 

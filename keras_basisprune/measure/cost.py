@@ -4,15 +4,13 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_basisprune.graph.trace import Trace, trace
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.measure._count import Cost, count_calls
 
 
 def cost(
     model: keras.Model,
     input_shape: Sequence[int | None] | None = None,
-    *,
-    _traced: Trace | None = None,
 ) -> Cost:
     """Counts parameters, FLOPs and bytes.
 
@@ -43,4 +41,4 @@ def cost(
     >>> keras_basisprune.cost(model).params
     4253864
     """
-    return count_calls(_traced or trace(model, input_shape))
+    return count_calls(trace(model, input_shape))

@@ -4,6 +4,11 @@ from keras_basisprune.graph.trace import trace
 from keras_basisprune.linalg import folded_weights
 from keras_basisprune.measure._count import count_calls
 
+OPEN_SIZES = (
+    "Expected a model with a fixed input size for `cost='flops'`. Received: sizes that "
+    "are None. Pass cost='params', or build the model with a full `keras.Input(shape)`."
+)
+
 
 class FoldCosts:
     """The cost of a converted model after folding, relative to the original layers.
@@ -56,11 +61,7 @@ class FoldCosts:
 
     def _check(self, kind):
         if kind not in self._each:
-            raise ValueError(
-                "Expected a model with a fixed input size for `cost='flops'`. "
-                "Received: sizes that are None. Pass cost='params', or build the "
-                "model with a full `keras.Input(shape)`."
-            )
+            raise ValueError(OPEN_SIZES)
 
     def ratios(self) -> dict[str, float]:
         """`params_ratio` and, if sizes are known, `flops_ratio`."""

@@ -73,8 +73,8 @@ class PlannedBases:
                 "basis='regression' they are made anew, the strongest first. Received: "
                 f"a plan that keeps {_first(kept.indices)} of {full} in `{name}`. Take "
                 "the basis that the plan was made of ('weights' or 'activations'), "
-                "`prune` the converted model by it, or pass a plan that `allocate` "
-                "made of a model which is not masked."
+                "`prune` the converted model by it, or pass a plan that "
+                "`select_bases` made of a model which is not masked."
             )
 
 

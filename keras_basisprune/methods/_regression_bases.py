@@ -15,6 +15,7 @@ from keras_basisprune.graph.rules import rule_of
 from keras_basisprune.graph.running import LiveValues
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.linalg import LowRank, Moments, principal_basis, ridge_update
+from keras_basisprune.scores.activation_bases import floor
 
 # Strength of the ridge, relative to the mean variance of a layer's inputs.
 RIDGE = 0.01
@@ -41,13 +42,12 @@ class RegressionBases:
         twin: A `LinearTwin`.
         batches: An iterable of lists of arrays, one per input; read once.
         cut: `cut(key, low_rank)` returns the `LowRank` cut to the rank of that layer.
-        floor: Maps a layer's compute dtype to the floor of `principal_basis`.
         fixed: Maps keys to `LowRank`s that are taken as they are.
     """
 
-    def __init__(self, twin, batches, cut, floor, fixed):
+    def __init__(self, twin, batches, cut, fixed):
         self._keys = {id(layer): key for key, layer in twin.layers.items()}
-        self._cut, self._floor, self._fixed = cut, floor, fixed
+        self._cut, self._fixed = cut, fixed
         self._trace = trace(twin.model)
         self._consumers = self._trace.consumers()
         self._results = {id(t) for t in keras.tree.flatten(self._trace.outputs)}
@@ -107,7 +107,7 @@ class RegressionBases:
             covariance = turn.T @ moments.covariance @ turn
             through = moments.mean @ turn
         return principal_basis(
-            matrix, covariance, through, target, self._floor(layer.compute_dtype)
+            matrix, covariance, through, target, floor(layer.compute_dtype)
         )
 
     def _samples(self, call, kernel):

@@ -1,9 +1,9 @@
 """Bases of the layers' outputs, each layer fitted after those before it."""
 
 from keras_basisprune.graph.rewrite import flatten
-from keras_basisprune.methods.basis_scaling import basis_plan
 from keras_basisprune.methods.convert import convert
 from keras_basisprune.plan import Plan
+from keras_basisprune.plans.select_bases import select_bases
 
 
 def regression_plan(model, keep, data=None, cost="flops") -> Plan:
@@ -18,7 +18,7 @@ def regression_plan(model, keep, data=None, cost="flops") -> Plan:
     Returns:
         A `Plan` of bases.
     """
-    return basis_plan(convert(model, data=data, verbose=0), keep, cost=cost)
+    return select_bases(model, keep=keep, data=data, cost=cost)
 
 
 def regression_network(model, plan, data=None):
@@ -35,4 +35,4 @@ def regression_network(model, plan, data=None):
     """
     if not plan.bases:
         return flatten(model)
-    return convert(model, plan, "regression", data=data, verbose=0)
+    return convert(model, plan, basis="regression", data=data, verbose=0)

@@ -1,7 +1,7 @@
 """What scales say of bases, and budgets for them."""
 
 from keras_basisprune.plan import Plan
-from keras_basisprune.plans.allocate import allocate
+from keras_basisprune.plans.select_bases import select_bases
 
 
 def basis_plan(prepared, keep=None, data=None, cost="flops") -> Plan:
@@ -10,7 +10,7 @@ def basis_plan(prepared, keep=None, data=None, cost="flops") -> Plan:
     Args:
         prepared: What `convert` returned, trained or not.
         keep: Float in (0, 1], the share of the model's cost to keep, by energy per
-            cost (`allocate`); `None` for the bases that are not masked.
+            cost (`select_bases`); `None` for the bases that are not masked.
         data: Not needed.
         cost: `"flops"` or `"params"`.
 
@@ -19,4 +19,4 @@ def basis_plan(prepared, keep=None, data=None, cost="flops") -> Plan:
     """
     if keep is None:
         return Plan.from_masks(prepared)
-    return allocate(prepared, keep, cost, "model")
+    return select_bases(prepared, keep=keep, cost=cost)

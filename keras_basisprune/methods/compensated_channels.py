@@ -2,7 +2,6 @@
 
 from keras_basisprune.plan import Plan
 from keras_basisprune.plans.select_channels import select_channels
-from keras_basisprune.scores.channels import compensated
 from keras_basisprune.surgery.compensate import compensate
 
 
@@ -18,8 +17,7 @@ def compensated_plan(model, keep, data, cost="flops") -> Plan:
     Returns:
         A `Plan` of channels, an equal share of each layer.
     """
-    scores = compensated(model, data)
-    return select_channels(model, scores, keep, cost, "local")
+    return select_channels(model, keep=keep, data=data, cost=cost)
 
 
 def compensated_network(model, plan, data):

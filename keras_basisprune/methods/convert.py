@@ -1,29 +1,25 @@
 """Turn every convolution into basis filters and a scaling layer."""
 
-import collections
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_basisprune.data.sample_batches import sample_batches
-from keras_basisprune.data.samples_at_once import samples_at_once
-from keras_basisprune.graph.basis_pairs import basis_pairs
-from keras_basisprune.graph.check_finite_weights import check_finite_weights
-from keras_basisprune.graph.decomposable import kernel_matrix
 from keras_basisprune.graph.rewrite import rewrite
-from keras_basisprune.graph.rules import defines, rule_of
-from keras_basisprune.graph.trace import Trace, trace
-from keras_basisprune.linalg import LowRank, rank_for_energy, svd_basis
-from keras_basisprune.methods._activation_bases import activation_bases
+from keras_basisprune.linalg import rank_for_energy
+from keras_basisprune.measure import LatencyTable
 from keras_basisprune.methods._basis_chain import basis_chain
-from keras_basisprune.methods._chosen_layers import chosen_layers
-from keras_basisprune.methods._linear_twin import linear_twin
+from keras_basisprune.methods._basis_source import BasisSource
 from keras_basisprune.methods._planned_bases import PlannedBases
-from keras_basisprune.methods._regression_bases import RegressionBases
 from keras_basisprune.plan import Plan
+from keras_basisprune.plans.check_selection import check_cost, check_selection
+from keras_basisprune.plans.limits import Limits
+from keras_basisprune.plans.select_bases import select_bases
+from keras_basisprune.scores.energy import energy_shares
+from keras_basisprune.scores.to_decompose import spectrum, to_decompose
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_number import check_number
+from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.check_verbose import check_verbose
 from keras_basisprune.utils.shown import shown
 from keras_basisprune.utils.types import Data, Verbose
@@ -32,16 +28,22 @@ from keras_basisprune.utils.types import Data, Verbose
 def convert(
     model: keras.Model,
     rank: int | float | Plan | None = None,
+    *,
+    keep: float | None = None,
     basis: str | None = None,
+    cost: str | LatencyTable = "flops",
+    data: Data = None,
     l1: float = 0.0,
     include: Any = None,
     exclude: Any = None,
-    data: Data = None,
+    limits: Limits | None = None,
     verbose: Verbose = "auto",
-    *,
-    _traced: Trace | None = None,
 ) -> keras.Model:
     """Decomposes the convolutions of a model into bases with trainable scales.
+
+    With `keep` and `data`, that is all there is to do without training: the ranks by
+    which the model costs that share (`select_bases`), and bases fitted to the data for
+    these ranks. `fold` makes plain layers of them.
 
     Every chosen layer `<layer>` becomes `<layer>_basis` (a plain convolution that holds
     the basis filters, frozen) and `<layer>_scaling` (a `BasisScalingConv`, in which
@@ -61,8 +63,8 @@ def convert(
     - of a *regression*: layer after layer, each is fitted by reduced-rank regression
       to its original outputs from the inputs that the compressed layers before it
       deliver, and so makes up for what they lack. This keeps most by far at low ranks
-      (`docs/results.md`). It needs to know the ranks: give `rank`, best a `Plan` made
-      by `allocate`. At full rank it is the same as `"activations"`.
+      (`docs/results.md`). It needs to know the ranks: give `keep`, or `rank`, best a
+      `Plan` made by `select_bases`. At full rank it is the same as `"activations"`.
 
     Time for `"weights"` is that of one singular value decomposition per layer,
     `O(n cout min(n, cout))` for a kernel of `n = kh kw cin` rows. `"activations"` adds
@@ -71,7 +73,8 @@ def convert(
     does not depend on the number of images. `"regression"` runs each layer twice per
     image, and adds a product `O(n^2)` per sample (30,000 of them at most) and one
     solution `O(n^3)` per layer; all images and the values that are still needed of
-    both networks are in memory.
+    both networks are in memory. `keep` adds what `"activations"` takes (no copy of the
+    model is built for it), and with a `LatencyTable` what `select_bases` does.
 
     Sources: Wong, Kashyap, Moradi 2021, *Basis Scaling and Double Pruning for
     Efficient Transfer Learning* (arXiv:2108.02893), section 3.1; Zhang, Zou, He, Sun
@@ -85,10 +88,20 @@ def convert(
             a `Plan`: the bases that it keeps of each layer, by their positions in the
             order of strength, full rank where it names none; the result equals the
             model that `prune` makes of the converted one of full rank. A regression
-            makes bases anew, and takes plans of leading bases only, as `allocate` makes
-            them.
-        basis: `"weights"`, `"activations"` or `"regression"`. Defaults to
-            `"activations"` if there is `data`, else to `"weights"`.
+            makes bases anew, and takes plans of leading bases only, as `select_bases`
+            makes them.
+        keep: Float in (0, 1], instead of `rank`: the share of the model's `cost` that
+            stays. Each layer gets its rank by energy per cost.
+        basis: `"weights"`, `"activations"` or `"regression"`. Defaults to `"weights"`
+            without `data`; with it to `"regression"` for a `keep`, else to
+            `"activations"`.
+        cost: What `keep` is a share of, as in `select_bases`: `"flops"`, `"params"`,
+            `"bases"`, or a `LatencyTable`.
+        data: Unlabelled samples for `"activations"` and `"regression"`, as the model
+            was trained on: an array, a list or dict of arrays for several inputs, a
+            `tf.data.Dataset` or `keras.utils.PyDataset` of batches (each of its own
+            size, where the model takes images of any size). Labels that come along are
+            left out. They are read once.
         l1: Float, strength of the L1 regularization of the scales.
         include: What to decompose: a layer name or regular expression (which must
             match the whole name), a layer class, a predicate `layer -> bool`, or a
@@ -96,11 +109,8 @@ def convert(
             every `SeparableConv1D/2D`. `Dense` layers are decomposed if they are
             asked for here.
         exclude: What to leave alone, in the same form. Wins over `include`.
-        data: Unlabelled samples for `"activations"` and `"regression"`, as the model
-            was trained on: an array, a list or dict of arrays for several inputs, a
-            `tf.data.Dataset` or `keras.utils.PyDataset` of batches (each of its own
-            size, where the model takes images of any size). Labels that come along are
-            left out.
+        limits: A `Limits` for the ranks that `keep` chooses. Layers that its `exclude`
+            names keep all of their bases, and are decomposed nevertheless.
         verbose: Whether to show a progress bar while data is read: `"auto"` and 1 do,
             0 doesn't.
 
@@ -111,8 +121,9 @@ def convert(
         ValueError: If the model is subclassed, not built, or converted already; if no
             layer can be decomposed; if a weight or an output on `data` is not finite;
             if `data` does not fit the model; if an argument is out of its range or
-            names no layer; if a plan names channels or other layers, counts other
-            bases, or keeps others than the leading ones for a regression.
+            names no layer; if `keep` can't be reached (then a `CannotReach`); if a plan
+            names channels or other layers, counts other bases, or keeps others than the
+            leading ones for a regression.
 
     Example:
 
@@ -122,29 +133,21 @@ def convert(
 
     Without training, from unlabelled images:
 
-    >>> plan = keras_basisprune.allocate(
-    ...     keras_basisprune.convert(model, data=images), keep=0.15)
-    >>> converted = keras_basisprune.convert(model, plan, "regression", data=images)
+    >>> converted = keras_basisprune.convert(model, keep=0.15, data=images)
+    >>> small = keras_basisprune.fold(converted)
     """
     verbose = check_verbose(verbose)
     if basis is None:
-        basis = "weights" if data is None else "activations"
+        fitted = "activations" if keep is None else "regression"
+        basis = "weights" if data is None else fitted
     _check_arguments(rank, basis, l1, data)
-    traced = _traced or trace(model)
-    if pairs := basis_pairs(traced):
-        raise ValueError(
-            "Expected `model` not to be converted yet. Received: a model with "
-            f"BasisScalingConv layers ({', '.join(list(pairs)[:3])}, ...). Train, "
-            "`prune` and `fold` it, or start again from the original."
-        )
-    check_finite_weights(model)
-    layers = list({id(c.op): c.op for c in traced.calls}.values())
-    layers = [layer for layer in layers if isinstance(layer, keras.layers.Layer)]
-    chosen = chosen_layers(layers, include, exclude)
-    plan = None
-    if isinstance(rank, Plan):
-        calls = [call for call in traced.calls if id(call.op) in chosen]
-        plan = PlannedBases(rank, calls, basis == "regression")
+    if keep is not None or limits is not None:
+        _check_selection(rank, keep, cost, limits)
+    found = to_decompose(model, include, exclude)
+    source = BasisSource(model, found, basis, data, verbose)
+    if keep is not None:
+        rank = _ranks(model, found, source, keep, cost, data, limits)
+    plan = _planned(rank, found, basis)
 
     def kept(low, name):
         """Which bases of a layer are kept."""
@@ -153,21 +156,52 @@ def convert(
             return plan.of(name, full)
         return np.arange(full)[: _rank(low, rank)]
 
-    if basis == "weights":
-        bases = {}
-    else:
-        bases = _bases_of_data(model, traced, chosen, basis, kept, data, verbose)
+    source.fit(kept)
 
     def replace(layer, name):
-        if id(layer) not in chosen:
+        if id(layer) not in found.layers:
             return None
-        low = bases.pop(id(layer), None) or _of_weights(layer)
+        low = source.take(layer)
         return basis_chain(layer, name, low, kept(low, name), l1)
 
-    converted = rewrite(model, replace, traced)
+    converted = rewrite(model, replace, found.traced)
     if plan is not None:
         plan.finish()
     return converted
+
+
+def _ranks(model, found, source, keep, cost, data, limits) -> Plan:
+    """The plan that `select_bases` makes of the bases that are at hand."""
+    scores = {
+        found.names[key]: energy_shares(spectrum(layer, source.whole(layer)))
+        for key, layer in found.layers.items()
+    }
+    given = {"scores": scores, "data": data, "cost": cost, "limits": limits}
+    return select_bases(model, keep=keep, **given)
+
+
+def _planned(rank, found, basis) -> PlannedBases | None:
+    if not isinstance(rank, Plan):
+        return None
+    calls = [call for call in found.traced.calls if id(call.op) in found.layers]
+    return PlannedBases(rank, calls, basis == "regression")
+
+
+def _check_selection(rank, keep, cost, limits):
+    if rank is not None and keep is not None:
+        raise ValueError(
+            "Expected one of `rank` and `keep`. Received: "
+            f"rank={shown(rank)}, keep={shown(keep)}. Leave out `rank`, or choose the "
+            "plan by `select_bases(model, keep=...)` and pass it alone."
+        )
+    if limits is not None and keep is None:
+        raise ValueError(
+            "Expected `limits` together with `keep`, whose ranks they limit. Received: "
+            f"limits={shown(limits)} without `keep`. Leave it out, or pass `keep`."
+        )
+    check_selection(keep, None, "global")
+    check_cost(cost, "bases")
+    check_record("limits", limits, Limits)
 
 
 def _check_arguments(rank, basis, l1, data):
@@ -189,50 +223,6 @@ def _check_arguments(rank, basis, l1, data):
         )
     remedy = "Pass, for example, `l1=1e-4`."
     check_number("l1", l1, "[0, inf)", "a finite number >= 0", remedy)
-
-
-def _of_weights(layer) -> LowRank:
-    u, s, vt = svd_basis(kernel_matrix(layer))
-    return LowRank(u, s[:, None] * vt)
-
-
-def _bases_of_data(model, traced, chosen, basis, kept, data, verbose):
-    """Maps the `id`s of layers to their bases, taken of data."""
-    for call in traced.calls:
-        if id(call.op) in chosen:
-            kernel_matrix(call.op)  # which refuses what is not finite
-    twin = linear_twin(model, traced, chosen)
-    all_at_once = basis == "regression"
-    batches = sample_batches(
-        model, None, data, "data", samples_at_once(model), kept=all_at_once
-    )
-    if basis == "activations":
-        return activation_bases(twin, chosen, batches, _floor, verbose)
-    batches = list(batches)
-    counts = collections.Counter(id(call.op) for call in traced.calls)
-    apart = [
-        key
-        for key, layer in twin.layers.items()
-        if counts[key] > 1 or not _is_fitted(layer)
-    ]
-    fixed = activation_bases(twin, apart, batches, _floor, False) if apart else {}
-    names = {key: layer.name for key, layer in twin.layers.items()}
-
-    def cut(key, low):
-        return low.take(kept(low, names[key]))
-
-    return RegressionBases(twin, batches, cut, _floor, fixed).fit(verbose)
-
-
-def _is_fitted(layer) -> bool:
-    """Whether a regression can be made of what a layer's matrix is multiplied by."""
-    rule = rule_of(layer)
-    return defines(rule, "patches") and defines(rule, "weights_for")
-
-
-def _floor(compute_dtype) -> float:
-    """Smallest standard deviation that features are divided by, relatively."""
-    return 1e-3 if compute_dtype == "float16" else 1e-6  # or they overflow
 
 
 def _rank(low, rank) -> int | None:

@@ -76,7 +76,10 @@ def slimming_plan(prepared, keep, data=None, cost="flops") -> Plan:
     Returns:
         A `Plan` of channels.
     """
-    return select_channels(prepared, bn_scale(prepared), keep, cost)
+    scores = bn_scale(prepared)
+    return select_channels(
+        prepared, keep=keep, scores=scores, cost=cost, scope="global"
+    )
 
 
 def _chosen(traced) -> set[int]:

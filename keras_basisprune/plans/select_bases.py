@@ -1,163 +1,139 @@
-"""Scores and a threshold or ratio in, a plan out."""
+"""Scores of bases and a budget or a threshold in, a plan out."""
 
-import dataclasses
+import math
 from collections.abc import Mapping
 
-import numpy as np
+import keras
 import numpy.typing as npt
 
-from keras_basisprune.plan import Kept, Plan
-from keras_basisprune.utils.check_choice import check_choice
-from keras_basisprune.utils.check_number import check_number, is_number
-from keras_basisprune.utils.check_numeric import check_numeric
+from keras_basisprune.graph.check_finite_weights import check_finite_weights
+from keras_basisprune.graph.trace import trace
+from keras_basisprune.measure import LatencyTable
+from keras_basisprune.plan import Plan
+from keras_basisprune.plans._part_costs import part_costs
+from keras_basisprune.plans._parts import excluded_parts, parts_of
+from keras_basisprune.plans._quick_ranks import quick_ranks
+from keras_basisprune.plans._within_budget import within_budget
+from keras_basisprune.plans.above_threshold import above_threshold
+from keras_basisprune.plans.check_selection import check_cost, check_selection
+from keras_basisprune.plans.limits import Limits
 from keras_basisprune.utils.check_record import check_record
-from keras_basisprune.utils.check_whole import check_whole
-from keras_basisprune.utils.shown import shown
+from keras_basisprune.utils.types import Data
 
 
-@dataclasses.dataclass(frozen=True)
-class Limits:
-    """What a selection must respect.
-
-    Attributes:
-        scope: `"local"`: each layer is judged by itself, scores relative to its own
-            largest. `"global"`: all layers are judged together.
-        costs: Maps layer names to what one basis costs (FLOPs or parameters). With
-            `scope="global"`, scores are divided by it, so that of two bases with the
-            same score the dearer one leaves first.
-        min_rank: Bases that each layer keeps at least.
-        round_to: Kept bases per layer are rounded up to a multiple of this.
-    """
-
-    scope: str = "local"
-    costs: Mapping[str, float] | None = None
-    min_rank: int = 1
-    round_to: int = 1
-
-    def __post_init__(self):
-        remedy = "'local' judges each layer by itself."
-        check_choice("scope", self.scope, ("local", "global"), remedy)
-        for name in ("min_rank", "round_to"):
-            check_whole(name, getattr(self, name), remedy="1 demands nothing.")
-        if not (self.costs is None or isinstance(self.costs, Mapping)):
-            raise ValueError(
-                "Expected `costs` to be None or a dict from layer names to numbers. "
-                f"Received: costs of type {type(self.costs).__name__}. Leave it out "
-                "if every basis costs the same."
-            )
-        _check_costs(self.costs or {})
-
-
-def select(
-    scores: Mapping[str, npt.ArrayLike],
+def select_bases(
+    model: keras.Model,
+    *,
+    keep: float | None = None,
     threshold: float | None = None,
-    ratio: float | None = None,
+    scores: Mapping[str, npt.ArrayLike] | None = None,
+    data: Data = None,
+    cost: str | LatencyTable = "flops",
+    scope: str = "global",
     limits: Limits | None = None,
 ) -> Plan:
-    """Chooses the bases to keep.
+    """Chooses the bases to keep of each layer: its rank.
+
+    With `keep`, all bases of all layers are ranked by score per cost, and the best are
+    kept as long as the model costs no more than that share. Costs are those after
+    `fold`: a layer with `r` of the bases of an `(n, cout)` matrix costs
+    `min(r (n + cout), n cout)` times its positions. A layer that would cost as much as
+    the original keeps all of its bases but those that score 0 (masked ones, which
+    leave in any case). Shares are of the whole model as it was before it was converted,
+    and before anything was masked.
+
+    With `threshold`, bases leave whose score lies under it, whatever that makes of the
+    cost.
+
+    Time is linear in the number of bases, times the logarithm of it; of a model that is
+    not converted, that of `scores.bases` comes on top.
+
+    With a `LatencyTable`, costs are milliseconds on this machine. A layer with `r`
+    bases is taken to need that share of its time which it has of its weights, as long
+    as ranks are chosen by the budget. Then each is raised to what runs fastest: a
+    smaller number of channels can be slower than a larger one, and two layers slower
+    than the one that they came from (docs/compress.md). Its own rank, the next
+    multiples of 4, 8 and 16, and the whole layer are timed; of those that take at most
+    2 % longer than the fastest, that with most bases is taken. This takes a copy of the
+    model, and about a second for each kind and size of layer that is not in the table
+    yet: up to ten for each decomposed layer, one for each other.
 
     Args:
-        scores: A dict from layer names to arrays of shape `(rank,)`, not negative.
-            What scores 0 exactly (a masked basis) is never kept, except to reach
-            `limits.min_rank` or a multiple of `limits.round_to`.
-        threshold: Float. Scores are divided by the largest (of the layer or, with
-            `scope="global"`, of all); what lies under `threshold` leaves. Give this or
-            `ratio`.
-        ratio: Float in [0, 1), the share of bases that leave, lowest scores first
-            (of each layer, or of all), masked ones counted. Rounded down; bases with
-            equal scores leave together or stay together.
-        limits: A `Limits`. Defaults to local judgement, at least one basis per layer.
+        model: A converted model of full rank, masked or not; or one that is not
+            converted: then the plan is for `convert(model, plan)`.
+        keep: Float in (0, 1], the share of the `cost` that stays. Give this or
+            `threshold`.
+        threshold: Float >= 0. Scores are divided by the largest (of the layer with
+            `scope="local"`, else of all, per cost); what lies under it leaves. At least
+            one basis of each layer stays.
+        scores: A dict from layer names to arrays of shape `(rank,)`, not negative. What
+            scores 0 leaves, but for `limits`. Defaults to the shares of energy in the
+            layer: `scores.energy(model)` or, if the model is not converted, the squares
+            of `scores.bases(model, data)` divided by their sum. Of such a model, only
+            layers that are named are decomposed.
+        data: Unlabelled samples, for a model that is not converted: spectra are those
+            of the layers' outputs, and the plan fits `convert(model, plan, data=data)`,
+            with the basis `"activations"` or `"regression"`. `None` for those of the
+            weights. Where there are `scores`, it is not read.
+        cost: What is counted: `"flops"`, `"params"`, `"bases"` (their number, in layers
+            that are decomposed), or a `LatencyTable` (milliseconds).
+        scope: `"global"`: all bases are ranked together, by score per cost; `"local"`:
+            within their layer, so that each keeps the same share of its bases.
+        limits: A `Limits`. Ranks are rounded up, and others go down for it.
 
     Returns:
-        A `Plan` with an entry for every layer in `scores`. Where `limits` demand more
-        than the threshold leaves, the highest scores stay.
+        A `Plan` with an entry for every decomposed layer, for `prune` or `convert`.
 
     Raises:
-        ValueError: If not exactly one of `threshold` and `ratio` is given, or a value
-            is out of its range.
+        CannotReach: If `keep` can't be reached (a `ValueError`).
+        ValueError: If an argument is out of its range, `scores` do not fit the model,
+            there is `data` for a converted model, or no layer can be decomposed.
 
     Example:
 
-    >>> plan = select({"conv": np.array([1.0, 0.5, 0.01])}, threshold=0.1)
-    >>> plan.bases["conv"].indices
-    (0, 1)
+    >>> plan = keras_basisprune.select_bases(model, keep=0.15, data=images)
+    >>> small = keras_basisprune.convert(model, plan, basis="regression", data=images)
+
+    Of a model whose scales have been trained:
+
+    >>> plan = keras_basisprune.select_bases(converted, threshold=0.01, scope="local")
+    >>> small = keras_basisprune.prune(converted, plan)
     """
     limits = check_record("limits", limits, Limits)
-    scores, threshold, ratio = _checked(scores, threshold, ratio)
-    if limits.scope == "global":
-        scores = _per_cost(scores, limits.costs)
-    cut = _cut_off(np.concatenate(list(scores.values())), threshold, ratio)
-    bases = {}
-    for name, values in scores.items():
-        if limits.scope == "local":
-            cut = _cut_off(values, threshold, ratio)
-        bases[name] = _keep(values, cut, limits)
-    return Plan(bases=bases)
+    keep, threshold = check_selection(keep, threshold, scope)
+    check_cost(cost, "bases")
+    traced = trace(model)
+    check_finite_weights(model)
+    parts = parts_of(model, traced, scores, data)
+    excluded = excluded_parts(traced, parts, limits.exclude)
+    timed = isinstance(cost, LatencyTable)
+    if threshold is not None and scope == "local":  # costs make no difference
+        whole, rest = {}, 0.0
+    else:
+        whole, rest = part_costs(model, traced, parts, cost)
+    if threshold is None:
+        kind = "milliseconds" if timed else cost
+        plan = within_budget(parts, keep, whole, rest, limits, excluded, scope, kind)
+    else:
+        plan = _above(threshold, parts, whole, limits, excluded, scope, cost)
+    if timed:
+        plan = quick_ranks(plan, parts, traced, cost, limits, excluded)
+    return plan
 
 
-def _checked(scores, threshold, ratio):
-    """The same as float64 arrays and floats."""
-    if (threshold is None) == (ratio is None):
-        raise ValueError(
-            "Expected exactly one of `threshold` and `ratio`. "
-            f"Received: threshold={threshold}, ratio={ratio}. Pass one of them."
-        )
-    if threshold is not None:
-        remedy = "1 removes all but the highest scores."
-        expected = "a finite number >= 0"
-        threshold = check_number("threshold", threshold, "[0, inf)", expected, remedy)
-    if ratio is not None:
-        expected = "in [0, 1), the share of bases to remove"
-        remedy = "0.5 removes one half."
-        ratio = check_number("ratio", ratio, "[0, 1)", expected, remedy)
-    if not isinstance(scores, Mapping) or not scores:
-        empty = isinstance(scores, Mapping)
-        received = "an empty dict" if empty else f"scores={shown(scores)}"
-        raise ValueError(
-            f"Expected `scores` to name a layer, in a dict. Received: {received}. "
-            "Score a converted model, by `keras_basisprune.scores.energy`, say."
-        )
-    found = {}
-    for name, values in scores.items():
-        found[name] = values = check_numeric("scores", values).astype(np.float64)
-        fine = np.isfinite(values) & (values >= 0)
-        if values.ndim != 1 or not values.size or not fine.all():
-            raise ValueError(
-                "Expected `scores` to hold arrays of shape (rank,) of finite numbers "
-                f">= 0. Received: {values} for `{name}`. If training diverged, start "
-                "again with a lower learning rate."
-            )
-    return found, threshold, ratio
-
-
-def _per_cost(scores, costs):
-    if costs is None:
-        return scores
-    _check_costs({name: costs.get(name) for name in scores})
-    mean = np.mean([costs[name] for name in scores])
-    return {name: values * (mean / costs[name]) for name, values in scores.items()}
-
-
-def _check_costs(costs):
-    wrong = {k: v for k, v in costs.items() if not is_number(v, "(0, inf)")}
-    if wrong:
-        raise ValueError(
-            "Expected `costs` to give every layer in `scores` a number > 0. Received: "
-            f"{wrong}. Pass the FLOPs or parameters of one basis for each layer."
-        )
-
-
-def _cut_off(values, threshold, ratio) -> float:
-    """The score from which on bases are kept."""
-    if threshold is not None:
-        return threshold * values.max()
-    removed = int(np.floor(ratio * values.size + 1e-9))
-    return np.sort(values)[removed]
-
-
-def _keep(values, cut, limits) -> Kept:
-    alive = int(np.count_nonzero((values >= cut) & (values > 0)))
-    count = max(alive, limits.min_rank)
-    count = min(-(-count // limits.round_to) * limits.round_to, values.size)
-    order = np.argsort(-values, kind="stable")[:count]
-    return Kept(tuple(sorted(order)), values.size)
+def _above(threshold, parts, whole, limits, excluded, scope, cost) -> Plan:
+    costs = None
+    if whole and cost != "bases":
+        costs = {
+            part.name: whole[part.name] * sum(part.matrix) / math.prod(part.matrix)
+            for part in parts
+        }
+    return above_threshold(
+        {part.name: part.scores for part in parts},
+        threshold,
+        scope=scope,
+        costs=costs,
+        limits=limits,
+        excluded=excluded,
+        rounding={part.name: part.rounding for part in parts},
+    )

@@ -26,7 +26,7 @@ def layer_rows(model, small) -> list[dict]:
         left alone, or `None`).
     """
     traced = trace(model)
-    before = {layer.name: layer for layer in cost(model, _traced=traced).layers}
+    before = {layer.name: layer for layer in cost(model).layers}
     after = {layer.name: layer for layer in cost(small).layers}
     old = {layer.name: layer for layer in model.layers}
     new = {layer.name: layer for layer in small.layers}

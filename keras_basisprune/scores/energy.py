@@ -24,12 +24,17 @@ def energy(model: keras.Model) -> dict[str, np.ndarray]:
     Example:
 
     >>> scores = keras_basisprune.scores.energy(model)
-    >>> plan = keras_basisprune.select(scores, threshold=1e-4)
+    >>> plan = keras_basisprune.select_bases(model, threshold=1e-4, scores=scores)
     """
     return energies(trained_masks(trace(model)))
 
 
 def energies(masks) -> dict[str, np.ndarray]:
     """The same for `Weighed`s by name, without a look at the rest of the model."""
-    squares = {name: weighed.strength**2 for name, weighed in masks.items()}
-    return {name: found / (found.sum() or 1.0) for name, found in squares.items()}
+    return {name: energy_shares(weighed.strength) for name, weighed in masks.items()}
+
+
+def energy_shares(strengths) -> np.ndarray:
+    """Squares of an array, as shares of their sum (or all zero)."""
+    squares = strengths**2
+    return squares / (squares.sum() or 1.0)

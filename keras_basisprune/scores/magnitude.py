@@ -26,7 +26,7 @@ def magnitude(model: keras.Model) -> dict[str, np.ndarray]:
     Example:
 
     >>> scores = keras_basisprune.scores.magnitude(model)
-    >>> plan = keras_basisprune.select(scores, threshold=0.01)
+    >>> plan = keras_basisprune.select_bases(model, threshold=0.01, scores=scores)
     """
     return magnitudes(trained_masks(trace(model)))
 

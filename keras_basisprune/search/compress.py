@@ -71,7 +71,7 @@ def compress(
     training images and without labels: channels leave, those that the others can best
     stand in for (`scores.channels.compensated`), and kernels are corrected
     (`compensate`); then bases are taken of the layers' outputs, ranks are chosen by
-    energy per cost (`allocate`), and layers are fitted one after the other
+    energy per cost (`select_bases`), and layers are fitted one after the other
     (`convert(basis="regression")`). Each network is folded and judged on `validation`.
     Bisection finds the smallest one that is good enough, and whether channels, bases or
     both are best to remove.

@@ -16,7 +16,7 @@ from keras_basisprune.graph.output_positions import output_positions
 from keras_basisprune.graph.rewrite import built_chain
 from keras_basisprune.graph.rules import defines, rule_of
 from keras_basisprune.graph.running import LiveValues
-from keras_basisprune.graph.trace import Trace, check_model
+from keras_basisprune.graph.trace import check_model
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.linalg import Moments, ridge_update
 from keras_basisprune.plan import Plan
@@ -33,8 +33,6 @@ def compensate(
     data: Data,
     ridge: float = 0.01,
     verbose: Verbose = "auto",
-    *,
-    _traced: Trace | None = None,
 ) -> keras.Model:
     """Prunes a model and corrects the layers that read what has left.
 
@@ -76,8 +74,7 @@ def compensate(
 
     Example:
 
-    >>> found = keras_basisprune.scores.channels.l2_norm(model)
-    >>> plan = keras_basisprune.select_channels(model, found, keep=0.5)
+    >>> plan = keras_basisprune.select_channels(model, keep=0.5, data=images)
     >>> small = keras_basisprune.compensate(model, plan, images)
     """
     verbose = check_verbose(verbose)
@@ -89,7 +86,7 @@ def compensate(
     batches = list(
         sample_batches(model, None, data, "data", samples_at_once(model), kept=True)
     )
-    done = pruned_calls(model, plan, traced=_traced)
+    done = pruned_calls(model, plan)
     return _Compensation(done, batches, ridge).run(verbose)
 
 

@@ -20,8 +20,6 @@ def prune(
     model: keras.Model,
     plan: Plan | None = None,
     round_to: int = 1,
-    *,
-    _traced: Trace | None = None,
 ) -> keras.Model:
     """Removes the bases and channels that a plan does not keep.
 
@@ -64,7 +62,7 @@ def prune(
     >>> small = keras_basisprune.prune(model)
     >>> plain = keras_basisprune.fold(small)
     """
-    return pruned_calls(model, plan, round_to, _traced).model
+    return pruned_calls(model, plan, round_to).model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,12 +84,12 @@ class PrunedCalls:
     kept: dict
 
 
-def pruned_calls(model, plan=None, round_to=1, traced=None) -> PrunedCalls:
+def pruned_calls(model, plan=None, round_to=1) -> PrunedCalls:
     """The same as `prune`, for those who go on with both models, call by call."""
-    traced = traced or trace(model)
+    traced = trace(model)
     masked = plan is None
     if not masked:
-        remedy = "Make one with `select(...)`, or leave it out: masked bases leave."
+        remedy = "Make one with `select_bases`, or leave it out: masked bases leave."
         check_kind("plan", plan, Plan, remedy)
     round_to = check_whole("round_to", round_to)
     needed = masked or plan.bases or not plan.channels

@@ -3,14 +3,15 @@
 import numpy as np
 
 
-def nothing_masked(scores, scales, limits, asked) -> str:
+def nothing_masked(scores, scales, scope, costs, asked) -> str:
     """Says how far the weakest basis was from being masked, and what to change.
 
     Args:
         scores: A dict from layer names to arrays of shape `(rank,)`, none masked;
             `None` if they are not known.
         scales: All scales, an array.
-        limits: The `Limits` by which bases are selected.
+        scope: `"local"` or `"global"`: how bases are selected.
+        costs: What scores are divided by, by the names of layers, or `None`.
         asked: The `Target` of the last time that bases could be masked, or `None` if
             there was no such time.
 
@@ -29,7 +30,7 @@ def nothing_masked(scores, scales, limits, asked) -> str:
             "Let the schedule end within the steps of this training."
         )
     if scores and all(np.isfinite(values).all() for values in scores.values()):
-        name, share = _weakest(scores, limits)
+        name, share = _weakest(scores, scope, costs)
         text += (
             f"The weakest basis (of `{name}`) has {share:.3g} of the score of the "
             f"strongest; `threshold` was {asked.threshold:.3g} at last. "
@@ -52,10 +53,10 @@ def taken_back(guard) -> str:
     )
 
 
-def _weakest(scores, limits) -> tuple[str, float]:
+def _weakest(scores, scope, costs) -> tuple[str, float]:
     """The layer of the weakest basis, and its score as thresholds count it."""
-    if limits.scope == "global":
-        costs = limits.costs or dict.fromkeys(scores, 1.0)
+    if scope == "global":
+        costs = costs or dict.fromkeys(scores, 1.0)
         scores = {name: values / costs[name] for name, values in scores.items()}
         most = dict.fromkeys(scores, max(values.max() for values in scores.values()))
     else:

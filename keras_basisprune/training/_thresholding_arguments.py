@@ -8,11 +8,13 @@ from keras_basisprune.utils.check_whole import check_whole
 from keras_basisprune.utils.shown import shown
 
 
-def check_thresholding(score, cost, frequency, unit, start):
+def check_thresholding(score, scope, cost, frequency, unit, start):
     """Raises `ValueError` if what says how bases are masked is out of its range."""
     if not callable(score) or isinstance(score, type | keras.Model):
         remedy = "Or pass a function of the model. Start with 'magnitude'."
         check_choice("score", score, ("magnitude", "energy", "taylor"), remedy)
+    remedy = "'local' judges each layer by itself."
+    check_choice("scope", scope, ("local", "global"), remedy)
     remedy = "It counts with scope='global' only."
     check_choice("cost", cost, (None, "flops", "params"), remedy)
     check_choice("unit", unit, ("epoch", "step"))

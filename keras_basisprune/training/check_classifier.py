@@ -6,8 +6,7 @@ from keras_basisprune.graph.trace import check_model, is_from_keras, trace
 
 _STEPS = (
     "For any other task go step by step, and judge by your own metric: `convert` with "
-    "`data`, `allocate`, `convert` with the plan and 'regression'; or "
-    "`select_channels`, `compensate`; then `fold` (README)."
+    "`keep` and `data`; or `select_channels`, `compensate`; then `fold` (README)."
 )
 
 

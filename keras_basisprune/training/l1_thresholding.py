@@ -1,6 +1,5 @@
 """The callback that masks weak bases or channels while a model trains."""
 
-import dataclasses
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,7 +13,8 @@ from keras_basisprune.data.ends import check_ends
 from keras_basisprune.graph.trace import check_model, trace
 from keras_basisprune.graph.trained_masks import trained_masks
 from keras_basisprune.measure.mask_costs import MaskCosts
-from keras_basisprune.plans.select_bases import Limits, select
+from keras_basisprune.plans.above_threshold import above_threshold
+from keras_basisprune.plans.limits import Limits
 from keras_basisprune.scores.energy import energies
 from keras_basisprune.scores.magnitude import magnitudes
 from keras_basisprune.training._guard import Guard, check_guard
@@ -26,6 +26,7 @@ from keras_basisprune.training._thresholding_arguments import (
     check_thresholding,
     check_watched,
 )
+from keras_basisprune.utils.check_whole import check_whole
 from keras_basisprune.utils.types import Data
 
 
@@ -118,7 +119,8 @@ class L1Thresholding(keras.callbacks.Callback):
         data: Data = None,
     ) -> None:
         super().__init__()
-        check_thresholding(score, cost, frequency, unit, start)
+        check_thresholding(score, scope, cost, frequency, unit, start)
+        check_whole("min_rank", min_rank, remedy="1 demands nothing.")
         check_watched(monitor, data)
         check_guard(max_drop, baseline, mode, patience)
         if not callable(threshold):
@@ -131,7 +133,9 @@ class L1Thresholding(keras.callbacks.Callback):
         self.start = start
         self.data = data
         self.guard = monitor and Guard(monitor, max_drop, baseline, mode, patience)
-        self._limits = Limits(scope, None, min_rank, round_to)
+        self.scope = scope
+        self._limits = Limits(min_kept=min_rank, round_to=round_to)
+        self._each = None  # what bases of each layer cost, if scores are divided by it
         self._looked = None  # the step at which the schedule was asked last
         self._memory: Any = None
         self._taylor: Any = None
@@ -152,9 +156,8 @@ class L1Thresholding(keras.callbacks.Callback):
                 "`keras_basisprune.convert(model)` before `fit`."
             )
         self._costs = MaskCosts(self.model, traced, self._masks)
-        if self.cost and self._limits.scope == "global":
-            costs = self._costs.per_item(self.cost)
-            self._limits = dataclasses.replace(self._limits, costs=costs)
+        if self.cost and self.scope == "global":
+            self._each = self._costs.per_item(self.cost)
         self._first: Any = None
         self._asked = None
         self._masked = False  # whether anything was masked at any time
@@ -208,7 +211,7 @@ class L1Thresholding(keras.callbacks.Callback):
         scores = self._scores() if known else None
         layers = [weighed.layer for weighed in self._masks.values()]
         scales = np.concatenate([keras.ops.convert_to_numpy(x.scale) for x in layers])
-        return nothing_masked(scores, scales, self._limits, self._asked)
+        return nothing_masked(scores, scales, self.scope, self._each, self._asked)
 
     def _due(self, position, width) -> bool:
         """Whether one of the next `width` positions is one at which to mask."""
@@ -225,7 +228,14 @@ class L1Thresholding(keras.callbacks.Callback):
         asked = (target_at(self.threshold, past).active for past in since)
         if not (target.active or any(asked)):
             return
-        plan = select(self._scores(), target.threshold, target.ratio, self._limits)
+        plan = above_threshold(
+            self._scores(),
+            target.threshold,
+            ratio=target.ratio,
+            scope=self.scope,
+            costs=self._each,
+            limits=self._limits,
+        )
         for name, kept in plan.bases.items():
             weighed = self._masks[name]
             mask = np.zeros(weighed.count, "float32")

@@ -10,7 +10,7 @@ from keras_basisprune.graph.depth_first import depth_first
 from keras_basisprune.graph.map_positions import MapPositions, take_positions
 from keras_basisprune.graph.rules import axes, rule_of
 from keras_basisprune.graph.running import run_calls
-from keras_basisprune.graph.trace import Trace, trace
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.linalg import Moments, removal_order
 from keras_basisprune.scores.channels._groups import warn_unscored
 from keras_basisprune.scores.channels._readers import readers
@@ -27,8 +27,6 @@ def compensated(
     data: Data,
     ridge: float = 0.01,
     batch_size: int = 32,
-    *,
-    _traced: Trace | None = None,
 ) -> np.ndarray:
     """Scores each group of channels by the loss that compensation leaves.
 
@@ -72,13 +70,13 @@ def compensated(
     Example:
 
     >>> scores = keras_basisprune.scores.channels.compensated(model, images[:500])
-    >>> plan = keras_basisprune.select_channels(model, scores, keep=0.5)
+    >>> plan = keras_basisprune.select_channels(model, keep=0.5, scores=scores)
     >>> small = keras_basisprune.compensate(model, plan, images[:500])
     """
     remedy = "Pass, for example, `ridge=0.01`."
     ridge = check_number("ridge", ridge, "(0, inf)", "a positive float", remedy)
     batch_size = check_whole("batch_size", batch_size)
-    traced = _traced or trace(model)
+    traced = trace(model)
     check_finite_weights(model)
     channels = channel_map(traced)
     free = np.ones(channels.count, bool)

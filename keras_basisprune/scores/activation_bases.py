@@ -17,7 +17,7 @@ from keras_basisprune.linalg import LowRank, Moments, principal_basis
 POSITIONS = 64
 
 
-def activation_bases(twin, keys, batches, floor, verbose) -> dict[int, LowRank]:
+def activation_bases(twin, keys, batches, verbose) -> dict[int, LowRank]:
     """Takes the basis of each layer's outputs, all layers in one pass.
 
     Of maps with more than 64 positions, 64 are drawn, spread over the map and others
@@ -29,7 +29,6 @@ def activation_bases(twin, keys, batches, floor, verbose) -> dict[int, LowRank]:
         twin: A `LinearTwin`.
         keys: Which of its `layers` to take.
         batches: An iterable of lists of arrays, one per input of the twin; read once.
-        floor: Maps a layer's compute dtype to the floor of `principal_basis`.
         verbose: Whether to show a progress bar.
 
     Returns:
@@ -56,6 +55,11 @@ def activation_bases(twin, keys, batches, floor, verbose) -> dict[int, LowRank]:
             floor(layer.compute_dtype),
         )
     return bases
+
+
+def floor(compute_dtype) -> float:
+    """Smallest standard deviation that features are divided by, relatively."""
+    return 1e-3 if compute_dtype == "float16" else 1e-6  # or they overflow
 
 
 def _outputs(probe, batches):

@@ -2,7 +2,7 @@
 
 from keras_basisprune.graph.decomposable import decomposable, decomposed_unasked
 from keras_basisprune.graph.match_layers import match_layers
-from keras_basisprune.methods.nothing_to_decompose import NothingToDecompose
+from keras_basisprune.graph.nothing_to_decompose import NothingToDecompose
 
 
 def chosen_layers(layers, include, exclude) -> set[int]:

@@ -1,0 +1,98 @@
+"""Where the bases of layers come from: their weights, their outputs, a regression."""
+
+import collections
+import functools
+
+from keras_basisprune.data.sample_batches import sample_batches
+from keras_basisprune.data.samples_at_once import samples_at_once
+from keras_basisprune.graph.rules import defines, rule_of
+from keras_basisprune.linalg import LowRank
+from keras_basisprune.methods._regression_bases import RegressionBases
+from keras_basisprune.scores.activation_bases import activation_bases
+from keras_basisprune.scores.to_decompose import twin_of, weight_basis
+
+
+class BasisSource:
+    """Makes a `LowRank` of each layer. What is made for a plan is not made again.
+
+    Args:
+        model: A `keras.Model`.
+        found: Its `ToDecompose`.
+        basis: `"weights"`, `"activations"` or `"regression"`.
+        data: Unlabelled samples, read once; `None` for weights.
+        verbose: Whether to show progress bars.
+    """
+
+    def __init__(self, model, found, basis, data, verbose):
+        self._model, self._found, self._basis = model, found, basis
+        self._data, self._verbose = data, verbose
+        self._whole: dict[int, LowRank] = {}  # as they are without a regression
+        self._fitted: dict[int, LowRank] = {}
+
+    @functools.cached_property
+    def _twin(self):
+        return twin_of(self._model, self._found)
+
+    @functools.cached_property
+    def _batches(self):
+        model, fitted = self._model, self._basis == "regression"
+        size = samples_at_once(model)
+        found = sample_batches(model, None, self._data, "data", size, kept=fitted)
+        return list(found) if fitted else found
+
+    def whole(self, layer) -> LowRank:
+        """A basis of full rank: what a plan is made by."""
+        if self._basis != "weights":
+            self._read(self._found.layers, self._verbose)
+        elif id(layer) not in self._whole:
+            self._whole[id(layer)] = weight_basis(layer)
+        return self._whole[id(layer)]
+
+    def fit(self, kept):
+        """Fits all layers by regression, if that is asked for.
+
+        Args:
+            kept: `kept(low_rank, name)` returns the positions of the bases to keep.
+        """
+        if self._basis == "activations":
+            self._read(self._found.layers, self._verbose)
+        if self._basis != "regression":
+            return
+        names, apart = self._found.names, self._apart()
+        self._read(apart, False)
+
+        def cut(key, low):
+            return low.take(kept(low, names[key]))
+
+        fixed = {key: self._whole[key] for key in apart}
+        self._whole = {}
+        fitting = RegressionBases(self._twin, self._batches, cut, fixed)
+        self._fitted = fitting.fit(self._verbose)
+
+    def take(self, layer) -> LowRank:
+        """The basis of full rank that the layer is to get. It is asked for once."""
+        key = id(layer)
+        low = self._fitted.pop(key, None) or self._whole.pop(key, None)
+        return low or weight_basis(layer)
+
+    def _read(self, keys, verbose):
+        """Takes bases of the outputs on the data, unless that is done already."""
+        keys = [key for key in keys if key not in self._whole]
+        if keys:
+            found = activation_bases(self._twin, keys, self._batches, verbose)
+            self._whole |= found
+
+    def _apart(self) -> list[int]:
+        """Layers whose bases are those of their outputs in a regression, too."""
+        counts = collections.Counter(id(call.op) for call in self._found.traced.calls)
+        return [
+            key
+            for key, layer in self._twin.layers.items()
+            if counts[key] > 1 or not _is_fitted(layer)
+        ]
+
+
+def _is_fitted(layer) -> bool:
+    """Whether a regression can be made of what a layer's matrix is multiplied by."""
+    rule = rule_of(layer)
+    return defines(rule, "patches") and defines(rule, "weights_for")
