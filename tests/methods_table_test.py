@@ -72,9 +72,18 @@ def test_the_toy_is_a_file_and_a_row():
         ("needs", ("money",), r"Expected `needs` to be a tuple of some of \('data'"),
         ("removes", "bases", "Expected `removes` to be a tuple.*removes='bases'"),
         ("plan", None, "Expected `plan` to be a function. Received: plan=None"),
+        ("scores", 3, r"Expected `scores` to be a function or None\. .*scores=3"),
+        ("train", None, "Expected `train` if, and only if, `needs` names 'training'"),
+        ("train_each", "yes", "Expected `train_each` to be True or False"),
+        ("needs", ("data",), r"Received: train=<function .*needs=\('data',\)"),
     ],
 )
 def test_rows_that_are_refused(field, value, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(METHODS["slimming"], **{field: value})
     assert isinstance(METHODS["slimming"], Method)
+
+
+def test_training_for_each_share_takes_training():
+    with pytest.raises(ValueError, match="Expected `train` with `train_each=True`"):
+        dataclasses.replace(METHODS["basis_regression"], train_each=True)

@@ -1,27 +1,50 @@
 """Bases of the layers' outputs, each layer fitted after those before it."""
 
+from keras_basisprune.graph.basis_name import basis_name
 from keras_basisprune.graph.rewrite import flatten
-from keras_basisprune.methods.basis_scaling import basis_plan
+from keras_basisprune.methods._select import select_ranks
+from keras_basisprune.methods._traces import remembered_trace
 from keras_basisprune.methods.convert import convert
 from keras_basisprune.plan import Plan
 
 
-def regression_plan(model, keep, data=None, cost="flops") -> Plan:
+def regression_scores(model, *, data):
+    """Takes all bases of the outputs of a model's layers.
+
+    Args:
+        model: A `keras.Model` that is not converted.
+        data: Unlabelled samples.
+
+    Returns:
+        A converted `keras.Model` of full rank.
+    """
+    return _converted(model, data)
+
+
+def regression_plan(
+    model, *, keep, data=None, cost="flops", scores=None, limits=None
+) -> Plan:
     """Chooses the leading bases of the layers' outputs, by energy per cost.
+
+    Layers that were decomposed and folded before are left alone: their rank is a number
+    of channels now.
 
     Args:
         model: A `keras.Model` that is not converted.
         keep: Float in (0, 1], the share of the model's cost to keep.
         data: Unlabelled samples.
-        cost: `"flops"` or `"params"`.
+        cost: `"flops"`, `"params"`, or a `LatencyTable`.
+        scores: What `regression_scores` returned, if that is at hand.
+        limits: A `ChannelLimits`, or `None`.
 
     Returns:
         A `Plan` of bases.
     """
-    return basis_plan(convert(model, data=data, verbose=0), keep, cost=cost)
+    whole = regression_scores(model, data=data) if scores is None else scores
+    return select_ranks(whole, keep=keep, cost=cost, limits=limits)
 
 
-def regression_network(model, plan, data=None):
+def regression_network(model, plan, *, data=None):
     """Fits bases for a plan, layer after layer.
 
     Args:
@@ -35,4 +58,19 @@ def regression_network(model, plan, data=None):
     """
     if not plan.bases:
         return flatten(model)
-    return convert(model, plan, "regression", data=data, verbose=0)
+    return _converted(model, data, plan, "regression")
+
+
+def _converted(model, data, plan=None, basis=None):
+    names = {layer.name for layer in model.layers}
+    halves = {name for name in names if basis_name(name) in names}
+    halves |= {basis_name(name) for name in halves}
+    return convert(
+        model,
+        plan,
+        basis,
+        exclude=lambda layer: layer.name in halves,
+        data=data,
+        verbose=0,
+        _traced=remembered_trace(model),
+    )
