@@ -1,7 +1,7 @@
 """Bases of the layers' outputs, each layer fitted after those before it."""
 
-from keras_basisprune.graph.basis_name import basis_name
 from keras_basisprune.graph.rewrite import flatten
+from keras_basisprune.methods._halves import is_half_of
 from keras_basisprune.methods._select import select_ranks
 from keras_basisprune.methods._traces import remembered_trace
 from keras_basisprune.methods.convert import convert
@@ -62,14 +62,11 @@ def regression_network(model, plan, *, data=None):
 
 
 def _converted(model, data, plan=None, basis=None):
-    names = {layer.name for layer in model.layers}
-    halves = {name for name in names if basis_name(name) in names}
-    halves |= {basis_name(name) for name in halves}
     return convert(
         model,
         plan,
         basis,
-        exclude=lambda layer: layer.name in halves,
+        exclude=is_half_of(model),
         data=data,
         verbose=0,
         _traced=remembered_trace(model),

@@ -2,9 +2,27 @@
 
 import keras
 
+from keras_basisprune.methods._halves import is_half_of
 from keras_basisprune.methods._select import select_ranks
+from keras_basisprune.methods.convert import convert
 from keras_basisprune.plan import Plan
 from keras_basisprune.training.sparsify import Recipe, sparsify
+
+
+def scaled_bases(model, *, data=None, l1=0.0):
+    """Decomposes a model at full rank, by its weights or by data.
+
+    Layers that were decomposed and folded before are left alone.
+
+    Args:
+        model: A `keras.Model`.
+        data: Unlabelled samples; `None` for bases of the weights.
+        l1: Float, strength of the L1 regularization of the scales.
+
+    Returns:
+        What `convert` makes of it.
+    """
+    return convert(model, l1=l1, exclude=is_half_of(model), data=data, verbose=0)
 
 
 def basis_training(

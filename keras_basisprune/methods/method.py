@@ -71,9 +71,12 @@ class Method:
             limits)` returns the pair. `None`, the default: one after the other.
         compensates: Whether kernels are corrected when channels leave, unless
             `carry_out` and `plan_and_carry_out` are told `compensation=False`.
-        split: How much of a cut channels take when `compress` uses the method: they
-            leave down to `keep ** split`, and bases are cut down to the rest. `None`
-            for methods that `compress` has no use for.
+        combines: Names of other rows, all of whose parts it removes: where they are
+            chosen together, `compress` tries it as well; and where only one of them can
+            remove something, that one in its place.
+        split: How much of a cut channels take, for the report: they leave down to
+            `keep ** split`, and bases are cut down to the rest. `None` for methods that
+            divide no cut so, whose name is shown.
         alias: Another name by which `compress` knows it.
 
     Raises:
@@ -93,32 +96,25 @@ class Method:
     carry_out: Callable[..., keras.Model] = _pruned
     plan_and_carry_out: Callable[..., tuple[Plan, keras.Model]] | None = None
     compensates: bool = False
+    combines: tuple[str, ...] = ()
     split: float | None = None
     alias: str = ""
 
+    @property
+    def prepares(self) -> bool:
+        """Whether what it works on is more than the model, flat."""
+        return self.prepare is not _flat
+
     def __post_init__(self):
-        for field in ("name", "title", "source"):
-            value = getattr(self, field)
-            if not (isinstance(value, str) and value):
-                raise ValueError(
-                    f"Expected `{field}` to be a text that is not empty. Received: "
-                    f"{field}={shown(value)}. Say what the method is, and where it is "
-                    "published."
-                )
+        self._check_texts()
+        self._check_functions()
         for field, known in (("needs", _NEEDS), ("removes", _REMOVES)):
-            value = getattr(self, field)
-            if not (isinstance(value, tuple) and set(value) <= set(known)):
+            value, least = getattr(self, field), int(field == "removes")
+            fits = isinstance(value, tuple) and all(part in known for part in value)
+            if not (fits and len(value) >= least):
                 raise ValueError(
                     f"Expected `{field}` to be a tuple of some of {known}. Received: "
                     f"{field}={shown(value)}. Leave out what the method does without."
-                )
-        for field in _FUNCTIONS:
-            value, optional = getattr(self, field), field in _OPTIONAL
-            if not (callable(value) or (optional and value is None)):
-                raise ValueError(
-                    f"Expected `{field}` to be a function{' or None' * optional}. "
-                    f"Received: {field}={shown(value)}. See "
-                    "`keras_basisprune.methods.Method`."
                 )
         for field in ("train_each", "compensates"):
             check_flag(field, getattr(self, field))
@@ -133,3 +129,31 @@ class Method:
                 "Expected `train` with `train_each=True`. Received: train=None. Pass "
                 "the function that trains what `prepare` returns."
             )
+
+    def _check_texts(self):
+        for field in ("name", "title", "source"):
+            value = getattr(self, field)
+            if not (isinstance(value, str) and value):
+                raise ValueError(
+                    f"Expected `{field}` to be a text that is not empty. Received: "
+                    f"{field}={shown(value)}. Say what the method is, and where it is "
+                    "published."
+                )
+        for field in ("name", "alias"):
+            value = getattr(self, field)
+            if value != "" and not (isinstance(value, str) and value.isidentifier()):
+                raise ValueError(
+                    f"Expected `{field}` to be a word of letters, digits and "
+                    f"underscores. Received: {field}={shown(value)}. Files and flags "
+                    "bear it, as in 'network_slimming'."
+                )
+
+    def _check_functions(self):
+        for field in _FUNCTIONS:
+            value, optional = getattr(self, field), field in _OPTIONAL
+            if not (callable(value) or (optional and value is None)):
+                raise ValueError(
+                    f"Expected `{field}` to be a function{' or None' * optional}. "
+                    f"Received: {field}={shown(value)}. See "
+                    "`keras_basisprune.methods.Method`."
+                )

@@ -7,13 +7,16 @@ from keras_basisprune.methods.basis_regression import (
     regression_plan,
     regression_scores,
 )
-from keras_basisprune.methods.basis_scaling import basis_plan, basis_training
+from keras_basisprune.methods.basis_scaling import (
+    basis_plan,
+    basis_training,
+    scaled_bases,
+)
 from keras_basisprune.methods.compensated_channels import (
     compensated_network,
     compensated_plan,
     compensated_scores,
 )
-from keras_basisprune.methods.convert import convert
 from keras_basisprune.methods.double_pruning import (
     SPLIT,
     double_cut,
@@ -44,7 +47,7 @@ _ROWS = (
         source=f"{_BASIS_SCALING} 3.1 and 3.2",
         needs=("labels", "training"),
         removes=("bases",),
-        prepare=lambda model, data=None, l1=0.0: convert(model, l1=l1),
+        prepare=lambda model, *, data=None, l1=0.0: scaled_bases(model, l1=l1),
         train=basis_training,
         plan=basis_plan,
     ),
@@ -54,7 +57,7 @@ _ROWS = (
         source=f"{_ACCELERATING} 3.1",
         needs=("data",),
         removes=("bases",),
-        prepare=lambda model, data, l1=0.0: convert(model, data=data, l1=l1, verbose=0),
+        prepare=scaled_bases,
         plan=basis_plan,
     ),
     Method(
@@ -78,7 +81,7 @@ _ROWS = (
         ),
         needs=("labels", "training"),
         removes=("channels",),
-        prepare=lambda model, data=None, l1=0.0: slimming(model, l1 or 1e-4),
+        prepare=lambda model, *, data=None, l1=0.0: slimming(model, l1 or 1e-4),
         train=slimming_training,
         plan=slimming_plan,
     ),
@@ -106,6 +109,7 @@ _ROWS = (
         carry_out=double_network,
         plan_and_carry_out=double_cut,
         compensates=True,
+        combines=("basis_regression", "compensated_channels"),
         split=SPLIT,
     ),
 )
