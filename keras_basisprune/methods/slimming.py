@@ -101,6 +101,19 @@ def slimming_training(
     )
 
 
+def slimming_scores(prepared, *, data=None):
+    """Scores channels by their factors of BatchNormalization.
+
+    Args:
+        prepared: What `slimming` returned, trained.
+        data: Not needed.
+
+    Returns:
+        An array of scores, see `scores.channels.bn_scale`.
+    """
+    return bn_scale(prepared)
+
+
 def slimming_plan(
     prepared, *, keep, data=None, cost="flops", scores=None, limits=None
 ) -> Plan:
@@ -111,7 +124,7 @@ def slimming_plan(
         keep: Float in (0, 1], the share of the model's cost to keep.
         data: Not needed.
         cost: `"flops"`, `"params"`, or a `LatencyTable`.
-        scores: Not needed.
+        scores: What `slimming_scores` returned, if that is at hand.
         limits: A `ChannelLimits`, or `None`.
 
     Returns:
@@ -120,7 +133,7 @@ def slimming_plan(
     return select_widths(
         prepared,
         keep=keep,
-        scores=bn_scale(prepared),
+        scores=bn_scale(prepared) if scores is None else scores,
         cost=cost,
         limits=limits,
         scope="global",

@@ -27,6 +27,7 @@ from keras_basisprune.methods.method import Method
 from keras_basisprune.methods.slimming import (
     slimming,
     slimming_plan,
+    slimming_scores,
     slimming_training,
 )
 
@@ -83,6 +84,7 @@ _ROWS = (
         removes=("channels",),
         prepare=lambda model, *, data=None, l1=0.0: slimming(model, l1 or 1e-4),
         train=slimming_training,
+        scores=slimming_scores,
         plan=slimming_plan,
     ),
     Method(

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+import warnings
 
 from keras_basisprune.search.predicted_classes import predicted_classes
 
@@ -42,14 +43,17 @@ class Training:
         def make():
             task = self._task
             self._progress.prepare(method)
-            method.train(
-                prepared,
-                (task.train[0], self._known_labels()),
-                keep=share,
-                cost=task.cut_options.cost,
-                epochs=task.epochs,
-                seed=task.seed,
-            )
+            with warnings.catch_warnings():
+                # By shares something is removed, even if training has masked nothing.
+                warnings.filterwarnings("ignore", ".*has masked nothing")
+                method.train(
+                    prepared,
+                    (task.train[0], self._known_labels()),
+                    keep=share,
+                    cost=task.cut_options.cost,
+                    epochs=task.epochs,
+                    seed=task.seed,
+                )
             seconds = time.perf_counter() - start
             self._folder.remember(f"{name} training", {"seconds": seconds})
             return prepared
