@@ -13,6 +13,11 @@ from method_contract import hold_method
 
 import keras_basisprune as kbp
 from keras_basisprune.methods import METHODS, Method
+from keras_basisprune.utils.method_names import (
+    METHOD_NAMES,
+    MethodName,
+    named_methods,
+)
 
 TABLE = {**METHODS, CHANNEL_GAIN.name: CHANNEL_GAIN}
 
@@ -28,6 +33,18 @@ def test_every_row_says_what_it_is():
     assert aliases == {"basis": 0.0, "channels": 1.0}
     with pytest.raises(TypeError):
         METHODS["mine"] = CHANNEL_GAIN
+
+
+def test_the_command_line_knows_the_same_methods_without_keras():
+    assert METHOD_NAMES == tuple(
+        MethodName(
+            row.name, row.title, row.alias, row.train is not None, row.compensates
+        )
+        for row in METHODS.values()
+    )
+    assert named_methods(["slimming", "basis", "x"]) == [
+        name for name in METHOD_NAMES if name.short in ("slimming", "basis")
+    ]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
