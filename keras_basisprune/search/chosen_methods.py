@@ -17,16 +17,17 @@ def chosen_methods(methods) -> tuple[Method, ...]:
         The `Method`s, sorted by `short_name`.
 
     Raises:
-        ValueError: If there is none, one comes twice, or one has the name of another.
+        ValueError: If there is none, or one comes twice.
     """
     rows = []
     if isinstance(methods, list | tuple):
         rows = [row for row in map(_row, methods) if row is not None]
-    if not rows or len(rows) < len(methods) or len({r.name for r in rows}) < len(rows):
+    different = len({short_name(row) for row in rows}) == len(rows)
+    if not (rows and different and len(rows) == len(methods)):
         *names, last = map(repr, _names())
         raise ValueError(
             f"Expected `methods` to name {', '.join(names)} or {last}, or to hold a "
-            "`Method` of a name of its own, each once, in a list. Received: "
+            "`Method`, each once, in a list. Received: "
             f"methods={shown(methods)}. Leave it out for 'basis' and 'channels'."
         )
     return tuple(sorted(rows, key=short_name))
@@ -52,7 +53,7 @@ def own_methods(chosen) -> dict:
             for field in dataclasses.fields(row)
         }
         for row in chosen
-        if row.name not in METHODS
+        if row is not METHODS.get(row.name)
     }
 
 
@@ -87,9 +88,7 @@ def tried_methods(chosen, possible) -> tuple[Method, ...]:
 def _row(method) -> Method | None:
     """The row that is meant; `None` for anything else."""
     if isinstance(method, Method):
-        known = [METHODS[name] for name in METHODS if name == method.name]
-        taken = method.name in _names() and not known
-        return None if taken or (known and known[0] is not method) else method
+        return method
     found = [row for row in METHODS.values() if method in (row.name, short_name(row))]
     return found[0] if isinstance(method, str) and found else None
 

@@ -28,7 +28,7 @@ def cuttable(model, chosen) -> tuple[str, ...]:
     Raises:
         ValueError: If none can, with the reason for every layer with weights.
     """
-    sure = [row for row in chosen if row.prepares or row.name not in METHODS]
+    sure = [row for row in chosen if row.prepares or row is not METHODS.get(row.name)]
     possible = {part for row in sure for part in row.removes}
     asked = {part for row in chosen if row not in sure for part in row.removes}
     if asked:
