@@ -8,8 +8,7 @@ from keras_basisprune.graph.decomposable import decomposable, decomposed_unasked
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.methods import METHODS
 from keras_basisprune.search.chosen_methods import short_name
-
-_SHOWN = 20  # layers, in a message
+from keras_basisprune.utils.shortened import shortened
 
 
 def cuttable(model, chosen) -> tuple[str, ...]:
@@ -36,7 +35,7 @@ def cuttable(model, chosen) -> tuple[str, ...]:
         possible |= set(found)
     if not possible:
         rows = [f"`{name}` ({'; '.join(why)})" for name, why in reasons.items() if why]
-        seen = "; ".join(rows[:_SHOWN]) or "a model without weights"
+        seen = shortened(rows, between="; ") or "a model without weights"
         raise ValueError(
             "Expected `model` to have a layer of which bases or channels can leave, "
             f"with methods={[short_name(row) for row in chosen]}. Received: {seen}. "
