@@ -74,9 +74,9 @@ class PlannedBases:
             raise ValueError(
                 "Expected `rank` to be a Plan of the leading bases of each layer: with "
                 "basis='regression' they are made anew, the strongest first. Received: "
-                f"a plan that keeps {shortened(kept.indices, 8)} of {full} in `{name}`. "
-                "Take the basis that the plan was made of ('weights' or 'activations'), "
-                "`prune` the converted model by it, or pass a plan that `allocate` "
+                f"a plan that keeps {shortened(kept.indices, 8)} of {full} in "
+                f"`{name}`. Take the basis that the plan was made of ('weights' or "
+                "'activations'), `prune` the converted model by it, or pass a plan that `allocate` "
                 "made of a model which is not masked."
             )
 
