@@ -76,8 +76,8 @@ class PlannedBases:
                 "basis='regression' they are made anew, the strongest first. Received: "
                 f"a plan that keeps {shortened(kept.indices, 8)} of {full} in "
                 f"`{name}`. Take the basis that the plan was made of ('weights' or "
-                "'activations'), `prune` the converted model by it, or pass a plan that `allocate` "
-                "made of a model which is not masked."
+                "'activations'), `prune` the converted model by it, or pass a plan "
+                "that `allocate` made of a model which is not masked."
             )
 
 
