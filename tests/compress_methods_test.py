@@ -168,14 +168,15 @@ def test_what_does_not_depend_on_the_share_is_made_once(model, digits):
         assert len(kept.indices) % 2 == 0
 
 
-def test_a_row_that_can_not_work_on_a_model_says_so_at_once(digits):
+def test_a_row_that_can_not_work_on_a_model_says_so_at_once(digits, tmp_path):
     inputs = keras.Input((8, 8, 1))
     x = keras.layers.Conv2D(4, 3, activation="relu")(inputs)
     x = keras.layers.GlobalAveragePooling2D()(x)
     plain = keras.Model(inputs, keras.layers.Dense(10, activation="softmax")(x))
     for methods in (["slimming"], ["slimming", "basis"]):
         with pytest.raises(ValueError, match="to have BatchNormalization with factors"):
-            run(plain, digits, methods)
+            run(plain, digits, methods, output_dir=tmp_path / "out")
+        assert not (tmp_path / "out").exists()
     logits = keras.Model(inputs, keras.layers.Dense(10)(x))
     with pytest.raises(ValueError, match="probabilities"):
         run(logits, digits, ["basis_weights"])

@@ -30,6 +30,7 @@ from keras_basisprune.search.judge import Judge
 from keras_basisprune.search.locked import locked
 from keras_basisprune.search.low_baseline import low_baseline
 from keras_basisprune.search.objective import OBJECTIVES, Objective
+from keras_basisprune.search.prepare_for_training import prepare_for_training
 from keras_basisprune.search.quiet_retracing import quiet_retracing
 from keras_basisprune.search.result import FILES, CompressionResult, make_result
 from keras_basisprune.search.rounds import Rounds
@@ -142,7 +143,7 @@ def compress(
 
     Raises:
         ValueError: If an argument is out of its range, the model is subclassed, not
-            built or not such a classifier, the data do not fit it, or `output_dir`
+            built or not such a classifier, a method can't work on it, the data do not fit it, or `output_dir`
             holds the state of another search, is used by another one that runs, or
             holds folders with the names of files that are to be written.
 
@@ -187,7 +188,13 @@ def compress(
         **dataclasses.asdict(search),
     }
     original = flatten(model)
-    possible = cuttable(original, chosen)
+    tried = tried_methods(chosen, cuttable(original, chosen))
+    images = _fitted_on(train[0], search, recovery, seed)
+    untrained = {  # which says at once if a method can't work on the model
+        method.name: prepare_for_training(method, original, images, seed)
+        for method in tried
+        if method.train
+    }
     goal, state = Objective(objective), None
     if output_dir is not None:
         state = output_dir / "state"
@@ -218,14 +225,15 @@ def compress(
             model=original,
             train=train,
             validation=validation,
-            images=_fitted_on(train[0], search, recovery, seed),
+            images=images,
             judge=Judge(original, score, goal, folder),
             objective=objective,
             least=score.baseline - max_drop,
             max_drop=max_drop,
             margin=search.margin,
-            methods=tried_methods(chosen, possible),
-            cut_options=_cut_options(search, goal, state),
+            methods=tried,
+            untrained=untrained,
+            cut_options=_cut_options(search, goal, state, seed),
             recovery=recovery,
             distill=search.distill,
             rounds=search.rounds,
@@ -271,9 +279,9 @@ def _fitted_on(images, search, recovery, seed):
     return augmented(images, recovery) if search.augment else images
 
 
-def _cut_options(search, goal, state) -> CutOptions:
+def _cut_options(search, goal, state, seed) -> CutOptions:
     cost = goal.counted
     if goal.kind == "latency":
         cost = LatencyTable(state and state / "latency.json")
     limits = ChannelLimits(round_to=search.round_to)
-    return CutOptions(cost, limits, search.compensation)
+    return CutOptions(cost, limits, search.compensation, seed)

@@ -10,10 +10,8 @@ from keras_basisprune.methods.apply_method import apply_method
 from keras_basisprune.methods.nothing_to_decompose import NothingToDecompose
 from keras_basisprune.plan import Plan
 from keras_basisprune.plans.select_channels import ChannelLimits
+from keras_basisprune.search.prepare_for_training import prepare_for_training
 from keras_basisprune.utils.cannot_reach import CannotReach
-
-# Regularization of what is trained. The paper of network slimming takes 1e-4 to 1e-5.
-_L1 = 1e-4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +37,13 @@ class CutOptions:
             by whose times widths and ranks are chosen.
         limits: The `ChannelLimits` of ranks and channels; `None` for none.
         compensation: Whether kernels are corrected when channels have left.
+        seed: Integer, of what is random in what methods train.
     """
 
     cost: str | LatencyTable = "flops"
     limits: ChannelLimits | None = None
     compensation: bool = True
+    seed: int = 0
 
 
 class Cutter:
@@ -59,13 +59,14 @@ class Cutter:
         train: A function of a `Method`, the network that it has prepared, and a share
             (`None` for all) that returns the network, trained. Only needed for methods
             that train.
+        untrained: Dict of what some of these have prepared already, by their names.
     """
 
-    def __init__(self, model, images, options, train=None):
+    def __init__(self, model, images, options, train=None, untrained=()):
         self.model = model
         self._images, self._options, self._train = images, options, train
         self._made: dict[tuple, Any] = {}
-        self._untrained: dict[str, keras.Model] = {}
+        self._untrained: dict[str, keras.Model] = dict(untrained)
 
     def cut(self, keep, method) -> Cut | None:
         """Cuts the network.
@@ -113,32 +114,21 @@ class Cutter:
         if not method.train:
             if not method.prepares:
                 return self.model
-            return self._once((method.prepare,), lambda: self._prepare(method, 0.0))
+            return self._once((method.prepare,), lambda: self._prepare(method))
         share = keep if method.train_each else None
         return self._once(
             (method.prepare, method.train, share),
             lambda: self._train(method, self._untrained_by(method), share),
         )
 
-    def prepare(self, methods):
-        """Prepares what some methods train later.
-
-        Args:
-            methods: An iterable of `Method`s; those without training are left out.
-
-        Raises:
-            ValueError: If a method can't work on this network.
-        """
-        for method in methods:
-            if method.train:
-                self._untrained[method.name] = self._prepare(method, _L1)
+    def _prepare(self, method):
+        return method.prepare(self.model, data=self._images, l1=0.0)
 
     def _untrained_by(self, method):
-        known = self._untrained.pop(method.name, None)
-        return self._prepare(method, _L1) if known is None else known
-
-    def _prepare(self, method, l1):
-        return method.prepare(self.model, data=self._images, l1=l1)
+        known, seed = self._untrained.pop(method.name, None), self._options.seed
+        if known is not None:
+            return known
+        return prepare_for_training(method, self.model, self._images, seed)
 
     def _once(self, key, make):
         if key not in self._made:

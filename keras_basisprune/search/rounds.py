@@ -131,10 +131,10 @@ class Rounds:
     def _begin(self, network, number):
         """Another network is to be cut."""
         task, train = self._task, functools.partial(self._training, number)
-        self._cutter = Cutter(network, task.images, task.cut_options, train)
+        untrained = task.untrained if network is task.model else {}
+        options = task.cut_options
+        self._cutter = Cutter(network, task.images, options, train, untrained)
         self._failed, self._good = 0.0, {}
-        if number == 1:  # says at once if a method can't work on the original
-            self._cutter.prepare(task.methods)
 
     def _cheapest(self, number) -> tuple[float, str]:
         """Share and method of what costs least of what was good enough in this round.
