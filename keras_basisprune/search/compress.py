@@ -143,9 +143,10 @@ def compress(
 
     Raises:
         ValueError: If an argument is out of its range, the model is subclassed, not
-            built or not such a classifier, a method can't work on it, the data do not fit it, or `output_dir`
-            holds the state of another search, is used by another one that runs, or
-            holds folders with the names of files that are to be written.
+            built or not such a classifier, a method can't work on it, the data do not
+            fit it, or `output_dir` holds the state of another search, is used by
+            another one that runs, or holds folders with the names of files that are to
+            be written.
 
     Example:
 
