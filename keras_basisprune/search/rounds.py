@@ -9,11 +9,11 @@ from keras_basisprune.search.cutter import Cut, Cutter
 from keras_basisprune.search.folded import Folded
 from keras_basisprune.search.progress import Progress
 from keras_basisprune.search.round_result import RoundResult
-from keras_basisprune.search.search_boards import search_boards
 from keras_basisprune.search.smallest_share import smallest_share
 from keras_basisprune.search.train_again import train_again
 from keras_basisprune.search.training import Training
 from keras_basisprune.search.trial import Trial
+from keras_basisprune.search.trials import Trials
 from keras_basisprune.surgery import fold
 
 # How much more than the budget may be lost before training, which brings some back, in
@@ -49,7 +49,6 @@ class Rounds:
 
     def __init__(self, task, folder):
         self._task, self._folder = task, folder
-        self._trials: dict[str, Trial] = {}
         self.results: list[RoundResult] = []
         self.history: dict[str, list[float]] = {}
         self._cutter, self._enough, self._failed = None, 0.0, 0.0
@@ -58,14 +57,14 @@ class Rounds:
         # The newest cut that may be the best, and what it is folded.
         self._good: dict[tuple[float, str], tuple[Cut, Folded]] = {}
         self._methods = {method.name: method for method in task.methods}
-        self._boards = search_boards(task.callbacks)
         self._progress = Progress(task)
+        self._trials = Trials(task.callbacks, self._progress)
         self._training = Training(task, folder, self._progress)
 
     @property
     def trials(self) -> tuple[Trial, ...]:
         """All networks that were tried."""
-        return tuple(self._trials.values())
+        return self._trials.all()
 
     def run(self):
         """Runs all rounds."""
@@ -73,8 +72,7 @@ class Rounds:
             self._run()
         finally:
             self._progress.close()
-            for board in self._boards:
-                board.on_train_end()
+            self._trials.close()
 
     def _run(self):
         slacks, network, retry = self._slacks(), self._task.model, False
@@ -126,7 +124,7 @@ class Rounds:
             return None
         cut, folded = self._cut(*best)
         network = fold(cut.network, batch_norm=False)
-        return RoundResult(network, folded, cut.plan, self._place(question))
+        return RoundResult(network, folded, cut.plan, self._trials.place(question))
 
     def _begin(self, network, number):
         """Another network is to be cut."""
@@ -222,10 +220,7 @@ class Rounds:
         self._note(question, answer, number, method, trained=True)
         text = self._folder.recall(_question(number, *best), dict)["plan"]
         plan = Plan.from_json(text)
-        return RoundResult(network, folded, plan, self._place(question))
-
-    def _place(self, question) -> int:
-        return list(self._trials).index(question)
+        return RoundResult(network, folded, plan, self._trials.place(question))
 
     def _note(self, question, answer, number, method, trained):
         """Takes a trial into the list and shows it."""
@@ -243,17 +238,7 @@ class Rounds:
             seconds=answer["seconds"],
             method=method,
         )
-        if question not in self._trials:
-            self._trials[question] = trial
-            self._progress.show(trial)
-            self._tell(trial)
-
-    def _tell(self, trial):
-        """Gives a trial's figures to TensorBoard, by its number."""
-        names = ("round", "kept", "params", "flops", "score")
-        logs = {name: getattr(trial, name) for name in names}
-        for board in self._boards:
-            board.on_epoch_end(len(self._trials) - 1, logs)
+        self._trials.note(question, trial)
 
 
 def _question(number, keep, method) -> str:
