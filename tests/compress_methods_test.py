@@ -182,6 +182,17 @@ def test_a_row_that_can_not_work_on_a_model_says_so_at_once(digits, tmp_path):
         run(logits, digits, ["basis_weights"])
 
 
+def test_a_later_network_that_a_method_can_not_work_on_is_not_cut_by_it(digits):
+    """A search that has found something is not lost by that."""
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.Conv2D(4, 3, activation="relu", name="conv")(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    plain = keras.Model(inputs, keras.layers.Dense(10, activation="softmax")(x))
+    cutter = Cutter(plain, digits.train[0][:50], CutOptions())
+    assert cutter.cut(0.5, METHODS["slimming"]) is None
+    assert cutter.cut(0.5, METHODS["basis_activations"]) is not None
+
+
 def test_methods_that_prepare_alike_share_it(model, digits):
     cutter = Cutter(model, digits.train[0][:50], CutOptions())
     row = METHODS["basis_activations"]

@@ -1,5 +1,6 @@
 """Cuts of a small network of digits to given shares."""
 
+import dataclasses
 import math
 import sys
 
@@ -254,6 +255,22 @@ def test_each_model_is_traced_once(
     for keep, traces in ((0.5, first), (0.4, later)):
         found = traces_of(monkeypatch, lambda keep=keep: cutter.cut(keep, method))
         assert found == traces
+
+
+def test_scores_are_computed_once_for_all_methods_and_shares(model, images):
+    made = []
+
+    def scores(prepared, *, data):
+        made.append(prepared)
+        return CHANNELS.scores(prepared, data=data)
+
+    cutter = Cutter(model, images, CutOptions())
+    for row in (CHANNELS, DOUBLE):
+        counted = dataclasses.replace(row, scores=scores)
+        for keep in (0.5, 0.3):
+            found = cutter.cut(keep, counted)
+            assert found.plan == Cutter(model, images, CutOptions()).cut(keep, row).plan
+    assert made == [model]
 
 
 def test_ranks_are_chosen_with_one_trace(model, images, monkeypatch):

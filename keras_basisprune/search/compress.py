@@ -30,7 +30,7 @@ from keras_basisprune.search.judge import Judge
 from keras_basisprune.search.locked import locked
 from keras_basisprune.search.low_baseline import low_baseline
 from keras_basisprune.search.objective import OBJECTIVES, Objective
-from keras_basisprune.search.prepare_for_training import prepare_for_training
+from keras_basisprune.search.prepared_by import prepared_by
 from keras_basisprune.search.quiet_retracing import quiet_retracing
 from keras_basisprune.search.result import FILES, CompressionResult, make_result
 from keras_basisprune.search.rounds import Rounds
@@ -191,10 +191,10 @@ def compress(
     original = flatten(model)
     tried = tried_methods(chosen, cuttable(original, chosen))
     images = _fitted_on(train[0], search, recovery, seed)
-    untrained = {  # which says at once if a method can't work on the model
-        method.name: prepare_for_training(method, original, images, seed)
+    prepared = {  # which says at once if a method can't work on the model
+        method.name: prepared_by(method, original, images, seed)
         for method in tried
-        if method.train
+        if method.prepares or method.train
     }
     goal, state = Objective(objective), None
     if output_dir is not None:
@@ -233,7 +233,7 @@ def compress(
             max_drop=max_drop,
             margin=search.margin,
             methods=tried,
-            untrained=untrained,
+            prepared=prepared,
             cut_options=_cut_options(search, goal, state, seed),
             recovery=recovery,
             distill=search.distill,

@@ -10,7 +10,7 @@ from keras_basisprune.methods.apply_method import apply_method
 from keras_basisprune.methods.nothing_to_decompose import NothingToDecompose
 from keras_basisprune.plan import Plan
 from keras_basisprune.plans.select_channels import ChannelLimits
-from keras_basisprune.search.prepare_for_training import prepare_for_training
+from keras_basisprune.search.prepared_by import prepared_by
 from keras_basisprune.utils.cannot_reach import CannotReach
 
 
@@ -37,7 +37,7 @@ class CutOptions:
             by whose times widths and ranks are chosen.
         limits: The `ChannelLimits` of ranks and channels; `None` for none.
         compensation: Whether kernels are corrected when channels have left.
-        seed: Integer, of what is random in what methods train.
+        seed: Integer, of what is random in what methods prepare.
     """
 
     cost: str | LatencyTable = "flops"
@@ -59,14 +59,14 @@ class Cutter:
         train: A function of a `Method`, the network that it has prepared, and a share
             (`None` for all) that returns the network, trained. Only needed for methods
             that train.
-        untrained: Dict of what some of these have prepared already, by their names.
+        prepared: Dict of what methods have prepared of it already, by their names.
     """
 
-    def __init__(self, model, images, options, train=None, untrained=()):
+    def __init__(self, model, images, options, train=None, prepared=()):
         self.model = model
         self._images, self._options, self._train = images, options, train
         self._made: dict[tuple, Any] = {}
-        self._untrained: dict[str, keras.Model] = dict(untrained)
+        self._prepared: dict[str, keras.Model] = dict(prepared)
 
     def cut(self, keep, method) -> Cut | None:
         """Cuts the network.
@@ -109,7 +109,7 @@ class Cutter:
             method: A `Method`.
 
         Raises:
-            ValueError: If the method can't work on this network.
+            CannotReach: If the method can't work on this network.
         """
         if not method.train:
             if not method.prepares:
@@ -118,17 +118,17 @@ class Cutter:
         share = keep if method.train_each else None
         return self._once(
             (method.prepare, method.train, share),
-            lambda: self._train(method, self._untrained_by(method), share),
+            lambda: self._train(method, self._prepare(method), share),
         )
 
     def _prepare(self, method):
-        return method.prepare(self.model, data=self._images, l1=0.0)
-
-    def _untrained_by(self, method):
-        known, seed = self._untrained.pop(method.name, None), self._options.seed
+        known = self._prepared.pop(method.name, None)
         if known is not None:
             return known
-        return prepare_for_training(method, self.model, self._images, seed)
+        try:
+            return prepared_by(method, self.model, self._images, self._options.seed)
+        except ValueError as error:
+            raise CannotReach(str(error)) from error
 
     def _once(self, key, make):
         if key not in self._made:

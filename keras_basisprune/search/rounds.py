@@ -129,9 +129,9 @@ class Rounds:
     def _begin(self, network, number):
         """Another network is to be cut."""
         task, train = self._task, functools.partial(self._training, number)
-        untrained = task.untrained if network is task.model else {}
+        prepared = task.prepared if network is task.model else {}
         options = task.cut_options
-        self._cutter = Cutter(network, task.images, options, train, untrained)
+        self._cutter = Cutter(network, task.images, options, train, prepared)
         self._failed, self._good = 0.0, {}
 
     def _cheapest(self, number) -> tuple[float, str]:

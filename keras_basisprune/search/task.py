@@ -22,7 +22,7 @@ class Task:
         max_drop: How much less than the original's that is.
         margin: By how many standard errors a score has to be better than that.
         methods: The `Method`s by which networks are cut, in the order they are tried.
-        untrained: Dict by name of what those that train have prepared of the model.
+        prepared: Dict by name of what some of these have prepared of the model.
         cut_options: `CutOptions` of a `Cutter`.
         recovery: A `Recovery`, or `None` for no training.
         distill: Whether training is towards the original's outputs.
@@ -43,7 +43,7 @@ class Task:
     max_drop: float
     margin: float
     methods: tuple[Method, ...]
-    untrained: dict[str, keras.Model]
+    prepared: dict[str, keras.Model]
     cut_options: object
     recovery: object
     distill: bool

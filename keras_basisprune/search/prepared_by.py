@@ -1,4 +1,4 @@
-"""What a method trains, made of a network."""
+"""What a method works on, made of a network."""
 
 import keras
 
@@ -7,8 +7,8 @@ import keras
 _L1 = 1e-4
 
 
-def prepare_for_training(method, model, images, seed) -> keras.Model:
-    """Prepares a network for a method that trains it, the same each time.
+def prepared_by(method, model, images, seed) -> keras.Model:
+    """Prepares a network for a method, the same each time.
 
     Args:
         method: A `Method`.
@@ -23,4 +23,4 @@ def prepare_for_training(method, model, images, seed) -> keras.Model:
         ValueError: If the method can't work on this network.
     """
     keras.utils.set_random_seed(seed)
-    return method.prepare(model, data=images, l1=_L1)
+    return method.prepare(model, data=images, l1=_L1 if method.train else 0.0)
