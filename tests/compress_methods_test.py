@@ -91,6 +91,7 @@ def test_a_row_of_ones_own_whose_masks_are_the_answer(model, digits, tmp_path):
     assert len(calls) == 1
     assert {trial.method for trial in result.trials} == {"counted"}
     assert result.details["arguments"]["methods"] == ["counted"]
+    assert result.details["arguments"]["epochs"] == 3
     assert "<td>counted</td>" in (tmp_path / "report.html").read_text()
     assert len({trial.kept for trial in result.trials}) == 1  # whatever was asked for
     again = run(model, digits, [method], output_dir=tmp_path)

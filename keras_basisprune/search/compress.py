@@ -184,7 +184,7 @@ def compress(
         "objective": objective,
         "methods": names,
         "recover": recovery and recovery.weights,
-        "epochs": recovery and recovery.epochs,
+        "epochs": recovery.epochs if recovery else epochs if trained else None,
         "seed": seed,
         **dataclasses.asdict(search),
     }
