@@ -17,13 +17,14 @@ from absl import app, flags
 
 import keras_basisprune as kbp
 from benchmarks.augment_flags import augment
+from keras_basisprune.methods import METHODS
 from keras_basisprune.search.augmented import augmented
 from keras_basisprune.search.cutter import CutOptions, Cutter
 
 _MODEL = flags.DEFINE_string("model", None, "A trained .keras file.", required=True)
 _DATA = flags.DEFINE_string("data", None, "As in load_data.", required=True)
 _KEEP = flags.DEFINE_list("keep", ["0.1"], "Shares to keep of the original.")
-_CHANNELS = flags.DEFINE_list("to_channels", ["0.333"], "1: channels alone; 0: bases.")
+_METHODS = flags.DEFINE_list("methods", ["double_pruning"], "One for each cut.")
 _COUNTED = flags.DEFINE_enum("counted", "flops", ["flops", "params"], "Shares of what.")
 _SAMPLES = flags.DEFINE_integer("samples", 1000, "Images that networks are fitted on.")
 _AUGMENT_FIT = flags.DEFINE_bool("augment_fit", False, "Fit on changed images.")
@@ -51,10 +52,10 @@ def main(argv):
     images = data.train[0][np.sort(order[: _SAMPLES.value])]
     whole = kbp.cost(original)
     print(f"original: {_scores(original, data)}", flush=True)
-    network, options = original, CutOptions(counted=_COUNTED.value)
+    network, options = original, CutOptions(_COUNTED.value)
     stages = zip(
         map(float, _KEEP.value),
-        _for_all(map(float, _CHANNELS.value)),
+        _for_all(_METHODS.value),
         _for_all(map(int, _EPOCHS.value)),
         strict=True,
     )
@@ -67,14 +68,15 @@ def main(argv):
     )
     if _AUGMENT_FIT.value:
         images = augmented(images, config)
-    for number, (keep, to_channels, count) in enumerate(stages):
+    for number, (keep, name, count) in enumerate(stages):
         start, done = time.time(), getattr(kbp.cost(network), _COUNTED.value)
         share = keep * getattr(whole, _COUNTED.value) / done
-        cut = Cutter(network, images, options).cut(share, to_channels)
+        cut = Cutter(network, images, options).cut(share, METHODS[name])
         if cut is None:
             raise SystemExit(
-                f"{keep} can't be reached with {to_channels=}: what was cut by bases "
-                "before can only be cut by channels again (--to_channels=0.333,1)."
+                f"{keep} can't be reached by {name}: what was cut by bases before can "
+                "only be cut by channels again "
+                "(--methods=double_pruning,compensated_channels)."
             )
         network = kbp.fold(cut.network, batch_norm=False)
         fitted, small = time.time(), kbp.cost(kbp.fold(network))

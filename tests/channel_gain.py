@@ -14,6 +14,7 @@ from keras_basisprune.graph.trace import trace
 from keras_basisprune.layers import TrainedMask
 from keras_basisprune.methods import Method
 from keras_basisprune.plan import Plan
+from keras_basisprune.training.l1_thresholding import L1Thresholding
 
 
 @keras.saving.register_keras_serializable(package="channel_gain")
@@ -100,7 +101,27 @@ def _alone(traced, channels, call, of):
     return makers == 1
 
 
-def gain_plan(prepared, keep=None, data=None, cost="flops"):
+def gain_training(
+    prepared,
+    train,
+    *,
+    validation=None,
+    keep=None,
+    cost="flops",
+    epochs=None,
+    seed=0,
+    verbose=0,
+):
+    """Gains train, and the callback masks small ones."""
+    keras.utils.set_random_seed(seed)
+    prepared.compile(keras.optimizers.Adam(0.05), "sparse_categorical_crossentropy")
+    callback = L1Thresholding(0.5)
+    prepared.fit(*train, epochs=epochs or 4, verbose=verbose, callbacks=[callback])
+
+
+def gain_plan(
+    prepared, *, keep=None, data=None, cost="flops", scores=None, limits=None
+):
     """The masks are the answer."""
     return Plan.from_masks(prepared)
 
@@ -112,5 +133,6 @@ CHANNEL_GAIN = Method(
     needs=("labels", "training"),
     removes=("channels",),
     prepare=channel_gain,
+    train=gain_training,
     plan=gain_plan,
 )

@@ -120,6 +120,8 @@ def test_layers_with_statistics_across_channels_are_named():
         x = layer(x)
     groups = kbp.channel_groups(keras.Model(inputs, layers.Dense(2)(x)))
     assert groups.mixing == ("layer", "group", "rms", "unit")
-    assert "statistics across channels in 4: layer, group, rms, ..." in str(groups)
+    assert "statistics across channels in 4: layer, group, rms and 1 more" in str(
+        groups
+    )
     assert groups.layers["a"].tolist() == [3, 4, 3, 4]
     assert groups.prunable("a").all()

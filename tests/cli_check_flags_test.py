@@ -47,7 +47,9 @@ WRONG = {
     "--flip=diag": "--flip to be one of none, horizontal, vertical, horizontal_and",
     "--recover=some": "--recover to be one of none, all, scales. Received: --recov",
     "--objective=size": "--objective to be one of flops, params, bytes, latency",
-    "--methods=": "--methods to be some of basis, channels. Received: --methods=.",
+    "--methods=": "--methods to be some of basis, channels, basis_weights, "
+    "basis_activations, slimming, double_pruning, basis_regression, "
+    "compensated_channels. Received: --methods=.",
     "--methods=basis,basis": "to be a list without repetitions",
     "--shift=1": "--shift to be less than 1",
     "--max_drop=1": "--max_drop to be less than 1",
@@ -99,6 +101,12 @@ IDLE = {
     (*COMPRESS, "--recover=all", "--augment_fit"): "--augment_fit without one of --f",
     (*COMPRESS, "--recover=all", "--nodistill", "--temperature=2"): "with --nodistill",
     (*COMPRESS, "--methods=basis", "--nocompensate"): "--nocompensate with --methods",
+    (
+        *COMPRESS,
+        "--methods=slimming,basis",
+        "--nocompensate",
+    ): "with --methods=slimming,basis. It corrects what reads channels that",
+    (*COMPRESS, "--methods=slimming", "--flip=vertical"): "--flip with --recover=none",
 }
 
 
@@ -131,6 +139,9 @@ def test_flags_that_would_do_nothing_for_a_kind_of_model(capsys, words):
         (*COMPRESS, "--flip=none", "--epochs=5", "--learning_rate=1e-3", "--seed=0"),
         (*COMPRESS, "--methods=channels,basis", "--compensate", "--quantization="),
         ("export", NOTHING, "--seed=0", "--quantization="),
+        # These have an effect: the method trains, the method compensates.
+        (*COMPRESS, "--methods=slimming", "--epochs=9"),
+        (*COMPRESS, "--methods=double_pruning,slimming", "--nocompensate"),
     ],
 )
 def test_defaults_may_be_written_out(capsys, words):

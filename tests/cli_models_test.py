@@ -334,7 +334,7 @@ def test_tensorboard_must_be_installed(capsys, monkeypatch):
         ("--data=nowhere", "Received: nowhere, which doesn't exist"),
         ("--data=\udcff\nx", r"Received: \udcff x, which doesn't exist"),
         ("--data=mine.py", "Expected --data to be 'digits', 'tfds:NAME', the path"),
-        ("--max_images=3", "Expected --max_images to be an int of at least 10"),
+        ("--max_images=3", "Expected --max_images to be an integer >= 10"),
     ],
 )
 def test_data_that_is_not_there(capsys, flag, text):

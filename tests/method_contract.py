@@ -1,5 +1,7 @@
 """What holds for every row of `METHODS`, on every model."""
 
+import warnings
+
 import numpy as np
 from channel_oracle import zeroed
 from contract import hold_saved, same_state, state_of
@@ -12,7 +14,7 @@ from keras_basisprune.layers import TrainedMask
 
 
 def method_differences(method, model, path=None):
-    """Goes all the way with a method, without training.
+    """Goes all the way with a method; what it trains is trained for a few steps.
 
     Args:
         method: A row of `METHODS`.
@@ -31,15 +33,16 @@ def method_differences(method, model, path=None):
         hold_saved(prepared, x, path / "prepared.keras")
 
     masks = trained_masks(trace(prepared))
-    trained = "training" in method.needs
-    if trained:
-        assert prepared.trainable_weights
-    if trained and masks:
+    if method.train:
+        _hold_training(method, prepared, x)
+    if method.train and masks:
         _mask_half(masks)
         plan = method.plan(prepared)
         assert plan == kbp.Plan.from_masks(prepared)
     else:
-        plan = method.plan(prepared, keep=0.6, data=x, cost="flops")
+        given = {"keep": 0.6, "data": x, "cost": "flops"}
+        plan = method.plan(prepared, **given)
+        _hold_scores(method, prepared, plan, given)
     parts = {"bases": plan.bases, "channels": plan.channels}
     assert {part for part, kept in parts.items() if kept} == set(method.removes)
 
@@ -77,6 +80,37 @@ def hold_method(method, model, path):
     assert max(found.values()) <= TOLERANCE["float32"], found
     assert found["original"] == 0.0
     return found
+
+
+def _hold_training(method, prepared, x):
+    """A few steps change weights in place, and the same seed does the same again."""
+    assert prepared.trainable_weights
+    before = prepared.get_weights()
+    classes = prepared.output_shape[-1]
+    given = {"epochs": 1, "keep": 0.6 if method.train_each else None, "seed": 3}
+    found = []
+    with warnings.catch_warnings():  # so few steps may mask nothing
+        warnings.simplefilter("ignore")
+        for _ in range(2):
+            prepared.set_weights(before)
+            method.train(prepared, (x, np.arange(len(x)) % classes), **given)
+            found.append(prepared.get_weights())
+    assert any((new != old).any() for new, old in zip(found[0], before, strict=True))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def _hold_scores(method, prepared, plan, given):
+    """What is computed once serves any plan, and both steps in one do the same."""
+    if method.scores:
+        given = {**given, "scores": method.scores(prepared, data=given["data"])}
+        assert method.plan(prepared, **given) == plan
+    if method.plan_and_carry_out:
+        both, small = method.plan_and_carry_out(prepared, **given)
+        assert both == plan
+        apart = method.carry_out(prepared, plan, data=given["data"])
+        x = given["data"]
+        assert relative_difference(outputs(apart, x), outputs(small, x)) <= 1e-6
 
 
 def _mask_half(masks):

@@ -13,6 +13,11 @@ from method_contract import hold_method
 
 import keras_basisprune as kbp
 from keras_basisprune.methods import METHODS, Method
+from keras_basisprune.utils.method_names import (
+    METHOD_NAMES,
+    MethodName,
+    named_methods,
+)
 
 TABLE = {**METHODS, CHANNEL_GAIN.name: CHANNEL_GAIN}
 
@@ -28,6 +33,18 @@ def test_every_row_says_what_it_is():
     assert aliases == {"basis": 0.0, "channels": 1.0}
     with pytest.raises(TypeError):
         METHODS["mine"] = CHANNEL_GAIN
+
+
+def test_the_command_line_knows_the_same_methods_without_keras():
+    assert METHOD_NAMES == tuple(
+        MethodName(
+            row.name, row.title, row.alias, row.train is not None, row.compensates
+        )
+        for row in METHODS.values()
+    )
+    assert named_methods(["slimming", "basis", "x"]) == [
+        name for name in METHOD_NAMES if name.short in ("slimming", "basis")
+    ]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -72,9 +89,18 @@ def test_the_toy_is_a_file_and_a_row():
         ("needs", ("money",), r"Expected `needs` to be a tuple of some of \('data'"),
         ("removes", "bases", "Expected `removes` to be a tuple.*removes='bases'"),
         ("plan", None, "Expected `plan` to be a function. Received: plan=None"),
+        ("scores", 3, r"Expected `scores` to be a function or None\. .*scores=3"),
+        ("train", None, "Expected `train` if, and only if, `needs` names 'training'"),
+        ("train_each", "yes", "Expected `train_each` to be True or False"),
+        ("needs", ("data",), r"Received: train=<function .*needs=\('data',\)"),
     ],
 )
 def test_rows_that_are_refused(field, value, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(METHODS["slimming"], **{field: value})
     assert isinstance(METHODS["slimming"], Method)
+
+
+def test_training_for_each_share_takes_training():
+    with pytest.raises(ValueError, match="Expected `train` with `train_each=True`"):
+        dataclasses.replace(METHODS["basis_regression"], train_each=True)

@@ -540,6 +540,7 @@ class TestDocument:
             "to_channels": 1 / 3,
             "seconds": 2.0,
             "bound": None,
+            "method": "",
         }
 
     def test_versions_are_those_that_are_installed(self):

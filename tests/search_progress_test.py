@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import keras_basisprune as kbp
+from keras_basisprune.methods import METHODS
 from keras_basisprune.search.progress import Progress
 from keras_basisprune.search.trial import Trial
 
@@ -23,6 +24,7 @@ def task(**changes):
         "least": 0.89,
         "max_drop": 0.01,
         "distill": True,
+        "methods": [METHODS["basis_regression"], METHODS["slimming"]],
     }
     return types.SimpleNamespace(**{**given, **changes})
 
@@ -87,6 +89,18 @@ def test_epochs_count_down(capsys):
     assert "training, epoch 1/2, 00:00 left" in lines(capsys)[-1]
     callback.on_epoch_end(8, {})
     assert "training, epoch 2/2" in lines(capsys)[-1]
+    progress.close()
+
+
+def test_training_before_a_cut_is_said_and_counts_once(capsys):
+    progress = Progress(task(recovery=None))
+    progress.begin(1, False, 3)
+    progress.prepare(METHODS["slimming"])
+    assert lines(capsys)[-1].endswith("training by slimming")
+    trained = trial(fitting=1.0, evaluation=1.0)
+    trained.seconds["training"] = 60.0
+    progress.show(trained)  # two cuts of two seconds are left
+    assert lines(capsys)[-1].endswith("00:04 left")
     progress.close()
 
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from keras_basisprune.utils.method_names import METHOD_NAMES
+
 COMMANDS = {
     "inspect": "say of each layer whether it can be decomposed, and what --rank does",
     "compress": "remove what the task of --data doesn't need, write small files",
@@ -16,6 +18,9 @@ _FILES = ("compress", "export")
 _POSITIVE = (1, None)
 _SHARE = (0, 1)  # the upper end is left out
 _LEAST = (0, None)
+# Names of methods, short ones first; and those that a short one stands for.
+_METHODS = [row.short for row in sorted(METHOD_NAMES, key=lambda row: not row.alias)]
+_LONG = [row.name for row in METHOD_NAMES if row.alias]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,8 +111,9 @@ FLAGS = (
     Flag("integer", "batch_size", 32, "Images per training step.", range=_POSITIVE),
     Flag("integer", "round_to", 1, "Make ranks and channels multiples of this.",
          range=_POSITIVE),
-    Flag("list", "methods", ["basis", "channels"], "What is removed: basis, channels.",
-         choices=("basis", "channels")),
+    Flag("list", "methods", ["basis", "channels"], "How networks are made, some of: "
+         f"{', '.join(_METHODS)}. Training that a method needs is on the labels.",
+         choices=(*_METHODS, *_LONG)),
     Flag("bool", "compensate", True, "Correct the kernels that read channels which "
          "have left."),
     Flag("list", "quantization", ["float32"], "LiteRT files to write: float32, "

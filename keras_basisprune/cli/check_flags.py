@@ -6,6 +6,7 @@ import os
 from absl import flags
 
 from keras_basisprune.cli._table import FLAGS
+from keras_basisprune.utils.method_names import named_methods
 
 _CHANGES = ("flip", "shift", "zoom", "contrast", "brightness")
 _TRAINING = ("epochs", "learning_rate", "distill", *_CHANGES, "augment_fit")
@@ -108,17 +109,20 @@ def _idle(values, command):
         yield ("max_images", "seed"), "without --data."
     if command != "compress":
         return
+    methods = named_methods(values.methods)
     if values.recover == "none":
         text = "with --recover=none. It is for training after the cuts: --recover=all."
-        yield _TRAINING, text
+        trained = any(method.trains for method in methods)
+        yield [n for n in _TRAINING if not (trained and n == "epochs")], text
         if _is_path(model) or not values.finetune_epochs:
             yield ("batch_size",), text
     if not values.distill:
         yield ("temperature",), "with --nodistill. It softens the original's outputs."
     if values.flip == "none" and not any(values[n].value for n in _CHANGES[1:]):
         yield ("augment_fit",), f"without one of --{', --'.join(_CHANGES)}."
-    if "channels" not in values.methods:
-        yield ("compensate",), "with --methods=basis. It corrects what reads channels."
+    if not any(method.compensates for method in methods):
+        text = f"with --methods={','.join(values.methods)}. It corrects what reads "
+        yield ("compensate",), f"{text}channels that have left."
 
 
 def _is_path(model) -> bool:

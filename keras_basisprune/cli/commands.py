@@ -86,6 +86,7 @@ def compress(flags, console):
         flags.objective,
         flags.methods,
         _recovery(flags),
+        epochs=flags.epochs if flags["epochs"].present else None,
         output_dir=folder,
         seed=flags.seed,
         test=test,

@@ -15,6 +15,7 @@ from keras_basisprune.data.readers.read_npz import read_npz
 from keras_basisprune.data.readers.read_tfds import read_tfds
 from keras_basisprune.data.readers.split_indices import SPLITS, split_indices
 from keras_basisprune.utils.check_number import check_number
+from keras_basisprune.utils.check_whole import check_whole
 from keras_basisprune.utils.types import Path
 
 
@@ -120,13 +121,13 @@ def load_data(
     >>> model.fit(*data.train, validation_data=data.validation)
     """
     size = _image_size(image_size)
-    _check_whole("channels", channels, 1, 2**10)
-    _check_whole("seed", seed, 0)
+    channels = check_whole("channels", channels, 1, 2**10)
+    seed = check_whole("seed", seed, 0)
     _check_shares(validation_split, test_split)
     splits, decode, names, description = _read(spec)
     labels, names = check_labels(splits, names, spec)
     if max_images is not None:
-        _check_whole("max_images", max_images, len(names))
+        max_images = check_whole("max_images", max_images, len(names))
     chosen = split_indices(labels, seed, validation_split, test_split, max_images)
     fit = {"size": size, "channels": channels}
     loaded, skipped, shape = {}, [], None
@@ -228,15 +229,6 @@ def _image_size(image_size):
             "image_size=(224, 224)."
         )
     return size
-
-
-def _check_whole(argument, value, least, most=2**31 - 1):
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or not least <= value <= most:
-        raise ValueError(
-            f"Expected `{argument}` to be an int of at least {least} (and at most "
-            f"{most}). Received: {argument}={value!r}. Pass {argument}={least}, say."
-        )
 
 
 def _check_shares(validation_split, test_split):

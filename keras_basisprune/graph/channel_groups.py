@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_basisprune.graph.channel_map import ChannelMap, channel_map
 from keras_basisprune.graph.trace import Trace, trace
+from keras_basisprune.utils.shortened import shortened
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +59,7 @@ class ChannelGroups:
             reasons[reason] = reasons.get(reason, 0) + 1
         lines += [f"  {count:,}: {reason}" for reason, count in reasons.items()]
         if self.mixing:
-            names = ", ".join(self.mixing[:3]) + (", ..." if self.mixing[3:] else "")
+            names = shortened(self.mixing, 3)
             lines.append(f"statistics across channels in {len(self.mixing)}: {names}")
         return "\n".join(lines)
 

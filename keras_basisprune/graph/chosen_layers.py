@@ -3,6 +3,7 @@
 from keras_basisprune.graph.decomposable import decomposable, decomposed_unasked
 from keras_basisprune.graph.match_layers import match_layers
 from keras_basisprune.graph.nothing_to_decompose import NothingToDecompose
+from keras_basisprune.utils.shortened import shortened
 
 
 def chosen_layers(layers, include, exclude) -> set[int]:
@@ -44,4 +45,4 @@ def _reasons(layers) -> str:
             reason = "not chosen by `include` and `exclude`"
         if reason:
             rows.append(f"`{layer.name}` ({reason})")
-    return "; ".join(rows[:20]) or "a model without kernels"
+    return shortened(rows, between="; ") or "a model without kernels"

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_basisprune.graph.norm_factor import norm_factor
+from keras_basisprune.graph.rules import rule_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +46,8 @@ def joined_branch(call, consumers, results=()) -> JoinedBranch | None:
         if not alone or readers[0].kwargs.get("training"):
             return None
         reader = readers[0]
-        if _is_sum(reader):
+        rule = rule_of(reader.op)
+        if rule is not None and rule.adds:
             others = [t for t in reader.input_tensors if t is not tensor]
             same = all(t.shape == tensor.shape for t in others)
             shapes_fit = (
@@ -56,25 +58,9 @@ def joined_branch(call, consumers, results=()) -> JoinedBranch | None:
             if reader.op.axis not in (_channel_axis(call.op), _last(call.op, tensor)):
                 return None
             factor = factor * norm_factor(reader.op)
-        elif not isinstance(reader.op, _NOTHING):
+        elif rule is None or not rule.idle:
             return None
         tensor = reader.output_tensors[0]
-
-
-_NOTHING = (
-    keras.layers.Dropout,
-    keras.layers.SpatialDropout1D,
-    keras.layers.SpatialDropout2D,
-    keras.layers.SpatialDropout3D,
-    keras.layers.Identity,
-)
-
-
-def _is_sum(call):
-    if type(call.op) is keras.layers.Add:
-        return True
-    operator = isinstance(call.op, keras.Operation) and type(call.op).__name__ == "Add"
-    return operator and not isinstance(call.op, keras.layers.Layer)
 
 
 def _channel_axis(layer):

@@ -4,6 +4,8 @@ import re
 
 import keras
 
+from keras_basisprune.utils.shortened import shortened
+
 
 def match_layers(layers, patterns, argument) -> list:
     """Finds layers by name, regular expression, class or predicate.
@@ -28,8 +30,8 @@ def match_layers(layers, patterns, argument) -> list:
             raise ValueError(
                 f"Expected `{argument}` to match the name of a layer. Received: "
                 f"{argument}={pattern!r}, which matches none of "
-                f"{[layer.name for layer in layers][:20]}. A regular expression must "
-                "match the whole name."
+                f"[{shortened(repr(layer.name) for layer in layers)}]. A regular "
+                "expression must match the whole name."
             )
         found += hits
     return found

@@ -8,6 +8,7 @@ import keras
 
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.measure.call_flops import call_flops
+from keras_basisprune.utils.shortened import shortened
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,15 +51,8 @@ class Cost:
     def __str__(self):
         text = f"{self.params:,} parameters, {self.flops:,} FLOPs, {self.bytes:,} bytes"
         if self.uncounted:
-            text += f" (FLOPs without {listed(self.uncounted)})"
+            text += f" (FLOPs without {shortened(self.uncounted, 5)})"
         return text
-
-
-def listed(names) -> str:
-    """Names in a row, the first five of them."""
-    names = list(names)
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more
 
 
 def count(model, input_shape=None, argument="model") -> Cost:

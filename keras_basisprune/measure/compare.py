@@ -8,8 +8,9 @@ from typing import Any
 import keras
 
 from keras_basisprune.graph.trace import check_model
-from keras_basisprune.measure._count import Cost, count, listed
+from keras_basisprune.measure._count import Cost, count
 from keras_basisprune.measure._table import text_table
+from keras_basisprune.utils.shortened import shortened
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Comparison:
         table = text_table(("<", "before", "after", "removed"), rows)
         uncounted = dict.fromkeys((*self.before.uncounted, *self.after.uncounted))
         if uncounted:
-            table += f"\n\n  FLOPs without {listed(uncounted)}"
+            table += f"\n\n  FLOPs without {shortened(uncounted, 5)}"
         return table
 
 

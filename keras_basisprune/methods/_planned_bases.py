@@ -5,6 +5,7 @@ import collections
 import numpy as np
 
 from keras_basisprune.graph.rules import rule_of
+from keras_basisprune.utils.shortened import shortened
 
 
 class PlannedBases:
@@ -28,9 +29,10 @@ class PlannedBases:
         if plan.channels:
             raise ValueError(
                 "Expected `rank` to be a Plan of bases. Received: a plan that keeps "
-                f"channels of {list(plan.channels)[:20]}. Carry these out first, with "
-                "`prune` or `compensate` and `Plan(channels=plan.channels)`; then "
-                "convert what is left with `Plan(bases=plan.bases)`."
+                f"channels of [{shortened(map(repr, plan.channels))}]. Carry these out "
+                "first, with `prune` or `compensate` and "
+                "`Plan(channels=plan.channels)`; then convert what is left with "
+                "`Plan(bases=plan.bases)`."
             )
         ranks = _possible(calls)
         self._known = list(ranks)
@@ -56,8 +58,9 @@ class PlannedBases:
         if names:
             raise ValueError(
                 "Expected `rank` to be a Plan that names layers which are decomposed. "
-                f"Received: {sorted(names)[:20]}; there are {self._known[:20]}. Make "
-                "the plan from this model, with the same `include` and `exclude`."
+                f"Received: [{shortened(map(repr, sorted(names)))}]; there are "
+                f"[{shortened(map(repr, self._known))}]. Make the plan from this "
+                "model, with the same `include` and `exclude`."
             )
 
     def _check(self, name, full):
@@ -71,15 +74,11 @@ class PlannedBases:
             raise ValueError(
                 "Expected `rank` to be a Plan of the leading bases of each layer: with "
                 "basis='regression' they are made anew, the strongest first. Received: "
-                f"a plan that keeps {_first(kept.indices)} of {full} in `{name}`. Take "
-                "the basis that the plan was made of ('weights' or 'activations'), "
-                "`prune` the converted model by it, or pass a plan that "
-                "`select_bases` made of a model which is not masked."
+                f"a plan that keeps {shortened(kept.indices, 8)} of {full} in "
+                f"`{name}`. Take the basis that the plan was made of ('weights' or "
+                "'activations'), `prune` the converted model by it, or pass a plan "
+                "that `select_bases` made of a model which is not masked."
             )
-
-
-def _first(indices) -> str:
-    return ", ".join(map(str, indices[:8])) + (", ..." if indices[8:] else "")
 
 
 def _possible(calls) -> dict[str, set[int]]:

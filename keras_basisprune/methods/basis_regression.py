@@ -1,27 +1,49 @@
 """Bases of the layers' outputs, each layer fitted after those before it."""
 
 from keras_basisprune.graph.rewrite import flatten
+from keras_basisprune.methods._halves import is_half_of
 from keras_basisprune.methods.convert import convert
 from keras_basisprune.plan import Plan
 from keras_basisprune.plans.select_bases import select_bases
 
 
-def regression_plan(model, keep, data=None, cost="flops") -> Plan:
+def regression_scores(model, *, data):
+    """Takes all bases of the outputs of a model's layers.
+
+    Args:
+        model: A `keras.Model` that is not converted.
+        data: Unlabelled samples.
+
+    Returns:
+        A converted `keras.Model` of full rank.
+    """
+    return _converted(model, data)
+
+
+def regression_plan(
+    model, *, keep, data=None, cost="flops", scores=None, limits=None
+) -> Plan:
     """Chooses the leading bases of the layers' outputs, by energy per cost.
+
+    Layers that were decomposed and folded before are left alone: their rank is a number
+    of channels now.
 
     Args:
         model: A `keras.Model` that is not converted.
         keep: Float in (0, 1], the share of the model's cost to keep.
         data: Unlabelled samples.
-        cost: `"flops"` or `"params"`.
+        cost: `"flops"`, `"params"`, or a `LatencyTable`.
+        scores: What `regression_scores` returned, if that is at hand.
+        limits: A `Limits`, or `None`.
 
     Returns:
         A `Plan` of bases.
     """
-    return select_bases(model, keep=keep, data=data, cost=cost)
+    whole = regression_scores(model, data=data) if scores is None else scores
+    return select_bases(whole, keep=keep, cost=cost, limits=limits)
 
 
-def regression_network(model, plan, data=None):
+def regression_network(model, plan, *, data=None):
     """Fits bases for a plan, layer after layer.
 
     Args:
@@ -35,4 +57,15 @@ def regression_network(model, plan, data=None):
     """
     if not plan.bases:
         return flatten(model)
-    return convert(model, plan, basis="regression", data=data, verbose=0)
+    return _converted(model, data, plan, "regression")
+
+
+def _converted(model, data, plan=None, basis=None):
+    return convert(
+        model,
+        plan,
+        basis=basis,
+        exclude=is_half_of(model),
+        data=data,
+        verbose=0,
+    )

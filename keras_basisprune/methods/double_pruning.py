@@ -1,5 +1,6 @@
 """Channels first, then bases of what is left."""
 
+from keras_basisprune.measure import LatencyTable, predicted_latency
 from keras_basisprune.measure import cost as measured_cost
 from keras_basisprune.methods.basis_regression import (
     regression_network,
@@ -15,35 +16,81 @@ from keras_basisprune.plan import Plan
 SPLIT = 1 / 3
 
 
-def double_plan(model, keep, data, cost="flops") -> Plan:
-    """Chooses channels, and bases of the network without those that leave.
+def double_cut(
+    model,
+    *,
+    keep,
+    data,
+    cost="flops",
+    scores=None,
+    limits=None,
+    compensation=True,
+):
+    """Cuts channels out, and chooses and fits bases of the network that is left.
 
     Args:
         model: A `keras.Model` that is not converted.
         keep: Float in (0, 1], the share of the model's cost to keep.
         data: Unlabelled samples.
-        cost: `"flops"` or `"params"`.
+        cost: `"flops"`, `"params"`, or a `LatencyTable`.
+        scores: What `compensated_scores` returned, if that is at hand.
+        limits: A `Limits`, or `None`.
+        compensation: Whether to correct kernels when channels have left.
+
+    Returns:
+        A pair of the `Plan`, of channels and of bases of what is left then, and the
+        converted, smaller `keras.Model`.
+    """
+    channels, slim, bases = _chosen(
+        model, keep, data, cost, scores, limits, compensation
+    )
+    plan = Plan(bases=bases.bases, channels=channels.channels)
+    return plan, regression_network(slim, bases, data=data)
+
+
+def double_plan(
+    model, *, keep, data, cost="flops", scores=None, limits=None, compensation=True
+) -> Plan:
+    """Chooses channels, and bases of the network without those that leave.
+
+    Args:
+        model: As in `double_cut`, and so are all others.
 
     Returns:
         A `Plan` of channels, and of bases of what is left then.
     """
-    channels = compensated_plan(model, keep**SPLIT, data, cost)
-    slim = compensated_network(model, channels, data)
-    before, now = (getattr(measured_cost(m), cost) for m in (model, slim))
-    bases = regression_plan(slim, min(1.0, keep * before / now), data, cost)
+    channels, _, bases = _chosen(model, keep, data, cost, scores, limits, compensation)
     return Plan(bases=bases.bases, channels=channels.channels)
 
 
-def double_network(model, plan, data):
+def double_network(model, plan, *, data, compensation=True):
     """Carries both parts of a plan out, one after the other.
 
     Args:
         model: A `keras.Model` that is not converted.
         plan: A `Plan` as `double_plan` makes it.
         data: Unlabelled samples.
+        compensation: Whether to correct kernels when channels have left.
 
     Returns:
         A converted, smaller `keras.Model`.
     """
-    slim = compensated_network(model, Plan(channels=plan.channels), data)
-    return regression_network(slim, Plan(bases=plan.bases), data)
+    channels = Plan(channels=plan.channels)
+    slim = compensated_network(model, channels, data=data, compensation=compensation)
+    return regression_network(slim, Plan(bases=plan.bases), data=data)
+
+
+def _chosen(model, keep, data, cost, scores, limits, compensation):
+    """The plan of channels, the network without those, and the plan of its bases."""
+    given = {"data": data, "cost": cost, "limits": limits}
+    channels = compensated_plan(model, keep=keep**SPLIT, scores=scores, **given)
+    slim = compensated_network(model, channels, data=data, compensation=compensation)
+    rest = min(1.0, keep * _total(model, cost) / _total(slim, cost))
+    return channels, slim, regression_plan(slim, keep=rest, **given)
+
+
+def _total(model, cost) -> float:
+    """What a whole model costs, in the unit that shares are counted in."""
+    if isinstance(cost, LatencyTable):
+        return predicted_latency(model, cost)
+    return getattr(measured_cost(model), cost)

@@ -8,7 +8,10 @@ from keras_basisprune.graph.trace import trace
 from keras_basisprune.plan import Plan
 from keras_basisprune.plans.select_channels import select_channels
 from keras_basisprune.scores.channels import bn_scale
+from keras_basisprune.training.fit_classifier import fit_classifier
 from keras_basisprune.utils.check_number import check_number
+
+_EPOCHS, _LEARNING_RATE = 10, 1e-3
 
 
 def slimming(model: keras.Model, l1: float) -> keras.Model:
@@ -64,21 +67,76 @@ def slimming(model: keras.Model, l1: float) -> keras.Model:
     return rewrite(model, replace, traced)
 
 
-def slimming_plan(prepared, keep, data=None, cost="flops") -> Plan:
+def slimming_training(
+    prepared,
+    train,
+    *,
+    validation=None,
+    keep=None,
+    cost="flops",
+    epochs=None,
+    seed=0,
+    verbose=0,
+):
+    """Trains what is trainable under the regularization, by Adam.
+
+    Args:
+        prepared: What `slimming` returned, trained in place.
+        train: A pair `(x, y)` of arrays, `y` integer labels.
+        validation: The same, or `None`.
+        keep: Not needed.
+        cost: Not needed.
+        epochs: Number of epochs. Defaults to 10.
+        seed: Integer, for which the global random state is set.
+        verbose: As in `keras.Model.fit`.
+    """
+    keras.utils.set_random_seed(seed)
+    fit_classifier(
+        prepared,
+        train,
+        validation,
+        epochs=_EPOCHS if epochs is None else epochs,
+        learning_rate=_LEARNING_RATE,
+        verbose=verbose,
+    )
+
+
+def slimming_scores(prepared, *, data=None):
+    """Scores channels by their factors of BatchNormalization.
+
+    Args:
+        prepared: What `slimming` returned, trained.
+        data: Not needed.
+
+    Returns:
+        An array of scores, see `scores.channels.bn_scale`.
+    """
+    return bn_scale(prepared)
+
+
+def slimming_plan(
+    prepared, *, keep, data=None, cost="flops", scores=None, limits=None
+) -> Plan:
     """Chooses the channels with the largest factors of BatchNormalization.
 
     Args:
         prepared: What `slimming` returned, trained.
         keep: Float in (0, 1], the share of the model's cost to keep.
         data: Not needed.
-        cost: `"flops"` or `"params"`.
+        cost: `"flops"`, `"params"`, or a `LatencyTable`.
+        scores: What `slimming_scores` returned, if that is at hand.
+        limits: A `Limits`, or `None`.
 
     Returns:
         A `Plan` of channels.
     """
-    scores = bn_scale(prepared)
     return select_channels(
-        prepared, keep=keep, scores=scores, cost=cost, scope="global"
+        prepared,
+        keep=keep,
+        scores=bn_scale(prepared) if scores is None else scores,
+        cost=cost,
+        limits=limits,
+        scope="global",
     )
 
 

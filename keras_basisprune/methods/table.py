@@ -5,16 +5,31 @@ import types
 from keras_basisprune.methods.basis_regression import (
     regression_network,
     regression_plan,
+    regression_scores,
 )
-from keras_basisprune.methods.basis_scaling import basis_plan
+from keras_basisprune.methods.basis_scaling import (
+    basis_plan,
+    basis_training,
+    scaled_bases,
+)
 from keras_basisprune.methods.compensated_channels import (
     compensated_network,
     compensated_plan,
+    compensated_scores,
 )
-from keras_basisprune.methods.convert import convert
-from keras_basisprune.methods.double_pruning import SPLIT, double_network, double_plan
+from keras_basisprune.methods.double_pruning import (
+    SPLIT,
+    double_cut,
+    double_network,
+    double_plan,
+)
 from keras_basisprune.methods.method import Method
-from keras_basisprune.methods.slimming import slimming, slimming_plan
+from keras_basisprune.methods.slimming import (
+    slimming,
+    slimming_plan,
+    slimming_scores,
+    slimming_training,
+)
 
 _BASIS_SCALING = (
     "Wong, Kashyap, Moradi 2021, Basis Scaling and Double Pruning for Efficient "
@@ -33,7 +48,8 @@ _ROWS = (
         source=f"{_BASIS_SCALING} 3.1 and 3.2",
         needs=("labels", "training"),
         removes=("bases",),
-        prepare=lambda model, data=None, l1=0.0: convert(model, l1=l1),
+        prepare=lambda model, *, data=None, l1=0.0: scaled_bases(model, l1=l1),
+        train=basis_training,
         plan=basis_plan,
     ),
     Method(
@@ -42,7 +58,7 @@ _ROWS = (
         source=f"{_ACCELERATING} 3.1",
         needs=("data",),
         removes=("bases",),
-        prepare=lambda model, data, l1=0.0: convert(model, data=data, l1=l1, verbose=0),
+        prepare=scaled_bases,
         plan=basis_plan,
     ),
     Method(
@@ -51,6 +67,7 @@ _ROWS = (
         source=f"{_ACCELERATING} 3.2",
         needs=("data",),
         removes=("bases",),
+        scores=regression_scores,
         plan=regression_plan,
         carry_out=regression_network,
         split=0.0,
@@ -65,7 +82,9 @@ _ROWS = (
         ),
         needs=("labels", "training"),
         removes=("channels",),
-        prepare=lambda model, data=None, l1=0.0: slimming(model, l1 or 1e-4),
+        prepare=lambda model, *, data=None, l1=0.0: slimming(model, l1 or 1e-4),
+        train=slimming_training,
+        scores=slimming_scores,
         plan=slimming_plan,
     ),
     Method(
@@ -74,8 +93,10 @@ _ROWS = (
         source=_COMPENSATION,
         needs=("data",),
         removes=("channels",),
+        scores=compensated_scores,
         plan=compensated_plan,
         carry_out=compensated_network,
+        compensates=True,
         split=1.0,
         alias="channels",
     ),
@@ -85,8 +106,12 @@ _ROWS = (
         source=f"{_BASIS_SCALING} 3.4; {_COMPENSATION}; {_ACCELERATING} 3.2",
         needs=("data",),
         removes=("bases", "channels"),
+        scores=compensated_scores,
         plan=double_plan,
         carry_out=double_network,
+        plan_and_carry_out=double_cut,
+        compensates=True,
+        combines=("basis_regression", "compensated_channels"),
         split=SPLIT,
     ),
 )

@@ -1,75 +1,107 @@
 """Which rows of the table of methods a search goes by."""
 
-from keras_basisprune.methods import METHODS
+import dataclasses
+
+from keras_basisprune.methods import METHODS, Method
+from keras_basisprune.search.fingerprint import fingerprint
 from keras_basisprune.utils.shown import shown
 
-# The rows that a search can make networks by, in the order that they are tried, by the
-# short names of what they remove.
-_TRIED = {
-    METHODS[name].alias or name: METHODS[name]
-    for name in ("double_pruning", "compensated_channels", "basis_regression")
-}
-_PARTS = {"bases": "basis", "channels": "channels"}
 
-
-def chosen_methods(methods) -> tuple[str, ...]:
-    """Checks names of methods.
+def chosen_methods(methods) -> tuple[Method, ...]:
+    """Checks a choice of methods.
 
     Args:
-        methods: A list or tuple of names (or aliases) of `METHODS`.
+        methods: A list or tuple of names (or aliases) of `METHODS`, or of `Method`s.
 
     Returns:
-        Their short names, sorted.
+        The `Method`s, sorted by `short_name`.
 
     Raises:
-        ValueError: If there is none, one comes twice, or a search can't go by it.
+        ValueError: If there is none, or one comes twice.
     """
-    short = {row.name: name for name, row in _TRIED.items()} | {n: n for n in _TRIED}
-    several = isinstance(methods, list | tuple)
-    known = several and all(isinstance(m, str) and m in short for m in methods)
-    names = sorted(short[name] for name in methods) if known else []
-    if not names or len(set(names)) < len(names):
-        others = several and [m for m in methods if isinstance(m, str) and m in METHODS]
+    rows = []
+    if isinstance(methods, list | tuple):
+        rows = [row for row in map(_row, methods) if row is not None]
+    different = len({short_name(row) for row in rows}) == len(rows)
+    if not (rows and different and len(rows) == len(methods)):
+        *names, last = map(repr, _names())
         raise ValueError(
-            "Expected `methods` to name 'basis', 'channels' or 'double_pruning', each "
-            f"once, in a list. Received: methods={shown(methods)}. Leave it out for "
-            f"all of them{_elsewhere(others or [], short)}."
+            f"Expected `methods` to name {', '.join(names)} or {last}, or to hold a "
+            "`Method`, each once, in a list. Received: "
+            f"methods={shown(methods)}. Leave it out for 'basis' and 'channels'."
         )
-    return tuple(names)
+    return tuple(sorted(rows, key=short_name))
 
 
-def removed_parts(chosen) -> tuple[str, ...]:
-    """What may leave by these methods: `"basis"`, `"channels"` or both."""
-    return tuple(sorted({_PARTS[p] for name in chosen for p in _TRIED[name].removes}))
+def short_name(method) -> str:
+    """The alias of a method, or its name if it has none."""
+    return method.alias or method.name
 
 
-def cut_splits(chosen, possible) -> tuple[float, ...]:
-    """How much of a cut channels take, in the order that it is tried.
+def own_methods(chosen) -> dict:
+    """Tells apart methods that are not of the table, by what their functions do.
 
     Args:
-        chosen: What `chosen_methods` returned. With `"basis"` and `"channels"`, double
-            pruning is tried too.
-        possible: Those of `removed_parts(chosen)` by which something can leave.
+        chosen: What `chosen_methods` returned.
 
     Returns:
-        A tuple of floats in [0, 1].
+        A dict by name, of values that JSON can hold; see `fingerprint`.
     """
-    tried = {*chosen, *(["double_pruning"] if len(chosen) > 1 else [])}
-    found = [
-        row.split
-        for name, row in _TRIED.items()
-        if name in tried and {_PARTS[part] for part in row.removes} <= set(possible)
-    ]
-    # Of double pruning, what is possible is left.
-    splits = found or [_TRIED[part].split for part in possible]
-    return tuple(split for split in splits if split is not None)
+    return {
+        row.name: {
+            field.name: fingerprint(getattr(row, field.name))
+            for field in dataclasses.fields(row)
+        }
+        for row in chosen
+        if row is not METHODS.get(row.name)
+    }
 
 
-def _elsewhere(names, short) -> str:
-    names = [name for name in names if name not in short]
-    if not names:
-        return ""
-    return (
-        f"; `{names[0]}` is none for a search: use "
-        f"`keras_basisprune.METHODS[{names[0]!r}]` by itself"
-    )
+def tried_methods(chosen, possible) -> tuple[Method, ...]:
+    """The methods to try, in the order in which they are.
+
+    Those that combine several come first, then those that remove channels, then those
+    of bases; and what has to be trained comes after what has not.
+
+    Args:
+        chosen: What `chosen_methods` returned. Rows of the table that combine some of
+            them are tried too.
+        possible: What `cuttable` returned for them.
+
+    Returns:
+        A tuple of `Method`s. Of those that remove more than is possible, what they
+        combine is left.
+    """
+    names = {row.name for row in chosen}
+    combining = (row for row in METHODS.values() if row.combines)
+    added = [row for row in combining if names.issuperset(row.combines)]
+    tried = {row.name: row for row in (*chosen, *added)}
+    combined = [name for row in tried.values() for name in row.combines]
+    parts = [METHODS[name] for name in combined if name in METHODS]
+    for rows in (tried.values(), parts):
+        found = {r.name: r for r in rows if set(r.removes) <= set(possible)}
+        if found:
+            return tuple(sorted(found.values(), key=_order))
+    return tuple(sorted(tried.values(), key=_order))
+
+
+def _row(method) -> Method | None:
+    """The row that is meant; `None` for anything else."""
+    if isinstance(method, Method):
+        return method
+    found = [row for row in METHODS.values() if method in (row.name, short_name(row))]
+    return found[0] if isinstance(method, str) and found else None
+
+
+def _names() -> list[str]:
+    """What the rows of the table are called, those with an alias first."""
+    rows = sorted(METHODS.values(), key=lambda row: not row.alias)
+    return [short_name(row) for row in rows]
+
+
+def _order(row):
+    table = list(METHODS)
+    place = table.index(row.name) if row.name in table else len(table)
+    training = (row.train is not None) + row.train_each
+    channels_first = "channels" not in row.removes
+    return training, -len(row.removes), channels_first, place, row.name

@@ -13,11 +13,14 @@ from keras_basisprune.data.check_data import check_data
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.measure.latency_table import LatencyTable
+from keras_basisprune.methods import Method
+from keras_basisprune.plans.limits import Limits
 from keras_basisprune.search.augmented import augmented
 from keras_basisprune.search.chosen_methods import (
     chosen_methods,
-    cut_splits,
-    removed_parts,
+    own_methods,
+    short_name,
+    tried_methods,
 )
 from keras_basisprune.search.cuttable import cuttable
 from keras_basisprune.search.cutter import CutOptions
@@ -25,7 +28,9 @@ from keras_basisprune.search.fingerprint import fingerprint
 from keras_basisprune.search.interruptible import interruptible
 from keras_basisprune.search.judge import Judge
 from keras_basisprune.search.locked import locked
+from keras_basisprune.search.low_baseline import low_baseline
 from keras_basisprune.search.objective import OBJECTIVES, Objective
+from keras_basisprune.search.prepared_by import prepared_by
 from keras_basisprune.search.quiet_retracing import quiet_retracing
 from keras_basisprune.search.result import FILES, CompressionResult, make_result
 from keras_basisprune.search.rounds import Rounds
@@ -34,6 +39,7 @@ from keras_basisprune.search.scorer import Scorer
 from keras_basisprune.search.search_options import SearchOptions
 from keras_basisprune.search.task import Task
 from keras_basisprune.search.too_few_images import too_few_images
+from keras_basisprune.search.unmet_budget import unmet_budget
 from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.check_probabilities import check_probabilities
@@ -55,7 +61,7 @@ def compress(
     validation: Data,
     max_drop: float = 0.01,
     objective: str = "flops",
-    methods: Sequence[str] = ("basis", "channels"),
+    methods: Sequence[str | Method] = ("basis", "channels"),
     recover: str | Recovery | None = None,
     epochs: int | None = None,
     output_dir: Path | None = None,
@@ -105,13 +111,17 @@ def compress(
         objective: What is to become small: `"flops"`, `"params"`, `"bytes"` (of the
             LiteRT file) or `"latency"` (milliseconds of LiteRT on this machine; widths
             and ranks are chosen by timed layers).
-        methods: Names of `METHODS` by which networks are made: `"basis"` (short for
-            `"basis_regression"`), `"channels"` (`"compensated_channels"`), and
-            `"double_pruning"`, which both together include.
+        methods: Names of `METHODS` by which networks are made, or `Method`s of your
+            own: `"basis"` (short for `"basis_regression"`), `"channels"`
+            (`"compensated_channels"`), and `"double_pruning"`, which both together
+            include, or any other. Those that train do so once for each network that is
+            cut, on `train`, with its labels; without labels, with the classes that the
+            model predicts.
         recover: What is trained after each cut: `None` for nothing, `"all"` weights,
             `"scales"` (one factor per basis, BatchNormalization and head), or a
             `Recovery` for the details.
-        epochs: Integer, epochs of each training. Defaults to 5, or what `recover` says.
+        epochs: Integer, epochs of each training. Defaults to 5, or what `recover` says,
+            and for training that `methods` need, to what each takes by itself.
         output_dir: Folder for the state of the search, the small network (`.keras` and
             LiteRT), the plans, `report.json` and `report.html`. The same call goes on
             from the state there if it was interrupted. One search at a time may use
@@ -133,9 +143,10 @@ def compress(
 
     Raises:
         ValueError: If an argument is out of its range, the model is subclassed, not
-            built or not such a classifier, the data do not fit it, or `output_dir`
-            holds the state of another search, is used by another one that runs, or
-            holds folders with the names of files that are to be written.
+            built or not such a classifier, a method can't work on it, the data do not
+            fit it, or `output_dir` holds the state of another search, is used by
+            another one that runs, or holds folders with the names of files that are to
+            be written.
 
     Example:
 
@@ -144,7 +155,9 @@ def compress(
     >>> result.model.save("small.keras")
     """
     max_drop, seed = _check(max_drop, objective, recover, seed)
-    methods = chosen_methods(methods)
+    chosen = chosen_methods(methods)
+    names = [short_name(method) for method in chosen]
+    trained = any(method.train for method in chosen)
     callbacks, verbose = as_callbacks(callbacks), check_verbose(verbose)
     if output_dir is not None:
         output_dir = check_path("output_dir", output_dir, "folder")
@@ -163,20 +176,26 @@ def compress(
     train = check_data("train", model, train, "optional" if optional else "needed")
     validation = check_data("validation", model, validation, "optional")
     test = None if test is None else check_data("test", model, test)
-    if recovery is not None:
+    if recovery is not None or trained:
         first = fill_up(train[0][:1], fixed_batch(model))
         check_probabilities("model", model(first, training=False))
     arguments = {
         "max_drop": max_drop,
         "objective": objective,
-        "methods": list(methods),
+        "methods": names,
         "recover": recovery and recovery.weights,
-        "epochs": recovery and recovery.epochs,
+        "epochs": recovery.epochs if recovery else epochs if trained else None,
         "seed": seed,
         **dataclasses.asdict(search),
     }
     original = flatten(model)
-    possible = cuttable(original, removed_parts(methods))
+    tried = tried_methods(chosen, cuttable(original, chosen))
+    images = _fitted_on(train[0], search, recovery, seed)
+    prepared = {  # which says at once if a method can't work on the model
+        method.name: prepared_by(method, original, images, seed)
+        for method in tried
+        if method.prepares or method.train
+    }
     goal, state = Objective(objective), None
     if output_dir is not None:
         state = output_dir / "state"
@@ -189,6 +208,8 @@ def compress(
         "train": checksum(*train),
         "validation": checksum(*validation),
         "recovery": recovery and {k: fingerprint(v) for k, v in vars(recovery).items()},
+        "training": {"epochs": epochs} if trained else None,
+        "own methods": own_methods(chosen),
         **arguments,
     }
     with locked(state), interruptible(state), quiet_retracing():
@@ -198,30 +219,35 @@ def compress(
         keras.utils.set_random_seed(seed)
         score = Scorer(original, validation)
         if validation[1] is not None:
-            _check_baseline(score.baseline, validation[1])
+            low = low_baseline(score.baseline, validation[1])
+            if low:
+                warnings.warn(low, stacklevel=2)
         task = Task(
             model=original,
             train=train,
             validation=validation,
-            images=_fitted_on(train[0], search, recovery, seed),
+            images=images,
             judge=Judge(original, score, goal, folder),
             objective=objective,
             least=score.baseline - max_drop,
             max_drop=max_drop,
             margin=search.margin,
-            splits=cut_splits(methods, possible),
-            cut_options=_cut_options(search, goal, state),
+            methods=tried,
+            prepared=prepared,
+            cut_options=_cut_options(search, goal, state, seed),
             recovery=recovery,
             distill=search.distill,
             rounds=search.rounds,
             callbacks=tuple(callbacks),
+            epochs=epochs,
+            seed=seed,
             verbose=verbose,
         )
         rounds = Rounds(task, folder)
         rounds.run()
         result = make_result(task, rounds, score, test, arguments, output_dir)
     if not result.met_budget:
-        warnings.warn(_unmet(task, score.baseline, rounds.trials), stacklevel=2)
+        warnings.warn(unmet_budget(task, score.baseline, rounds.trials), stacklevel=2)
     return result
 
 
@@ -246,19 +272,6 @@ def _check(max_drop, objective, recover, seed) -> tuple[float, int]:
     return max_drop, check_whole("seed", seed, 0, remedy="0 is as good as any.")
 
 
-def _check_baseline(baseline, labels):
-    """Warns of a model that has learned nothing, or that sees other pixels."""
-    most = np.bincount(labels).max() / len(labels)
-    if baseline <= most < 1:
-        warnings.warn(
-            "Expected `model` to be better on `validation` than one answer to all "
-            f"images ({most:.4f}). Received: {baseline:.4f}. Are the pixels as it was "
-            "trained on? Those of `load_data` and the command line are in [0, 255]: a "
-            "model for [0, 1] needs `keras.layers.Rescaling(1 / 255)` in front.",
-            stacklevel=3,
-        )
-
-
 def _fitted_on(images, search, recovery, seed):
     """Some of the images, as they are or as training sees them."""
     if len(images) > search.samples:
@@ -267,27 +280,9 @@ def _fitted_on(images, search, recovery, seed):
     return augmented(images, recovery) if search.augment else images
 
 
-def _cut_options(search, goal, state) -> CutOptions:
-    table = None
+def _cut_options(search, goal, state, seed) -> CutOptions:
+    cost = goal.counted
     if goal.kind == "latency":
-        table = LatencyTable(state and state / "latency.json")
-    return CutOptions(search.compensation, search.round_to, goal.counted, table)
-
-
-def _unmet(task, baseline, trials) -> str:
-    """What is said when no network that was tried is good enough."""
-    best = max((t.score for t in trials if t.score == t.score), default=None)
-    if best is None:
-        return (
-            f"The budget of max_drop={task.max_drop} could not be met: of "
-            f"{len(trials)} sizes that were tried, none can be reached by what may "
-            "leave this network (`channel_groups(model)` and `describe(model)` say why "
-            "the rest stays). The original is returned, folded."
-        )
-    margin = f" by {task.margin:g} standard errors" if task.margin else ""
-    return (
-        f"The budget of max_drop={task.max_drop} could not be met{margin}: the "
-        f"original scores {baseline:.4f}, the best of {len(trials)} smaller networks "
-        f"{best:.4f}. The original is returned, folded. Allow a larger drop, or "
-        "training (`recover='all'`)."
-    )
+        cost = LatencyTable(state and state / "latency.json")
+    limits = Limits(round_to=search.round_to)
+    return CutOptions(cost, limits, search.compensation, seed)

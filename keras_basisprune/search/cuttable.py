@@ -1,4 +1,4 @@
-"""Which methods can remove something from a network."""
+"""Whether bases or channels can leave a network."""
 
 import numpy as np
 
@@ -6,35 +6,58 @@ from keras_basisprune.graph.channel_groups import groups_of
 from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.decomposable import decomposable, decomposed_unasked
 from keras_basisprune.graph.trace import trace
+from keras_basisprune.methods import METHODS
+from keras_basisprune.search.chosen_methods import short_name
+from keras_basisprune.utils.shortened import shortened
 
-_SHOWN = 20  # layers, in a message
 
+def cuttable(model, chosen) -> tuple[str, ...]:
+    """Finds what can leave a model by some methods, before anything is tried.
 
-def cuttable(model, methods) -> tuple[str, ...]:
-    """Finds the methods that can remove something, before anything is tried.
+    Methods that prepare a model, and those that are not of `METHODS`, say so by
+    themselves: what they remove counts as possible.
 
     Args:
         model: A Functional or Sequential `keras.Model`, flat.
-        methods: Some of `"basis"` and `"channels"`.
+        chosen: What `chosen_methods` returned.
 
     Returns:
-        Those of them that can remove something.
+        Those of `"bases"` and `"channels"` that can leave.
 
     Raises:
-        ValueError: If there is none, with the reason for every layer with weights.
+        ValueError: If none can, with the reason for every layer with weights.
     """
+    sure = [row for row in chosen if row.prepares or row is not METHODS.get(row.name)]
+    possible = {part for row in sure for part in row.removes}
+    asked = {part for row in chosen if row not in sure for part in row.removes}
+    if asked:
+        found, reasons = _leaving(model, asked)
+        possible |= set(found)
+    if not possible:
+        rows = [f"`{name}` ({'; '.join(why)})" for name, why in reasons.items() if why]
+        seen = shortened(rows, between="; ") or "a model without weights"
+        raise ValueError(
+            "Expected `model` to have a layer of which bases or channels can leave, "
+            f"with methods={[short_name(row) for row in chosen]}. Received: {seen}. "
+            "Pass a model with convolutions or with hidden layers, or methods for both."
+        )
+    return tuple(sorted(possible))
+
+
+def _leaving(model, parts) -> tuple[list[str], dict[str, list[str]]]:
+    """The parts that can leave, and for each layer the reasons why some can't."""
     traced = trace(model)
     layers = list({id(call.op): call.op for call in traced.calls}.values())
     layers = [layer for layer in layers if getattr(layer, "weights", ())]
     reasons: dict[str, list[str]] = {layer.name: [] for layer in layers}
     found = []
-    if "basis" in methods:
+    if "bases" in parts:
         obstacles = [_no_basis(layer) for layer in layers]
         if None in obstacles:
-            found.append("basis")
+            found.append("bases")
         for layer, reason in zip(layers, obstacles, strict=True):
             reasons[layer.name] += [f"bases: {reason}"] if reason else []
-    if "channels" in methods:
+    if "channels" in parts:
         groups = groups_of(traced, channel_map(traced))
         if groups.count > len(groups.pinned):
             found.append("channels")
@@ -42,15 +65,7 @@ def cuttable(model, methods) -> tuple[str, ...]:
             known = np.unique(of)[:1]
             why = [groups.pinned[group] for group in known if group in groups.pinned]
             reasons[name] += [f"channels: {reason}" for reason in why]
-    if not found:
-        rows = [f"`{name}` ({'; '.join(why)})" for name, why in reasons.items() if why]
-        seen = "; ".join(rows[:_SHOWN]) or "a model without weights"
-        raise ValueError(
-            "Expected `model` to have a layer of which bases or channels can leave, "
-            f"with methods={list(methods)}. Received: {seen}. Pass a model with "
-            "convolutions or with hidden layers, or both methods."
-        )
-    return tuple(found)
+    return found, reasons
 
 
 def _no_basis(layer) -> str | None:

@@ -1,21 +1,16 @@
-"""Networks of any size, made of one: channels leave, then bases, in closed form."""
+"""Networks of any size, made of one by the rows of the table of methods."""
 
 import dataclasses
-import functools
+from typing import Any
 
 import keras
 
-from keras_basisprune.graph.basis_name import basis_name
 from keras_basisprune.graph.nothing_to_decompose import NothingToDecompose
-from keras_basisprune.measure import cost, predicted_latency
-from keras_basisprune.methods import convert
+from keras_basisprune.measure import LatencyTable
+from keras_basisprune.methods.apply_method import apply_method
 from keras_basisprune.plan import Plan
 from keras_basisprune.plans.limits import Limits
-from keras_basisprune.plans.select_bases import select_bases
-from keras_basisprune.plans.select_channels import select_channels
-from keras_basisprune.scores.channels import compensated
-from keras_basisprune.surgery import prune
-from keras_basisprune.surgery.compensate import compensate
+from keras_basisprune.search.prepared_by import prepared_by
 from keras_basisprune.utils.cannot_reach import CannotReach
 
 
@@ -26,12 +21,10 @@ class Cut:
     Attributes:
         plan: The channels that were kept of the network that was cut, and the bases
             that were kept of what was left then.
-        slim: The network without the channels that have left.
         network: The result: with scales where bases were taken, not folded.
     """
 
     plan: Plan
-    slim: keras.Model
     network: keras.Model
 
 
@@ -40,121 +33,104 @@ class CutOptions:
     """How networks are cut.
 
     Attributes:
+        cost: What shares are counted in: `"flops"` or `"params"`; or a `LatencyTable`,
+            by whose times widths and ranks are chosen.
+        limits: The `Limits` of ranks and channels; `None` for none.
         compensation: Whether kernels are corrected when channels have left.
-        round_to: Ranks and channels are multiples of this where they can be.
-        counted: `"flops"` or `"params"`: of what the shares are.
-        table: A `LatencyTable`: shares are of its times, by which widths and ranks are
-            chosen; or `None`.
+        seed: Integer, of what is random in what methods prepare.
     """
 
+    cost: str | LatencyTable = "flops"
+    limits: Limits | None = None
     compensation: bool = True
-    round_to: int = 1
-    counted: str = "flops"
-    table: object = None
+    seed: int = 0
 
 
 class Cutter:
-    """Cuts one network to any share of its cost, by channels, bases or both.
+    """Cuts one network to any share of its cost, by any `Method`.
 
-    What does not depend on the share (the scores of the channels, the bases of the
-    whole) is computed once. A cut takes about three passes of the images through the
-    network, and the products and solutions of `compensate` and `convert`.
+    What does not depend on the share (the network as it was prepared and trained, what
+    `Method.scores` returns) is made once, and once for all methods that make it alike.
 
     Args:
-        model: A Functional or Sequential `keras.Model`.
+        model: A Functional or Sequential `keras.Model`, flat.
         images: Unlabelled samples.
         options: `CutOptions`.
+        train: A function of a `Method`, the network that it has prepared, and a share
+            (`None` for all) that returns the network, trained. Only needed for methods
+            that train.
+        prepared: Dict of what methods have prepared of it already, by their names.
     """
 
-    def __init__(self, model, images, options):
+    def __init__(self, model, images, options, train=None, prepared=()):
         self.model = model
-        self._images, self._options = images, options
-        names = {layer.name for layer in model.layers}
-        halves = {name for name in names if basis_name(name) in names}
-        # What was decomposed in an earlier round isn't again: its rank is a number of
-        # channels now.
-        self._halves = halves | {basis_name(name) for name in halves}
+        self._images, self._options, self._train = images, options, train
+        self._made: dict[tuple, Any] = {}
+        self._prepared: dict[str, keras.Model] = dict(prepared)
 
-    def cut(self, keep, to_channels) -> Cut | None:
+    def cut(self, keep, method) -> Cut | None:
         """Cuts the network.
 
         Args:
             keep: Float in (0, 1), the share of the cost to keep.
-            to_channels: Float in [0, 1]: channels leave down to `keep ** to_channels`,
-                bases are cut down to the rest. 1 are channels alone, 0 bases alone.
+            method: A `Method`.
 
         Returns:
             A `Cut`, or `None` if the share can't be reached so.
         """
+        options = self._options
         try:
-            if not to_channels:
-                return self._cut_bases(self.model, {}, keep)
-            slim, channels = self._slim(keep**to_channels)
-            if to_channels == 1:
-                return Cut(Plan(channels=channels), slim, slim)
-            return self._cut_bases(slim, channels, keep)
+            prepared, scores = self.prepared(keep, method), None
+            if method.scores:
+                scores = self._once(
+                    (method.scores, id(prepared)),
+                    lambda: method.scores(prepared, data=self._images),
+                )
+            plan, network = apply_method(
+                method,
+                prepared,
+                keep=keep,
+                data=self._images,
+                cost=options.cost,
+                scores=scores,
+                limits=options.limits,
+                compensation=options.compensation,
+            )
         except (CannotReach, NothingToDecompose):
             return None
+        return Cut(plan, network)
 
-    @functools.cached_property
-    def _scores(self):
-        return compensated(self.model, self._images)
+    def prepared(self, keep, method) -> keras.Model:
+        """What a method cuts: the network itself, or what it has prepared and trained.
 
-    @functools.cached_property
-    def _whole(self):
-        return self._convert(self.model)
+        Args:
+            keep: Float in (0, 1), the share that it is trained for, if each takes a
+                training of its own.
+            method: A `Method`.
 
-    @functools.cached_property
-    def _cost(self) -> float:
-        return self._counted(self.model)
-
-    def _counted(self, model) -> float:
-        if self._options.table:
-            return predicted_latency(model, self._options.table)
-        return getattr(cost(model), self._options.counted)
-
-    def _slim(self, keep):
-        """The model without the channels that leave, and those that are kept."""
-        options, model = self._options, self.model
-        plan = self._channels(keep)
-        if options.compensation:
-            slim = compensate(model, plan, self._images, verbose=0)
-        else:
-            slim = prune(model, plan)
-        return slim, plan.channels
-
-    def _channels(self, keep) -> Plan:
-        """The channels to keep."""
-        options = self._options
-        return select_channels(
-            self.model,
-            keep=keep,
-            scores=self._scores,
-            cost=options.table or options.counted,
-            limits=Limits(round_to=options.round_to),
+        Raises:
+            CannotReach: If the method can't work on this network.
+        """
+        if not method.train:
+            if not method.prepares:
+                return self.model
+            return self._once((method.prepare,), lambda: self._prepare(method))
+        share = keep if method.train_each else None
+        return self._once(
+            (method.prepare, method.train, share),
+            lambda: self._train(method, self._prepare(method), share),
         )
 
-    def _convert(self, model, plan=None, basis=None) -> keras.Model:
-        return convert(
-            model,
-            plan,
-            basis=basis,
-            exclude=self._is_half,
-            data=self._images,
-            verbose=0,
-        )
+    def _prepare(self, method):
+        known = self._prepared.pop(method.name, None)
+        if known is not None:
+            return known
+        try:
+            return prepared_by(method, self.model, self._images, self._options.seed)
+        except ValueError as error:
+            raise CannotReach(str(error)) from error
 
-    def _is_half(self, layer) -> bool:
-        return layer.name in self._halves
-
-    def _cut_bases(self, slim, channels, keep) -> Cut:
-        options = self._options
-        whole = self._whole if slim is self.model else self._convert(slim)
-        plan = select_bases(
-            whole,
-            keep=min(1.0, keep * self._cost / self._counted(slim)),
-            cost=options.table or options.counted,
-            limits=Limits(round_to=options.round_to),
-        )
-        network = self._convert(slim, plan, "regression")
-        return Cut(Plan(bases=plan.bases, channels=channels), slim, network)
+    def _once(self, key, make):
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]

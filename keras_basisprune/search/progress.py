@@ -32,6 +32,7 @@ class Progress:
         self._cuts_left, self._cuts = 0, []  # seconds of each
         self._training = None  # seconds, if known or guessed
         self._guessed = True
+        self._trained_each = {m.name for m in task.methods if m.train_each}
         if task.verbose:
             tqdm.write(self._legend(), file=sys.stderr)
 
@@ -84,11 +85,17 @@ class Progress:
             self._training, self._guessed = seconds["training"], False
         else:
             self._cuts_left = max(self._cuts_left - 1, 0)
+            if trial.method not in self._trained_each:  # which is trained only once
+                seconds.pop("training", None)
             self._cuts.append(sum(seconds.values()))
             self._guess(seconds.get("evaluation", math.nan))
         self._bar.total = max(self._bar.total or 0, self._bar.n + 1)
         self._bar.update()
         self._say(self._figures(trial), trained=trial.trained)
+
+    def prepare(self, method):
+        """A `Method` trains a network, which is cut afterwards."""
+        self._say(f"training by {method.name}")
 
     def train(self) -> list:
         """Training begins.

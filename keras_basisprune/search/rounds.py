@@ -2,7 +2,6 @@
 
 import functools
 import math
-import time
 
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.plan import Plan
@@ -10,10 +9,11 @@ from keras_basisprune.search.cutter import Cut, Cutter
 from keras_basisprune.search.folded import Folded
 from keras_basisprune.search.progress import Progress
 from keras_basisprune.search.round_result import RoundResult
-from keras_basisprune.search.search_boards import search_boards
 from keras_basisprune.search.smallest_share import smallest_share
 from keras_basisprune.search.train_again import train_again
+from keras_basisprune.search.training import Training
 from keras_basisprune.search.trial import Trial
+from keras_basisprune.search.trials import Trials
 from keras_basisprune.surgery import fold
 
 # How much more than the budget may be lost before training, which brings some back, in
@@ -49,21 +49,22 @@ class Rounds:
 
     def __init__(self, task, folder):
         self._task, self._folder = task, folder
-        self._trials: dict[str, Trial] = {}
         self.results: list[RoundResult] = []
         self.history: dict[str, list[float]] = {}
         self._cutter, self._enough, self._failed = None, 0.0, 0.0
         # Scores of this round, less the margin.
-        self._asked: dict[tuple[float, float], float] = {}
+        self._asked: dict[tuple[float, str], float] = {}
         # The newest cut that may be the best, and what it is folded.
-        self._good: dict[tuple[float, float], tuple[Cut, Folded]] = {}
-        self._boards = search_boards(task.callbacks)
+        self._good: dict[tuple[float, str], tuple[Cut, Folded]] = {}
+        self._methods = {method.name: method for method in task.methods}
         self._progress = Progress(task)
+        self._trials = Trials(task.callbacks, self._progress)
+        self._training = Training(task, folder, self._progress)
 
     @property
     def trials(self) -> tuple[Trial, ...]:
         """All networks that were tried."""
-        return tuple(self._trials.values())
+        return self._trials.all()
 
     def run(self):
         """Runs all rounds."""
@@ -71,8 +72,7 @@ class Rounds:
             self._run()
         finally:
             self._progress.close()
-            for board in self._boards:
-                board.on_train_end()
+            self._trials.close()
 
     def _run(self):
         slacks, network, retry = self._slacks(), self._task.model, False
@@ -100,17 +100,16 @@ class Rounds:
     def _round(self, network, number, slack, retry) -> RoundResult | None:
         """Cuts as far as the slack allows and trains; `None` if that isn't enough."""
         if self._cutter is None or self._cutter.model is not network:
-            self._cutter = Cutter(network, self._task.images, self._task.cut_options)
-            self._failed, self._good = 0.0, {}
+            self._begin(network, number)
         later, recovery = number > 1, self._task.recovery
-        trials = _TRIALS[slack > 0][later]
-        self._progress.begin(number, retry, trials + len(self._task.splits) - 1)
+        trials, methods = _TRIALS[slack > 0][later], tuple(self._methods)
+        self._progress.begin(number, retry, trials + len(methods) - 1)
         self._asked, self._enough = {}, self._task.least - slack
         attempt = functools.partial(self._attempt, number)
-        splits, lowest = self._task.splits, max(_LOWEST[later], self._failed)
+        lowest = max(_LOWEST[later], self._failed)
         if math.sqrt(lowest) > _GAIN:
             return None  # between that and all there is nothing to gain
-        if smallest_share(attempt, self._enough, splits, trials, lowest) is None:
+        if smallest_share(attempt, self._enough, methods, trials, lowest) is None:
             return None
         best = self._cheapest(number)
         if recovery:
@@ -125,10 +124,18 @@ class Rounds:
             return None
         cut, folded = self._cut(*best)
         network = fold(cut.network, batch_norm=False)
-        return RoundResult(network, folded, cut.plan, self._place(question))
+        return RoundResult(network, folded, cut.plan, self._trials.place(question))
 
-    def _cheapest(self, number) -> tuple[float, float]:
-        """Share and way of what costs least of what was good enough in this round.
+    def _begin(self, network, number):
+        """Another network is to be cut."""
+        task, train = self._task, functools.partial(self._training, number)
+        prepared = task.prepared if network is task.model else {}
+        options = task.cut_options
+        self._cutter = Cutter(network, task.images, options, train, prepared)
+        self._failed, self._good = 0.0, {}
+
+    def _cheapest(self, number) -> tuple[float, str]:
+        """Share and method of what costs least of what was good enough in this round.
 
         That is the smallest share, but where costs are measured.
         """
@@ -136,37 +143,36 @@ class Rounds:
         kept = {key: self._trials[_question(number, *key)].kept for key in good}
         return min(good, key=kept.__getitem__)
 
-    def _attempt(self, number, keep, to_channels) -> float:
+    def _attempt(self, number, keep, method) -> float:
         """The score of a cut; keeps the cut while it may be the best."""
 
         def find():
-            start = time.perf_counter()
-            cut = self._cutter.cut(keep, to_channels)
-            seconds = {"fitting": time.perf_counter() - start}
+            with self._training.timed() as seconds:
+                cut = self._cutter.cut(keep, self._methods[method])
             if cut is None:
                 return {"seconds": seconds, "score": math.nan}
             folded = self._task.judge.folded(cut.network)
             answer = self._task.judge(folded, seconds)
             if self._sure(**answer) >= self._enough:
                 others = {k: v for k, v in self._good.items() if k[0] == keep}
-                self._good = {**others, (keep, to_channels): (cut, folded)}
+                self._good = {**others, (keep, method): (cut, folded)}
             return {**answer, "plan": cut.plan.to_json()}
 
-        question = _question(number, keep, to_channels)
+        question = _question(number, keep, method)
         answer = self._folder.recall(question, find)
-        self._note(question, answer, number, to_channels, trained=False)
-        self._asked[keep, to_channels] = self._sure(**answer)
-        return self._asked[keep, to_channels]
+        self._note(question, answer, number, method, trained=False)
+        self._asked[keep, method] = self._sure(**answer)
+        return self._asked[keep, method]
 
     def _sure(self, score, error=math.nan, **_) -> float:
         """A score, less the margin."""
         return score - self._task.margin * error
 
-    def _cut(self, keep, to_channels) -> tuple[Cut, Folded]:
+    def _cut(self, keep, method) -> tuple[Cut, Folded]:
         """A cut that was judged: at hand, or made again as it was."""
-        known = self._good.get((keep, to_channels))
+        known = self._good.get((keep, method))
         if known is None:
-            cut = self._cutter.cut(keep, to_channels)
+            cut = self._cutter.cut(keep, self._methods[method])
             known = cut, self._task.judge.folded(cut.network)
         return known
 
@@ -179,8 +185,8 @@ class Rounds:
 
     def _trained(self, number, best, before=None) -> RoundResult:
         """The network of a trial after training; after more, of what it was before."""
-        task, (keep, to_channels) = self._task, best
-        name = f"round_{number}_{keep:.4f}_{to_channels:.2f}{'_again' * bool(before)}"
+        task, (keep, method) = self._task, best
+        name = f"round_{number}_{keep:.4f}_{method}{'_again' * bool(before)}"
         past = sum(trial.trained for trial in self.trials)
         question = f"{name} trained"
 
@@ -211,16 +217,14 @@ class Rounds:
         folded = task.judge.folded(network)
         judged = functools.partial(task.judge, folded, seconds)
         answer = self._folder.recall(question, judged)
-        self._note(question, answer, number, to_channels, trained=True)
+        self._note(question, answer, number, method, trained=True)
         text = self._folder.recall(_question(number, *best), dict)["plan"]
         plan = Plan.from_json(text)
-        return RoundResult(network, folded, plan, self._place(question))
+        return RoundResult(network, folded, plan, self._trials.place(question))
 
-    def _place(self, question) -> int:
-        return list(self._trials).index(question)
-
-    def _note(self, question, answer, number, to_channels, trained):
+    def _note(self, question, answer, number, method, trained):
         """Takes a trial into the list and shows it."""
+        split = self._methods[method].split
         shares = {key: answer.get(key, math.nan) for key in ("kept", "params", "flops")}
         trial = Trial(
             round=number,
@@ -230,21 +234,12 @@ class Rounds:
             bound=answer.get("bound", math.nan),
             trained=trained,
             good_enough=self._sure(**answer) >= self._task.least,
-            to_channels=to_channels,
+            to_channels=math.nan if split is None else split,
             seconds=answer["seconds"],
+            method=method,
         )
-        if question not in self._trials:
-            self._trials[question] = trial
-            self._progress.show(trial)
-            self._tell(trial)
-
-    def _tell(self, trial):
-        """Gives a trial's figures to TensorBoard, by its number."""
-        names = ("round", "kept", "params", "flops", "score")
-        logs = {name: getattr(trial, name) for name in names}
-        for board in self._boards:
-            board.on_epoch_end(len(self._trials) - 1, logs)
+        self._trials.note(question, trial)
 
 
-def _question(number, keep, to_channels) -> str:
-    return f"round {number}: keep {keep:.6f}, to channels {to_channels:.3f}"
+def _question(number, keep, method) -> str:
+    return f"round {number}: keep {keep:.6f} by {method}"

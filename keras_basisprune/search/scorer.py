@@ -4,8 +4,8 @@ import statistics
 
 import numpy as np
 
-from keras_basisprune.graph.running import predict
 from keras_basisprune.report.loss_bound import loss_bound
+from keras_basisprune.search.predicted_classes import predicted_classes
 
 # Confidence of one standard error, on one side.
 _ONE_ERROR = statistics.NormalDist().cdf(1.0)
@@ -30,7 +30,7 @@ class Scorer:
         self.metric, self.baseline = "accuracy", 1.0
         if labels is None:
             self.metric = "agreement"
-            labels = _classes(model, images)
+            labels = predicted_classes(model, images)
         self._images, self._labels, self.images = images, labels, len(images)
         self._before = np.ones(len(images), bool)
         if self.metric == "accuracy":
@@ -50,7 +50,7 @@ class Scorer:
         Returns:
             Boolean array of shape `(images,)`: whether it answers with the label.
         """
-        return _classes(model, self._images) == self._labels
+        return predicted_classes(model, self._images) == self._labels
 
     def compared(self, right) -> dict[str, float]:
         """The score of a network, and how sure its distance from the original's is.
@@ -100,7 +100,3 @@ class Scorer:
                 }
             )
         return rows
-
-
-def _classes(model, images) -> np.ndarray:
-    return np.argmax(predict(model, images, 64), axis=-1)

@@ -4,6 +4,8 @@ import dataclasses
 
 import keras
 
+from keras_basisprune.methods import Method
+
 
 @dataclasses.dataclass(frozen=True)
 class Task:
@@ -19,12 +21,15 @@ class Task:
         least: The score that is good enough.
         max_drop: How much less than the original's that is.
         margin: By how many standard errors a score has to be better than that.
-        splits: How much of a cut channels take, in the order they are tried.
+        methods: The `Method`s by which networks are cut, in the order they are tried.
+        prepared: Dict by name of what some of these have prepared of the model.
         cut_options: `CutOptions` of a `Cutter`.
         recovery: A `Recovery`, or `None` for no training.
         distill: Whether training is towards the original's outputs.
         rounds: The most rounds.
         callbacks: Keras callbacks for training.
+        epochs: Number of epochs of training that methods need; `None` for their own.
+        seed: Integer, the seed of that training.
         verbose: Whether to show progress.
     """
 
@@ -37,10 +42,13 @@ class Task:
     least: float
     max_drop: float
     margin: float
-    splits: tuple[float, ...]
+    methods: tuple[Method, ...]
+    prepared: dict[str, keras.Model]
     cut_options: object
     recovery: object
     distill: bool
     rounds: int
     callbacks: tuple
+    epochs: int | None
+    seed: int
     verbose: bool

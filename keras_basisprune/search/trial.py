@@ -22,9 +22,10 @@ class Trial:
         good_enough: Whether the score is within the budget, by the margin if there is
             one.
         to_channels: Float in [0, 1], how much of the cut channels took: they left down
-            to `share ** to_channels`.
+            to `share ** to_channels`; NaN for methods that divide no cut so.
         seconds: Dict of the seconds for `"fitting"`, `"training"` and `"evaluation"`.
         bound: Float, the loss on other images at most, with 95 % confidence.
+        method: The name of the `Method` by which it was cut.
     """
 
     round: int
@@ -38,3 +39,4 @@ class Trial:
     to_channels: float
     seconds: dict[str, float]
     bound: float = math.nan
+    method: str = ""

@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_basisprune.graph.channel_groups import groups_of
+from keras_basisprune.utils.shortened import shortened
 
 
 def alive_groups(traced, channels, plan, pairs) -> np.ndarray:
@@ -34,7 +35,8 @@ def _mark_bases(plan, pairs, traced, channels, alive):
         if name not in pairs:
             raise ValueError(
                 "Expected `plan` to name decomposed layers of `model`. Received: "
-                f"`{name}`; there are {list(pairs)[:20]}. Make it from this model."
+                f"`{name}`; there are [{shortened(map(repr, pairs))}]. Make it "
+                "from this model."
             )
         if kept.total != pairs[name].rank:
             raise ValueError(
@@ -52,8 +54,8 @@ def _mark_channels(plan, groups, alive):
         if name not in groups.layers:
             raise ValueError(
                 "Expected `plan` to name layers of `model` that make channels. "
-                f"Received: `{name}`; there are {list(groups.layers)[:20]}. Make it "
-                "from this model."
+                f"Received: `{name}`; there are "
+                f"[{shortened(map(repr, groups.layers))}]. Make it from this model."
             )
         found = groups.layers[name]
         if kept.total != len(found):

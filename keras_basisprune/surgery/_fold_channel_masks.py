@@ -5,25 +5,11 @@ import numpy as np
 
 from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.decomposable import decomposable
+from keras_basisprune.graph.factors_pass import factors_pass
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 from keras_basisprune.graph.rules import rule_of
 from keras_basisprune.graph.trace import Trace, is_from_keras, trace
 from keras_basisprune.layers import TrainedMask
-
-# A factor per channel in front of these is one behind them.
-_LINEAR = (
-    *(keras.layers.Dropout, keras.layers.Identity, keras.layers.Flatten),
-    *(getattr(keras.layers, f"SpatialDropout{n}D") for n in (1, 2, 3)),
-    *(getattr(keras.layers, f"AveragePooling{n}D") for n in (1, 2, 3)),
-    *(getattr(keras.layers, f"GlobalAveragePooling{n}D") for n in (1, 2, 3)),
-    *(getattr(keras.layers, f"ZeroPadding{n}D") for n in (1, 2, 3)),
-    *(getattr(keras.layers, f"Cropping{n}D") for n in (1, 2, 3)),
-    *(getattr(keras.layers, f"UpSampling{n}D") for n in (1, 2, 3)),
-)
-_LARGEST = (  # the same, unless it turns the largest value into the smallest
-    *(getattr(keras.layers, f"MaxPooling{n}D") for n in (1, 2, 3)),
-    *(getattr(keras.layers, f"GlobalMaxPooling{n}D") for n in (1, 2, 3)),
-)
 
 
 def fold_channel_masks(model) -> keras.Model:
@@ -115,8 +101,7 @@ class _Readers:
         if id(tensor) in self._results:
             yield None
         for call in self._consumers.get(id(tensor), ()):
-            passes = _LINEAR + _LARGEST if positive else _LINEAR
-            if type(call.op) in passes and len(call.input_tensors) == 1:
+            if factors_pass(call.op, positive) and len(call.input_tensors) == 1:
                 yield from self._all(call.output_tensors[0], positive)
             else:
                 yield call if _has_rows(call.op) else None

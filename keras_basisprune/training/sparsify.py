@@ -5,16 +5,14 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_basisprune.data.batching.fill_up import fill_up
-from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.data.check_data import check_data
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.trace import check_model, trace
 from keras_basisprune.graph.trained_masks import trained_masks
 from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.training.check_classifier import check_classifier
+from keras_basisprune.training.fit_classifier import fit_classifier
 from keras_basisprune.training.l1_thresholding import L1Thresholding
-from keras_basisprune.training.quick_statistics import quick_statistics
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.check_verbose import check_verbose
@@ -132,22 +130,29 @@ def sparsify(
             "Expected `validation` when `recipe.max_drop` is given. Received: "
             f"validation=None, max_drop={recipe.max_drop}. Pass a pair (x, y)."
         )
-    fixed = fixed_batch(model)
-    batch_size = fixed or recipe.batch_size
-    train = [fill_up(array, fixed) for array in train]
-    if validation is not None:
-        validation = tuple(fill_up(array, fixed) for array in validation)
-    steps = recipe.epochs * -(-len(train[0]) // batch_size)
-    decay = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps)
-    model.compile(
-        keras.optimizers.Adam(decay),
-        "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
+
+    def all_callbacks(steps):
+        return [_thresholding(recipe, steps), *callbacks]
+
+    return fit_classifier(
+        model,
+        train,
+        validation,
+        epochs=recipe.epochs,
+        learning_rate=recipe.learning_rate,
+        batch_size=recipe.batch_size,
+        momentum=recipe.momentum,
+        callbacks=all_callbacks,
+        verbose=verbose,
     )
+
+
+def _thresholding(recipe, steps) -> L1Thresholding:
+    """The callback, with a threshold that rises over a share of the steps."""
     rise = keras.optimizers.schedules.PolynomialDecay(
         0.0, max(1, round(recipe.ramp * steps)), recipe.threshold, power=1.0
     )
-    thresholding = L1Thresholding(
+    return L1Thresholding(
         rise,
         score=recipe.score,
         scope=recipe.scope,
@@ -158,12 +163,3 @@ def sparsify(
         baseline=recipe.baseline,
         patience=recipe.patience,
     )
-    with quick_statistics(model, recipe.momentum):
-        return model.fit(
-            *train,
-            validation_data=validation,
-            epochs=recipe.epochs,
-            batch_size=batch_size,
-            callbacks=[thresholding, *callbacks],
-            verbose=verbose,
-        )

@@ -10,34 +10,51 @@ from keras_basisprune.graph.rules.rule import Rule
 # Classes behind `keras.ops` functions of one tensor, number by number.
 _FUNCTIONS = """
     Abs Absolute Angle Arccos Arccosh Arcsin Arcsinh Arctan Arctanh Cast Cbrt Ceil
-    Celu Conj Conjugate ConvertToTensor Copy Cos Cosh Deg2rad Elu Erf Erfc Erfinv
-    Exp Exp2 Expm1 Fabs Floor Gelu HardShrink HardSigmoid HardSilu HardTanh
-    I0 Imag Isfinite Isinf Isnan Isneginf Isposinf LeakyRelu Log Log10 Log1p Log2
-    LogSigmoid LogicalNot NanToNum Negative OnesLike Rad2deg Real Reciprocal Relu
-    Relu6 Round Rsqrt SaturateCast Selu Sigmoid Sign Signbit Silu Sin Sinc Sinh
-    SoftShrink Softplus Softsign SparsePlus SparseSigmoid Sqrt Square Squareplus
-    StopGradient Tan Tanh TanhShrink Threshold Trunc ZerosLike
+    Conj Conjugate ConvertToTensor Copy Cos Cosh Deg2rad Erf Erfc Erfinv Exp Exp2
+    Expm1 Fabs Floor I0 Imag Isfinite Isinf Isnan Isneginf Isposinf Log Log10 Log1p
+    Log2 LogicalNot NanToNum Negative OnesLike Rad2deg Real Reciprocal Round Rsqrt
+    SaturateCast Sign Signbit Sin Sinc Sinh Sqrt Square StopGradient Tan Trunc
+    ZerosLike
+""".split()
+# Those that activate.
+_ACTIVATIONS = """
+    Celu Elu Gelu HardShrink HardSigmoid HardSilu HardTanh LeakyRelu LogSigmoid Relu
+    Relu6 Selu Sigmoid Silu SoftShrink Softplus Softsign SparsePlus SparseSigmoid
+    Squareplus Tanh TanhShrink Threshold
 """.split()
 
 
-@channel_rule(
-    keras.layers.ActivityRegularization,
-    keras.layers.ELU,
-    keras.layers.GaussianDropout,
-    keras.layers.GaussianNoise,
-    keras.layers.Identity,
-    keras.layers.LeakyReLU,
-    keras.layers.ReLU,
-    keras.layers.SpatialDropout1D,
-    keras.layers.SpatialDropout2D,
-    keras.layers.SpatialDropout3D,
-    "StochasticDepth",  # of ConvNeXt
-    *_FUNCTIONS,
-)
+@channel_rule(*_FUNCTIONS)
 class PointwiseRule(Rule):
     """Channels pass."""
 
     free = True
+
+
+@channel_rule(
+    keras.layers.ELU, keras.layers.LeakyReLU, keras.layers.ReLU, *_ACTIVATIONS
+)
+class PointwiseActivationRule(PointwiseRule):
+    """Channels pass, each activated."""
+
+    follows = True
+
+
+@channel_rule(
+    keras.layers.ActivityRegularization,
+    keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise,
+    keras.layers.Identity,
+    keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.SpatialDropout3D,
+    "StochasticDepth",  # of ConvNeXt
+)
+class IdleRule(PointwiseRule):
+    """Channels pass, in inference as they are."""
+
+    idle = True
+    scales = "any"
 
 
 @channel_rule(keras.layers.AlphaDropout, keras.layers.Dropout)
@@ -45,6 +62,8 @@ class DropoutRule(Rule):
     """Channels pass, unless the layer says how many there are."""
 
     free = True
+    idle = True
+    scales = "any"
 
     def propagate(self, layer, inputs, flow):
         """Pins channels if the shape of the noise names their number."""
@@ -84,6 +103,7 @@ class ActivationRule(Rule):
     """Channels pass, unless the function reads across them (softmax)."""
 
     free = True
+    follows = True
 
     def propagate(self, layer, inputs, flow):
         """Tries whether the function treats each channel by itself."""

@@ -9,13 +9,11 @@ from keras_basisprune.graph.rules.rule import Rule
 
 
 @channel_rule(
-    keras.layers.Add,
     keras.layers.Average,
     keras.layers.Maximum,
     keras.layers.Minimum,
     keras.layers.Multiply,
     keras.layers.Subtract,
-    "Add",
     "Arctan2",
     "CustomScaleLayer",  # of InceptionResNetV2
     "Divide",
@@ -79,6 +77,13 @@ class JoiningRule(Rule):
         return args, kwargs
 
 
+@channel_rule(keras.layers.Add, "Add")
+class AddRule(JoiningRule):
+    """A sum."""
+
+    adds = True
+
+
 def _cut_constant(value, kept):
     """A constant, cut at the channel axis if it has one."""
     shape = getattr(value, "shape", ())
@@ -93,6 +98,7 @@ class ConcatenateRule(Rule):
     """Channels stand one behind the other."""
 
     free = True
+    scales = "any"
 
     def propagate(self, layer, inputs, flow):
         """Joins the arrays, or ties them where another axis grows."""

@@ -23,6 +23,7 @@ def _axes(layer, flow) -> list[int]:
 class BatchNormalizationRule(Rule):
     """Factors, shifts and statistics per channel."""
 
+    follows = True
     names = (
         *("gamma", "beta", "moving_mean", "moving_variance"),
         *("moving_stddev", "renorm_mean", "renorm_stddev"),  # of batch renormalization
@@ -163,6 +164,8 @@ class RescalingRule(Rule):
 @channel_rule(keras.layers.PReLU)
 class PReLURule(Rule):
     """A slope per channel, or per position of each channel."""
+
+    follows = True
 
     def weights(self, layer):
         """The slopes."""

@@ -26,12 +26,22 @@ class Rule:
             with one that does not say them.
         asked: Whether the layer is decomposed only if `include` asks for it.
         adapted: Name of the weight that LoRA is added to, if there is one.
+        idle: Whether the layer does nothing in inference, as dropout.
+        adds: Whether it puts out the sum of its inputs.
+        follows: Whether it belongs to the layer before it, as its activation or
+            BatchNormalization: what that one makes is looked at behind it.
+        scales: Which factors per channel may stand in front of the layer or behind it,
+            zeros included: `"any"`, `"positive"` or, not known, `None`.
     """
 
     free = False
     inherited = False
     asked = False
     adapted: str | None = None
+    idle = False
+    adds = False
+    follows = False
+    scales: str | None = None
 
     def propagate(self, layer: Any, inputs: list[Any], flow: Any) -> Any:
         """Says what channels come out. By default, those that came in.

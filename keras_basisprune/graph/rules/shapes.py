@@ -39,6 +39,7 @@ class FlattenRule(Rule):
     """Channels are repeated along one axis."""
 
     free = True
+    scales = "any"
 
     def propagate(self, layer, inputs, flow):
         """Follows each channel to its new places."""

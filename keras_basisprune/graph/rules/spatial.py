@@ -8,21 +8,6 @@ from keras_basisprune.graph.rules.rule import Rule
 
 
 @channel_rule(
-    keras.layers.AveragePooling1D,
-    keras.layers.AveragePooling2D,
-    keras.layers.AveragePooling3D,
-    keras.layers.Cropping1D,
-    keras.layers.Cropping2D,
-    keras.layers.Cropping3D,
-    keras.layers.MaxPooling1D,
-    keras.layers.MaxPooling2D,
-    keras.layers.MaxPooling3D,
-    keras.layers.UpSampling1D,
-    keras.layers.UpSampling2D,
-    keras.layers.UpSampling3D,
-    keras.layers.ZeroPadding1D,
-    keras.layers.ZeroPadding2D,
-    keras.layers.ZeroPadding3D,
     "AdaptiveAveragePooling1D",
     "AdaptiveAveragePooling2D",
     "AdaptiveAveragePooling3D",
@@ -62,17 +47,46 @@ class SpatialRule(Rule):
 
 
 @channel_rule(
+    keras.layers.AveragePooling1D,
+    keras.layers.AveragePooling2D,
+    keras.layers.AveragePooling3D,
+    keras.layers.Cropping1D,
+    keras.layers.Cropping2D,
+    keras.layers.Cropping3D,
+    keras.layers.UpSampling1D,
+    keras.layers.UpSampling2D,
+    keras.layers.UpSampling3D,
+    keras.layers.ZeroPadding1D,
+    keras.layers.ZeroPadding2D,
+    keras.layers.ZeroPadding3D,
+)
+class LinearSpatialRule(SpatialRule):
+    """What comes out is a sum of what is there, or zero."""
+
+    scales = "any"
+
+
+@channel_rule(
+    keras.layers.MaxPooling1D,
+    keras.layers.MaxPooling2D,
+    keras.layers.MaxPooling3D,
+)
+class LargestRule(SpatialRule):
+    """What comes out is the largest of what is there."""
+
+    scales = "positive"
+
+
+@channel_rule(
     keras.layers.GlobalAveragePooling1D,
     keras.layers.GlobalAveragePooling2D,
     keras.layers.GlobalAveragePooling3D,
-    keras.layers.GlobalMaxPooling1D,
-    keras.layers.GlobalMaxPooling2D,
-    keras.layers.GlobalMaxPooling3D,
 )
 class GlobalPoolingRule(Rule):
     """Channels pass; the other axes become one number."""
 
     free = True
+    scales = "any"
 
     def propagate(self, layer, inputs, flow):
         """Moves the channels to the axis that is left."""
@@ -81,3 +95,14 @@ class GlobalPoolingRule(Rule):
         if source.axis != axis:
             return flow.stop(inputs, f"`{layer.name}` takes their axis for another")
         return source if layer.keepdims else Channels(source.ids, 1)
+
+
+@channel_rule(
+    keras.layers.GlobalMaxPooling1D,
+    keras.layers.GlobalMaxPooling2D,
+    keras.layers.GlobalMaxPooling3D,
+)
+class GlobalLargestRule(GlobalPoolingRule):
+    """The same with the largest number."""
+
+    scales = "positive"

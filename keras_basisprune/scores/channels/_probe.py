@@ -4,35 +4,7 @@ import keras
 
 from keras_basisprune.graph.free_names import FreeNames
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
-from keras_basisprune.graph.trace import is_from_keras
-
-_FOLLOWERS = (
-    keras.layers.Activation,
-    keras.layers.BatchNormalization,
-    keras.layers.ELU,
-    keras.layers.LeakyReLU,
-    keras.layers.PReLU,
-    keras.layers.ReLU,
-)
-# Behind `keras.ops` functions, which have no public class.
-_FUNCTIONS = {
-    "Celu",
-    "Elu",
-    "Gelu",
-    "HardSigmoid",
-    "HardSilu",
-    "HardTanh",
-    "LeakyRelu",
-    "Mish",
-    "Relu",
-    "Relu6",
-    "Selu",
-    "Sigmoid",
-    "Silu",
-    "Softplus",
-    "Softsign",
-    "Tanh",
-}
+from keras_basisprune.graph.rules import rule_of
 
 
 def ends(traced, makers) -> dict[int, int]:
@@ -64,10 +36,8 @@ def ends(traced, makers) -> dict[int, int]:
     return found
 
 
-def _follows(op):
-    kind = type(op)
-    named = kind.__name__ in _FUNCTIONS and is_from_keras(kind)
-    return isinstance(op, _FOLLOWERS) or named
+def _follows(op) -> bool:
+    return getattr(rule_of(op), "follows", False)
 
 
 def rebuild(model, traced, change):

@@ -1,0 +1,79 @@
+"""Training that methods need before networks are cut."""
+
+import contextlib
+import time
+import warnings
+
+from keras_basisprune.search.predicted_classes import predicted_classes
+
+
+class Training:
+    """Trains what methods have prepared, once; a `RunFolder` remembers the networks.
+
+    Where there are no labels, the classes that the original predicts take their place.
+
+    Args:
+        task: A `Task`.
+        folder: A `RunFolder`.
+        progress: A `Progress`, which shows that there is a training.
+    """
+
+    def __init__(self, task, folder, progress):
+        self._task, self._folder, self._progress = task, folder, progress
+        self._labels = task.train[1]
+        self._spent, self._told = 0.0, None  # seconds now, and when it was trained
+
+    def __call__(self, number, method, prepared, share):
+        """Trains a network, or finds it trained.
+
+        Args:
+            number: Integer, the round.
+            method: A `Method` that trains.
+            prepared: What it has prepared, trained in place.
+            share: The share to train it for; `None` for all.
+
+        Returns:
+            The trained `keras.Model`.
+        """
+        name = f"round_{number}_{method.name}"
+        if share is not None:
+            name = f"{name}_{share:.6f}"
+        start = time.perf_counter()
+
+        def make():
+            task = self._task
+            self._progress.prepare(method)
+            with warnings.catch_warnings():
+                # By shares something is removed, even if training has masked nothing.
+                warnings.filterwarnings("ignore", ".*has masked nothing")
+                method.train(
+                    prepared,
+                    (task.train[0], self._known_labels()),
+                    keep=share,
+                    cost=task.cut_options.cost,
+                    epochs=task.epochs,
+                    seed=task.seed,
+                )
+            seconds = time.perf_counter() - start
+            self._folder.remember(f"{name} training", {"seconds": seconds})
+            return prepared
+
+        found = self._folder.recall_model(name, make, prepared)
+        self._told = self._folder.recall(f"{name} training", dict)["seconds"]
+        self._spent = time.perf_counter() - start
+        return found
+
+    @contextlib.contextmanager
+    def timed(self):
+        """A context of one cut; gives a dict, which holds its seconds afterwards."""
+        seconds, start = {}, time.perf_counter()
+        self._spent, self._told = 0.0, None
+        yield seconds
+        seconds["fitting"] = time.perf_counter() - start - self._spent
+        if self._told is not None:
+            seconds["training"] = self._told
+
+    def _known_labels(self):
+        if self._labels is None:
+            self._labels = predicted_classes(self._task.model, self._task.train[0])
+        return self._labels
