@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_basisprune.graph.rewrite import rewrite
+from keras_basisprune.graph.rules import rule_of
 from keras_basisprune.linalg import rank_for_energy
 from keras_basisprune.measure import LatencyTable
 from keras_basisprune.methods._basis_chain import basis_chain
@@ -164,10 +165,7 @@ def convert(
         low = source.take(layer)
         return basis_chain(layer, name, low, kept(low, name), l1)
 
-    converted = rewrite(model, replace, found.traced)
-    if plan is not None:
-        plan.finish()
-    return converted
+    return rewrite(model, replace, found.traced)
 
 
 def _ranks(model, found, source, keep, cost, data, limits) -> Plan:
@@ -183,8 +181,11 @@ def _ranks(model, found, source, keep, cost, data, limits) -> Plan:
 def _planned(rank, found, basis) -> PlannedBases | None:
     if not isinstance(rank, Plan):
         return None
-    calls = [call for call in found.traced.calls if id(call.op) in found.layers]
-    return PlannedBases(rank, calls, basis == "regression")
+    ranks = {
+        found.names[key]: min(rule_of(layer).matrix_shape(layer) or (0,))
+        for key, layer in found.layers.items()
+    }
+    return PlannedBases(rank, ranks, basis == "regression")
 
 
 def _check_selection(rank, keep, cost, limits):
