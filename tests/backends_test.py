@@ -1,41 +1,19 @@
 """The whole path on JAX and PyTorch, each in a process of its own."""
 
-import importlib.util
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import pytest
 from models import TOLERANCE
+from other_backend import run_on
 
 import keras_basisprune as kbp
-
-ROOT = pathlib.Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module", params=["jax", "torch"])
 def numbers(request, tmp_path_factory):
     backend = request.param
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"`{backend}` is not installed")
     path = tmp_path_factory.mktemp(backend) / "numbers.json"
-    environment = {
-        **os.environ,
-        "KERAS_BACKEND": backend,
-        "PYTHONPATH": str(ROOT),
-        # Half the time: nothing here runs long enough to be worth optimizing.
-        "XLA_FLAGS": "--xla_backend_optimization_level=0",
-    }
-    steps = ROOT / "tests" / "backend_steps.py"
-    done = subprocess.run(
-        [sys.executable, str(steps), str(path)],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_on(backend, "backend_steps.py", path)
     found = json.loads(path.read_text(encoding="utf-8"))
     assert found["backend"] == backend
     return found

@@ -1,15 +1,25 @@
 """What can be told from the command line alone, and what `--help` says of it."""
 
+import dataclasses
 import re
+import types
 
+import numpy as np
 import pytest
 from command_lines import refused, run
 
+from keras_basisprune.cli import _exporters
 from keras_basisprune.cli._table import FLAGS
+from keras_basisprune.cli.write_exports import write_exports
 
 NOTHING = "--model=nothing.keras"  # is never looked at
 COMPRESS = ("compress", NOTHING, "--data=digits")
 OWN = "inspect compress export report measure".split()
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    path: str
 
 
 @pytest.mark.parametrize("command", OWN)
@@ -41,9 +51,9 @@ def test_flags_of_other_commands_are_refused(capsys, words, text):
 
 
 WRONG = {
-    "--quantization=int4": "--quantization to be some of float32, float16, dynamic, ",
-    "--quantization=int8,int8": "to be a list without repetitions",
-    "--quantization=,": "--quantization to be some of",
+    "--formats=int4": "--formats to be some of float32, float16, dynamic, ",
+    "--formats=int8,int8": "to be a list without repetitions",
+    "--formats=,": "--formats to be some of",
     "--flip=diag": "--flip to be one of none, horizontal, vertical, horizontal_and",
     "--recover=some": "--recover to be one of none, all, scales. Received: --recov",
     "--objective=size": "--objective to be one of flops, params, bytes, latency",
@@ -89,8 +99,8 @@ IDLE = {
     ("inspect", "--seed=1"): "--seed without --data.",
     ("inspect", "--weights=imagenet"): "--weights with a file as --model",
     ("export", "--seed=1"): "--seed without --data.",
-    ("export", "--quantization=", "--nosaved_model"): "--quantization= with --nosave",
-    ("export", "--quantization=int8"): "Expected --data with --quantization=int8",
+    ("export", "--formats="): "--formats= without a name. Leave it",
+    ("export", "--formats=int8"): "Expected --data with --formats=int8",
     ("measure", "--weights=none"): "--weights with a file as --model",
     (*COMPRESS, "--finetune_epochs=9"): "--finetune_epochs with a file as --model",
     (*COMPRESS, "--flip=horizontal"): "--flip with --recover=none. It is for training",
@@ -137,8 +147,8 @@ def test_flags_that_would_do_nothing_for_a_kind_of_model(capsys, words):
     "words",
     [
         (*COMPRESS, "--flip=none", "--epochs=5", "--learning_rate=1e-3", "--seed=0"),
-        (*COMPRESS, "--methods=channels,basis", "--compensate", "--quantization="),
-        ("export", NOTHING, "--seed=0", "--quantization="),
+        (*COMPRESS, "--methods=channels,basis", "--compensate", "--formats="),
+        ("export", NOTHING, "--seed=0", "--formats=saved_model"),
         # These have an effect: the method trains, the method compensates.
         (*COMPRESS, "--methods=slimming", "--epochs=9"),
         (*COMPRESS, "--methods=double_pruning,slimming", "--nocompensate"),
@@ -155,3 +165,17 @@ def test_one_folder_for_a_report(capsys):
     code, err = refused(capsys, "report", "a", "--output_dir=b")
     assert code == 2
     assert "Expected one folder. Received: a and --output_dir=b" in err
+
+
+def test_a_kind_of_file_is_one_row(monkeypatch, tmp_path):
+    def write(model, path, images, samples, input_shape):
+        path.write_text(f"{model} of {len(images)} images, checked on {len(samples)}")
+        return Record(str(path))
+
+    row = _exporters.Exporter("toy", "small.toy", write, needs_data=True)
+    monkeypatch.setitem(_exporters.EXPORTERS, "toy", row)
+    flags = types.SimpleNamespace(formats=["toy"])
+    (found,) = write_exports(flags, "a model", tmp_path, np.zeros((40, 2)))
+    assert found == Record(str(tmp_path / "small.toy"))
+    text = (tmp_path / "small.toy").read_text()
+    assert text == "a model of 40 images, checked on 32"

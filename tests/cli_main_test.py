@@ -131,7 +131,7 @@ def test_compress_writes_files_that_agree(capsys, digits, model_path, tmp_path):
         "--temperature=2",
         "--margin=0.5",
         "--augment_fit",
-        "--quantization=float32,int8",
+        "--formats=float32,int8,saved_model",
     )
     code, out, _ = run(capsys, *words)
     assert code == 0
@@ -191,8 +191,7 @@ def test_export_writes_what_was_asked_for(capsys, digits, model_path, tmp_path):
         capsys,
         "export",
         f"--model={model_path}",
-        "--quantization=float32,float16",
-        "--nosaved_model",
+        "--formats=float32,float16",
         f"--output_dir={tmp_path}",
     )
     assert code == 0
@@ -211,11 +210,11 @@ def test_export_of_int8_without_data_fails_and_writes_nothing(
         capsys,
         "export",
         f"--model={model_path}",
-        f"--quantization={kinds}",
+        f"--formats={kinds}",
         f"--output_dir={tmp_path}",
     )
     assert code == 2
-    assert "Expected --data with --quantization=int8" in err
+    assert "Expected --data with --formats=int8" in err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -229,7 +228,7 @@ def test_measure_prints_cost_and_latency(capsys, model_path):
     assert np.all([word in out for word in ("LiteRT, 2 threads", "Keras (TensorFlow)")])
 
 
-QUICK = ("--methods=channels", "--samples=200", "--rounds=1", "--nosaved_model")
+QUICK = ("--methods=channels", "--samples=200", "--rounds=1", "--formats=float32")
 
 
 def test_few_validation_images_are_told(capsys, digits, model_path, tmp_path):
@@ -311,7 +310,7 @@ def test_a_fixed_batch_size_passes_through_the_commands(capsys, digits, tmp_path
     assert (code, err) == (0, "")
     assert "1 layers decomposed" in out
     folder = f"--output_dir={tmp_path / 'out'}"
-    kinds = "--quantization=int8,dynamic"
+    kinds = "--formats=int8,dynamic,saved_model"
     code, out, err = run(capsys, "export", *named, kinds, folder)
     assert code == 0
     assert err.startswith("keras-basisprune: Expected quantization='dynamic' to make")

@@ -237,7 +237,7 @@ def test_in_a_process_of_its_own(folder, tmp_path):
     assert "which needs 'Scale'" in failed.stderr
     assert len(failed.stderr.splitlines()) == 1, failed.stderr
     assert not (tmp_path / "out").exists()
-    done = spawned(folder, *words, "--import=mine", "--nosaved_model")
+    done = spawned(folder, *words, "--import=mine", "--formats=float32")
     assert (done.returncode, done.stderr) == (0, "")
     namespace = {"__name__": "mine"}
     exec(OWN, namespace)
@@ -291,7 +291,7 @@ def test_what_int8_cant_hold_is_told_before_anything(capsys, tmp_path, command):
         command,
         "--model=lstm.keras",
         "--data=digits",
-        "--quantization=float32,int8",
+        "--formats=float32,int8",
         f"--output_dir={tmp_path / 'out'}",
     )
     assert code == 1
@@ -306,7 +306,7 @@ def test_exports_appear_together_or_not_at_all(capsys, tmp_path):
     code, err = refused(capsys, *words)
     assert code == 1
     assert [path.name for path in tmp_path.iterdir()] == ["saved_model"]
-    assert run(capsys, *words, "--nosaved_model")[0] == 0
+    assert run(capsys, *words, "--formats=float32")[0] == 0
     found = sorted(path.name for path in tmp_path.iterdir())
     assert found == ["saved_model", "small_float32.tflite"]
 

@@ -1,47 +1,24 @@
 """The search on JAX and PyTorch, each in a process of its own."""
 
-import importlib.util
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import digits_model
 import keras
 import numpy as np
 import pytest
+from other_backend import run_on, skip_without
 
 import keras_basisprune as kbp
-
-HERE = pathlib.Path(__file__).resolve().parent
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_other_backends(backend, tmp_path):
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"`{backend}` is not installed")
+    skip_without(backend)
     data = digits_model.load()
     model = digits_model.trained(data, epochs=2)
     model.save(tmp_path / "model.keras")
-    paths = os.pathsep.join((str(HERE), str(HERE.parent)))
-    worker = subprocess.run(
-        [
-            sys.executable,
-            HERE / "compress_worker.py",
-            tmp_path / "model.keras",
-            tmp_path / "out",
-        ],
-        env={
-            **os.environ,
-            "KERAS_BACKEND": backend,
-            "PYTHONPATH": paths,
-            "XLA_FLAGS": "--xla_backend_optimization_level=0",  # short runs
-        },
-        capture_output=True,
-        text=True,
-    )
-    assert worker.returncode == 0, worker.stderr[-3000:]
+    folder = tmp_path / "out"
+    worker = run_on(backend, "compress_worker.py", tmp_path / "model.keras", folder)
     # There, nothing can be exported: that is said, and the rest is complete.
     assert "can be exported to LiteRT" in worker.stderr
     told = json.loads(worker.stdout.splitlines()[-1])

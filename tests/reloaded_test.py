@@ -4,20 +4,14 @@ Keras counts names from zero in every process. What is added to the graph of a m
 that another process has saved must not be named like what is in it.
 """
 
-import importlib.util
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 from keras import layers, ops
 from models import randomize
-
-ROOT = pathlib.Path(__file__).parent.parent
+from other_backend import run_on, skip_without
 
 
 def ended(inputs, x):
@@ -77,21 +71,9 @@ def save_models(folder):
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_the_whole_path_in_a_fresh_process(backend, tmp_path):
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"`{backend}` is not installed")
+    skip_without(backend)
     save_models(tmp_path)
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "reloaded_worker.py"), str(tmp_path)],
-        env={
-            **os.environ,
-            "KERAS_BACKEND": backend,
-            "PYTHONPATH": str(ROOT),
-            "XLA_FLAGS": "--xla_backend_optimization_level=0",
-        },
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_on(backend, "reloaded_worker.py", tmp_path)
     numbers = json.loads((tmp_path / "numbers.json").read_text(encoding="utf-8"))
     search = numbers.pop("search")
     assert search["inspect"] == [0, True]

@@ -1,23 +1,19 @@
 """Training after pruning: what trains, what stays, towards what, and the logs."""
 
-import importlib.util
 import json
-import os
 import pathlib
-import subprocess
 import sys
 
 import keras
 import numpy as np
 import pytest
 from models import array
+from other_backend import run_on
 
 import keras_basisprune as kbp
 from keras_basisprune.training.distillation import Distillation
 from keras_basisprune.training.epochs import EpochData, Epochs
 from keras_basisprune.training.recover import Recovery, recover
-
-ROOT = pathlib.Path(__file__).parent.parent
 
 
 def network(dropout=0.0, momentum=0.999):
@@ -640,21 +636,8 @@ def other_backend():
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_other_backends(backend, tmp_path):
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"`{backend}` is not installed")
     path = tmp_path / "found.json"
-    done = subprocess.run(
-        [sys.executable, __file__, str(path)],
-        env={
-            **os.environ,
-            "KERAS_BACKEND": backend,
-            "PYTHONPATH": str(ROOT),
-            "XLA_FLAGS": "--xla_backend_optimization_level=0",
-        },
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_on(backend, pathlib.Path(__file__).name, path)
     found = json.loads(path.read_text(encoding="utf-8"))
     assert found["backend"] == backend
     assert found["history"]["loss"][-1] < 0.8 * found["history"]["loss"][0]

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from keras_basisprune.cli._exporters import EXPORTERS
 from keras_basisprune.utils.method_names import METHOD_NAMES
 
 COMMANDS = {
@@ -116,10 +117,9 @@ FLAGS = (
          choices=(*_METHODS, *_LONG)),
     Flag("bool", "compensate", True, "Correct the kernels that read channels which "
          "have left."),
-    Flag("list", "quantization", ["float32"], "LiteRT files to write: float32, "
-         "float16, dynamic, int8.", _FILES,
-         choices=("float32", "float16", "dynamic", "int8")),
-    Flag("bool", "saved_model", True, "Whether to write a SavedModel too.", _FILES),
+    Flag("list", "formats", ["float32", "saved_model"], "Files to write, of "
+         f"{', '.join(EXPORTERS)}; all but saved_model are LiteRT files. "
+         "compress --formats= writes none.", _FILES, choices=tuple(EXPORTERS)),
     Flag("integer", "runs", 50, "Inferences to time.", ("measure",), (1, 1_000_000)),
     Flag("integer", "seed", 0, "Seed of everything random.", _DATA, (0, 2**31 - 1)),
     Flag("bool", "debug", False, "Show where in the code an error came up.", _ALL),

@@ -5,6 +5,7 @@ import os
 
 from absl import flags
 
+from keras_basisprune.cli._exporters import EXPORTERS
 from keras_basisprune.cli._table import FLAGS
 from keras_basisprune.utils.method_names import named_methods
 
@@ -56,7 +57,7 @@ def _check_value(flag, value):
     if flag.name == "rank" and (value == 0 or (value > 1 and value % 1)):
         refuse("a positive integer, or a share of energy between 0 and 1")
     parts = value if isinstance(value, list) else [value]
-    may_be_empty = flag.name == "quantization"
+    may_be_empty = flag.name == "formats"
     some = "some" if flag.kind == "list" else "one"
     choices = f"{some} of {', '.join(flag.choices)}" if flag.choices else "not empty"
     if "" in parts or not (parts or may_be_empty):
@@ -81,16 +82,17 @@ def _check_needs(values, command):
         )
     if command != "export":
         return
-    if "int8" in values.quantization and values.data is None:
+    needy = [name for name in values.formats if EXPORTERS[name].needs_data]
+    if needy and values.data is None:
         raise flags.Error(
-            "Expected --data with --quantization=int8: images, by which the ranges of "
-            "activations are found. Received: none. Pass some hundred images, or "
+            f"Expected --data with --formats={needy[0]}: images, by which the ranges "
+            "of activations are found. Received: none. Pass some hundred images, or "
             "choose dynamic, which needs none."
         )
-    if not values.quantization and not values.saved_model:
+    if not values.formats:
         raise flags.Error(
-            "Expected something to write. Received: --quantization= with "
-            "--nosaved_model. Leave one of them out."
+            "Expected something to write. Received: --formats= without a name. Leave "
+            "it out."
         )
 
 

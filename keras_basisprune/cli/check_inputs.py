@@ -4,7 +4,8 @@ import importlib.util
 import os
 import pathlib
 
-from keras_basisprune.export.prepare import check_quantisable, prepare
+from keras_basisprune.cli._exporters import asked_for
+from keras_basisprune.export.prepare import prepare
 
 
 def check_inputs(flags):
@@ -40,15 +41,16 @@ def check_exports(flags, model):
         flags: The parsed `absl.flags.FlagValues`.
         model: The `keras.Model`.
     """
-    if not (flags.quantization or flags.saved_model):
+    if not flags.formats:
         return
     try:
         prepare(model, float32=False)
     except ValueError as error:
-        remedy = "Or pass --nosaved_model --quantization= to write neither."
+        remedy = "Or pass --formats= to write none."
         raise ValueError(f"{error} {remedy}") from error
-    if "int8" in flags.quantization:
-        check_quantisable(model)
+    for row in asked_for(flags):
+        if row.check is not None:
+            row.check(model)
 
 
 def _check_tensorboard(folder):

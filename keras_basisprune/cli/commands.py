@@ -8,13 +8,13 @@ import pathlib
 import keras
 from rich.markup import escape
 
+from keras_basisprune.cli._exporters import EXPORTERS, asked_for
 from keras_basisprune.cli.check_inputs import check_exports, check_inputs
 from keras_basisprune.cli.image_shape import checked_size, image_shape
 from keras_basisprune.cli.named_model import named_model
 from keras_basisprune.cli.write_exports import write_exports
 from keras_basisprune.data import load_data
 from keras_basisprune.data.application import application, application_names
-from keras_basisprune.export.foreign_files import foreign_files
 from keras_basisprune.measure import cost, describe
 from keras_basisprune.measure.latency import latency
 from keras_basisprune.methods import convert
@@ -93,7 +93,8 @@ def compress(flags, console):
         search=_search(flags),
         callbacks=_tensorboard(flags),
     )
-    sweep(folder, (*_OWN, "small_*.tflite", "saved_model"))
+    exported = (row.file.rstrip("/") for row in EXPORTERS.values())
+    sweep(folder, (*_OWN, *exported))
     with _busy(console, "Writing files"):
         save_model(model, folder / "original.keras")
     write_text(folder / "report.txt", f"{result.report}\n")
@@ -265,15 +266,17 @@ def _busy(console, text):
 def _check_room(flags, *names):
     """Raises before anything is done, if files can't be written or would be lost."""
     folder = pathlib.Path(flags.output_dir)
-    names += tuple(f"small_{kind}.tflite" for kind in flags.quantization)
-    check_paths("--output_dir", folder, [*names, "saved_model/"])
-    others = foreign_files(folder / "saved_model") if flags.saved_model else []
-    if others:
-        raise ValueError(
-            f"Expected {folder / 'saved_model'} to hold a SavedModel alone, or not to "
-            f"exist, since a new one takes its place. Received: {others[0]!r} in it. "
-            "Move that, choose another --output_dir, or pass --nosaved_model."
-        )
+    rows = asked_for(flags)
+    check_paths("--output_dir", folder, [*names, *(row.file for row in rows)])
+    for row in rows:
+        others = row.foreign(folder / row.file) if row.foreign else []
+        if others:
+            raise ValueError(
+                f"Expected {folder / row.file} to hold nothing but what this command "
+                "wrote, or not to exist, since a new one takes its place. Received: "
+                f"{others[0]!r} in it. Move that, choose another --output_dir, or "
+                f"leave {row.name} out of --formats."
+            )
 
 
 def _folder(flags):

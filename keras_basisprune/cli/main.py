@@ -17,7 +17,7 @@ Examples:
   keras-basisprune compress --model=mine.keras --data=mine.npz --max_drop=0.02 \\
       --recover=all
   keras-basisprune report small
-  keras-basisprune export --model=small/small.keras --quantization=float16,int8 \\
+  keras-basisprune export --model=small/small.keras --formats=float16,int8 \\
       --data=photos/
   keras-basisprune measure --model=small/small_float32.tflite
 

@@ -5,14 +5,14 @@ import dataclasses
 
 import numpy as np
 
-from keras_basisprune.export import export_saved_model, export_tflite
+from keras_basisprune.cli._exporters import asked_for
 from keras_basisprune.utils.files import staged
 
 _SAMPLES = 32  # on which files are compared with the model
 
 
 def write_exports(flags, model, folder, images, shape=None) -> list:
-    """Writes the LiteRT files and the SavedModel that flags ask for, all or none.
+    """Writes the files that `--formats` asks for, all or none.
 
     Args:
         flags: The parsed `absl.flags.FlagValues`.
@@ -22,25 +22,21 @@ def write_exports(flags, model, folder, images, shape=None) -> list:
         shape: Shape of one image, for a model that takes any size.
 
     Returns:
-        A list of `TFLiteExport` records.
+        A list of records, one per file: what was written, in words.
 
     Raises:
         ValueError: If the model can't be exported so. No file is left then.
     """
-    records, samples = [], None if images is None else images[:_SAMPLES]
+    samples = None if images is None else images[:_SAMPLES]
     if samples is None and shape is not None:
         rng = np.random.default_rng(0)
         samples = rng.standard_normal((_SAMPLES, *shape)).astype("float32")
+    records = []
     with contextlib.ExitStack() as stages:
-        for kind in flags.quantization:
-            path = folder / f"small_{kind}.tflite"
-            stage = stages.enter_context(staged(path))
-            needed = images if kind == "int8" else None
-            record = export_tflite(
-                model, stage, kind, needed, samples=samples, input_shape=shape
-            )
+        for row in sorted(asked_for(flags), key=lambda row: row.is_folder):
+            path = folder / row.file
+            stage = path if row.is_folder else stages.enter_context(staged(path))
+            needed = images if row.needs_data else None
+            record = row.write(model, stage, needed, samples=samples, input_shape=shape)
             records.append(dataclasses.replace(record, path=str(path)))
-        if flags.saved_model:
-            path = folder / "saved_model"
-            export_saved_model(model, path, overwrite=True, samples=samples)
     return records

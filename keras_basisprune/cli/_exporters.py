@@ -1,0 +1,91 @@
+"""The files that the command line can write. A new kind is a row here."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+# Keras and TensorFlow are imported when a file is written: help does without.
+
+
+@dataclasses.dataclass(frozen=True)
+class Exporter:
+    """One kind of file.
+
+    Attributes:
+        name: The word for it in `--formats`.
+        file: Its name in the output folder; one that ends in `/` is a folder.
+        write: `write(model, path, images, **checked_on)` writes it and returns a record
+            that says in words what was written; `checked_on` are the `samples` and the
+            `input_shape` that it is compared with the model on.
+        needs_data: Whether it takes images to calibrate on.
+        check: `check(model)` raises `ValueError` for a model that can't be written so.
+        foreign: `foreign(path)` names what lies there and would be lost.
+    """
+
+    name: str
+    file: str
+    write: Callable
+    needs_data: bool = False
+    check: Callable | None = None
+    foreign: Callable | None = None
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder, which puts itself into place."""
+        return self.file.endswith("/")
+
+
+def _write_tflite(quantization, model, path, images, **checked_on):
+    from keras_basisprune.export import export_tflite
+
+    return export_tflite(
+        model,
+        path,
+        quantization=quantization,
+        representative_data=images,
+        **checked_on,
+    )
+
+
+def _write_saved_model(model, path, images, samples, input_shape):
+    from keras_basisprune.export import export_saved_model
+
+    return export_saved_model(model, path, overwrite=True, samples=samples)
+
+
+def _check_int8(model):
+    from keras_basisprune.export.prepare import check_quantisable
+
+    check_quantisable(model)
+
+
+def _foreign_to_saved_model(path):
+    from keras_basisprune.export.foreign_files import foreign_files
+
+    return foreign_files(path)
+
+
+def _litert(name, **more):
+    write = functools.partial(_write_tflite, name)
+    return Exporter(name, f"small_{name}.tflite", write, **more)
+
+
+_ROWS = (
+    _litert("float32"),
+    _litert("float16"),
+    _litert("dynamic"),
+    _litert("int8", needs_data=True, check=_check_int8),
+    Exporter(
+        "saved_model",
+        "saved_model/",
+        _write_saved_model,
+        foreign=_foreign_to_saved_model,
+    ),
+)
+
+EXPORTERS = {row.name: row for row in _ROWS}
+
+
+def asked_for(flags) -> list[Exporter]:
+    """The rows of `EXPORTERS` that `--formats` names, in the table's order."""
+    return [row for name, row in EXPORTERS.items() if name in flags.formats]
