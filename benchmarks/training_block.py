@@ -1,8 +1,8 @@
 """Runs the example of docs/training.md that trains scales under L1.
 
 The code is read from the page as it is printed there. The networks are small and are
-trained on the handwritten digits of scikit-learn (8 x 8, no download). Prints a table in
-Markdown.
+trained on the handwritten digits of scikit-learn (8 x 8, no download). Prints a
+Markdown table.
 
     python -m benchmarks.training_block
 """
