@@ -183,6 +183,21 @@ def test_every_public_name_is_on_the_page_of_names():
     assert sorted(name for name in left if f"`{name}`" not in text) == []
 
 
+def test_the_page_of_names_is_true_of_the_rooms():
+    text = text_of(ROOT / "docs" / "api.md")
+    tables = re.findall(r"^\| `kbp\.(\w+)\.` .*\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert {"measure", "scores", "plans", "methods", "graph"} <= {t[0] for t in tables}
+    listed = [
+        (room, name)
+        for room, rows in tables
+        for row in rows.splitlines()
+        for name in re.findall(r"`(\w+)`", row.split("|")[1])
+    ]
+    assert len(listed) > 20
+    gone = [(r, n) for r, n in listed if not hasattr(getattr(kbp, r), n)]
+    assert gone == []
+
+
 def test_images_are_absolute_once_there_is_an_address():
     """PyPI shows no relative images; the base stands at the end of the README."""
     project = tomllib.loads(text_of(ROOT / "pyproject.toml"))["project"]
