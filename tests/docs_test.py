@@ -17,7 +17,9 @@ from keras_basisprune.cli._table import COMMANDS, FLAGS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PEERS = ROOT / "benchmarks" / "peers" / "README.md"
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [README, ROOT / "CONTRIBUTING.md", PEERS, *DOCS]
 SCRIPTS = ("benchmarks", "examples", "tools")
 
 
@@ -113,7 +115,7 @@ def wrong_arguments(text):
 def commands(text):
     """Yields the command lines on a page, continued lines joined."""
     for line in text.replace("\\\n", " ").splitlines():
-        line = line.strip().removeprefix("$ ")
+        line = re.sub(r"^\S+/bin/", "", line.strip())
         if line.startswith(("python -m ", "keras-basisprune ")):
             yield line.partition("  #")[0]
 
@@ -151,29 +153,29 @@ def test_the_readme_is_short():
     assert len(text_of(README).splitlines()) <= 150
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
     assert broken(page, text_of(page)) == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_names_are_in_the_package(page):
     assert missing(text_of(page)) == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_examples_fit_the_signatures(page):
     assert wrong_arguments(text_of(page)) == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_are_there(page):
     assert wrong_commands(text_of(page)) == []
 
 
 def test_every_page_is_linked_from_the_readme():
     linked = {target.partition("#")[0] for target in targets(text_of(README))}
-    assert {f"docs/{page.name}" for page in PAGES if page.parent != ROOT} <= linked
+    assert {str(page.relative_to(ROOT)) for page in [PEERS, *DOCS]} <= linked
 
 
 def test_every_public_name_is_on_the_page_of_names():

@@ -28,7 +28,7 @@ STAND_INS = "tools/bazel/pypi.bzl"
 DISTRIBUTIONS = {"absl": "absl_py", "PIL": "pillow", "sklearn": "scikit_learn"}
 
 # Targets that read the code beside what they import.
-READERS = ("build_test", "imports_test")
+READERS = ("build_test", "docs_test", "imports_test")
 DATA = {"report": 'glob(["*.j2"])', PACKAGE: '["py.typed"]'}
 
 HEADER = """\
