@@ -1,7 +1,7 @@
 """README, CONTRIBUTING and docs: what they name is there.
 
 Links and anchors, names of the package, arguments in examples, and commands with their
-flags.
+flags; and examples run.
 """
 
 import ast
@@ -10,6 +10,7 @@ import pathlib
 import re
 import tomllib
 
+import keras
 import pytest
 
 import keras_basisprune as kbp
@@ -245,3 +246,53 @@ print("[f](f.md)")
         "benchmarks.recipe --heat",
     ]
     assert anchors("# A\n## A\n### b, c!") == ["a", "a-1", "b-c"]
+
+
+def small_network(data):
+    """A trained network for digits whose convolutions are wider than they need be."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input(data.train[0].shape[1:])
+    x = keras.layers.Rescaling(1 / 255)(inputs)
+    for width, name in ((16, "Conv1"), (64, "conv2"), (64, "conv3")):
+        x = keras.layers.Conv2D(width, 3, name=name, use_bias=False)(x)
+        x = keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.9)(x))
+    x = keras.layers.GlobalMaxPooling2D()(x)
+    model = keras.Model(inputs, keras.layers.Dense(10, activation="softmax")(x))
+    model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy")
+    model.fit(*data.train, epochs=8, verbose=0)
+    return model
+
+
+@pytest.mark.filterwarnings("ignore:.*has masked nothing")  # ten epochs are few
+def test_the_examples_run(digits, tmp_path, monkeypatch, capsys):
+    """Those of README and docs/steps.md, but for the first of each, which loads."""
+    monkeypatch.chdir(tmp_path)
+    model = small_network(digits)
+    names = {"keras": keras, "kbp": kbp, "model": model, "data": digits}
+    cut = {}
+    for page in (README, ROOT / "docs" / "steps.md"):
+        names["images"] = digits.train[0][:300]
+        for block in blocks(text_of(page))[1:]:
+            exec(compile(block, str(page), "exec"), names)
+            cut |= {
+                name: names[name] for name in ("thin", "slim", "fast") & names.keys()
+            }
+        if page == README:
+            thin, slim = (kbp.compare(model, names[name]) for name in ("thin", "slim"))
+            assert thin.flops_ratio == pytest.approx(0.25, abs=0.03)
+            assert slim.flops_ratio == pytest.approx(0.5, abs=0.03)
+    before = kbp.measure.accuracy(model, digits.test)
+    assert before > 0.9
+    for name, network in cut.items():
+        assert kbp.measure.accuracy(network, digits.test) > before - 0.1, name
+    kept = kbp.measure.predicted_latency(cut["fast"], names["table"])
+    assert kept < kbp.measure.predicted_latency(model, names["table"])
+    assert set(names["spectra"]) == {"Conv1", "conv2", "conv3"}
+    assert {p.name for p in tmp_path.iterdir()} >= {
+        "latency.json",
+        "small",
+        "small.keras",
+        "small.tflite",
+        "small_int8.tflite",
+    }
+    assert "FLOPs" in capsys.readouterr().out
