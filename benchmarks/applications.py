@@ -232,22 +232,22 @@ def table(rows) -> str:
 
 _HEAD = """# All models of Keras Applications
 
-Made by `make test-large`, which checks the numbers as well: random weights, random
+Written by `make test-large`, which also checks the numbers: random weights, random
 BatchNormalization (factors 0.25 to 0.75, variances 0.5 to 1.5), no top, the smallest
-input that each allows. In ConvNeXt, Dense layers are decomposed too.
+input that each model allows. In ConvNeXt, Dense layers are decomposed too.
 
 - *seconds*: time of `convert`.
-- *peak MB*: what the process grew by at most while the model was built and converted,
-  the original model included; *x weights*: the same relative to the bytes of the
-  original's weights; *added x*: what `convert` added to the built model at most,
-  relative to the weights. Keras' own objects take some 50 kB a layer, which is more
+- *peak MB*: the largest growth of the process while the model was built and converted,
+  including the original model; *x weights*: the same relative to the bytes of the
+  original's weights; *added x*: the most that `convert` added to the built model,
+  relative to the weights. Keras' own objects take some 50 kB per layer, which is more
   than the weights in the smallest models.
-- *converted*: largest difference of the outputs to the original's, relative to the
-  largest output; *pruned*, *folded*: to those of the converted model with a random half
-  of its bases masked.
-- *saved*: outputs of the converted model after `.keras` was saved and loaded.
-- *decomposed*, *left*: layers with a kernel that were decomposed, or left alone (all
-  are depthwise or grouped convolutions).
+- *converted*: largest difference of the outputs from those of the original, relative to
+  the largest output; *pruned*, *folded*: from those of the converted model with a
+  random half of its bases masked.
+- *saved*: outputs of the converted model after it was saved as `.keras` and loaded.
+- *decomposed*, *left*: number of layers with a kernel that were decomposed, or left as
+  they were (all of these are depthwise or grouped convolutions).
 
 """
 

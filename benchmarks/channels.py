@@ -108,23 +108,24 @@ def table(rows) -> str:
 
 _HEAD = """# Channels of all models of Keras Applications
 
-Made by `make test-large`, which checks the numbers as well: random weights, random
-BatchNormalization, no top, the smallest input that each allows.
+Written by `make test-large`, which also checks the numbers: random weights, random
+BatchNormalization, no top, the smallest input that each model allows.
 
-- *channels*: output channels of all layers with weights, those of normalization
-  included; *groups*: sets of channels that are tied; *prunable*: groups that may leave;
+- *channels*: output channels of all layers with weights, including normalization;
+  *groups*: sets of channels that leave together; *prunable*: groups that may leave;
   *stays because*: why the others may not.
-- *across channels*: layers that compute statistics across channels
-  (LayerNormalization, GroupNormalization).
-- *channel_groups* (the best of three), *prune*: wall seconds on two cores that had
-  other work too.
-- *half*: the share of the FLOPs that is left, counted by `cost` after `prune`, when
-  `select_channels` was asked for 0.5 with random scores.
-- *to the oracle*: largest difference of the pruned model's outputs to those of the
-  unpruned model in which all that is read of removed channels is zero (and statistics
-  across channels are computed over the kept ones), relative to the largest output.
+- *across channels*: layers that compute statistics across channels (LayerNormalization,
+  GroupNormalization).
+- *channel_groups* (the best of three), *prune*: wall-clock seconds on two cores that
+  ran other jobs too.
+- *half*: the share of the FLOPs that is left, counted by `kbp.measure.cost` after
+  `prune`, when `select_channels` was asked for 0.5 with random scores.
+- *to the oracle*: largest difference of the pruned model's outputs from those of the
+  unpruned model in which everything that is read of removed channels is zero (and
+  statistics across channels are computed over the kept ones), relative to the largest
+  output.
 
-Time of `channel_groups` over channels and calls:
+Time of `kbp.graph.channel_groups` against the number of channels and calls:
 
 ![Seconds over channels](channels.png)
 

@@ -5,7 +5,7 @@ from tools.build_text import LOAD, list_text, rule_text
 
 RUNNER = "//tools:pytest_main.py"
 # Targets that read the code beside what they import.
-READERS = ("build_test", "imports_test")
+READERS = ("build_test", "docs_test", "imports_test")
 DATA = {"report": 'glob(["*.j2"])', PACKAGE: '["py.typed"]'}
 
 

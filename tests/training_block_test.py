@@ -1,10 +1,10 @@
-"""The README's block, as it is printed, on networks for real digits."""
+"""The example of docs/training.md, as it is printed, on networks for real digits."""
 
 import keras
 import pytest
 
 import keras_basisprune as kbp
-from benchmarks import readme_block
+from benchmarks import training_block
 
 
 @pytest.mark.parametrize(
@@ -15,10 +15,10 @@ from benchmarks import readme_block
     ],
 )
 def test_small_networks_lose_a_good_share(digits, capsys, name, least):
-    build, width = readme_block.NETWORKS[name]
-    model = readme_block.trained(build, width, digits)
+    build, width = training_block.NETWORKS[name]
+    model = training_block.trained(build, width, digits)
     keras.utils.set_random_seed(0)
-    small = readme_block.run(model, digits)
+    small = training_block.run(model, digits)
     capsys.readouterr()  # the progress of `fit`
     before, after = (kbp.accuracy(m, digits.test) for m in (model, small))
     assert before > 0.94
@@ -27,7 +27,7 @@ def test_small_networks_lose_a_good_share(digits, capsys, name, least):
     assert all(type(layer).__module__.startswith("keras.") for layer in small.layers)
 
 
-def test_the_block_is_the_one_of_the_readme():
-    code = readme_block.code()
+def test_the_block_is_the_one_of_the_page():
+    code = training_block.code()
     assert "kbp.convert(model, l1=" in code
-    assert code in readme_block.README.read_text(encoding="utf-8")
+    assert code in training_block.PAGE.read_text(encoding="utf-8")

@@ -1,9 +1,10 @@
-"""Runs the README's block that trains scales under L1, on small networks.
+"""Runs the example of docs/training.md that trains scales under L1.
 
-The code is read from README.md as it is printed there. The networks are trained on the
-handwritten digits of scikit-learn (8 x 8, no download). Prints a Markdown table.
+The code is read from the page as it is printed there. The networks are small and are
+trained on the handwritten digits of scikit-learn (8 x 8, no download). Prints a
+Markdown table.
 
-    python -m benchmarks.readme_block
+    python -m benchmarks.training_block
 """
 
 import pathlib
@@ -14,13 +15,13 @@ from absl import app
 
 import keras_basisprune as kbp
 
-README = pathlib.Path(__file__).resolve().parent.parent / "README.md"
+PAGE = pathlib.Path(__file__).resolve().parent.parent / "docs" / "training.md"
 COLUMNS = "network | parameters | removed | validation | test | test points lost"
 
 
 def code() -> str:
-    """The block of README.md in which `L1Thresholding` is used."""
-    text = README.read_text(encoding="utf-8")
+    """The block of docs/training.md in which `L1Thresholding` is used."""
+    text = PAGE.read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     return next(block for block in blocks if "L1Thresholding" in block)
 
