@@ -67,7 +67,7 @@ def measure(name, model):
     seconds = []
     for _ in range(3):
         start = time.perf_counter()
-        groups = kbp.channel_groups(model)
+        groups = kbp.graph.channel_groups(model)
         seconds.append(time.perf_counter() - start)
     scores = np.random.default_rng(0).random(len(groups))
     plan = kbp.select_channels(model, scores=scores, keep=0.5, scope="global")
@@ -83,7 +83,7 @@ def measure(name, model):
         tuple(sorted(set(groups.pinned.values()) - set(ENDS))),
         len(groups.mixing),
         min(seconds),
-        kbp.cost(small).flops / kbp.cost(model).flops,
+        kbp.measure.cost(small).flops / kbp.measure.cost(model).flops,
         prune_seconds,
     )
     return row, plan, small

@@ -36,7 +36,7 @@ _SHARE = flags.DEFINE_float("share", 0.1, "Share of the images for compensation.
 
 def by_norm(model, keep):
     """The plan by L1 norm, each layer alike."""
-    scores = kbp.scores.channels.l1_norm(model, "mean", normalize="mean")
+    scores = kbp.scores.channels.l1_norm(model, aggregate="mean", normalize="mean")
     return kbp.select_channels(model, scores=scores, keep=keep)
 
 
@@ -60,7 +60,9 @@ def ways(model, train, keep):
         return kbp.compensate(model, plan, few, verbose=0)
 
     def recalibrated():
-        return kbp.recalibrate(kbp.prune(model, by_norm(model, keep)), few, verbose=0)
+        return kbp.surgery.recalibrate(
+            kbp.prune(model, by_norm(model, keep)), few, verbose=0
+        )
 
     def corrected():
         return kbp.compensate(model, by_norm(model, keep), few, verbose=0)
@@ -80,22 +82,22 @@ def main(_):
     logging.getLogger("tensorflow").setLevel("ERROR")  # of each new network's compiling
     model = keras.models.load_model(_MODEL.value)
     size, channels = model.input_shape[1], model.input_shape[-1]
-    data = kbp.load_data(_DATA.value, size, channels=channels)
+    data = kbp.load_data(_DATA.value, image_size=size, channels=channels)
     order = np.random.default_rng(0).permutation(len(data.train[0]))
     train = tuple(part[order] for part in data.train)
-    print(f"{data}\nbaseline: {kbp.accuracy(model, data.test):.4f}")
-    before = kbp.cost(model)
+    print(f"{data}\nbaseline: {kbp.measure.accuracy(model, data.test):.4f}")
+    before = kbp.measure.cost(model)
     print("| FLOPs | how | images | parameters | test accuracy | seconds |")
     print("|---:|---|---:|---:|---:|---:|", flush=True)
     for keep in map(float, _KEEP.value):
         for name, count, make in ways(model, train, keep):
             start = time.time()
             small = make()
-            seconds, after = time.time() - start, kbp.cost(small)
+            seconds, after = time.time() - start, kbp.measure.cost(small)
             print(
                 f"| {after.flops / before.flops:.1%} | {name} | {count:,} | "
                 f"{after.params / before.params:.1%} | "
-                f"{kbp.accuracy(small, data.test):.4f} | {seconds:.0f} |",
+                f"{kbp.measure.accuracy(small, data.test):.4f} | {seconds:.0f} |",
                 flush=True,
             )
 

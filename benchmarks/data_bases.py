@@ -62,16 +62,16 @@ class Table:
 
     def start(self, model, test):
         """Takes in the network that the next ones are made of."""
-        self._params = kbp.cost(model).params
-        self._baselines.append(100 * kbp.accuracy(model, test))
+        self._params = kbp.measure.cost(model).params
+        self._baselines.append(100 * kbp.measure.accuracy(model, test))
         print(f"baseline: {self._baselines[-1]:.2f}", flush=True)
 
     def add(self, row, keep, small, test, seconds):
         """Takes in one network that was made in some seconds."""
-        accuracy = kbp.accuracy(small, test)
+        accuracy = kbp.measure.accuracy(small, test)
         self._cells.setdefault((row, keep), []).append(100 * accuracy)
         self._rows.setdefault(row, []).append(seconds)
-        share = 100 * kbp.cost(small).params / self._params
+        share = 100 * kbp.measure.cost(small).params / self._params
         self._kept.setdefault(keep, []).append(share)
         Console().print(f"{row}, {keep:g}: {accuracy:.4f} ({seconds:.0f} s)")
 
@@ -213,7 +213,7 @@ def measure(model, table, data, keeps, seed):
 def main(_):
     models = [keras.models.load_model(path) for path in _MODELS.value]
     size, channels = models[0].input_shape[1], models[0].input_shape[-1]
-    data = kbp.load_data(_DATA.value, size, channels=channels)
+    data = kbp.load_data(_DATA.value, image_size=size, channels=channels)
     print(data, flush=True)
     keeps = sorted({float(k) for k in (*_KEEP.value, *_RECOVER.value)}, reverse=True)
     table, seeds = Table(keeps), itertools.count()

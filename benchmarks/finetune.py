@@ -32,7 +32,7 @@ def main(argv):
     start = keras.models.load_model(_START.value)
     size, channels = start.input_shape[1], start.input_shape[-1]
     data = kbp.load_data(
-        _DATA.value, size, channels=channels, validation_split=_SPLIT.value
+        _DATA.value, image_size=size, channels=channels, validation_split=_SPLIT.value
     )
     print(data)
     classes = len(data.class_names)
@@ -49,8 +49,8 @@ def main(argv):
     begin = time.time()
     kbp.recover(model, data.train, config=config, verbose=2)
     seconds = time.time() - begin
-    accuracy = kbp.accuracy(model, data.test)
-    print(f"{kbp.cost(model)}; test accuracy {accuracy:.4f}; {seconds:.0f} s")
+    accuracy = kbp.measure.accuracy(model, data.test)
+    print(f"{kbp.measure.cost(model)}; test accuracy {accuracy:.4f}; {seconds:.0f} s")
     model.save(_OUTPUT.value)
 
 

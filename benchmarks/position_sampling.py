@@ -30,7 +30,7 @@ def singular_values(model, images, positions):
 def main(_):
     model = keras.models.load_model(_MODEL.value)
     size, channels = model.input_shape[1], model.input_shape[-1]
-    images = kbp.load_data(_DATA.value, size, channels=channels).train[0]
+    images = kbp.load_data(_DATA.value, image_size=size, channels=channels).train[0]
     images = images[np.random.default_rng(0).permutation(len(images))]
     most = size * size
     for count in map(int, _IMAGES.value):

@@ -26,7 +26,8 @@ def main(argv):
         model, (train, validation, test) = transferred(batch_norm)
         kind = "with" if batch_norm else "without"
         rows.append(
-            f"{kind} | original | {kbp.accuracy(model, test):.4f} | 100 % | 100 %"
+            f"{kind} | original | {kbp.measure.accuracy(model, test):.4f} | "
+            "100 % | 100 %"
         )
         for rate in _RATES.value:
             keras.utils.set_random_seed(0)
@@ -34,11 +35,11 @@ def main(argv):
                 threshold=_TARGET.value, epochs=15, learning_rate=float(rate)
             )
             converted = kbp.convert(model, l1=1e-3)
-            kbp.sparsify(converted, train, validation, recipe, verbose=0)
+            kbp.sparsify(converted, train, validation, config=recipe, verbose=0)
             small = kbp.fold(kbp.prune(converted))
             report = kbp.compare(model, small)
             rows.append(
-                f"{kind} | {rate} | {kbp.accuracy(small, test):.4f} | "
+                f"{kind} | {rate} | {kbp.measure.accuracy(small, test):.4f} | "
                 f"{report.params_ratio:.1%} | {report.flops_ratio:.1%}"
             )
             print(rows[-1], flush=True)

@@ -50,7 +50,7 @@ def main(argv):
     )
     order = np.random.default_rng(_SEED.value).permutation(len(data.train[0]))
     images = data.train[0][np.sort(order[: _SAMPLES.value])]
-    whole = kbp.cost(original)
+    whole = kbp.measure.cost(original)
     print(f"original: {_scores(original, data)}", flush=True)
     network, options = original, CutOptions(_COUNTED.value)
     stages = zip(
@@ -69,7 +69,7 @@ def main(argv):
     if _AUGMENT_FIT.value:
         images = augmented(images, config)
     for number, (keep, name, count) in enumerate(stages):
-        start, done = time.time(), getattr(kbp.cost(network), _COUNTED.value)
+        start, done = time.time(), getattr(kbp.measure.cost(network), _COUNTED.value)
         share = keep * getattr(whole, _COUNTED.value) / done
         cut = Cutter(network, images, options).cut(share, METHODS[name])
         if cut is None:
@@ -79,7 +79,7 @@ def main(argv):
                 "(--methods=double_pruning,compensated_channels)."
             )
         network = kbp.fold(cut.network, batch_norm=False)
-        fitted, small = time.time(), kbp.cost(kbp.fold(network))
+        fitted, small = time.time(), kbp.measure.cost(kbp.fold(network))
         print(
             f"{1 - small.params / whole.params:.1%} of the parameters and "
             f"{1 - small.flops / whole.flops:.1%} of the FLOPs removed: "
@@ -118,8 +118,8 @@ def _for_all(values) -> list:
 
 def _scores(network, data) -> str:
     found = {
-        "validation": kbp.accuracy(network, data.validation),
-        "test": kbp.accuracy(network, data.test),
+        "validation": kbp.measure.accuracy(network, data.validation),
+        "test": kbp.measure.accuracy(network, data.test),
     }
     return ", ".join(f"{name} {score:.4f}" for name, score in found.items())
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.search_cost --start=vgg_cifar.keras --data=cifar10.npz \\
         --finetune_epochs=8 --epochs=6 --flip=horizontal --shift=0.1 \\
-        --objective=params --output_dir=cifar_0
+        --cost=params --output_dir=cifar_0
 
 Fine-tunes all weights of a trained classifier on the data, with labels; then `compress`
 makes that network small. Both in one run, on the same threads. `output_dir` then holds
@@ -24,7 +24,7 @@ _DATA = flags.DEFINE_string("data", None, "As in load_data.", required=True)
 _OUTPUT = flags.DEFINE_string("output_dir", None, "For the search.", required=True)
 _FINETUNE = flags.DEFINE_integer("finetune_epochs", 8, "Epochs of fine-tuning.")
 _EPOCHS = flags.DEFINE_integer("epochs", 6, "Epochs of each training in the search.")
-_OBJECTIVE = flags.DEFINE_string("objective", "params", "As in compress.")
+_COST = flags.DEFINE_string("cost", "params", "As in compress.")
 _SAMPLES = flags.DEFINE_integer("samples", 1000, "As in compress.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "As in compress.")
 _DISTILL = flags.DEFINE_bool("distill", True, "As in compress.")
@@ -63,12 +63,12 @@ def main(argv):
         model,
         data.train,
         data.validation,
-        objective=_OBJECTIVE.value,
+        cost=_COST.value,
         recover=dataclasses.replace(config, epochs=_EPOCHS.value),
         output_dir=folder,
         seed=_SEED.value,
         test=data.test,
-        search=kbp.SearchOptions(
+        config=kbp.SearchOptions(
             samples=_SAMPLES.value, rounds=_ROUNDS.value, distill=_DISTILL.value
         ),
     )

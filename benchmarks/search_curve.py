@@ -47,7 +47,7 @@ def main(argv):
 
 
 def _row(folder, number, params, flops, score, network, data, met):
-    test = kbp.accuracy(network, data.test)
+    test = kbp.measure.accuracy(network, data.test)
     print(
         f"| {folder.name} | {number} | {1 - params:.2%} | {1 - flops:.2%} "
         f"| {100 * score:.2f} | {100 * test:.2f} | {met} |",

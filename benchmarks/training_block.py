@@ -90,7 +90,7 @@ def main(argv):
         small = run(model, data)
         report = kbp.compare(model, small)
         before, after = (
-            [kbp.accuracy(m, part) for part in (data.validation, data.test)]
+            [kbp.measure.accuracy(m, part) for part in (data.validation, data.test)]
             for m in (model, small)
         )
         rows.append(

@@ -42,7 +42,7 @@ def network(shape, widths, classes):
 
 def main(_):
     keras.utils.set_random_seed(_SEED.value)
-    data = kbp.load_data(_DATA.value, _SIZE.value, channels=_CHANNELS.value)
+    data = kbp.load_data(_DATA.value, image_size=_SIZE.value, channels=_CHANNELS.value)
     print(data)
     widths = [int(width) for width in _WIDTHS.value]
     model = network(data.train[0].shape[1:], widths, len(data.class_names))
@@ -54,7 +54,8 @@ def main(_):
         metrics=["accuracy"],
     )
     model.fit(*data.train, epochs=_EPOCHS.value, batch_size=64, verbose=2)
-    print(f"{kbp.cost(model)}; test accuracy {kbp.accuracy(model, data.test):.4f}")
+    reached = kbp.measure.accuracy(model, data.test)
+    print(f"{kbp.measure.cost(model)}; test accuracy {reached:.4f}")
     model.save(_OUTPUT.value)
 
 

@@ -107,7 +107,7 @@ def main(argv):
         model,
         train_data[0],
         validation_data,
-        FLAGS.max_drop,
+        max_drop=FLAGS.max_drop,
         # Digits that are shifted are the same digits: a few hundred go further so.
         recover=kbp.Recovery(
             epochs=FLAGS.epochs,
@@ -123,12 +123,12 @@ def main(argv):
     samples = {"samples": test_data[0], "representative_data": train_data[0]}
     for kind in ("float16", "int8"):
         path = folder / f"small_{kind}.tflite"
-        print(kbp.export_tflite(result.model, path, kind, **samples))
+        print(kbp.export_tflite(result.model, path, quantization=kind, **samples))
     kbp.export_saved_model(result.model, folder / "saved_model", overwrite=True)
-    kbp.plot_comparison(
+    kbp.measure.plot_comparison(
         result.report,
         folder / "before_after.png",
-        "Digits, before and after double pruning",
+        title="Digits, before and after double pruning",
     )
     print(f"\n{result.report}\n\nFiles in {folder}:")
     for path in sorted(folder.iterdir()):

@@ -38,14 +38,14 @@ COLUMNS = (
 
 def by_bases(model, images, flops):
     """Bases by regression, ranks by energy, to so many FLOPs."""
-    keep = flops / kbp.cost(model).flops
+    keep = flops / kbp.measure.cost(model).flops
     small = kbp.convert(model, keep=keep, data=images, verbose=0)
     return kbp.fold(small, batch_norm=False)
 
 
 def by_channels(model, images, flops):
     """Channels that the others can best stand in for leave, to so many FLOPs."""
-    keep = flops / kbp.cost(model).flops
+    keep = flops / kbp.measure.cost(model).flops
     plan = kbp.select_channels(model, keep=keep, data=images, scope=FLAGS.scope)
     return kbp.compensate(model, plan, images, verbose=0)
 
@@ -72,17 +72,17 @@ def recover(model, train):
 
 def _summary(model, before, test):
     """FLOPs, parameters and accuracy in a few words."""
-    after = kbp.cost(model)
+    after = kbp.measure.cost(model)
     return (
         f"{after.flops / before.flops:.0%} of the FLOPs, "
         f"{after.params / before.params:.0%} of the parameters, "
-        f"{kbp.accuracy(model, test):.4f}"
+        f"{kbp.measure.accuracy(model, test):.4f}"
     )
 
 
 def row(how, keep, model, data, images):
     """One line of the table, and the small network."""
-    before = kbp.cost(model)
+    before = kbp.measure.cost(model)
     small, first, seconds = model, "", 0.0
     for passed, step in enumerate(WAYS[how], start=1):
         start = time.time()
@@ -90,12 +90,12 @@ def row(how, keep, model, data, images):
         seconds += time.time() - start
         if passed < len(WAYS[how]):
             first = _summary(kbp.fold(small), before, data.test)
-    accuracy, plain = kbp.accuracy(small, data.test), kbp.fold(small)
-    after = kbp.cost(plain)
+    accuracy, plain = kbp.measure.accuracy(small, data.test), kbp.fold(small)
+    after = kbp.measure.cost(plain)
     recovered = ""
     if FLAGS.recover_epochs:
         plain = kbp.fold(recover(small, data.train))
-        recovered = f"{kbp.accuracy(plain, data.test):.4f}"
+        recovered = f"{kbp.measure.accuracy(plain, data.test):.4f}"
     line = (
         f"{keep:.0%} | {how} | {first} | {after.flops / before.flops:.1%} | "
         f"{after.params / before.params:.1%} | {accuracy:.4f} | {recovered} | "
@@ -112,11 +112,12 @@ def main(argv):
     folder.mkdir(parents=True, exist_ok=True)
     model = keras.models.load_model(FLAGS.model)
     data = kbp.load_data(
-        FLAGS.data, model.input_shape[1], channels=model.input_shape[-1]
+        FLAGS.data, image_size=model.input_shape[1], channels=model.input_shape[-1]
     )
     order = np.random.default_rng(FLAGS.seed).permutation(len(data.train[0]))
     images = data.train[0][order[: FLAGS.images]]
-    print(f"{data}\nbaseline: {kbp.accuracy(model, data.test):.4f}, {kbp.cost(model)}")
+    reached = kbp.measure.accuracy(model, data.test)
+    print(f"{data}\nbaseline: {reached:.4f}, {kbp.measure.cost(model)}")
     rows = [COLUMNS, "|".join(["---"] * (COLUMNS.count("|") + 1))]
     for keep in map(float, FLAGS.keep):
         for how in WAYS:

@@ -79,8 +79,11 @@ def baseline(data, folder):
     if path.exists():
         return keras.models.load_model(path)
     size = FLAGS.input_size
-    model = kbp.application(
-        FLAGS.application, FLAGS.weights, (size, size, 3), len(data.class_names)
+    model = kbp.data.application(
+        FLAGS.application,
+        weights=FLAGS.weights,
+        input_shape=(size, size, 3),
+        classes=len(data.class_names),
     )
     train(model, data, FLAGS.finetune_epochs, FLAGS.finetune_rate)
     model.save(path)
@@ -130,7 +133,7 @@ def of_weights(model, data, threshold):
     keras.utils.set_random_seed(FLAGS.seed)
     converted = kbp.convert(model, l1=FLAGS.l1)
     recipe = kbp.Recipe(threshold=threshold, epochs=FLAGS.epochs)
-    kbp.sparsify(converted, data.train, data.validation, recipe, verbose=2)
+    kbp.sparsify(converted, data.train, data.validation, config=recipe, verbose=2)
     return kbp.fold(kbp.prune(converted))
 
 
@@ -141,22 +144,22 @@ def file_name(label):
 
 def row(label, model, before, data, folder):
     """One line of the table: what a network can do and what it costs."""
-    cost = kbp.cost(model)
+    cost = kbp.measure.cost(model)
     files = {
         kind: kbp.export_tflite(
             model,
             folder / f"{file_name(label)}_{kind}.tflite",
-            kind,
+            quantization=kind,
             representative_data=data.train[0][:200] if kind == "int8" else None,
             samples=data.test[0][:100],
             tolerance=None if kind == "int8" else "auto",  # reported in the table
         )
         for kind in ("float32", "float16", "int8")
     }
-    times = kbp.latency(files["float32"].path).litert
+    times = kbp.measure.latency(files["float32"].path).litert
     return (
-        f"{label} | {kbp.accuracy(model, data.test):.4f} | "
-        f"{kbp.accuracy(model, data.validation):.4f} | "
+        f"{label} | {kbp.measure.accuracy(model, data.test):.4f} | "
+        f"{kbp.measure.accuracy(model, data.validation):.4f} | "
         f"{cost.params:,} ({cost.params / before.params:.1%}) | "
         f"{cost.flops / 1e6:.1f} M ({cost.flops / before.flops:.1%}) | "
         f"{files['float32'].bytes:,} | {files['float16'].bytes:,} | "
@@ -178,10 +181,12 @@ def main(argv):
     folder = pathlib.Path(FLAGS.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     size = FLAGS.input_size
-    data = kbp.load_data(FLAGS.data, size, seed=FLAGS.seed, max_images=FLAGS.max_images)
+    data = kbp.load_data(
+        FLAGS.data, image_size=size, seed=FLAGS.seed, max_images=FLAGS.max_images
+    )
     print(data)
     model = baseline(data, folder)
-    before = kbp.cost(model)
+    before = kbp.measure.cost(model)
     rows = [COLUMNS, " | ".join(["---"] * (COLUMNS.count("|") + 1))]
     rows.append(row("baseline", model, before, data, folder))
     write(rows, folder)

@@ -1,91 +1,75 @@
-"""The public names of `keras_basisprune`."""
+"""The public names of `keras_basisprune`: what ten lines of a script need.
 
-from keras_basisprune import methods, plans, scores
-from keras_basisprune.data import ImageData, load_data
-from keras_basisprune.data.application import application
+All else lives in its room, `keras_basisprune.measure.cost` for example; `docs/api.md`
+lists both.
+"""
+
+from keras_basisprune import (
+    data,
+    export,
+    graph,
+    layers,
+    measure,
+    methods,
+    plans,
+    report,
+    scores,
+    search,
+    surgery,
+    training,
+)
+from keras_basisprune.data import load_data
 from keras_basisprune.export import export_saved_model, export_tflite
-from keras_basisprune.graph import (
-    ChannelGroups,
-    Channels,
-    Rule,
-    channel_groups,
-    channel_rule,
-    flatten,
-)
 from keras_basisprune.layers import BasisScalingConv
-from keras_basisprune.measure import (
-    LatencyTable,
-    accuracy,
-    compare,
-    cost,
-    describe,
-    latency,
-    plot_bases,
-    plot_comparison,
+from keras_basisprune.measure import LatencyTable, compare, describe
+from keras_basisprune.methods import convert
+from keras_basisprune.plans import Limits, Plan, select_bases, select_channels
+from keras_basisprune.search import CompressionResult, SearchOptions, compress
+from keras_basisprune.surgery import compensate, fold, prune
+from keras_basisprune.training import (
+    L1Thresholding,
+    Recipe,
+    Recovery,
+    recover,
+    sparsify,
 )
-from keras_basisprune.methods import METHODS, convert, slimming
-from keras_basisprune.plan import Kept, Plan
-from keras_basisprune.plans.limits import Limits
-from keras_basisprune.plans.select_bases import select_bases
-from keras_basisprune.plans.select_channels import select_channels
-from keras_basisprune.report import write_report
-from keras_basisprune.search.compress import compress
-from keras_basisprune.search.result import CompressionResult
-from keras_basisprune.search.search_options import SearchOptions
-from keras_basisprune.search.trial import Trial
-from keras_basisprune.surgery import fold, prune
-from keras_basisprune.surgery.compensate import compensate
-from keras_basisprune.surgery.recalibrate import recalibrate
-from keras_basisprune.training import L1Thresholding
-from keras_basisprune.training.recover import Recovery, recover
-from keras_basisprune.training.sparsify import Recipe, sparsify
 from keras_basisprune.version import __version__
 
 __all__ = [
     "BasisScalingConv",
-    "ChannelGroups",
-    "Channels",
     "CompressionResult",
-    "ImageData",
-    "Kept",
     "L1Thresholding",
     "LatencyTable",
-    "METHODS",
     "Limits",
     "Plan",
     "Recipe",
     "Recovery",
-    "Rule",
     "SearchOptions",
-    "Trial",
     "__version__",
-    "accuracy",
-    "application",
-    "channel_groups",
-    "channel_rule",
     "compare",
     "compensate",
     "compress",
     "convert",
-    "cost",
+    "data",
     "describe",
+    "export",
     "export_saved_model",
     "export_tflite",
-    "flatten",
     "fold",
-    "latency",
+    "graph",
+    "layers",
     "load_data",
+    "measure",
     "methods",
     "plans",
-    "plot_bases",
-    "plot_comparison",
     "prune",
-    "recalibrate",
     "recover",
+    "report",
     "scores",
+    "search",
     "select_bases",
     "select_channels",
-    "slimming",
     "sparsify",
-    "write_report",
+    "surgery",
+    "training",
 ]

@@ -76,11 +76,11 @@ def test_a_type_checker_sees_them(tmp_path):
         "model = kbp.convert(keras.Model(), rank=0.9)\n"
         "plan: kbp.Plan = kbp.select_bases(model, keep=0.5)\n"
         "small = kbp.prune(model, plan)\n"
-        "share: float = kbp.accuracy(small, ([0], [0]))\n"
+        "share: float = kbp.measure.accuracy(small, ([0], [0]))\n"
         "names = sorted(kbp.scores.energy(model))\n"
         "names.append(1)\n"
         "kbp.prune(model, 'plan')\n"
-        "kbp.accuracy(small)\n"
+        "kbp.measure.accuracy(small)\n"
         "kbp.missing\n",
         encoding="utf-8",
     )

@@ -223,7 +223,7 @@ def calls(folder):
             },
         ),
         "Kept": (
-            kbp.Kept,
+            kbp.plans.Kept,
             {"indices": (0, 1), "total": 3},
             {"indices": "indices", "total": "total"},
         ),
@@ -316,12 +316,12 @@ def calls(folder):
             margin="number>=0",
         ),
         "accuracy": (
-            kbp.accuracy,
+            kbp.measure.accuracy,
             {"model": small, "data": pair},
             {"model": "plan", "data": "labelled", "batch_size": "whole"},
         ),
         "application": (
-            kbp.application,
+            kbp.data.application,
             {
                 "name": "MobileNet",
                 "weights": None,
@@ -336,7 +336,7 @@ def calls(folder):
                 "dropout": "share<1",
             },
         ),
-        "channel_groups": (kbp.channel_groups, {}, {"model": "model"}),
+        "channel_groups": (kbp.graph.channel_groups, {}, {"model": "model"}),
         "compare": (
             kbp.compare,
             {"before": small, "after": small},
@@ -361,7 +361,7 @@ def calls(folder):
                 "train": "images",
                 "validation": "images",
                 "max_drop": "share<1",
-                "objective": "choice",
+                "cost": "choice",
                 "methods": "choice",
                 "recover": "choice?",
                 "epochs": "whole?",
@@ -397,7 +397,7 @@ def calls(folder):
             {"model": small, "keep": 0.5, **quiet},
             {"keep": "share?", "cost": "cost", "data": "data?", "limits": "record?"},
         ),
-        "cost": (kbp.cost, {"model": small}, {"model": "model", **shaped}),
+        "cost": (kbp.measure.cost, {"model": small}, {"model": "model", **shaped}),
         "describe": (kbp.describe, {"model": small}, {"model": "model", **shaped}),
         "export_saved_model": (
             kbp.export_saved_model,
@@ -429,14 +429,14 @@ def calls(folder):
             {"model": small, "path": folder / "s.tflite", "quantization": "int8"},
             {"representative_data": "data"},
         ),
-        "flatten": (kbp.flatten, {}, {"model": "model"}),
+        "flatten": (kbp.graph.flatten, {}, {"model": "model"}),
         "fold": (
             kbp.fold,
             {"model": pieces},
             {"model": "model", "batch_norm": "flag"},
         ),
         "latency": (
-            kbp.latency,
+            kbp.measure.latency,
             {"model_or_path": small, "runs": 1, "warmup": 0},
             {
                 "model_or_path": "plan",
@@ -460,12 +460,12 @@ def calls(folder):
             },
         ),
         "plot_bases": (
-            kbp.plot_bases,
+            kbp.measure.plot_bases,
             {"model": pieces, "path": folder / "bases.png"},
             {"model": "model", "path": "picture", "plan": "plan?"},
         ),
         "plot_comparison": (
-            kbp.plot_comparison,
+            kbp.measure.plot_comparison,
             {"comparison": comparison, "path": folder / "comparison.png"},
             {"comparison": "plan", "path": "picture", "title": "title"},
         ),
@@ -475,7 +475,7 @@ def calls(folder):
             {"model": "model", "plan": "plan?", "round_to": "whole"},
         ),
         "recalibrate": (
-            kbp.recalibrate,
+            kbp.surgery.recalibrate,
             {"model": small, **data, **quiet},
             {"model": "model", "data": "data", "verbose": "verbose"},
         ),
@@ -537,7 +537,7 @@ def calls(folder):
             {"scores": "scores?"},
         ),
         "slimming": (
-            kbp.slimming,
+            kbp.methods.slimming,
             {"model": small, "l1": 1e-4},
             {"model": "model", "l1": "number>0"},
         ),
@@ -553,7 +553,7 @@ def calls(folder):
                 "verbose": "verbose",
             },
         ),
-        "write_report": (kbp.write_report, {}, {"folder": "path"}),
+        "write_report": (kbp.report.write_report, {}, {"folder": "path"}),
         "plans.per_cost": (
             kbp.plans.per_cost,
             {"model": small, "scores": scores},

@@ -16,7 +16,7 @@ ONCE = kbp.Recovery(epochs=1)
 
 @pytest.fixture
 def model():
-    return kbp.flatten(arguments.model())
+    return kbp.graph.flatten(arguments.model())
 
 
 def ending(*layers):
@@ -44,7 +44,7 @@ def test_callbacks_come_as_keras_takes_them(model, form):
     assert counter.seen == 1
     recipe = kbp.Recipe(epochs=2, threshold=0.5)
     converted = kbp.convert(model)
-    kbp.sparsify(converted, PAIR, recipe=recipe, callbacks=form(counter), verbose=0)
+    kbp.sparsify(converted, PAIR, config=recipe, callbacks=form(counter), verbose=0)
     assert counter.seen == 3
 
 
@@ -52,8 +52,8 @@ def test_one_callback_goes_through_a_search(model):
     counter = Epochs()
     options = kbp.SearchOptions(rounds=1)
     kbp.compress(
-        model, PAIR, PAIR, 0.99, "params", ["channels"], ONCE, callbacks=counter,
-        search=options, verbose=0,
+        model, PAIR, PAIR, max_drop=0.99, cost="params", methods=["channels"],
+        recover=ONCE, callbacks=counter, config=options, verbose=0,
     )  # fmt: skip
     assert counter.seen >= 1
 
@@ -94,7 +94,7 @@ def test_steps_that_the_message_names_work_for_a_regression():
     small = kbp.fold(
         kbp.convert(model, keep=0.6, cost="params", data=IMAGES, verbose=0)
     )
-    assert kbp.cost(small).params < kbp.cost(model).params
+    assert kbp.measure.cost(small).params < kbp.measure.cost(model).params
     assert small(IMAGES).shape == (12, 2)
 
 
@@ -106,9 +106,9 @@ def test_a_sigmoid_becomes_a_classifier_as_the_message_says():
     np.testing.assert_allclose(both.predict(IMAGES, verbose=0)[:, 1], said)
     labels = (said > np.median(said)).astype(int)
     right = np.mean((said > 0.5) == labels)
-    assert kbp.accuracy(both, (IMAGES, labels)) == pytest.approx(right)
-    options = {"objective": "params", "methods": ["channels"], "verbose": 0}
-    result = kbp.compress(both, IMAGES, IMAGES, 0.5, **options)
+    assert kbp.measure.accuracy(both, (IMAGES, labels)) == pytest.approx(right)
+    options = {"cost": "params", "methods": ["channels"], "verbose": 0}
+    result = kbp.compress(both, IMAGES, IMAGES, max_drop=0.5, **options)
     assert result.met_budget
     assert result.report.params_ratio < 1
 
@@ -145,13 +145,13 @@ def test_weights_that_are_no_numbers_are_named(model, layer, weight, value):
         lambda: kbp.scores.bases(model, IMAGES, verbose=0),
         lambda: kbp.convert(model, ranks, basis="regression", data=IMAGES, verbose=0),
         lambda: kbp.compensate(model, plan, IMAGES, verbose=0),
-        lambda: kbp.recalibrate(model, IMAGES, verbose=0),
+        lambda: kbp.surgery.recalibrate(model, IMAGES, verbose=0),
         lambda: kbp.recover(model, PAIR),
         lambda: channels.activation(model, IMAGES),
         lambda: channels.compensated(model, IMAGES),
         lambda: channels.l1_norm(model),
         lambda: channels.taylor(model, PAIR, "sparse_categorical_crossentropy"),
-        lambda: kbp.latency(model, runs=1),
+        lambda: kbp.measure.latency(model, runs=1),
     ):
         with pytest.raises(ValueError, match=f"in layer `{layer}`") as caught:
             call()
@@ -230,11 +230,17 @@ def test_a_network_of_dense_layers_loses_channels(methods):
     x = np.random.default_rng(0).standard_normal((200, 6), "float32")
     labels = np.argmax(model.predict(x, verbose=0), -1)
     result = kbp.compress(
-        model, (x, labels), (x, labels), 0.05, "params", methods, verbose=0
+        model,
+        (x, labels),
+        (x, labels),
+        max_drop=0.05,
+        cost="params",
+        methods=methods,
+        verbose=0,
     )
     assert result.met_budget
     assert result.report.params_ratio < 0.8
-    assert kbp.accuracy(result.model, (x, labels)) >= 0.95
+    assert kbp.measure.accuracy(result.model, (x, labels)) >= 0.95
     # Bases can't be taken, so that nothing is tried by them.
     assert {trial.to_channels for trial in result.trials} == {1.0}
     assert all(np.isfinite(trial.kept) for trial in result.trials)
@@ -267,7 +273,7 @@ def test_folders_that_can_not_be_written(model, tmp_path):
                     file = path / suffix
                     with pytest.raises(ValueError, match=f"`path`.*{words}"):
                         if suffix == "a.png":
-                            kbp.plot_bases(kbp.convert(model), file)
+                            kbp.measure.plot_bases(kbp.convert(model), file)
                         else:
                             kbp.export_tflite(model, file)
         with pytest.raises(ValueError, match="`path`"):
@@ -285,7 +291,7 @@ def test_data_at_a_dangling_link_are_named(tmp_path):
 def test_a_dangling_link_stays_as_it_is(model, tmp_path):
     os.symlink(tmp_path / "nowhere", tmp_path / "bases.png")
     with pytest.raises(ValueError, match="`path` to be no link to nothing.*nowhere"):
-        kbp.plot_bases(kbp.convert(model), tmp_path / "bases.png")
+        kbp.measure.plot_bases(kbp.convert(model), tmp_path / "bases.png")
     assert os.readlink(tmp_path / "bases.png") == str(tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
 
@@ -325,7 +331,7 @@ def test_numbers_of_numpy_are_numbers(model):
 )
 def test_labels_are_told_what_is_wrong_with_them(model, labels, remedy):
     for call in (
-        lambda: kbp.accuracy(model, (IMAGES, labels)),
+        lambda: kbp.measure.accuracy(model, (IMAGES, labels)),
         lambda: kbp.recover(model, (IMAGES, labels)),
         lambda: kbp.compress(model, (IMAGES, labels), PAIR),
     ):

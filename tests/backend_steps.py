@@ -29,7 +29,7 @@ from stacks import residual
 
 import keras_basisprune as kbp
 
-TABLE = {**kbp.METHODS, CHANNEL_GAIN.name: CHANNEL_GAIN}  # one added
+TABLE = {**kbp.methods.METHODS, CHANNEL_GAIN.name: CHANNEL_GAIN}  # one added
 KINDS_TRIED = (
     "plain",
     "separable",
@@ -63,7 +63,7 @@ def model_differences(kind):
     model = randomize(KINDS[kind]())
     x = sample(model)
     before, state = outputs(model, x), [array(v) for v in model.variables]
-    flat, converted = kbp.flatten(model), kbp.convert(model)
+    flat, converted = kbp.graph.flatten(model), kbp.convert(model)
     found = {
         "flat": relative_difference(before, outputs(flat, x)),
         "converted": relative_difference(before, outputs(converted, x)),
@@ -99,13 +99,13 @@ def channel_differences():
     model = randomize(residual())
     x = sample(model, batch=70)
     y = outputs(model, x)[0] * 0.5
-    before, count = outputs(model, x), len(kbp.channel_groups(model))
+    before, count = outputs(model, x), len(kbp.graph.channel_groups(model))
     plan = random_plan(model, seed=1)
     wanted = [array(zeroed(model, plan)(x))]
     pruned = kbp.prune(model, plan)
     found = kbp.compensate(model, plan, x, verbose=0)
     scores = {
-        "taylor": kbp.scores.channels.taylor(model, (x, y), "mse"),
+        "taylor": kbp.scores.channels.taylor(model, (x, y), loss="mse"),
         "activation": kbp.scores.channels.activation(model, x),
         "compensated": kbp.scores.channels.compensated(model, x),
     }
@@ -145,7 +145,7 @@ def taylor_difference():
     errors = (features * scale) @ kernel + array(scaling.bias) - y
     gradient = (2.0 / errors.size) * np.sum(features * (errors @ kernel.T), axis=0)
     data = (x.astype("float32"), y.astype("float32"))
-    scores = kbp.scores.taylor(converted, data, "mse", batch_size=8)["dense"]
+    scores = kbp.scores.taylor(converted, data, loss="mse", batch_size=8)["dense"]
     return relative_difference((scale * gradient) ** 2, scores)
 
 
@@ -203,7 +203,9 @@ def fixed_batch_differences():
     loss = "sparse_categorical_crossentropy"
     data, taylor = (x[:8], y[:8]), kbp.scores.channels.taylor
     return {
-        "accuracy": abs(kbp.accuracy(bound, (x, y)) - kbp.accuracy(free, (x, y))),
+        "accuracy": abs(
+            kbp.measure.accuracy(bound, (x, y)) - kbp.measure.accuracy(free, (x, y))
+        ),
         "compensate": relative_difference(
             outputs(kbp.compensate(free, plan, x[:8], verbose=0), x[:4]),
             outputs(kbp.compensate(bound, plan, x[:8], verbose=0), x[:4]),

@@ -55,7 +55,7 @@ def test_a_model_that_is_bound_to_its_batch_size(numbers):
 
 
 def test_all_methods(numbers):
-    assert set(numbers["methods"]) == {*kbp.METHODS, "channel_gain"}
+    assert set(numbers["methods"]) == {*kbp.methods.METHODS, "channel_gain"}
     for name, differences in numbers["methods"].items():
         assert max(differences.values()) <= TOLERANCE["float32"], (name, differences)
         assert differences["original"] == 0.0

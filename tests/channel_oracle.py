@@ -56,7 +56,7 @@ def random_plan(model, seed=0, share=0.4):
     plan = {}
     for name, groups in groups_of(traced, channels).layers.items():
         if dead[groups].any():
-            plan[name] = kbp.Kept(np.flatnonzero(~dead[groups]), len(groups))
+            plan[name] = kbp.plans.Kept(np.flatnonzero(~dead[groups]), len(groups))
     return kbp.Plan(channels=plan)
 
 

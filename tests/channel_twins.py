@@ -20,7 +20,7 @@ def twinned(model, share=0.3, seed=0):
     What makes, shifts or scales a copy gets the weights of its twin, so that both carry
     the same values wherever they go; what reads them stays as it is.
     """
-    groups = kbp.channel_groups(model)
+    groups = kbp.graph.channel_groups(model)
     twins = _pairs(groups, share, np.random.default_rng(seed))
     layers = {layer.name: layer for layer in model.layers}
     channels = {}
@@ -30,7 +30,9 @@ def twinned(model, share=0.3, seed=0):
             continue
         sources = [_same_place(of, at, twins[of[at]]) for at in copies]
         _copy(layers[name], sources, copies)
-        channels[name] = kbp.Kept(tuple(np.delete(np.arange(len(of)), copies)), len(of))
+        channels[name] = kbp.plans.Kept(
+            tuple(np.delete(np.arange(len(of)), copies)), len(of)
+        )
     return kbp.Plan(channels=channels)
 
 

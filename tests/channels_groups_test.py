@@ -26,7 +26,7 @@ def squeezed():
 
 
 def members(model):
-    groups = kbp.channel_groups(model)
+    groups = kbp.graph.channel_groups(model)
     free = (g for g in range(len(groups)) if g not in groups.pinned)
     return [groups.members(group) for group in free]
 
@@ -39,7 +39,7 @@ def test_residual_sums_tie():
         ],
         key=str,
     )
-    groups = kbp.channel_groups(residual())
+    groups = kbp.graph.channel_groups(residual())
     assert not groups.prunable("d").any()
     assert len(groups) == 3 + 4 + 2 + 5
     assert str(groups) == (
@@ -100,7 +100,7 @@ def test_shared_layers_tie_what_they_read(layer, made):
     x = inputs = keras.Input((6, 6, 3))
     y, z = (layer(layers.Conv2D(4, 1, name=name)(x)) for name in "ab")
     x = layers.Concatenate()([layers.Conv2D(2, 1)(y), layers.Conv2D(3, 1)(z)])
-    groups = kbp.channel_groups(keras.Model(inputs, layers.Dense(2)(x)))
+    groups = kbp.graph.channel_groups(keras.Model(inputs, layers.Dense(2)(x)))
     assert groups.layers["a"].tolist() == groups.layers["b"].tolist()
     assert len(set(groups.layers["a"])) == 4 and len(groups.layers["s"]) == made
     assert (groups.layers["s"].tolist() == groups.layers["a"].tolist()) == (made == 4)
@@ -118,7 +118,7 @@ def test_layers_with_statistics_across_channels_are_named():
         layers.UnitNormalization(name="unit"),
     ):
         x = layer(x)
-    groups = kbp.channel_groups(keras.Model(inputs, layers.Dense(2)(x)))
+    groups = kbp.graph.channel_groups(keras.Model(inputs, layers.Dense(2)(x)))
     assert groups.mixing == ("layer", "group", "rms", "unit")
     assert "statistics across channels in 4: layer, group, rms and 1 more" in str(
         groups

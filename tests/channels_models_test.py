@@ -61,16 +61,16 @@ def none_sizes():
 )
 def test_whole_models(make):
     model = make()
-    assert kbp.channel_groups(model).prunable("a").all()
+    assert kbp.graph.channel_groups(model).prunable("a").all()
     assert any("a" in plan.channels for plan in check(model, 3))
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_all_kinds_of_models(name):
-    model = kbp.flatten(KINDS[name]())
+    model = kbp.graph.flatten(KINDS[name]())
     dtype = name.removeprefix("mixed_")
     plans = check(model, tolerance=TOLERANCE.get(dtype, 1e-5))
-    groups = kbp.channel_groups(model)
+    groups = kbp.graph.channel_groups(model)
     assert plans or len(groups.pinned) == len(groups)
 
 

@@ -59,7 +59,7 @@ OPERATORS = {
 @pytest.mark.parametrize("name", OPERATORS)
 def test_operators(name):
     model = between(OPERATORS[name])
-    assert kbp.channel_groups(model).prunable("a").all()
+    assert kbp.graph.channel_groups(model).prunable("a").all()
     plans = check(model)
     assert any("a" in plan.channels for plan in plans)
 
@@ -118,6 +118,6 @@ def test_channels_first(name):
     x = layers.Conv2D(6, 3, padding="same", name="a", **FIRST)(x)
     x = CHANNELS_FIRST[name](x)
     model = keras.Model(inputs, layers.Conv2D(2, 1, name="b", **FIRST)(x))
-    assert kbp.channel_groups(model).prunable("a").all()
+    assert kbp.graph.channel_groups(model).prunable("a").all()
     plans = check(model)
     assert any("a" in plan.channels for plan in plans)

@@ -106,7 +106,7 @@ def test_what_stays_and_why(name):
     x = inputs = keras.Input((6, 6, 3))
     x = make(layers.Conv2D(4, 1, name="a")(x))
     x = layers.Dense(2)(layers.Flatten()(x)) if name != "the_batch" else x
-    groups = kbp.channel_groups(keras.Model(inputs, x))
+    groups = kbp.graph.channel_groups(keras.Model(inputs, x))
     assert not groups.prunable("a").any() or name == "activation"
     # Operations are numbered through the session.
     reasons = {re.sub(r"_\d+`", "`", why) for why in groups.pinned.values()}
@@ -117,13 +117,13 @@ def test_one_channel_that_is_spread_stays():
     x = inputs = keras.Input((6, 6, 3))
     x = layers.Conv2D(4, 1, name="a")(x)
     x = x * layers.Conv2D(1, 1, activation="sigmoid", name="gate")(x)
-    groups = kbp.channel_groups(keras.Model(inputs, layers.Dense(2)(x)))
+    groups = kbp.graph.channel_groups(keras.Model(inputs, layers.Dense(2)(x)))
     assert groups.prunable("a").all() and not groups.prunable("gate").any()
     assert any("spreads one channel over many" in r for r in groups.pinned.values())
 
 
 def test_bases_leave_by_the_plan_of_bases():
-    groups = kbp.channel_groups(kbp.convert(residual()))
+    groups = kbp.graph.channel_groups(kbp.convert(residual()))
     assert groups.prunable("a_scaling").all()
     assert not groups.prunable("a_basis").any()
     reason = "bases of `a_scaling`: they leave by `Plan.bases`"
@@ -134,7 +134,7 @@ def test_statistics_that_were_measured_stay():
     x = inputs = keras.Input((6, 6, 3))
     norm = layers.Normalization(name="norm")
     x = norm(layers.Conv2D(4, 1, name="a")(x))
-    groups = kbp.channel_groups(keras.Model(inputs, layers.Dense(2)(x)))
+    groups = kbp.graph.channel_groups(keras.Model(inputs, layers.Dense(2)(x)))
     assert not groups.prunable("a").any()
     assert "`norm` has measured their statistics" in groups.pinned.values()
 
@@ -144,7 +144,7 @@ def test_a_layer_that_is_called_on_unlike_inputs():
     x = layers.Conv2D(4, 1, name="a")(x)
     dense = layers.Dense(5, name="dense")
     y = dense(x) * dense(layers.GlobalMaxPooling2D()(x))[:, None, None]
-    groups = kbp.channel_groups(keras.Model(inputs, layers.Conv2D(2, 1)(y)))
+    groups = kbp.graph.channel_groups(keras.Model(inputs, layers.Conv2D(2, 1)(y)))
     assert not groups.prunable("a").any() and not groups.prunable("dense").any()
     assert "`dense` is called on unlike inputs" in groups.pinned.values()
 
@@ -157,7 +157,7 @@ def custom(layer):
 
 
 def test_a_layer_without_a_rule_stays_and_is_named():
-    groups = kbp.channel_groups(custom(Doubled(5, name="doubled")))
+    groups = kbp.graph.channel_groups(custom(Doubled(5, name="doubled")))
     reason = "no rule for `doubled` (of type Doubled)"
     assert list(groups.pinned.values()).count(reason) == 4 + 5
     assert not groups.prunable("a").any() and groups.prunable("b").all()
@@ -169,7 +169,7 @@ def test_a_subclass_of_a_known_layer_is_not_known():
         def call(self, inputs):
             return super().call(inputs) + inputs[..., :1]
 
-    groups = kbp.channel_groups(custom(Odd(5, 1, name="odd")))
+    groups = kbp.graph.channel_groups(custom(Odd(5, 1, name="odd")))
     assert "no rule for `odd` (of type Odd)" in groups.pinned.values()
 
 
@@ -182,9 +182,9 @@ def test_a_rule_of_ones_own():
             return inputs * self.gain
 
     model = randomize(custom(ChannelGain(name="gain")))
-    assert not kbp.channel_groups(model).prunable("a").any()
+    assert not kbp.graph.channel_groups(model).prunable("a").any()
 
-    @kbp.channel_rule(ChannelGain)
+    @kbp.graph.channel_rule(ChannelGain)
     class ChannelGainRule:
         def propagate(self, layer, inputs, flow):
             return inputs[0]
@@ -192,8 +192,8 @@ def test_a_rule_of_ones_own():
         def cut(self, layer, kept_in, kept_out):
             return {}, {"gain": kept_in[0].take(layer.gain)}
 
-    assert kbp.channel_groups(model).prunable("a").all()
-    small = kbp.prune(model, kbp.Plan(channels={"gain": kbp.Kept((1, 3), 4)}))
+    assert kbp.graph.channel_groups(model).prunable("a").all()
+    small = kbp.prune(model, kbp.Plan(channels={"gain": kbp.plans.Kept((1, 3), 4)}))
     before, after = model.get_layer("gain"), small.get_layer("gain")
     np.testing.assert_array_equal(before.gain.numpy()[[1, 3]], after.gain.numpy())
     assert small.get_layer("a").filters == 2
@@ -203,14 +203,14 @@ def test_a_rule_of_ones_own():
 def test_rules_that_are_refused():
     for kind in (layers.Dense(2), 3):
         with pytest.raises(ValueError, match=r"`kinds` to be layer classes.*Pass the"):
-            kbp.channel_rule(kind)
+            kbp.graph.channel_rule(kind)
     with pytest.raises(ValueError, match=r"`propagate` and `cut`.*Half without cut"):
 
-        @kbp.channel_rule(Doubled)
+        @kbp.graph.channel_rule(Doubled)
         class Half:
             def propagate(self, layer, inputs, flow):
                 return inputs[0]
 
     reason = "no rule for `doubled` (of type Doubled)"
-    groups = kbp.channel_groups(custom(Doubled(5, name="doubled")))
+    groups = kbp.graph.channel_groups(custom(Doubled(5, name="doubled")))
     assert reason in groups.pinned.values()

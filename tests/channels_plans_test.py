@@ -14,16 +14,22 @@ import keras_basisprune as kbp
     ("channels", "message"),
     [
         (
-            {"a": kbp.Kept((0, 1), 4), "c": kbp.Kept((1, 2), 4)},
+            {"a": kbp.plans.Kept((0, 1), 4), "c": kbp.plans.Kept((1, 2), 4)},
             r"tied channels alike.*one that `[ac]` keeps and `[ac]` leaves out",
         ),
         (
-            {"d": kbp.Kept((0, 1), 5)},
+            {"d": kbp.plans.Kept((0, 1), 5)},
             r"channels of `d` that can't leave.*\(output of the model\)",
         ),
-        ({"add": kbp.Kept((0,), 4)}, r"that make channels.*`add`; there are \['a', "),
-        ({"e": kbp.Kept((0,), 4)}, r"that make channels.*`e`; there are \['a', 'bn'"),
-        ({"b": kbp.Kept((0,), 4)}, r"count 2 channels of `b`.*total=4"),
+        (
+            {"add": kbp.plans.Kept((0,), 4)},
+            r"that make channels.*`add`; there are \['a', ",
+        ),
+        (
+            {"e": kbp.plans.Kept((0,), 4)},
+            r"that make channels.*`e`; there are \['a', 'bn'",
+        ),
+        ({"b": kbp.plans.Kept((0,), 4)}, r"count 2 channels of `b`.*total=4"),
     ],
 )
 def test_plans_that_are_refused(channels, message):
@@ -36,17 +42,17 @@ def test_no_channel_left():
     x = layers.Conv2D(4, 1, name="a")(x)
     x = layers.Conv2D(3, 1, name="b")(x[..., 2:])
     model = keras.Model(inputs, layers.Conv2D(2, 1)(x))
-    plan = kbp.Plan(channels={"a": kbp.Kept((0, 1), 4)})
+    plan = kbp.Plan(channels={"a": kbp.plans.Kept((0, 1), 4)})
     with pytest.raises(ValueError, match=r"keep a channel of every.*none of `get_item"):
         kbp.prune(model, plan)
     with pytest.raises(ValueError, match="at least one"):
-        kbp.Kept((), 4)
+        kbp.plans.Kept((), 4)
 
 
 def test_tied_channels_need_not_be_named_twice():
     model = randomize(residual())
     plans = [
-        kbp.Plan(channels=dict.fromkeys(names, kbp.Kept((0, 3), 4)))
+        kbp.Plan(channels=dict.fromkeys(names, kbp.plans.Kept((0, 3), 4)))
         for names in (["a"], ["bn"], ["c"], ["a", "bn", "c"])
     ]
     x, pruned = sample(model), [kbp.prune(model, plan) for plan in plans]
@@ -56,7 +62,9 @@ def test_tied_channels_need_not_be_named_twice():
 
 def test_what_is_cut_is_what_was_there():
     model = randomize(residual())
-    plan = kbp.Plan(channels={"a": kbp.Kept((0, 3), 4), "b": kbp.Kept((1,), 2)})
+    plan = kbp.Plan(
+        channels={"a": kbp.plans.Kept((0, 3), 4), "b": kbp.plans.Kept((1,), 2)}
+    )
     small = kbp.prune(model, plan)
     for name, cut in {
         "a": np.s_[..., [0, 3]],
@@ -75,7 +83,7 @@ def test_the_given_model_is_not_changed():
     model = randomize(residual())
     x, weights = sample(model), [w.numpy() for w in model.weights]
     before = outputs(model, x)
-    small = kbp.prune(model, kbp.Plan(channels={"a": kbp.Kept((0, 3), 4)}))
+    small = kbp.prune(model, kbp.Plan(channels={"a": kbp.plans.Kept((0, 3), 4)}))
     for weight in small.weights:
         weight.assign(np.zeros(weight.shape))
     assert identical(weights, [w.numpy() for w in model.weights])

@@ -149,7 +149,7 @@ def test_random_graphs(data, seed, share):
 )
 def test_what_is_selected_can_be_pruned(data, seed, limits, scope):
     model = randomize(random_model(data.draw, [*STEPS, *SLICES, *SLICES]), seed)
-    groups = kbp.channel_groups(model)
+    groups = kbp.graph.channel_groups(model)
     scores = np.random.default_rng(seed).random(len(groups))
     plan = smallest(model, scores, scope, limits)
     if not plan.channels:

@@ -142,7 +142,7 @@ IMAGES = {
 @pytest.mark.parametrize("name", IMAGES)
 def test_layers_of_images(name):
     model = between(IMAGES[name])
-    assert kbp.channel_groups(model).prunable("a").all()
+    assert kbp.graph.channel_groups(model).prunable("a").all()
     plans = check(model)
     assert any("a" in plan.channels for plan in plans)
 
@@ -167,7 +167,7 @@ VOLUMES = {
 @pytest.mark.parametrize("name", VOLUMES)
 def test_layers_of_volumes(name):
     model = between(VOLUMES[name], (4, 4, 4, 2), layers.Conv3D)
-    assert kbp.channel_groups(model).prunable("a").all()
+    assert kbp.graph.channel_groups(model).prunable("a").all()
     plans = check(model)
     assert any("a" in plan.channels for plan in plans)
 

@@ -65,6 +65,6 @@ SEQUENCES = {
 @pytest.mark.parametrize("name", SEQUENCES)
 def test_layers_of_sequences(name):
     model = between(SEQUENCES[name], (8, 3), layers.Conv1D)
-    assert kbp.channel_groups(model).prunable("a").all()
+    assert kbp.graph.channel_groups(model).prunable("a").all()
     plans = check(model)
     assert any("a" in plan.channels for plan in plans)

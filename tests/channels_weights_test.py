@@ -84,7 +84,7 @@ def hold_all_but_the_layer(model):
     """What is not the layer's still leaves, and copies compute the same."""
     x = sample(model)
     before = outputs(model, x)
-    for copy in (kbp.flatten(model), kbp.convert(model), kbp.fold(model)):
+    for copy in (kbp.graph.flatten(model), kbp.convert(model), kbp.fold(model)):
         assert relative_difference(before, outputs(copy, x)) <= 1e-5
     plan = random_plan(model, share=0.5)
     assert plan.channels and "layer" not in plan.channels
@@ -106,12 +106,12 @@ CASES = [
 @pytest.mark.parametrize(("kind", "mode"), CASES)
 def test_quantized_layers_stay_whole(kind, mode):
     model = quantized(kind, mode)
-    groups = kbp.channel_groups(model)
+    groups = kbp.graph.channel_groups(model)
     assert not groups.prunable("layer").any()
     reason = f"`layer` is quantized to {mode}: prune before quantizing"
     assert any(why.startswith(reason) for why in groups.pinned.values())
     width = len(groups.layers["layer"])
-    plan = kbp.Plan(channels={"layer": kbp.Kept(range(width - 1), width)})
+    plan = kbp.Plan(channels={"layer": kbp.plans.Kept(range(width - 1), width)})
     weights = [array(w) for w in model.weights]
     with pytest.raises(ValueError, match=rf"can't leave.*{re.escape(reason)}"):
         kbp.prune(model, plan)
@@ -156,7 +156,7 @@ def test_lora_stays_until_it_is_merged(kind):
     x = sample(model)
     bare = outputs(model, x)
     adapted(layer)
-    groups = kbp.channel_groups(model)
+    groups = kbp.graph.channel_groups(model)
     assert not groups.prunable("layer").any()
     reason = "LoRA is enabled in `layer`: merge it first"
     assert any(why.startswith(reason) for why in groups.pinned.values())
@@ -164,7 +164,7 @@ def test_lora_stays_until_it_is_merged(kind):
         assert decomposable(layer) == obstacle
     before = outputs(model, x)
     assert relative_difference(before, bare) > 0.01  # the adapters do something
-    hold = kbp.flatten(model)
+    hold = kbp.graph.flatten(model)
     assert relative_difference(before, outputs(hold, x)) <= 1e-6
     merged = kbp.fold(model, batch_norm=False)
     assert relative_difference(before, outputs(merged, x)) <= 1e-5
@@ -172,8 +172,8 @@ def test_lora_stays_until_it_is_merged(kind):
     names = {weight.name for weight in merged.get_layer("layer").weights}
     assert not any("lora" in name for name in names)
     assert merged.get_layer("layer").trainable_weights
-    assert kbp.channel_groups(merged).prunable("layer").all()
-    plan = kbp.Plan(channels={"layer": kbp.Kept((0, 1, 2, 4, 7), 8)})
+    assert kbp.graph.channel_groups(merged).prunable("layer").all()
+    plan = kbp.Plan(channels={"layer": kbp.plans.Kept((0, 1, 2, 4, 7), 8)})
     small = kbp.prune(merged, plan)
     expected = outputs(zeroed(merged, plan), x)
     assert relative_difference(expected, outputs(small, x)) <= 1e-5
@@ -198,15 +198,15 @@ def test_layers_inside_of_attention():
     x = layers.Dense(6, name="a")(x)
     x = layers.MultiHeadAttention(2, 3, name="look")(x, x)
     model = randomize(keras.Model(inputs, layers.Dense(2)(x)))
-    assert kbp.channel_groups(model).prunable("a").all()
+    assert kbp.graph.channel_groups(model).prunable("a").all()
     adapted(model.get_layer("look").query_dense)
-    groups = kbp.channel_groups(model)
+    groups = kbp.graph.channel_groups(model)
     assert not groups.prunable("a").any() and not groups.prunable("look").any()
     reason = "`look` has weights that its rule does not know: "
     assert reason + "kernel, lora_kernel_a, lora_kernel_b" in groups.pinned.values()
     # Its config does not say so, and no copy can be made.
     with pytest.raises(ValueError, match=r"clone of `look`.*layers inside.*got LoRA"):
-        kbp.flatten(model)
+        kbp.graph.flatten(model)
 
 
 LEARNED = {
@@ -227,13 +227,13 @@ def test_activations_with_weights(name, called):
         model(x)
         activation.alpha.assign(np.full(activation.alpha.shape, 0.3))
     assert activation.built == called
-    groups = kbp.channel_groups(model)
+    groups = kbp.graph.channel_groups(model)
     assert activation.built == called
     assert "the activation of `layer` has weights" in groups.pinned.values()
     if "layer" in groups.layers:  # as soon as it has weights
         assert not groups.prunable("layer").any()
     assert groups.prunable("a").all() == (name == "dense")
-    copy = kbp.flatten(model)
+    copy = kbp.graph.flatten(model)
     before = outputs(model, x)
     assert relative_difference(before, outputs(copy, x)) <= 1e-6
     mine, its = activation, copy.get_layer("layer").activation
@@ -254,8 +254,8 @@ def test_activations_that_are_layers_are_not_built_for_a_trial():
     model = randomize(
         between(layers.Conv2D(4, 1, activation=Curve(name="curve"), name="layer"))
     )
-    assert kbp.channel_groups(model).prunable("layer").all()
-    plan = kbp.Plan(channels={"layer": kbp.Kept((0, 2), 4)})
+    assert kbp.graph.channel_groups(model).prunable("layer").all()
+    plan = kbp.Plan(channels={"layer": kbp.plans.Kept((0, 2), 4)})
     x = sample(model)
     small = kbp.prune(model, plan)
     expected = outputs(zeroed(model, plan), x)
@@ -267,7 +267,7 @@ def test_batch_renormalization_is_cut_whole():
     model = randomize(between(lambda x: norm(x)))
     for weight in norm.weights:  # none of them is what it was at first
         weight.assign(np.random.default_rng(len(weight.path)).random(6) + 0.5)
-    plan = kbp.Plan(channels={"a": kbp.Kept((0, 3, 4), 6)})
+    plan = kbp.Plan(channels={"a": kbp.plans.Kept((0, 3, 4), 6)})
     small = kbp.prune(model, plan)
     assert len(norm.weights) == 7
     for before, after in zip(norm.weights, small.get_layer("bn").weights, strict=True):
@@ -320,18 +320,18 @@ def test_rules_know_all_weights_of_their_layers_and_no_others(name):
     assert known is not None
     layer, shape = CLASSES[name]()
     layer.extra = layer.add_weight(shape=(3,), name="mine")
-    pinned = kbp.channel_groups(called(layer, shape)).pinned.values()
+    pinned = kbp.graph.channel_groups(called(layer, shape)).pinned.values()
     reason = f"`{layer.name}` has weights that its rule does not know: mine"
     assert reason in pinned
     layer, shape = CLASSES[name]()
     layer.extra = layer.add_weight(shape=(), name="one_number")
-    pinned = kbp.channel_groups(called(layer, shape)).pinned.values()
+    pinned = kbp.graph.channel_groups(called(layer, shape)).pinned.values()
     assert not any("does not know" in why for why in pinned)
 
 
 def test_a_wrapper_without_a_rule():
     conv = layers.SpectralNormalization(layers.Conv2D(4, 1), name="wrapped")
-    groups = kbp.channel_groups(between(conv))
+    groups = kbp.graph.channel_groups(between(conv))
     reason = "no rule for `wrapped` (of type SpectralNormalization)"
     assert reason in groups.pinned.values()
     assert not groups.prunable("a").any()
@@ -355,7 +355,7 @@ class Gain(layers.Layer):
     ],
 )
 def test_a_rule_of_ones_own_that_forgets_a_weight(names, message):
-    @kbp.channel_rule(Gain)
+    @kbp.graph.channel_rule(Gain)
     class GainRule:
         def propagate(self, layer, inputs, flow):
             return inputs[0]
@@ -364,9 +364,11 @@ def test_a_rule_of_ones_own_that_forgets_a_weight(names, message):
             return {}, {name: kept_in[0].take(layer.gain) for name in names}
 
     model = randomize(between(Gain(name="g")))
-    assert kbp.channel_groups(model).prunable("a").all()  # a user's rule is trusted
+    assert (
+        kbp.graph.channel_groups(model).prunable("a").all()
+    )  # a user's rule is trusted
     with pytest.raises(ValueError, match=message):
-        kbp.prune(model, kbp.Plan(channels={"a": kbp.Kept((1, 3), 6)}))
+        kbp.prune(model, kbp.Plan(channels={"a": kbp.plans.Kept((1, 3), 6)}))
 
 
 @pytest.mark.parametrize("treat", ["int8", "lora"])
@@ -375,7 +377,7 @@ def test_compensate_leaves_them_alone(treat):
     layer = model.get_layer("layer")
     adapted(layer) if treat == "lora" else layer.quantize("int8")
     x = sample(model, batch=60)
-    plan = kbp.Plan(channels={"a": kbp.Kept((0, 1, 2, 4), 6)})
+    plan = kbp.Plan(channels={"a": kbp.plans.Kept((0, 1, 2, 4), 6)})
     before = outputs(model, x)[0]
     errors = [
         np.mean((outputs(small, x)[0] - before) ** 2)

@@ -56,7 +56,7 @@ WRONG = {
     "--formats=,": "--formats to be some of",
     "--flip=diag": "--flip to be one of none, horizontal, vertical, horizontal_and",
     "--recover=some": "--recover to be one of none, all, scales. Received: --recov",
-    "--objective=size": "--objective to be one of flops, params, bytes, latency",
+    "--cost=size": "--cost to be one of flops, params, bytes, latency",
     "--methods=": "--methods to be some of basis, channels, basis_weights, "
     "basis_activations, slimming, double_pruning, basis_regression, "
     "compensated_channels. Received: --methods=.",

@@ -150,13 +150,16 @@ def test_compress_writes_files_that_agree(capsys, digits, model_path, tmp_path):
     report = json.loads((tmp_path / "report.json").read_text())
     rows = {x["label"]: (x["before"], x["after"]) for x in report["before_after"]}
     pairs = [
-        tuple(kbp.accuracy(m, part) for m in (original, small))
+        tuple(kbp.measure.accuracy(m, part) for m in (original, small))
         for part in (digits.validation, digits.test)
     ]
     assert rows["accuracy on validation"] == pairs[0]
     assert rows["accuracy on test"] == pairs[1]
     assert pairs[0][1] >= pairs[0][0] - 0.1
-    assert rows["FLOPs"] == (kbp.cost(original).flops, kbp.cost(small).flops)
+    assert rows["FLOPs"] == (
+        kbp.measure.cost(original).flops,
+        kbp.measure.cost(small).flops,
+    )
     assert rows["FLOPs"][1] < 0.5 * rows["FLOPs"][0]
     table = (tmp_path / "report.txt").read_text()
     assert table in out
@@ -222,7 +225,7 @@ def test_measure_prints_cost_and_latency(capsys, model_path):
     code, out, _ = run(capsys, "measure", f"--model={model_path}", "--runs=3")
     model = keras.models.load_model(model_path)
     assert code == 0
-    assert str(kbp.cost(model)) in out
+    assert str(kbp.measure.cost(model)) in out
     assert f"{model.count_params():,} parameters" in out
     assert "LiteRT, 1 thread" in out
     assert np.all([word in out for word in ("LiteRT, 2 threads", "Keras (TensorFlow)")])

@@ -266,7 +266,7 @@ def test_models_of_any_size_need_an_input_size(capsys, tmp_path):
     found = computed(tmp_path / "out" / "small_float32.tflite", x)
     np.testing.assert_allclose(found, model.predict(x, verbose=0), atol=1e-6)
     _, printed, _ = run(capsys, "measure", *words, "--runs=1")
-    assert str(kbp.cost(model, (12, 12, 3))) in printed
+    assert str(kbp.measure.cost(model, input_shape=(12, 12, 3))) in printed
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,12 @@ def test_other_backends(backend, tmp_path):
     assert report["versions"]["backend"] == backend
     assert report["met_budget"]
     rows = {x["label"]: (x["before"], x["after"]) for x in report["before_after"]}
-    assert rows["FLOPs"] == (kbp.cost(model).flops, kbp.cost(small).flops)
+    assert rows["FLOPs"] == (
+        kbp.measure.cost(model).flops,
+        kbp.measure.cost(small).flops,
+    )
     assert rows["FLOPs"][1] < 0.5 * rows["FLOPs"][0]
     # The networks are the same on this backend.
-    scores = [kbp.accuracy(m, data.validation) for m in (model, small)]
+    scores = [kbp.measure.accuracy(m, data.validation) for m in (model, small)]
     np.testing.assert_allclose(rows["accuracy on validation"], scores, atol=0.004)
     assert told["score"] >= report["least"]

@@ -25,7 +25,7 @@ def run(model, digits, max_drop=0.03, train=None, validation=None, **changes):
     arguments = {"methods": ["channels"], "search": QUICK, "verbose": 0, **changes}
     train = digits.train if train is None else train
     validation = digits.validation if validation is None else validation
-    return kbp.compress(model, train, validation, max_drop, **arguments)
+    return kbp.compress(model, train, validation, max_drop=max_drop, **arguments)
 
 
 def same_weights(one, other):
@@ -49,15 +49,15 @@ def test_augmentation_inside_the_model_changes_nothing(model, digits):
 @pytest.mark.parametrize("weights", ["scales", "all"])
 def test_training_that_spoils_a_network_is_not_what_is_returned(model, digits, weights):
     # So high a rate that nothing is left of what was learned.
-    recovery = kbp.Recovery(weights, epochs=1, learning_rate=1e3)
+    recovery = kbp.Recovery(weights=weights, epochs=1, learning_rate=1e3)
     result = run(model, digits, methods=["basis"], recover=recovery)
     trained = [trial for trial in result.trials if trial.trained]
     assert trained
     assert not any(trial.good_enough for trial in trained)
     chosen = result.trials[result.details["chosen"]]
     assert result.met_budget
-    assert kbp.accuracy(result.model, digits.validation) == chosen.score
-    assert chosen.score >= kbp.accuracy(model, digits.validation) - 0.03
+    assert kbp.measure.accuracy(result.model, digits.validation) == chosen.score
+    assert chosen.score >= kbp.measure.accuracy(model, digits.validation) - 0.03
 
 
 def test_the_best_epoch_can_be_kept(model, digits):
@@ -106,7 +106,7 @@ def test_networks_are_fitted_on_the_images_of_training(model, digits):
 def test_a_margin_in_standard_errors(model, digits, recover):
     search = kbp.SearchOptions(samples=200, rounds=1, margin=2.0)
     result = run(model, digits, recover=recover, epochs=3, search=search)
-    baseline = kbp.accuracy(model, digits.validation)
+    baseline = kbp.measure.accuracy(model, digits.validation)
     assert result.details["baseline"] == baseline
     for trial in result.trials:
         assert trial.error > 0
@@ -201,7 +201,7 @@ def test_a_rare_class_that_is_lost_is_seen(digits):
             model,
             images[seldom],
             (images, labels),
-            0.01,
+            max_drop=0.01,
             methods=["channels"],
             verbose=0,
         )
@@ -229,7 +229,7 @@ def test_nothing_to_augment_by(model, digits, recover):
             digits.train,
             digits.validation,
             recover=recover,
-            search=kbp.SearchOptions(augment=True),
+            config=kbp.SearchOptions(augment=True),
         )
 
 
@@ -242,9 +242,9 @@ def test_pixels_of_another_range_are_noticed(model, digits):
             model,
             digits.train[0],
             (dark, (model.predict(dark, verbose=0).argmax(-1) + labels) % 10),
-            0.9,
+            max_drop=0.9,
             methods=["channels"],
-            search=QUICK,
+            config=QUICK,
             verbose=0,
         )
 

@@ -28,8 +28,8 @@ def compress(model, digits, folder):
         digits.train[0],
         digits.validation,
         max_drop=0.1,
-        objective="latency",
-        search=kbp.SearchOptions(samples=200),
+        cost="latency",
+        config=kbp.SearchOptions(samples=200),
         output_dir=folder,
         verbose=0,
     )
@@ -38,8 +38,8 @@ def compress(model, digits, folder):
 def test_latency(model, digits, tmp_path):
     result = compress(model, digits, tmp_path)
     assert result.met_budget
-    baseline = kbp.accuracy(model, digits.validation)
-    assert kbp.accuracy(result.model, digits.validation) >= baseline - 0.1
+    baseline = kbp.measure.accuracy(model, digits.validation)
+    assert kbp.measure.accuracy(result.model, digits.validation) >= baseline - 0.1
     assert result.report.after.flops < result.report.before.flops
     chosen = result.trials[result.details["chosen"]]
     assert chosen.good_enough
@@ -50,11 +50,11 @@ def test_latency(model, digits, tmp_path):
     assert len(table["milliseconds"]) > 5
     assert all(time > 0 for time in table["milliseconds"].values())
     report = json.loads((tmp_path / "report.json").read_text())
-    assert report["arguments"]["objective"] == "latency"
+    assert report["arguments"]["cost"] == "latency"
     assert report["trials"][report["chosen"]]["kept"] == chosen.kept
     assert (tmp_path / "report.html").stat().st_size > 0
     small = keras.models.load_model(tmp_path / "small.keras")
-    assert kbp.cost(small) == result.report.after
+    assert kbp.measure.cost(small) == result.report.after
 
     # What was measured is not measured again.
     files = [tmp_path / "state" / name for name in ("state.json", "latency.json")]

@@ -60,8 +60,8 @@ def test_a_row_of_the_table(model, digits, name):
     (plan,) = result.plans
     assert bool(plan.bases) == ("bases" in method.removes)
     assert bool(plan.channels) == ("channels" in method.removes)
-    after = kbp.accuracy(result.model, digits.validation)
-    assert after >= kbp.accuracy(model, digits.validation) - 0.05
+    after = kbp.measure.accuracy(result.model, digits.validation)
+    assert after >= kbp.measure.accuracy(model, digits.validation) - 0.05
     trained = [trial for trial in result.trials if "training" in trial.seconds]
     assert len(trained) == bool(method.train)
     for old, new in zip(weights, model.get_weights(), strict=True):
@@ -109,10 +109,10 @@ def test_without_labels_it_is_trained_on_what_the_original_says(model, digits):
         model,
         images,
         digits.validation,
-        0.05,
+        max_drop=0.05,
         methods=[counting(METHODS["slimming"], given)],
         epochs=1,
-        search=SMALL,
+        config=SMALL,
         verbose=0,
     )
     said = model.predict(images, verbose=0).argmax(-1)
@@ -144,7 +144,9 @@ def test_what_does_not_depend_on_the_share_is_made_once(model, digits):
 
     def plan(prepared, *, keep, data, cost, scores=None, limits=None):
         assert limits.round_to == 2
-        return kbp.select_channels(prepared, scores, keep, cost, limits=limits)
+        return kbp.select_channels(
+            prepared, keep=keep, scores=scores, cost=cost, limits=limits
+        )
 
     method = kbp.methods.Method(
         name="norms",

@@ -25,7 +25,7 @@ def main(path, folder):
         model, data.train, data.validation, output_dir=folder, **ARGUMENTS
     )
     plans = [json.loads(plan.to_json()) for plan in result.plans]
-    score = kbp.accuracy(result.model, data.validation)
+    score = kbp.measure.accuracy(result.model, data.validation)
     print(json.dumps({"plans": plans, "score": score}), flush=True)
 
 

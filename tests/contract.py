@@ -27,7 +27,7 @@ def hold_contract(model, inputs, path, **arguments):
         **arguments: For `kbp.convert`.
 
     Returns:
-        The `keras_basisprune.Description` of the converted model.
+        The `keras_basisprune.measure.Description` of the converted model.
     """
     tolerance = TOLERANCE[_computing_dtype(model)]
     before, state = outputs(model, inputs), state_of(model)

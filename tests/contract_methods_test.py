@@ -9,9 +9,9 @@ from keras_basisprune.methods import Method
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("name", kbp.METHODS)
+@pytest.mark.parametrize("name", kbp.methods.METHODS)
 def test_contract(name, family, tmp_path):
-    row = kbp.METHODS[name]
+    row = kbp.methods.METHODS[name]
     found = hold_method(row, FAMILIES[family](), tmp_path)
     # The others correct weights by what the data say: there is nothing to compare with.
     only_cut = "training" in row.needs or row.carry_out is Method.carry_out

@@ -10,7 +10,7 @@ from keras_basisprune.data.application import application_names
 
 @pytest.mark.parametrize("name", ["MobileNet", "VGG16"])
 def test_preprocessing_is_part_of_the_model(name, tmp_path):
-    model = kbp.application(name, None, (32, 32, 3), classes=4)
+    model = kbp.data.application(name, weights=None, input_shape=(32, 32, 3), classes=4)
     images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
     modules = {
         "MobileNet": keras.applications.mobilenet,
@@ -33,7 +33,9 @@ def test_weights_are_read_from_a_file(tmp_path):
     )
     path = tmp_path / "base.weights.h5"
     base.save_weights(path)
-    model = kbp.application("MobileNet", str(path), (32, 32, 3), classes=2)
+    model = kbp.data.application(
+        "MobileNet", weights=str(path), input_shape=(32, 32, 3), classes=2
+    )
     inner = next(x for x in model.layers if isinstance(x, keras.Model))
     for ours, theirs in zip(inner.get_weights(), base.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -45,4 +47,6 @@ def test_all_forty_are_known():
 
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match="model of `keras.applications`.*MobileNot"):
-        kbp.application("MobileNot", None, (32, 32, 3), 2)
+        kbp.data.application(
+            "MobileNot", weights=None, input_shape=(32, 32, 3), classes=2
+        )

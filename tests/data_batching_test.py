@@ -161,12 +161,12 @@ def test_predictions_and_accuracy(batch, bound):
     close(predict(model, images), free.predict(images, verbose=0))
     answers = free.predict(images, verbose=0).argmax(-1)
     answers[:3] = (answers[:3] + 1) % 3
-    assert kbp.accuracy(model, (images, answers)) == pytest.approx(8 / 11)
+    assert kbp.measure.accuracy(model, (images, answers)) == pytest.approx(8 / 11)
 
 
 CLOSED_FORM = {
     "compensate": lambda m, x: kbp.compensate(m, plan_of(m), x, verbose=0),
-    "recalibrate": lambda m, x: kbp.recalibrate(m, x, verbose=0),
+    "recalibrate": lambda m, x: kbp.surgery.recalibrate(m, x, verbose=0),
     "activations": lambda m, x: kbp.convert(m, 3, data=x, verbose=0),
     "regression": lambda m, x: kbp.convert(m, 3, basis="regression", data=x, verbose=0),
     "compensated": lambda m, x: CHANNELS.compensated(m, x),
@@ -204,8 +204,8 @@ def test_gradients():
         CHANNELS.taylor(model, data, loss),
         CHANNELS.taylor(free, data, loss, batch_size=batch),
     )
-    found = kbp.scores.taylor(kbp.convert(model), data, loss)
-    expected = kbp.scores.taylor(kbp.convert(free), data, loss, batch_size=batch)
+    found = kbp.scores.taylor(kbp.convert(model), data, loss=loss)
+    expected = kbp.scores.taylor(kbp.convert(free), data, loss=loss, batch_size=batch)
     for name, values in expected.items():
         close(found[name], values)
 
@@ -228,9 +228,11 @@ def test_training_takes_the_batch_size_of_the_model(augment):
     images = samples(20)
     found = []
     for one, recovery in ((model, config), (free, same)):
-        small = kbp.recalibrate(one, images * 2, verbose=0)
+        small = kbp.surgery.recalibrate(one, images * 2, verbose=0)
         validation = samples(7), labels(7)
-        history = kbp.recover(small, images, validation, teacher, recovery, verbose=0)
+        history = kbp.recover(
+            small, images, validation, teacher=teacher, config=recovery, verbose=0
+        )
         found.append((history.history, outputs(small, images)))
     for name in ("loss", "val_loss", "val_accuracy", "val_agreement"):
         close(found[0][0][name], found[1][0][name])
@@ -246,7 +248,9 @@ def test_training_on_incomplete_batches():
     assert after.shape == (7, 3) and np.isfinite(after).all()
     assert np.abs(after - before).max() > 1e-3
     converted = kbp.convert(model, l1=1e-3)
-    history = kbp.sparsify(converted, data, data, kbp.Recipe(epochs=1), verbose=0)
+    history = kbp.sparsify(
+        converted, data, data, config=kbp.Recipe(epochs=1), verbose=0
+    )
     assert np.isfinite(history.history["val_loss"]).all()
     assert outputs(kbp.fold(kbp.prune(converted)), data[0]).shape == (7, 3)
 
@@ -257,7 +261,7 @@ def test_sparsify_equals_that_of_an_open_batch_size():
         converted = kbp.convert(model, l1=1e-3)
         data, recipe = (samples(20), labels(20)), kbp.Recipe(epochs=1, batch_size=size)
         keras.utils.set_random_seed(0)
-        kbp.sparsify(converted, data, data, recipe, verbose=0)
+        kbp.sparsify(converted, data, data, config=recipe, verbose=0)
         found.append(outputs(converted, data[0]))
     close(*found, atol=1e-4)
 
@@ -270,11 +274,15 @@ def test_compress_finds_the_same_network():
         answers = outputs(model, images).argmax(-1)
         data = images, np.where(np.arange(40) % 4, answers, labels(40))
         results.append(
-            kbp.compress(model, images, data, 0.2, methods=["channels"], verbose=0)
+            kbp.compress(
+                model, images, data, max_drop=0.2, methods=["channels"], verbose=0
+            )
         )
     found, expected = results
     assert found.met_budget == expected.met_budget
-    assert kbp.cost(found.model).params == kbp.cost(expected.model).params
+    assert (
+        kbp.measure.cost(found.model).params == kbp.measure.cost(expected.model).params
+    )
     images = samples(9)
     close(outputs(found.model, images), outputs(expected.model, images), atol=1e-3)
 
@@ -302,7 +310,7 @@ def test_exports_equal_the_model_with_an_open_batch_size(batch, tmp_path):
     close(loaded.serve(images[:batch]), expected)
     for kind in ("float32", "float16"):
         path = tmp_path / f"{kind}.tflite"
-        record = kbp.export_tflite(model, path, kind, samples=images)
+        record = kbp.export_tflite(model, path, quantization=kind, samples=images)
         assert record.samples == 11
         close(run_file(path, images[:batch]), expected, 1e-2 * (kind == "float16"))
 
@@ -313,7 +321,9 @@ def test_int8_files_equal_those_of_the_model_with_an_open_batch_size(batch, tmp_
     for at, one in enumerate(pair(batch)):
         path, images = tmp_path / f"{at}.tflite", samples(11)
         options = {"batch_size": batch, "integer_io": False}
-        kbp.export_tflite(one, path, "int8", images, **options)
+        kbp.export_tflite(
+            one, path, quantization="int8", representative_data=images, **options
+        )
         found.append(run_file(path, images[:batch]))
     assert found[0].shape == (batch, 3)
     close(*found, atol=1 / 128)
@@ -322,10 +332,10 @@ def test_int8_files_equal_those_of_the_model_with_an_open_batch_size(batch, tmp_
 def test_dynamic_files_and_default_samples(tmp_path):
     model, _ = pair(5)
     with pytest.warns(UserWarning, match="dynamic.*none of the weights as integers"):
-        record = kbp.export_tflite(model, tmp_path / "a.tflite", "dynamic")
+        record = kbp.export_tflite(model, tmp_path / "a.tflite", quantization="dynamic")
     assert record.samples == 32 and record.max_relative_difference < 1e-4
     assert kbp.export_saved_model(model, tmp_path / "saved").samples == 32
-    assert kbp.latency(model, runs=1, warmup=0, threads=1).litert[1].runs == 1
+    assert kbp.measure.latency(model, runs=1, warmup=0, threads=1).litert[1].runs == 1
 
 
 def test_inputs_that_are_open_take_over_the_batch_size(tmp_path):

@@ -121,13 +121,13 @@ READERS = {
         m, 2, basis="regression", data=d, verbose=0
     ),
     "compensate": lambda m, p, d: kbp.compensate(m, p, d, verbose=0),
-    "recalibrate": lambda m, p, d: kbp.recalibrate(m, d, verbose=0),
+    "recalibrate": lambda m, p, d: kbp.surgery.recalibrate(m, d, verbose=0),
     "activation": lambda m, p, d: channels.activation(m, d),
     "compensated": lambda m, p, d: channels.compensated(m, d),
     "taylor of channels": lambda m, p, d: channels.taylor(m, d, LOSS),
-    "taylor": lambda m, p, d: kbp.scores.taylor(kbp.convert(m), d, LOSS),
+    "taylor": lambda m, p, d: kbp.scores.taylor(kbp.convert(m), d, loss=LOSS),
     "thresholding": lambda m, p, d: thresholding(m, d),
-    "accuracy": lambda m, p, d: kbp.accuracy(m, (d, Y)),
+    "accuracy": lambda m, p, d: kbp.measure.accuracy(m, (d, Y)),
 }
 
 

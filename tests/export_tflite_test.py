@@ -62,7 +62,9 @@ def exports(net, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exports")
     data = images(40)
     return {
-        kind: export_tflite(net, folder / f"{kind}.tflite", kind, data)
+        kind: export_tflite(
+            net, folder / f"{kind}.tflite", quantization=kind, representative_data=data
+        )
         for kind in ("float32", "float16", "dynamic", "int8")
     }
 
@@ -131,7 +133,9 @@ def test_int8_file_is_integer_from_end_to_end(exports):
 def test_int8_with_float_inputs_and_outputs(net, tmp_path):
     path = tmp_path / "float_io.tflite"
     data = images(20)
-    record = export_tflite(net, path, "int8", data, integer_io=False)
+    record = export_tflite(
+        net, path, quantization="int8", representative_data=data, integer_io=False
+    )
     expected = keras.ops.convert_to_numpy(net(data))
     difference = np.abs(run_file(path, data) - expected).max()
     assert record.max_abs_difference == pytest.approx(difference, rel=1e-4)
@@ -156,14 +160,14 @@ def test_model_is_unchanged(net, exports):
 
 def test_int8_without_data_is_refused(net, tmp_path):
     with pytest.raises(ValueError, match="Expected `representative_data` for quantiz"):
-        export_tflite(net, tmp_path / "deep" / "a.tflite", "int8")
+        export_tflite(net, tmp_path / "deep" / "a.tflite", quantization="int8")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_refused_export_leaves_nothing(tmp_path):
     path = tmp_path / "new" / "folder" / "a.tflite"
     with pytest.raises(ValueError, match="agree with the Keras model within `toleran"):
-        export_tflite(dense_net(), path, "float16", tolerance=1e-9)
+        export_tflite(dense_net(), path, quantization="float16", tolerance=1e-9)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -171,7 +175,7 @@ def test_existing_file_is_kept_if_the_export_is_refused(tmp_path):
     path = tmp_path / "a.tflite"
     path.write_bytes(b"before")
     with pytest.raises(ValueError, match="tolerance=0"):
-        export_tflite(dense_net(), path, "float16", tolerance=0)
+        export_tflite(dense_net(), path, quantization="float16", tolerance=0)
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -222,7 +226,12 @@ def test_several_inputs_and_outputs(tmp_path, as_dict, quantization):
     model = several_inputs(as_dict)
     image, vector = pair(24)
     data = {"a_vector": vector, "z_image": image} if as_dict else [image, vector]
-    record = export_tflite(model, tmp_path / "a.tflite", quantization, data)
+    record = export_tflite(
+        model,
+        tmp_path / "a.tflite",
+        quantization=quantization,
+        representative_data=data,
+    )
     limit = 1e-5 if quantization == "float32" else 0.1
     assert record.max_relative_difference < limit
     assert record.samples == 24
@@ -244,7 +253,12 @@ def test_representative_data_as_dataset_generator_and_list_agree(tmp_path):
     files = []
     for index, form in enumerate(forms):
         path = tmp_path / f"{index}.tflite"
-        assert export_tflite(model, path, "int8", form).samples == 12
+        assert (
+            export_tflite(
+                model, path, quantization="int8", representative_data=form
+            ).samples
+            == 12
+        )
         files.append(run_int8(path, data))
     for other in files[1:]:
         np.testing.assert_array_equal(files[0], other)
@@ -340,7 +354,12 @@ def test_recurrent_loop_is_refused_for_int8(tmp_path):
     inputs = keras.Input((6, 4))
     model = keras.Model(inputs, keras.layers.Bidirectional(keras.layers.GRU(3))(inputs))
     with pytest.raises(ValueError, match="unroll=True"):
-        export_tflite(model, tmp_path / "a.tflite", "int8", np.zeros((4, 6, 4)))
+        export_tflite(
+            model,
+            tmp_path / "a.tflite",
+            quantization="int8",
+            representative_data=np.zeros((4, 6, 4)),
+        )
 
 
 def test_layers_of_this_package_are_refused(tmp_path):
@@ -419,7 +438,12 @@ def unit_samples(model, count=4):
 def quantized(model, tmp_path, quantization, **options):
     data = unit_samples(model)
     return export_tflite(
-        model, tmp_path / "a.tflite", quantization, data, tolerance=None, **options
+        model,
+        tmp_path / "a.tflite",
+        quantization=quantization,
+        representative_data=data,
+        tolerance=None,
+        **options,
     )
 
 
@@ -538,7 +562,9 @@ def test_attention_multiplies_in_float_when_only_weights_are_integers(tmp_path):
 
 @pytest.mark.parametrize("quantization", [None, "float16"])
 def test_files_that_are_float_on_purpose_have_nothing_to_say(tmp_path, quantization):
-    record = export_tflite(conv3d_net(), tmp_path / "a.tflite", quantization)
+    record = export_tflite(
+        conv3d_net(), tmp_path / "a.tflite", quantization=quantization
+    )
     assert (record.float_ops, record.float_share) == ({}, None)
     assert (record.integer_weights, record.in_float) == (None, "")
     assert "in float" not in str(record)

@@ -42,24 +42,24 @@ def model():
 channels = kbp.scores.channels
 PAIR = (IMAGES, LABELS)
 ENTRIES = {
-    "accuracy": lambda m, good: kbp.accuracy(m, PAIR),
-    "channel_groups": lambda m, good: kbp.channel_groups(m),
+    "accuracy": lambda m, good: kbp.measure.accuracy(m, PAIR),
+    "channel_groups": lambda m, good: kbp.graph.channel_groups(m),
     "compare before": lambda m, good: kbp.compare(m, good),
     "compare after": lambda m, good: kbp.compare(good, m),
     "compensate": lambda m, good: kbp.compensate(m, kbp.Plan(), IMAGES),
     "compress": lambda m, good: kbp.compress(m, PAIR, PAIR),
     "convert": lambda m, good: kbp.convert(m),
     "convert data": lambda m, good: kbp.convert(m, data=IMAGES),
-    "cost": lambda m, good: kbp.cost(m),
+    "cost": lambda m, good: kbp.measure.cost(m),
     "describe": lambda m, good: kbp.describe(m),
     "export_saved_model": lambda m, good: kbp.export_saved_model(m, "never"),
     "export_tflite": lambda m, good: kbp.export_tflite(m, "never.tflite"),
-    "flatten": lambda m, good: kbp.flatten(m),
+    "flatten": lambda m, good: kbp.graph.flatten(m),
     "fold": lambda m, good: kbp.fold(m),
-    "latency": lambda m, good: kbp.latency(m),
-    "plot_bases": lambda m, good: kbp.plot_bases(m, "never.png"),
+    "latency": lambda m, good: kbp.measure.latency(m),
+    "plot_bases": lambda m, good: kbp.measure.plot_bases(m, "never.png"),
     "prune": lambda m, good: kbp.prune(m),
-    "recalibrate": lambda m, good: kbp.recalibrate(m, IMAGES),
+    "recalibrate": lambda m, good: kbp.surgery.recalibrate(m, IMAGES),
     "recover": lambda m, good: kbp.recover(m, PAIR),
     "recover teacher": lambda m, good: kbp.recover(good, PAIR, teacher=m),
     "per_cost": lambda m, good: kbp.plans.per_cost(m, np.zeros(3)),
@@ -74,13 +74,13 @@ ENTRIES = {
     "select_channels data": lambda m, good: kbp.select_channels(
         m, keep=0.5, data=IMAGES, cost=kbp.LatencyTable()
     ),
-    "slimming": lambda m, good: kbp.slimming(m, 1e-3),
+    "slimming": lambda m, good: kbp.methods.slimming(m, l1=1e-3),
     "sparsify": lambda m, good: kbp.sparsify(m, PAIR),
     "predicted_latency": lambda m, good: predicted_latency(m, kbp.LatencyTable()),
     "bases": lambda m, good: kbp.scores.bases(m),
     "energy": lambda m, good: kbp.scores.energy(m),
     "magnitude": lambda m, good: kbp.scores.magnitude(m),
-    "taylor": lambda m, good: kbp.scores.taylor(m, PAIR, "mse"),
+    "taylor": lambda m, good: kbp.scores.taylor(m, PAIR, loss="mse"),
     "bn_scale": lambda m, good: channels.bn_scale(m),
     "fpgm": lambda m, good: channels.fpgm(m),
     "l1_norm": lambda m, good: channels.l1_norm(m),
@@ -215,16 +215,16 @@ def test_a_saved_model_is_named_in_both_of_its_forms(tmp_path):
     layer = keras.layers.TFSMLayer(str(tmp_path / "saved"), call_endpoint="serve")
     for thing in (tf.saved_model.load(str(tmp_path / "saved")), layer):
         with pytest.raises(ValueError, match="a SavedModel say, has no layers"):
-            kbp.cost(thing)
+            kbp.measure.cost(thing)
 
 
 def test_other_arguments_that_hold_models():
     for wrong in (None, keras.Sequential([keras.Input((2,))])):
         with pytest.raises(ValueError, match="Expected `comparison` to be what"):
-            kbp.plot_comparison(wrong, "never.png")
+            kbp.measure.plot_comparison(wrong, "never.png")
     with pytest.raises(ValueError, match="Expected `layer` to be a `keras.layers.Lay"):
         kbp.LatencyTable().milliseconds(tf_keras.layers.Dense(2), (3,))
     with pytest.raises(ValueError, match="`model` to be a converted model.*NoneType"):
         kbp.Plan.from_masks(None)
     with pytest.raises(ValueError, match="Expected `name` to be a model of `keras.app"):
-        kbp.application(None, None, (32, 32, 3), 2)
+        kbp.data.application(None, weights=None, input_shape=(32, 32, 3), classes=2)

@@ -41,7 +41,7 @@ def nested_layers(model):
 @pytest.mark.parametrize("kind", KINDS)
 def test_flatten_is_equal_to_the_bit(kind):
     model = randomize(KINDS[kind]())
-    flat, inputs = kbp.flatten(model), sample(model)
+    flat, inputs = kbp.graph.flatten(model), sample(model)
     assert not nested_layers(flat)
     assert identical(outputs(model, inputs), outputs(flat, inputs))
     assert flat.count_params() == model.count_params()
@@ -56,7 +56,7 @@ def test_flatten_is_equal_to_the_bit(kind):
 @pytest.mark.parametrize("make", [nested, nested_inference, frozen, plain, custom])
 def test_a_training_step_does_the_same(make):
     model = randomize(make())
-    flat, inputs = kbp.flatten(model), sample(model, batch=8)
+    flat, inputs = kbp.graph.flatten(model), sample(model, batch=8)
     targets = np.zeros(outputs(model, inputs)[0].shape)
     losses = []
     for x in (model, flat):
@@ -74,7 +74,7 @@ def test_frozen_batch_normalization_stays_in_inference():
     base.trainable = False
     inputs = keras.Input((9, 9, 3))
     model = randomize(keras.Model(inputs, base(inputs)))
-    flat, x = kbp.flatten(model), sample(model)
+    flat, x = kbp.graph.flatten(model), sample(model)
     assert identical(outputs(flat, x), outputs(flat, x, training=True))
     assert not flat.trainable_variables
     flat.compile("sgd", "mse")
@@ -87,34 +87,34 @@ def test_layers_keep_their_trainable_flags():
     model = frozen()
     thawed = {"wide/kernel", "wide/bias", "top/kernel", "top/bias"}
     assert {v.path for v in model.trainable_variables} == thawed
-    flat = kbp.flatten(model)
+    flat = kbp.graph.flatten(model)
     assert {v.path for v in flat.trainable_variables} == thawed
     assert not flat.get_layer("block").trainable
     assert not flat.get_layer("bn").trainable
 
 
 def test_names_that_collide_get_the_nested_models_name():
-    flat = kbp.flatten(nested())
+    flat = kbp.graph.flatten(nested())
     convolutions = [x.name for x in flat.layers if isinstance(x, layers.Conv2D)]
     assert convolutions == ["conv", "stem_conv", "inner_conv", "conv_1"]
 
 
 def test_shared_layers_stay_shared():
-    flat = kbp.flatten(shared())
+    flat = kbp.graph.flatten(shared())
     assert [x.name for x in flat.layers[2:]] == ["conv", "raw", "bn"]
-    flat = kbp.flatten(siamese())
+    flat = kbp.graph.flatten(siamese())
     assert [x.name for x in flat.layers if x.weights] == ["a", "bn", "b"]
 
 
 def test_weights_are_not_shared_with_the_original():
     model = randomize(plain())
-    flat, x = kbp.flatten(model), sample(model)
+    flat, x = kbp.graph.flatten(model), sample(model)
     before = outputs(model, x)
     assert not {id(v) for v in model.variables} & {id(v) for v in flat.variables}
     for v in flat.weights:
         v.assign(np.zeros(v.shape))
     assert identical(before, outputs(model, x))
-    flat = kbp.flatten(model)
+    flat = kbp.graph.flatten(model)
     for v in model.weights:
         v.assign(np.zeros(v.shape))
     assert identical(before, outputs(flat, x))
@@ -134,7 +134,7 @@ def test_regularizers_constraints_and_policies_are_kept():
             dtype=policy,
         )(x)
     model = randomize(keras.Model(inputs, layers.Flatten(dtype="float64")(x)))
-    flat, x = kbp.flatten(model), sample(model)
+    flat, x = kbp.graph.flatten(model), sample(model)
     for i in range(4):
         old, new = model.get_layer(f"conv{i}"), flat.get_layer(f"conv{i}")
         assert new is not old
@@ -149,7 +149,7 @@ def test_regularizers_constraints_and_policies_are_kept():
 
 def test_a_dictionary_goes_in_and_out():
     model = randomize(dictionaries())
-    flat, x = kbp.flatten(model), sample(model)
+    flat, x = kbp.graph.flatten(model), sample(model)
     assert set(flat.input) == {"image", "extra"}
     result = flat(x)
     assert set(result) == {"map", "pooled"}
@@ -165,13 +165,13 @@ def test_numbers_are_converted_where_a_nested_model_began():
     x = np.array([[100, 200, 255]], "uint8")
     expected = [[199.0, 399.0, 509.0]]
     np.testing.assert_array_equal(array(model(x)), expected)
-    np.testing.assert_array_equal(array(kbp.flatten(model)(x)), expected)
+    np.testing.assert_array_equal(array(kbp.graph.flatten(model)(x)), expected)
 
 
 def test_optional_inputs_stay_optional():
     a, b = keras.Input((3,), name="a"), keras.Input((3,), name="b", optional=True)
     model = keras.Model({"a": a, "b": b}, OptionalSum(name="sum")(a, b))
-    flat, x = kbp.flatten(model), np.ones((1, 3), "float32")
+    flat, x = kbp.graph.flatten(model), np.ones((1, 3), "float32")
     for given, expected in ((None, x), (x, 2 * x)):
         np.testing.assert_array_equal(array(flat({"a": x, "b": given})), expected)
 
@@ -192,7 +192,7 @@ def test_state_outside_of_weights_is_carried_over():
     buckets.adapt(np.arange(100.0))
     model = keras.Model(inputs, [lookup(inputs), buckets(inputs)])
     x = np.array([[7, 9, 60]])
-    before, after = outputs(model, x), outputs(kbp.flatten(model), x)
+    before, after = outputs(model, x), outputs(kbp.graph.flatten(model), x)
     assert identical(before, after)
     assert before[0].tolist() == [[2, 1, 0]]
     assert before[1].tolist() == [[0, 0, 1]]
@@ -200,7 +200,7 @@ def test_state_outside_of_weights_is_carried_over():
 
 def test_an_adapted_normalization_is_carried_over():
     model = normalization()
-    flat = kbp.flatten(model)
+    flat = kbp.graph.flatten(model)
     old, new = (m.layers[1] for m in (model, flat))
     x = np.random.default_rng(0).normal(3.0, 2.0, (50, 6, 6, 3)).astype("float32")
     np.testing.assert_array_equal(array(old(x)), array(new(x)))
@@ -220,7 +220,7 @@ def test_functions_of_the_user_need_no_registration():
     x = layers.Dense(3, activation=halves, kernel_initializer=ones)(x[:, None])
     model = keras.Model(inputs, x)
     given = np.array([[-3.0, 1.0, -0.5, 9.0]], "float32")
-    np.testing.assert_allclose(array(kbp.flatten(model)(given)), [[2.75] * 3])
+    np.testing.assert_allclose(array(kbp.graph.flatten(model)(given)), [[2.75] * 3])
 
 
 def ones(shape, dtype=None):
@@ -232,7 +232,7 @@ def test_training_reaches_the_sublayers_of_a_users_layer():
     inner = keras.Model(inner_inputs, Doubled(3)(inner_inputs))
     inputs = keras.Input((4, 4, 3))
     model = randomize(keras.Model(inputs, inner(inputs, training=True)))
-    flat, x = kbp.flatten(model), sample(model)
+    flat, x = kbp.graph.flatten(model), sample(model)
     a, b = array(model(x)), array(flat(x))
     np.testing.assert_array_equal(a, b)
     assert relative_difference(a, outputs(flat, x)[0]) > 0.01  # training=False
@@ -243,7 +243,7 @@ def test_a_compiled_model_with_a_loss_of_the_users():
     model.compile("adam", lambda y, p: ops.mean((y - p) ** 4), metrics=[metric])
     x = sample(model)
     model.train_on_batch(x, np.zeros((2, 4)))
-    flat = kbp.flatten(model)
+    flat = kbp.graph.flatten(model)
     assert model.compiled
     assert not flat.compiled
     assert identical(outputs(model, x), outputs(flat, x))
@@ -255,7 +255,7 @@ def metric(targets, predictions):
 
 def test_saved_and_loaded_to_the_bit(tmp_path):
     model = randomize(nested())
-    flat, x = kbp.flatten(model), sample(model)
+    flat, x = kbp.graph.flatten(model), sample(model)
     flat.save(tmp_path / "flat.keras")
     loaded = keras.saving.load_model(tmp_path / "flat.keras")
     assert identical(outputs(flat, x), outputs(loaded, x))
@@ -330,7 +330,7 @@ def test_a_layer_without_a_full_config_is_named():
     with pytest.raises(
         ValueError, match=r"(?s)`silent` \(of type Silent\).*`get_config\(\)"
     ):
-        kbp.flatten(model)
+        kbp.graph.flatten(model)
 
 
 def test_a_clone_of_another_shape_is_refused():
@@ -351,7 +351,7 @@ def test_a_clone_of_another_shape_is_refused():
     inputs = keras.Input((3,))
     model = keras.Model(inputs, Wide(3, name="wide")(inputs))
     with pytest.raises(ValueError, match=r"`wide`.*\(3,\).*\(1,\).*`get_config\(\)`"):
-        kbp.flatten(model)
+        kbp.graph.flatten(model)
 
 
 def test_each_layer_is_cloned_once():
@@ -362,7 +362,7 @@ def test_each_layer_is_cloned_once():
             x = Tallied()(x)
         model = keras.Model(inputs, x)
         Tallied.tally = {"from_config": 0, "build": 0, "call": 0}
-        kbp.flatten(model)
+        kbp.graph.flatten(model)
         counts.append(dict(Tallied.tally))
     # `call` once to read the model and once to build the clone.
     assert counts == [
@@ -426,4 +426,4 @@ def test_functions_of_a_loaded_lambda_are_carried_over(tmp_path):
     keras.Model(inputs, keras.layers.Conv2D(5, 3)(x)).save(tmp_path / "model.keras")
     model = keras.models.load_model(tmp_path / "model.keras", safe_mode=False)
     x = sample(model)
-    assert identical(outputs(model, x), outputs(kbp.flatten(model), x))
+    assert identical(outputs(model, x), outputs(kbp.graph.flatten(model), x))

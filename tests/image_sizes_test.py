@@ -149,8 +149,8 @@ def test_what_is_a_linear_combination_costs_nothing_at_any_size(order):
     model.get_layer("c").bias.assign(np.append(bias[:9], bias[2]))
     plan = kbp.Plan(
         channels={
-            "c": kbp.Kept(tuple(range(9)), 10),
-            "d": kbp.Kept(tuple(range(4)), 6),
+            "c": kbp.plans.Kept(tuple(range(9)), 10),
+            "d": kbp.plans.Kept(tuple(range(4)), 6),
         }
     )
     small = kbp.compensate(model, plan, data, ridge=1e-9, verbose=0)
@@ -178,13 +178,13 @@ def test_each_image_counts_the_same_in_mean_activations():
     scores = kbp.scores.channels.activation(model, data, batch_size=4)
     probe = keras.Model(model.input, model.get_layer("d").output)
     means = [abs(outputs(probe, batch)[0]).mean((1, 2)) for batch in data]
-    of = kbp.channel_groups(model).layers["d"]
+    of = kbp.graph.channel_groups(model).layers["d"]
     np.testing.assert_allclose(scores[of], np.concatenate(means).mean(0), rtol=1e-4)
 
 
 def test_statistics_are_those_of_all_positions():
     model, data = large(), batches(LARGE)
-    small = kbp.recalibrate(model, data, verbose=0)
+    small = kbp.surgery.recalibrate(model, data, verbose=0)
     probe = keras.Model(model.input, model.get_layer("a").output)
     made = np.concatenate([outputs(probe, x)[0].reshape(-1, 8) for x in data])
     norm = small.get_layer("a_bn")

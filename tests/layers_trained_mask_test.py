@@ -71,7 +71,7 @@ def test_masked_pruned_and_folded_agree(make, tmp_path):
     plan = kbp.Plan.from_masks(model)
     names = [layer.name for layer in model.layers if isinstance(layer, Gain)]
     assert len(names) >= 2
-    kept = kbp.Kept((0, 1, 3, 4), 6)
+    kept = kbp.plans.Kept((0, 1, 3, 4), 6)
     assert plan == kbp.Plan(channels={n.removesuffix("_gain"): kept for n in names})
     pruned = kbp.prune(model)
     assert {pruned.get_layer(name).scale.shape for name in names} == {(4,)}
@@ -165,7 +165,7 @@ def test_scores():
     energies = strength**2 / (strength**2).sum()
     np.testing.assert_allclose(kbp.scores.energy(model)["c"], energies, rtol=1e-6)
     x, y = sample(model, batch=8), np.arange(8) % 4
-    taylor = kbp.scores.taylor(model, (x, y), "sparse_categorical_crossentropy")
+    taylor = kbp.scores.taylor(model, (x, y), loss="sparse_categorical_crossentropy")
     assert taylor["c"][2] == 0.0 < taylor["c"][0]
 
 
@@ -182,7 +182,10 @@ def test_the_callback_masks_channels_and_tells_what_is_left():
     for name in "ac":
         mask = array(model.get_layer(f"{name}_gain").mask)
         np.testing.assert_array_equal(mask, [1, 1, 0, 1, 1, 0])
-    before, small = kbp.cost(network()), kbp.cost(kbp.fold(kbp.prune(model)))
+    before, small = (
+        kbp.measure.cost(network()),
+        kbp.measure.cost(kbp.fold(kbp.prune(model))),
+    )
     assert logs["params_ratio"] == [pytest.approx(small.params / before.params)]
     assert logs["flops_ratio"] == [pytest.approx(small.flops / before.flops)]
 
@@ -194,7 +197,7 @@ def test_the_callback_by_cost_and_by_taylor(score):
     model.compile(keras.optimizers.SGD(1e-3), "sparse_categorical_crossentropy")
     x, y = sample(model, batch=8), np.arange(8) % 4
     callback = kbp.L1Thresholding(
-        lambda step: (True, 0.3), score, "global", "flops", start=1
+        lambda step: (True, 0.3), score=score, scope="global", cost="flops", start=1
     )
     logs = model.fit(x, y, epochs=2, verbose=0, callbacks=[callback]).history
     assert logs["kept_channels"] == [12, 9]
@@ -204,7 +207,7 @@ def test_the_callback_by_cost_and_by_taylor(score):
 def test_only_scales_and_head_recover():
     model = prepared(network())
     before = {w.path: array(w) for w in model.weights}
-    config = kbp.Recovery("scales", epochs=1)
+    config = kbp.Recovery(weights="scales", epochs=1)
     kbp.recover(model, (sample(model, batch=8), np.arange(8) % 4), config=config)
     changed = {w.path for w in model.weights if np.any(before[w.path] != array(w))}
     assert changed == {

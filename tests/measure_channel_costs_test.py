@@ -88,12 +88,16 @@ MODELS = {
     "converted": converted,
     "gains": lambda: channel_gain(residual()),
     **{n: KINDS[n] for n in ("operators", "channels_first", "wrappers")},
-    **{n: lambda n=n: kbp.flatten(KINDS[n]()) for n in ("nested", "siamese")},
+    **{n: lambda n=n: kbp.graph.flatten(KINDS[n]()) for n in ("nested", "siamese")},
 }
 
 
 def measured(model, plan):
-    found = kbp.cost(kbp.prune(model, plan)) if plan.channels else kbp.cost(model)
+    found = (
+        kbp.measure.cost(kbp.prune(model, plan))
+        if plan.channels
+        else kbp.measure.cost(model)
+    )
     return {"flops": found.flops, "params": found.params}
 
 
@@ -107,10 +111,10 @@ def without(model, channels, group):
     for of in (channels.groups[found.ids] for found in channels.tensors.values()):
         if len(of) and (of == group).all():
             return None
-    groups = kbp.channel_groups(model)
+    groups = kbp.graph.channel_groups(model)
     return kbp.Plan(
         channels={
-            name: kbp.Kept(tuple(np.flatnonzero(of != group)), len(of))
+            name: kbp.plans.Kept(tuple(np.flatnonzero(of != group)), len(of))
             for name, of in groups.layers.items()
             if (of == group).any()
         }
@@ -199,11 +203,11 @@ class Mixed(keras.layers.Layer):
 
 @pytest.fixture
 def rule_of_mixed():
-    @kbp.channel_rule(Mixed)
+    @kbp.graph.channel_rule(Mixed)
     class MixedRule:
         def propagate(self, layer, inputs, flow):
             flow.unite(inputs[0].ids, inputs[1].ids)
-            return kbp.Channels(flow.make(layer.units), inputs[0].axis)
+            return kbp.graph.Channels(flow.make(layer.units), inputs[0].axis)
 
         def cut(self, layer, kept_in, kept_out):
             rows = np.concatenate(

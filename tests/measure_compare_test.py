@@ -5,7 +5,8 @@ import pytest
 from keras import layers
 from models import Doubled
 
-from keras_basisprune import compare, cost
+from keras_basisprune import compare
+from keras_basisprune.measure import cost
 
 
 def model(filters, size=8):

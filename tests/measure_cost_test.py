@@ -4,8 +4,8 @@ import pytest
 from keras import layers, ops
 from models import Doubled
 
-from keras_basisprune import convert, cost
-from keras_basisprune.measure import Cost
+from keras_basisprune import convert
+from keras_basisprune.measure import Cost, cost
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_unknown_sizes():
         ValueError, match=r"shape=\(None, None, None, 4\) at `conv`. Pass `input_shape`"
     ):
         cost(model)
-    assert cost(model, (8, 8, 3)).flops == 2 * 108 * 36
+    assert cost(model, input_shape=(8, 8, 3)).flops == 2 * 108 * 36
     assert cost(model, input_shape=(5, 6, 3)).flops == 2 * 108 * 12
 
 
@@ -312,7 +312,7 @@ def test_sequences_of_unknown_length_are_named(make):
     inputs = keras.Input((None, 4))
     model = keras.Model(inputs, make(inputs))
     assert cost(model).uncounted == ("layer",)
-    known = cost(model, (6, 4))
+    known = cost(model, input_shape=(6, 4))
     assert known.uncounted == () and known.flops > 0
 
 

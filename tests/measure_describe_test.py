@@ -4,7 +4,8 @@ import pytest
 from keras import layers
 from models import Doubled
 
-from keras_basisprune import convert, cost, describe, fold, prune
+from keras_basisprune import convert, describe, fold, prune
+from keras_basisprune.measure import cost
 
 
 def row(described, name):
@@ -172,12 +173,14 @@ def test_unknown_sizes():
     conv = row(describe(converted), "conv")
     assert conv.flops is None
     assert conv.params == (112, 66)
-    assert row(describe(converted, (8, 8, 3)), "conv").flops == (
+    assert row(describe(converted, input_shape=(8, 8, 3)), "conv").flops == (
         2 * 108 * 36,
         2 * 62 * 36,
     )
     assert row(describe(model), "conv").flops is None
-    assert row(describe(model, (8, 8, 3)), "conv").flops == (2 * 108 * 36,) * 2
+    assert (
+        row(describe(model, input_shape=(8, 8, 3)), "conv").flops == (2 * 108 * 36,) * 2
+    )
 
 
 def test_what_no_rule_counts():

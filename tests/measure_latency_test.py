@@ -38,7 +38,12 @@ def test_model_is_measured_on_keras_and_litert():
 @pytest.mark.parametrize("quantization", ["float32", "int8"])
 def test_file_is_measured_on_litert(tmp_path, quantization):
     data = np.random.default_rng(0).normal(size=(8, 16, 16, 3))
-    export_tflite(net(), tmp_path / "a.tflite", quantization, data)
+    export_tflite(
+        net(),
+        tmp_path / "a.tflite",
+        quantization=quantization,
+        representative_data=data,
+    )
     record = latency(tmp_path / "a.tflite", threads=1, runs=5, warmup=0)
     assert record.model == str(tmp_path / "a.tflite")
     assert record.keras is None and list(record.litert) == [1]

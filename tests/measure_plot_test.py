@@ -25,12 +25,12 @@ def share(path, colour):
 def test_plot_bases_shows_kept_and_masked(tmp_path):
     model = converted()
     layer = model.get_layer("conv_scaling")
-    path = kbp.plot_bases(model, tmp_path / "new" / "all.png")
+    path = kbp.measure.plot_bases(model, tmp_path / "new" / "all.png")
     assert path == tmp_path / "new" / "all.png"
     assert share(path, BLUE) > 0.2
     assert share(path, GREY) == 0
     layer.mask.assign([1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
-    few = kbp.plot_bases(model, tmp_path / "few.png")
+    few = kbp.measure.plot_bases(model, tmp_path / "few.png")
     assert 0.1 < share(few, BLUE) / share(path, BLUE) < 0.5
     assert share(few, GREY) > share(few, BLUE)
 
@@ -39,23 +39,23 @@ def test_plot_bases_shows_kept_and_masked(tmp_path):
     ("name", "total", "rank"), [("conv", 9, 8), ("other", 8, "none")]
 )
 def test_plot_bases_needs_a_plan_that_fits(tmp_path, name, total, rank):
-    plan = kbp.Plan(bases={name: kbp.Kept((0,), total)})
+    plan = kbp.Plan(bases={name: kbp.plans.Kept((0,), total)})
     message = f"`plan`.*{total} bases of `{name}`, which has {rank}"
     with pytest.raises(ValueError, match=message):
-        kbp.plot_bases(converted(), tmp_path / "x.png", plan)
+        kbp.measure.plot_bases(converted(), tmp_path / "x.png", plan=plan)
     assert not (tmp_path / "x.png").exists()
 
 
 def test_plot_bases_needs_a_converted_model(tmp_path):
     with pytest.raises(ValueError, match="`model` to be a converted model"):
-        kbp.plot_bases(kbp.fold(converted()), tmp_path / "x.png")
+        kbp.measure.plot_bases(kbp.fold(converted()), tmp_path / "x.png")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_plot_comparison_bars_are_the_ratios(tmp_path):
     model = converted()
     report = kbp.compare(model, model, accuracy=(1.0, 0.25))
-    path = kbp.plot_comparison(report, tmp_path / "bars.png", "title")
+    path = kbp.measure.plot_comparison(report, tmp_path / "bars.png", title="title")
     # parameters and FLOPs are full bars, accuracy a quarter
     blue, grey = share(path, BLUE), share(path, GREY)
     assert blue / (blue + grey) == pytest.approx(2.25 / 3, abs=0.05)

@@ -110,7 +110,7 @@ def test_a_smaller_last_batch_compiles_nothing_anew():
 
 def test_a_plan_gives_ranks_by_name():
     model = stack()
-    plan = kbp.Plan(bases={"conv1": kbp.Kept((0, 1, 2), 16)})
+    plan = kbp.Plan(bases={"conv1": kbp.plans.Kept((0, 1, 2), 16)})
     for basis in BASES:
         made = convert(model, sample(model, batch=10), basis=basis, rank=plan)
         ranks = {name: p.rank for name, p in basis_pairs(trace(made)).items()}

@@ -41,7 +41,7 @@ def test_one_call_does_what_three_did(model, keep, cost):
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     if cost != "bases":
-        costs = [getattr(kbp.cost(m), cost) for m in (kbp.fold(one), model)]
+        costs = [getattr(kbp.measure.cost(m), cost) for m in (kbp.fold(one), model)]
         assert keep - 0.1 < costs[0] / costs[1] <= keep * 1.01
 
 
@@ -54,7 +54,7 @@ def test_without_data_it_is_the_svd_of_the_weights(model, cost):
     pruned = kbp.prune(whole, plan)
     found = [outputs(m, [IMAGES])[0] for m in (one, pruned)]
     assert relative_difference(*found) < 1e-5
-    costs = [getattr(kbp.cost(m), cost) for m in (kbp.fold(one), model)]
+    costs = [getattr(kbp.measure.cost(m), cost) for m in (kbp.fold(one), model)]
     assert costs[0] <= 0.5 * costs[1]
 
 
@@ -96,7 +96,7 @@ def test_what_is_left_out_and_limits(model):
     assert ranks.keys() == {"two", "three", "split"}
     assert ranks["three"] == 24
     assert all(rank >= 8 and rank % 4 == 0 for rank in ranks.values())
-    assert kbp.cost(kbp.fold(one)).flops <= 0.8 * kbp.cost(model).flops
+    assert kbp.measure.cost(kbp.fold(one)).flops <= 0.8 * kbp.measure.cost(model).flops
 
 
 def test_data_is_read_once(model):
@@ -160,4 +160,7 @@ def test_sizes_that_are_unknown():
     with pytest.raises(ValueError, match="fixed input size for `cost='flops'`"):
         kbp.convert(model, keep=0.5)
     small = kbp.fold(kbp.convert(model, keep=0.5, cost="params"))
-    assert kbp.cost(small, (10, 10, 3)).params <= 0.5 * model.count_params()
+    assert (
+        kbp.measure.cost(small, input_shape=(10, 10, 3)).params
+        <= 0.5 * model.count_params()
+    )

@@ -11,7 +11,7 @@ import keras_basisprune as kbp
 from keras_basisprune.graph import basis_pairs
 from keras_basisprune.graph.trace import trace
 
-Kept, Plan = kbp.Kept, kbp.Plan
+Kept, Plan = kbp.plans.Kept, kbp.Plan
 
 
 def pairs(model):

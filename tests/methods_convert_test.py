@@ -448,7 +448,7 @@ def test_two_converted_models_in_one():
     model = keras.Model([a, b], first(a) + second(b))
     with pytest.raises(ValueError, match=r"one decomposed layer.*`first`.*flatten"):
         kbp.fold(model)
-    flat, x = kbp.flatten(model), sample(model)
+    flat, x = kbp.graph.flatten(model), sample(model)
     folded = kbp.fold(flat)
     assert relative_difference(outputs(model, x), outputs(folded, x)) <= TOLERANCE
     assert len(pairs(flat)) == 6

@@ -60,7 +60,9 @@ def test_the_regression_loses_least(build):
 def test_a_branch_makes_up_for_what_the_shortcut_lacks():
     model = residual()
     data = sample(model, batch=300)
-    rank = kbp.Plan(bases={"narrow": kbp.Kept((0,), 12), "stem": kbp.Kept((0, 1), 12)})
+    rank = kbp.Plan(
+        bases={"narrow": kbp.plans.Kept((0,), 12), "stem": kbp.plans.Kept((0, 1), 12)}
+    )
     made = convert(model, data, basis="regression", rank=rank)
     before = flat(array(inner(model, "sum")(data)))
     after = flat(array(inner(made, "sum")(data)))
@@ -107,6 +109,6 @@ def test_a_branch_that_is_a_result_itself_is_not_bent():
     total = layers.Conv2D(**arguments, name="side")(inputs) + result
     model = randomize(keras.Model(inputs, [total, result]))
     data = sample(model, batch=100)
-    plan = kbp.Plan(bases={"side": kbp.Kept((0, 1), 8)})
+    plan = kbp.Plan(bases={"side": kbp.plans.Kept((0, 1), 8)})
     made = convert(model, data, basis="regression", rank=plan)
     assert relative_difference(outputs(model, data)[1], outputs(made, data)[1]) <= 1e-5

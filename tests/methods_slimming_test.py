@@ -84,13 +84,13 @@ def test_nested_and_shared():
 @pytest.mark.parametrize("l1", [0, -1.0, np.nan, np.inf, "1e-4", None, True])
 def test_refuses_a_bad_strength(l1):
     with pytest.raises(ValueError, match="Expected `l1` to be a finite number > 0"):
-        slimming(small(), l1)
+        slimming(small(), l1=l1)
 
 
 def test_refuses_a_model_without_batch_normalization():
     model = keras.Sequential([keras.Input((3,)), layers.Dense(2)], name="plain")
     with pytest.raises(ValueError, match="model='plain', which has none"):
-        slimming(model, 1e-4)
+        slimming(model, l1=1e-4)
     pinned = keras.Sequential([keras.Input((3,)), layers.BatchNormalization()])
     with pytest.raises(ValueError, match="on channels that may leave"):
-        slimming(pinned, 1e-4)
+        slimming(pinned, l1=1e-4)

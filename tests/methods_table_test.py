@@ -24,7 +24,7 @@ TABLE = {**METHODS, CHANNEL_GAIN.name: CHANNEL_GAIN}
 
 def test_every_row_says_what_it_is():
     assert list(METHODS) == [row.name for row in METHODS.values()]
-    assert kbp.METHODS is METHODS
+    assert kbp.methods.METHODS is METHODS
     for row in METHODS.values():
         assert re.search(r"arXiv:\d{4}\.\d{5}", row.source), row.name
         assert row.removes
@@ -67,7 +67,7 @@ def test_an_added_method_is_trained_and_pruned_like_any_other():
     kept = sum(len(part.indices) for part in plan.channels.values())
     assert kept == logs["kept_channels"][-1] < logs["kept_channels"][0]
     small = kbp.fold(method.carry_out(prepared, plan))
-    before, after = kbp.cost(model).flops, kbp.cost(small).flops
+    before, after = kbp.measure.cost(model).flops, kbp.measure.cost(small).flops
     assert after < before
     answers = prepared.predict(x, verbose=0)
     np.testing.assert_allclose(small.predict(x, verbose=0), answers, atol=1e-5)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_basisprune import BasisScalingConv, Kept, Plan, convert, prune
+from keras_basisprune import BasisScalingConv, Plan, convert, prune
+from keras_basisprune.plans import Kept
 
 SEEDED = settings(derandomize=True, deadline=None, max_examples=100)
 

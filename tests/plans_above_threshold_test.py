@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_basisprune import Kept, Limits, Plan
+from keras_basisprune import Limits, Plan
+from keras_basisprune.plans import Kept
 from keras_basisprune.plans.above_threshold import above_threshold
 
 SEEDED = settings(derandomize=True, deadline=None, max_examples=100)
@@ -134,7 +135,9 @@ def test_costs_do_not_matter_locally_nor_when_equal():
 )
 def test_min_kept(min_kept, a, b):
     for scope in ("local", "global"):
-        plan = above_threshold(SCORES, 1.0, scope=scope, limits=Limits(min_kept))
+        plan = above_threshold(
+            SCORES, 1.0, scope=scope, limits=Limits(min_kept=min_kept)
+        )
         assert indices(plan) == {"a": a, "b": b}
 
 

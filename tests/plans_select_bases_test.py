@@ -5,7 +5,8 @@ from allocation import Proportional, drawn_scores, of_layers
 from models import randomize
 
 import keras_basisprune as kbp
-from keras_basisprune import Kept, Plan
+from keras_basisprune import Plan
+from keras_basisprune.plans import Kept
 from keras_basisprune.utils.cannot_reach import CannotReach
 
 layers = keras.layers
@@ -87,7 +88,7 @@ def _finished(indices, name, scores):
 def kernel_costs(model, cost):
     """What the kernels of the decomposed layers cost in a folded model, by `cost`."""
     total = 0
-    for layer in kbp.cost(model).layers:
+    for layer in kbp.measure.cost(model).layers:
         name = layer.name.removesuffix("_basis")
         if name not in SIZES or layer.kind == "SeparableConv2D":
             continue
@@ -136,10 +137,10 @@ def test_layers_cost_what_they_may(converted, cost, keep):
 def test_the_model_costs_what_it_may(model, converted, cost, keep):
     scores = drawn_scores(RANKS, 2, power=3)
     plan = kbp.select_bases(converted, keep=keep, cost=cost, scores=scores)
-    budget = keep * getattr(kbp.cost(model), cost)
-    assert getattr(kbp.cost(folded(converted, plan)), cost) <= budget
+    budget = keep * getattr(kbp.measure.cost(model), cost)
+    assert getattr(kbp.measure.cost(folded(converted, plan)), cost) <= budget
     more = folded(converted, with_next_best(plan, scores, wholes(cost)))
-    assert getattr(kbp.cost(more), cost) > budget
+    assert getattr(kbp.measure.cost(more), cost) > budget
 
 
 def test_bases_of_activations_cost_the_same(model):
@@ -148,7 +149,7 @@ def test_bases_of_activations_cost_the_same(model):
     converted = kbp.convert(model, data=images, verbose=0)
     scores = drawn_scores(RANKS, 3, power=3)
     for cost, gained in (("params", 24), ("flops", 0)):
-        whole, total = wholes(cost), getattr(kbp.cost(model), cost) + gained
+        whole, total = wholes(cost), getattr(kbp.measure.cost(model), cost) + gained
         rest = total - sum(whole.values())
         for keep in np.linspace(0.2, 0.9, 15):
             share = of_layers(converted, keep, cost)
@@ -158,7 +159,7 @@ def test_bases_of_activations_cost_the_same(model):
                 continue
             plan = kbp.select_bases(converted, keep=keep, cost=cost, scores=scores)
             assert plan == greedy(scores, whole, keep * total - rest)
-        spent = getattr(kbp.cost(folded(converted, plan)), cost)
+        spent = getattr(kbp.measure.cost(folded(converted, plan)), cost)
         assert spent <= keep * total
 
 
@@ -166,7 +167,7 @@ def test_bases_of_activations_cost_the_same(model):
 @pytest.mark.parametrize("cost", ["params", "flops"])
 def test_equals_a_greedy_choice(model, converted, cost, seed):
     scores, whole = drawn_scores(RANKS, 10 + seed, power=3), wholes(cost)
-    rest = getattr(kbp.cost(model), cost) - sum(whole.values())
+    rest = getattr(kbp.measure.cost(model), cost) - sum(whole.values())
     for keep in (0.1, 0.2, 0.5, 0.8, 0.95):
         share = of_layers(converted, keep, cost)
         plan = kbp.select_bases(converted, keep=share, cost=cost, scores=scores)

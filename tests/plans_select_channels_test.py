@@ -25,12 +25,12 @@ def residual(width=16):
 
 
 def drawn(model, seed=0):
-    count = len(kbp.channel_groups(model))
+    count = len(kbp.graph.channel_groups(model))
     return np.random.default_rng(seed).random(count) + 0.1
 
 
 def shares(model, plan):
-    small, before = kbp.cost(kbp.prune(model, plan)), kbp.cost(model)
+    small, before = kbp.measure.cost(kbp.prune(model, plan)), kbp.measure.cost(model)
     return {
         "flops": small.flops / before.flops,
         "params": small.params / before.params,
@@ -66,7 +66,7 @@ def test_channels_leave_by_their_scores_alone_when_ranked_globally():
     plan = kbp.select_channels(
         model, scores=scores, keep=0.5, cost="channels", scope="global"
     )
-    groups = kbp.channel_groups(model)
+    groups = kbp.graph.channel_groups(model)
     free = np.array([g not in groups.pinned for g in range(len(groups))])
     left = np.zeros(len(groups), bool)
     for name, kept in plan.channels.items():
@@ -78,7 +78,7 @@ def test_channels_leave_by_their_scores_alone_when_ranked_globally():
 def test_local_scope_takes_the_same_share_of_each_layer():
     model = residual()
     scores = drawn(model)
-    groups = kbp.channel_groups(model)
+    groups = kbp.graph.channel_groups(model)
     scores[groups.layers["inner"]] *= 1000
     plan = kbp.select_channels(model, scores=scores, keep=0.5, cost="channels")
     for name in ("stem", "inner", "outer", "separable", "grouped"):
@@ -93,7 +93,7 @@ def test_per_flops_takes_dear_channels_first():
     x = layers.MaxPooling2D(4)(layers.Conv2D(10, 3, padding="same", name="mid")(x))
     x = layers.Conv2D(10, 1, name="cheap")(x)
     model = keras.Model(inputs, layers.Conv2D(2, 1)(x))
-    scores = np.ones(len(kbp.channel_groups(model)))
+    scores = np.ones(len(kbp.graph.channel_groups(model)))
     plan = kbp.select_channels(
         model,
         scores=kbp.plans.per_cost(model, scores, cost="flops"),
@@ -112,8 +112,8 @@ def test_scores_per_what_a_group_costs(cost):
     x = layers.Conv2D(6, 3, padding="same", use_bias=False, name="first")(inputs)
     x = layers.Conv2D(4, 1, use_bias=False, name="head")(layers.MaxPooling2D(2)(x))
     model = keras.Model(inputs, x)
-    of = kbp.channel_groups(model).layers
-    scores = np.full(len(kbp.channel_groups(model)), np.inf)
+    of = kbp.graph.channel_groups(model).layers
+    scores = np.full(len(kbp.graph.channel_groups(model)), np.inf)
     scores[of["first"]] = np.arange(1.0, 7)
     each = {"flops": 2 * (64 * 27 + 16 * 4), "params": 27 + 4}[cost]
     found = kbp.plans.per_cost(model, scores, cost=cost)
@@ -142,7 +142,7 @@ def test_scores_unless_they_are_given():
 @pytest.mark.parametrize("scope", ["local", "global"])
 def test_thresholds(scope):
     model = residual()
-    scores, groups = drawn(model), kbp.channel_groups(model)
+    scores, groups = drawn(model), kbp.graph.channel_groups(model)
     scores[groups.layers["inner"]] *= 1000
     plan = kbp.select_channels(model, threshold=0.5, scores=scores, scope=scope)
     free = np.array([g not in groups.pinned for g in range(len(groups))])
@@ -184,7 +184,7 @@ def test_masked_channels_leave_in_any_case():
     for aim in ({"keep": 1.0}, {"threshold": 0.0}):
         for scope in ("local", "global"):
             plan = kbp.select_channels(model, scope=scope, **aim)
-            kept = kbp.Kept((1, 2, 3, 5, 6, 7), 8)
+            kept = kbp.plans.Kept((1, 2, 3, 5, 6, 7), 8)
             assert plan == kbp.Plan(channels={"one": kept})
     plan = kbp.select_channels(model, keep=0.5)
     assert not {0, 4} & set(plan.channels["one"].indices)
@@ -214,7 +214,7 @@ def test_limits():
 def test_infinite_scores_stay_and_the_plan_names_what_makes_channels():
     model = residual()
     scores = drawn(model)
-    groups = kbp.channel_groups(model)
+    groups = kbp.graph.channel_groups(model)
     scores[groups.layers["stem"][:5]] = np.inf
     plan = kbp.select_channels(model, scores=scores, keep=0.4, scope="global")
     assert set(range(5)) <= set(plan.channels["stem"].indices)
@@ -348,7 +348,7 @@ def test_limits_are_to_blame_only_if_there_are_some():
 
 def test_infinite_scores_are_named():
     model = residual()
-    scores, groups = drawn(model), kbp.channel_groups(model)
+    scores, groups = drawn(model), kbp.graph.channel_groups(model)
     for name in ("inner", "separable"):
         scores[groups.layers[name]] = np.inf
     for scope in ("global", "local"):

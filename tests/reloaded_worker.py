@@ -38,13 +38,13 @@ def steps(path, data):
         "activations": lost(model, kbp.convert(model, 4, data=x, verbose=0), x),
     }
     scores = {
-        "taylor": kbp.scores.channels.taylor(model, (x, y), loss),
+        "taylor": kbp.scores.channels.taylor(model, (x, y), loss=loss),
         "activation": kbp.scores.channels.activation(model, x),
         "compensated": kbp.scores.channels.compensated(model, x),
         "l2_norm": kbp.scores.channels.l2_norm(model),
     }
     found["scored"] = {name: int(np.isfinite(s).sum()) for name, s in scores.items()}
-    bases = kbp.scores.taylor(converted, (x, y), loss)
+    bases = kbp.scores.taylor(converted, (x, y), loss=loss)
     found["bases scored"] = len(bases)
     plan = kbp.select_channels(
         model, scores=scores["compensated"], keep=0.6, scope="global"
@@ -52,7 +52,7 @@ def steps(path, data):
     small = kbp.compensate(model, plan, x, verbose=0)
     found["pruned"] = lost(model, kbp.prune(model, plan), x)
     found["compensated"] = lost(model, small, x)
-    recovery = kbp.Recovery("all", 1)
+    recovery = kbp.Recovery(weights="all", epochs=1)
     history = kbp.recover(small, x, teacher=model, config=recovery, verbose=0)
     found["losses"] = history.history["loss"]
     folded = kbp.fold(kbp.prune(kbp.convert(small, 4, data=x, verbose=0)))
@@ -78,7 +78,7 @@ def search(path, data, folder):
         data,
         data,
         max_drop=0.9,
-        search=kbp.SearchOptions(samples=40, rounds=1),
+        config=kbp.SearchOptions(samples=40, rounds=1),
         verbose=0,
     )
     return {

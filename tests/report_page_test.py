@@ -111,7 +111,7 @@ def test_headline_says_what_was_removed_and_lost(tmp_path):
     ],
 )
 def test_headline_begins_with_the_objective(tmp_path, objective, start):
-    page, _ = page_of(tmp_path, arguments={"objective": objective})
+    page, _ = page_of(tmp_path, arguments={"cost": objective})
     assert plain(page.title).startswith(start)
 
 

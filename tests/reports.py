@@ -23,7 +23,7 @@ def sample_report(layers=6, trials=14, **changes):
         "seed": 7,
         "arguments": {
             "max_drop": 0.01,
-            "objective": "flops",
+            "cost": "flops",
             "methods": ["basis", "channels"],
             "recover": "all",
             "distill": True,

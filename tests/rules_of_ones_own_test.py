@@ -121,7 +121,7 @@ def test_folded_it_computes_the_same(model):
 
 
 def test_pruned_it_computes_what_is_left(partial):
-    plan = kbp.Plan(channels={"first": kbp.Kept((1, 2, 5), 8)})
+    plan = kbp.Plan(channels={"first": kbp.plans.Kept((1, 2, 5), 8)})
     small = kbp.prune(partial, plan)
     assert small.get_layer("first").kernel.shape == (3, 3, 3, 3)
     assert small.get_layer("second").kernel.shape == (3, 3, 3, 6)
@@ -135,8 +135,8 @@ def test_pruned_it_computes_what_is_left(partial):
 
 def test_the_standardized_one_names_what_changes(page):
     model = network(page["WSConv2D"], kernel_size=3, padding="same")
-    assert kbp.channel_groups(model).mixing == ("first", "second")
-    plan = kbp.Plan(channels={"first": kbp.Kept((1, 2, 5), 8)})
+    assert kbp.graph.channel_groups(model).mixing == ("first", "second")
+    plan = kbp.Plan(channels={"first": kbp.plans.Kept((1, 2, 5), 8)})
     small = kbp.prune(model, plan)
     np.testing.assert_array_equal(
         array(small.get_layer("second").kernel),
@@ -144,30 +144,33 @@ def test_the_standardized_one_names_what_changes(page):
     )
     # Folded before, it is a plain convolution, and nothing changes.
     folded = kbp.fold(model)
-    assert kbp.channel_groups(folded).mixing == ()
+    assert kbp.graph.channel_groups(folded).mixing == ()
 
 
 def test_it_is_counted(partial):
-    cost = kbp.cost(partial)
+    cost = kbp.measure.cost(partial)
     assert cost.uncounted == ()
     flops = {layer.name: layer.flops for layer in cost.layers}
     assert flops["first"] == 2 * 7 * 6 * 9 * 3 * 8
     assert flops["second"] == 2 * 7 * 6 * 9 * 8 * 6
     assert flops["head"] == 2 * 6 * 4
-    plan = kbp.Plan(channels={"first": kbp.Kept((1, 2, 5), 8)})
-    small = kbp.cost(kbp.prune(partial, plan))
+    plan = kbp.Plan(channels={"first": kbp.plans.Kept((1, 2, 5), 8)})
+    small = kbp.measure.cost(kbp.prune(partial, plan))
     assert small.flops == 2 * (7 * 6 * 9 * (3 * 3 + 3 * 6) + 6 * 4)
 
 
 def test_a_budget_is_met_by_what_is_counted(partial):
     scores = kbp.scores.channels.l2_norm(partial)
     plan = kbp.select_channels(partial, scores=scores, keep=0.6, scope="global")
-    share = kbp.cost(kbp.prune(partial, plan)).flops / kbp.cost(partial).flops
+    share = (
+        kbp.measure.cost(kbp.prune(partial, plan)).flops
+        / kbp.measure.cost(partial).flops
+    )
     assert 0.4 < share <= 0.6
 
 
 def test_it_is_scored_by_every_criterion(model):
-    groups = kbp.channel_groups(model)
+    groups = kbp.graph.channel_groups(model)
     at = groups.layers["first"]
     kernel = effective_kernel(model.get_layer("first")).reshape(-1, 8)
     distances = np.linalg.norm(kernel[:, :, None] - kernel[:, None], axis=0).sum(0)
@@ -209,9 +212,9 @@ def twins(model, one, other):
 def test_what_is_the_same_is_made_up_for(partial):
     twins(partial, 2, 6)
     scores = kbp.scores.channels.compensated(partial, images(40), ridge=1e-6)
-    at = kbp.channel_groups(partial).layers["first"]
+    at = kbp.graph.channel_groups(partial).layers["first"]
     assert min(scores[at][[2, 6]]) < 1e-4 < sorted(scores[at])[1]
-    plan = kbp.Plan(channels={"first": kbp.Kept((0, 1, 2, 3, 4, 5, 7), 8)})
+    plan = kbp.Plan(channels={"first": kbp.plans.Kept((0, 1, 2, 3, 4, 5, 7), 8)})
     small = kbp.compensate(partial, plan, images(40), ridge=1e-6, verbose=0)
     x = images(5)
     assert relative_difference(outputs(partial, x), outputs(small, x)) < 1e-3
@@ -221,7 +224,7 @@ def test_what_is_the_same_is_made_up_for(partial):
 
 def test_compensation_leaves_what_has_no_weights_for_a_matrix(page):
     model = network(page["WSConv2D"], kernel_size=3, padding="same")
-    plan = kbp.Plan(channels={"first": kbp.Kept((1, 2, 5), 8)})
+    plan = kbp.Plan(channels={"first": kbp.plans.Kept((1, 2, 5), 8)})
     small = kbp.compensate(model, plan, images(), verbose=0)
     pruned = kbp.prune(model, plan)
     for name in ("first", "second"):
@@ -238,9 +241,9 @@ def test_inside_of_time_distributed(page, partial):
     x = keras.layers.TimeDistributed(inner, name="timed")(x)
     x = keras.layers.ReLU()(x)
     model = randomize(keras.Model(inputs, keras.layers.Dense(2)(x)))
-    flops = {layer.name: layer.flops for layer in kbp.cost(model).layers}
+    flops = {layer.name: layer.flops for layer in kbp.measure.cost(model).layers}
     assert flops["timed"] == 4 * 2 * 7 * 6 * 9 * 3 * 8
-    at = kbp.channel_groups(model).layers["timed"]
+    at = kbp.graph.channel_groups(model).layers["timed"]
     expected = np.abs(array(inner.kernel)).sum((0, 1, 2))
     found = kbp.scores.channels.l1_norm(model)[at]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
@@ -254,11 +257,11 @@ def test_by_default_nothing_is_known(page):
 
     whole = page["PartialConv2DRule"]
     members = {name: getattr(whole, name) for name in ("propagate", "cut")}
-    kbp.channel_rule(Bare)(type("BareRule", (kbp.Rule,), members))
+    kbp.graph.channel_rule(Bare)(type("BareRule", (kbp.graph.Rule,), members))
     try:
         model = network(Bare)
-        assert kbp.channel_groups(model).prunable("first").all()
-        assert kbp.cost(model).uncounted == ("first", "second")
+        assert kbp.graph.channel_groups(model).prunable("first").all()
+        assert kbp.measure.cost(model).uncounted == ("first", "second")
         with pytest.warns(UserWarning, match="`l1_norm` can score"):
             assert np.isinf(kbp.scores.channels.l1_norm(model)).all()
         assert "BatchNormalization" in kinds(kbp.fold(model))

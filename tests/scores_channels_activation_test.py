@@ -27,8 +27,10 @@ def means(model, x, ends):
 def test_against_numpy(aggregate):
     model = small()
     x, _ = images(10)
-    wanted = of_groups(kbp.channel_groups(model), means(model, x, ENDS), aggregate)
-    found = channels.activation(model, x, aggregate)
+    wanted = of_groups(
+        kbp.graph.channel_groups(model), means(model, x, ENDS), aggregate
+    )
+    found = channels.activation(model, x, aggregate=aggregate)
     assert found.dtype == np.float64
     assert np.isfinite(found).sum() == 7
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
@@ -42,7 +44,7 @@ def test_by_hand():
     model.get_layer("conv").kernel.assign(np.eye(3)[None])
     data = np.array([[[1, -2, 0], [3, 2, 0]]], "float32")
     found = channels.activation(model, data)
-    of = kbp.channel_groups(model).layers["conv"]
+    of = kbp.graph.channel_groups(model).layers["conv"]
     np.testing.assert_allclose(found[of], [2, 2, 0], atol=1e-7)
 
 
@@ -54,7 +56,7 @@ def test_normalize(normalize):
         name: scores / getattr(np, normalize)(scores)
         for name, scores in means(model, x, ENDS).items()
     }
-    wanted = of_groups(kbp.channel_groups(model), members)
+    wanted = of_groups(kbp.graph.channel_groups(model), members)
     found = channels.activation(model, x, normalize=normalize)
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
@@ -88,7 +90,7 @@ def test_functions_of_keras_ops_count_as_activations():
     probe = keras.Model(inputs, read)
     x = np.random.default_rng(0).normal(size=(4, 5, 5, 2)).astype("float32")
     wanted = array(probe(x)).mean(axis=(0, 1, 2))
-    groups = kbp.channel_groups(model)
+    groups = kbp.graph.channel_groups(model)
     found = channels.activation(model, x)[groups.layers["conv"]]
     free = groups.prunable("conv")
     np.testing.assert_allclose(found[free], wanted[free], rtol=1e-5)
@@ -106,7 +108,7 @@ def test_what_two_layers_read_is_taken_as_it_is():
     wanted = means(model, x, {"conv": "conv"})["conv"]
     found = channels.activation(model, x)
     np.testing.assert_allclose(
-        found[kbp.channel_groups(model).layers["conv"]], wanted, rtol=1e-5
+        found[kbp.graph.channel_groups(model).layers["conv"]], wanted, rtol=1e-5
     )
 
 
@@ -119,7 +121,9 @@ def test_a_layer_called_twice_counts_once_by_its_mean():
     rng = np.random.default_rng(0)
     data = [rng.normal(size=(6, 4, 2)).astype("float32") for _ in range(2)]
     both = [np.abs(array(conv(x))).mean(axis=(0, 1)) for x in data]
-    found = channels.activation(model, data)[kbp.channel_groups(model).layers["conv"]]
+    found = channels.activation(model, data)[
+        kbp.graph.channel_groups(model).layers["conv"]
+    ]
     np.testing.assert_allclose(found, np.mean(both, axis=0), rtol=1e-5)
 
 
@@ -131,7 +135,7 @@ def test_sizes_that_are_not_known_and_half_precision():
     x, _ = images(4)
     wanted = means(model, 100 * x, {"conv": "conv"})["conv"]
     found = channels.activation(model, 100 * x)
-    of = kbp.channel_groups(model).layers["conv"]
+    of = kbp.graph.channel_groups(model).layers["conv"]
     np.testing.assert_allclose(found[of], wanted, rtol=1e-3)
 
 

@@ -37,7 +37,7 @@ def test_scores_are_what_least_squares_leaves():
     features = features.astype(np.float64)
     weights = array(model.get_layer("read").kernel).astype(np.float64)
     scores = kbp.scores.channels.compensated(model, x, ridge=1e-10)
-    mine = scores[kbp.channel_groups(model).layers["made"]]
+    mine = scores[kbp.graph.channel_groups(model).layers["made"]]
     kept = list(range(5))
     for channel in np.argsort(mine):
         losses = {
@@ -56,7 +56,7 @@ def test_one_of_two_twins_is_free_and_the_other_is_not():
     kernel[..., 5] = kernel[..., 1]
     model.get_layer("made").kernel.assign(kernel)
     scores = kbp.scores.channels.compensated(model, drawn((8, 8, 3)), ridge=1e-8)
-    mine = scores[kbp.channel_groups(model).layers["made"]]
+    mine = scores[kbp.graph.channel_groups(model).layers["made"]]
     assert min(mine[1], mine[5]) < 1e-6
     assert max(mine[1], mine[5]) > 1e-2
     assert mine.max() == pytest.approx(1.0, abs=0.01)  # nothing is left
@@ -70,7 +70,7 @@ def test_groups_are_summed_over_their_readers_and_ends_stay():
     x = layers.Conv2D(4, 1, name="head")(layers.DepthwiseConv2D(3, name="deep")(x))
     model = keras.Model(inputs, x)
     data = drawn((8, 8, 3))
-    groups = kbp.channel_groups(model)
+    groups = kbp.graph.channel_groups(model)
     scores = kbp.scores.channels.compensated(model, data)
     assert np.isinf(scores[list(groups.pinned)]).all()
     mine = scores[groups.layers["stem"]]
@@ -113,11 +113,11 @@ def test_what_is_refused():
 )
 def test_nested_models_score_as_flat_ones(kind):
     model = NESTED[kind]()
-    flat, x = kbp.flatten(model), sample(model, batch=40)
+    flat, x = kbp.graph.flatten(model), sample(model, batch=40)
     found = []
     for network in (model, flat):
         scores = kbp.scores.channels.compensated(network, x)
-        of = kbp.channel_groups(network).layers
+        of = kbp.graph.channel_groups(network).layers
         found.append({name: scores[groups] for name, groups in of.items()})
     assert sum(np.isfinite(scores).sum() for scores in found[0].values()) >= 20
     assert found[0].keys() == found[1].keys()

@@ -180,7 +180,7 @@ def test_scores_are_what_least_squares_leaves(name):
     read, wanted = outputs(keras.Model(inputs, [source, model.output]), x)
     parts = by_hand(layer, read, wanted)
     scores = kbp.scores.channels.compensated(model, x, ridge=1e-10)
-    mine = scores[kbp.channel_groups(model).layers["made"]]
+    mine = scores[kbp.graph.channel_groups(model).layers["made"]]
     kept = sorted(set(parts[0][2]))
     mine = mine[: len(kept)]  # those of a grouped convolution are tied
     for unit in np.argsort(mine):
@@ -204,13 +204,15 @@ def generator():
 
 def test_a_generator_is_pruned():
     model, noise = generator(), drawn((8,))
-    groups = kbp.channel_groups(model)
+    groups = kbp.graph.channel_groups(model)
     scores = kbp.scores.channels.compensated(model, noise)
     free = np.delete(scores, list(groups.pinned))
     assert len(free) == 12 + 10 + 6 and np.isfinite(free).all()
     plan = kbp.select_channels(model, scores=scores, keep=0.5, scope="global")
     small = kbp.prune(model, plan)
-    assert kbp.cost(small).flops / kbp.cost(model).flops == pytest.approx(0.5, abs=0.03)
+    assert kbp.measure.cost(small).flops / kbp.measure.cost(
+        model
+    ).flops == pytest.approx(0.5, abs=0.03)
     assert small.output_shape == (None, 16, 16, 3)
 
 
@@ -232,7 +234,7 @@ def test_channels_of_recurrent_attention_and_wrapped_layers_are_scored(criterion
         "l1_norm": (),
         "taylor": ((data, np.zeros((20, 2), "f")), "mse"),
     }.get(criterion, (data,))
-    scores, groups = score(model, *given), kbp.channel_groups(model)
+    scores, groups = score(model, *given), kbp.graph.channel_groups(model)
     assert np.isfinite(np.delete(scores, list(groups.pinned))).all()
     for name in ("deep", "timed", "conv", "queries", "dense"):
         assert groups.prunable(name).all()
@@ -253,7 +255,7 @@ def test_channels_first_and_a_layer_that_is_called_twice():
         data = drawn((5, 4, 3))
         data = np.moveaxis(data, 3, 1) if kwargs else data
         scores = kbp.scores.channels.compensated(model, data)
-        found.append(scores[kbp.channel_groups(model).layers["made"]])
+        found.append(scores[kbp.graph.channel_groups(model).layers["made"]])
     assert np.isfinite(found[0]).all()
     np.testing.assert_allclose(*found, rtol=1e-3)
 
@@ -263,7 +265,7 @@ def test_what_nothing_reads_scores_zero():
     x = layers.Conv2D(6, 1, name="made")(x)
     model = keras.Model(inputs, layers.Conv2D(2, 1)(x[..., 2:]))
     scores = kbp.scores.channels.compensated(model, drawn((6, 6, 3)))
-    mine = scores[kbp.channel_groups(model).layers["made"]]
+    mine = scores[kbp.graph.channel_groups(model).layers["made"]]
     assert (mine[:2] == 0).all() and (mine[2:] > 0).all()
 
 
@@ -288,10 +290,10 @@ class Mixer(keras.layers.Layer):
 def mixer():
     """A model with a user's layer that has a rule."""
 
-    @kbp.channel_rule(Mixer)
+    @kbp.graph.channel_rule(Mixer)
     class MixerRule:
         def propagate(self, layer, inputs, flow):
-            return kbp.Channels(flow.make(layer.units), inputs[0].axis)
+            return kbp.graph.Channels(flow.make(layer.units), inputs[0].axis)
 
         def cut(self, layer, kept_in, kept_out):
             mix = kept_out[0].take(kept_in[0].take(layer.mix, 0))
@@ -333,7 +335,7 @@ def test_who_stays_unscored_is_named(mixer, criterion, unscored, words, recwarn)
         "taylor": ((data, np.zeros((20, 6, 6, 2), "f")), "mse"),
     }.get(criterion, ())
     scores = getattr(kbp.scores.channels, criterion)(mixer, *given)
-    groups = kbp.channel_groups(mixer)
+    groups = kbp.graph.channel_groups(mixer)
     for name in ("a", "mixer", "b"):
         infinite = name in unscored
         assert np.isinf(scores[groups.layers[name]]).all() == infinite
@@ -353,7 +355,7 @@ def test_queries_of_plain_attention_are_named():
     model = keras.Model(inputs, layers.Dense(2)(x))
     with pytest.warns(UserWarning, match=r"4 groups that are read by `attention` \(of"):
         scores = kbp.scores.channels.compensated(model, drawn((6, 3)))
-    groups = kbp.channel_groups(model).layers
+    groups = kbp.graph.channel_groups(model).layers
     assert np.isinf(scores[groups["q"]]).all()
     assert np.isfinite(scores[groups["v"]]).all()
     with pytest.raises(ValueError, match="scores of `q` are infinite.*, or scores of"):
@@ -369,6 +371,6 @@ def test_factors_inside_of_wrappers_count():
     model = randomize(keras.Model(inputs, layers.Conv2D(2, 1)(norm(x))))
     scores = kbp.scores.channels.bn_scale(model)
     np.testing.assert_allclose(
-        scores[kbp.channel_groups(model).layers["made"]],
+        scores[kbp.graph.channel_groups(model).layers["made"]],
         np.abs(array(model.get_layer("norm").layer.gamma)),
     )

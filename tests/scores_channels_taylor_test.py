@@ -50,9 +50,9 @@ def forward(model, x):
 def test_against_explicit_gradients(aggregate):
     model = small()
     x, y = images(20)
-    found = channels.taylor(model, (x, y), LOSS, aggregate, batch_size=8)
+    found = channels.taylor(model, (x, y), loss=LOSS, aggregate=aggregate, batch_size=8)
     members = explicit(model, x, y, 8)  # batches of 8, 8 and 4
-    wanted = of_groups(kbp.channel_groups(model), members, aggregate)
+    wanted = of_groups(kbp.graph.channel_groups(model), members, aggregate)
     assert found.dtype == np.float64
     assert np.isfinite(wanted).sum() == 7
     np.testing.assert_allclose(found, wanted, rtol=1e-4)
@@ -63,8 +63,8 @@ def test_normalize():
     x, y = images(8)
     members = explicit(model, x, y, 8)
     members = {name: scores / scores.mean() for name, scores in members.items()}
-    found = channels.taylor(model, (x, y), LOSS, normalize="mean")
-    wanted = of_groups(kbp.channel_groups(model), members)
+    found = channels.taylor(model, (x, y), loss=LOSS, normalize="mean")
+    wanted = of_groups(kbp.graph.channel_groups(model), members)
     np.testing.assert_allclose(found, wanted, rtol=1e-4)
 
 
@@ -72,8 +72,8 @@ def test_estimates_what_a_small_change_does():
     """One sample, a gate of 0.999: the loss changes as the root of the score says."""
     model = small()
     x, y = images(1)
-    found = channels.taylor(model, (x, y), LOSS)
-    groups = kbp.channel_groups(model)
+    found = channels.taylor(model, (x, y), loss=LOSS)
+    groups = kbp.graph.channel_groups(model)
 
     def loss():
         return -np.log(array(model(x)).astype(np.float64)[0, y[0]])
@@ -96,10 +96,10 @@ def test_takes_what_fit_takes():
 
     model = small()
     x, y = images(16)
-    wanted = channels.taylor(model, (x, y), LOSS, batch_size=8)
+    wanted = channels.taylor(model, (x, y), loss=LOSS, batch_size=8)
     dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(8)
-    found = channels.taylor(model, dataset, keras.losses.get(LOSS))
-    weighted = channels.taylor(model, (x, y, np.full(16, 2.0)), LOSS, batch_size=8)
+    found = channels.taylor(model, dataset, loss=keras.losses.get(LOSS))
+    weighted = channels.taylor(model, (x, y, np.full(16, 2.0)), loss=LOSS, batch_size=8)
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
     np.testing.assert_allclose(weighted, 4 * wanted, rtol=1e-4)
 
@@ -112,8 +112,8 @@ def test_the_given_model_stays_as_it_is():
     before = model.get_weights()
     flags = [weight.trainable for weight in model.weights]
     nodes = [len(layer._inbound_nodes) for layer in model.layers]
-    found = channels.taylor(model, images(4), LOSS)
-    assert np.isfinite(found[kbp.channel_groups(model).layers["a"]]).all()
+    found = channels.taylor(model, images(4), loss=LOSS)
+    assert np.isfinite(found[kbp.graph.channel_groups(model).layers["a"]]).all()
     assert identical(model.get_weights(), before)
     assert [weight.trainable for weight in model.weights] == flags
     assert [len(layer._inbound_nodes) for layer in model.layers] == nodes
@@ -131,14 +131,14 @@ def test_a_layer_called_twice_has_one_gate_per_channel():
     model = randomize(keras.Model(inputs, layers.Dense(1, name="head")(x)))
     x = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
     y = np.ones((5, 1), "float32")
-    found = channels.taylor(model, (x, y), "mse")
+    found = channels.taylor(model, (x, y), loss="mse")
     gate, first = tf.Variable(tf.ones(3)), tf.Variable(tf.ones(3))
     with tf.GradientTape() as tape:
         values = model.get_layer("first")(x) * first
         values = shared(shared(values) * gate) * gate
         loss = tf.reduce_mean((model.get_layer("head")(values) - y) ** 2)
     wanted = sum(g.numpy() ** 2 for g in tape.gradient(loss, [gate, first]))
-    of = kbp.channel_groups(model).layers["shared"]
+    of = kbp.graph.channel_groups(model).layers["shared"]
     np.testing.assert_allclose(found[of], wanted, rtol=1e-4)
 
 
@@ -147,9 +147,9 @@ def test_a_nested_model_scores_as_the_plain_one():
     model = small()
     inputs = keras.Input((6, 6, 2))
     outer = keras.Model(inputs, model(inputs))
-    wanted = channels.taylor(model, (x, y), LOSS)
-    found = channels.taylor(outer, (x, y), LOSS)
-    groups, inner = kbp.channel_groups(outer), kbp.channel_groups(model)
+    wanted = channels.taylor(model, (x, y), loss=LOSS)
+    found = channels.taylor(outer, (x, y), loss=LOSS)
+    groups, inner = kbp.graph.channel_groups(outer), kbp.graph.channel_groups(model)
     for name in "abcd":
         np.testing.assert_allclose(
             found[groups.layers[name]], wanted[inner.layers[name]], rtol=1e-5
@@ -172,10 +172,10 @@ def test_channels_first_scores_as_channels_last(criterion):
     found = []
     for model, samples in ((last, x), (first, np.moveaxis(x, -1, 1))):
         if criterion == "taylor":
-            scores = channels.taylor(model, (samples, y), LOSS)
+            scores = channels.taylor(model, (samples, y), loss=LOSS)
         else:
             scores = channels.activation(model, samples)
-        found.append(scores[kbp.channel_groups(model).layers["conv"]])
+        found.append(scores[kbp.graph.channel_groups(model).layers["conv"]])
     assert np.isfinite(found[0]).all()
     np.testing.assert_allclose(found[1], found[0], rtol=1e-4)
 
@@ -185,24 +185,24 @@ def test_mixed_float16():
     try:
         half = small("mixed_float16")
         data = images(64)
-        found = channels.taylor(half, data, LOSS, batch_size=4)
+        found = channels.taylor(half, data, loss=LOSS, batch_size=4)
     finally:
         keras.config.set_dtype_policy("float32")
     full = small()
     full.set_weights(half.get_weights())
-    wanted = channels.taylor(full, data, LOSS, batch_size=4)
+    wanted = channels.taylor(full, data, loss=LOSS, batch_size=4)
     np.testing.assert_allclose(found, wanted, rtol=0.1, atol=1e-5)
 
 
 def test_a_converted_model():
     model = small()
     converted = kbp.convert(model)
-    found = channels.taylor(converted, images(8), LOSS)
-    groups = kbp.channel_groups(converted)
-    wanted = channels.taylor(model, images(8), LOSS)
+    found = channels.taylor(converted, images(8), loss=LOSS)
+    groups = kbp.graph.channel_groups(converted)
+    wanted = channels.taylor(model, images(8), loss=LOSS)
     np.testing.assert_allclose(
         found[groups.layers["c_scaling"]],
-        wanted[kbp.channel_groups(model).layers["c"]],
+        wanted[kbp.graph.channel_groups(model).layers["c"]],
         rtol=1e-3,
     )
     assert np.isinf(found[groups.layers["c_basis"]]).all()
@@ -211,26 +211,29 @@ def test_a_converted_model():
 def test_without_channels_that_may_leave():
     model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
     data = np.zeros((2, 3)), np.zeros((2, 2))
-    found = channels.taylor(model, data, "mse")
-    assert found.shape == (len(kbp.channel_groups(model)),)
+    found = channels.taylor(model, data, loss="mse")
+    assert found.shape == (len(kbp.graph.channel_groups(model)),)
     assert np.isinf(found).all()
 
 
 def test_refuses_bad_arguments():
     model, data = small(), images(4)
     with pytest.raises(ValueError, match="`aggregate` to be 'sum', 'mean' or 'max'"):
-        channels.taylor(model, data, LOSS, aggregate="product")
+        channels.taylor(model, data, loss=LOSS, aggregate="product")
     with pytest.raises(ValueError, match="`normalize` to be None, 'mean' or 'max'"):
-        channels.taylor(model, data, LOSS, normalize="sum")
+        channels.taylor(model, data, loss=LOSS, normalize="sum")
     with pytest.raises(ValueError, match="`batch_size` to be a positive integer"):
-        channels.taylor(model, data, LOSS, batch_size=0)
+        channels.taylor(model, data, loss=LOSS, batch_size=0)
     with pytest.raises(ValueError, match="Expected `data` to give finite gradients"):
-        channels.taylor(model, (data[0] * np.nan, data[1]), LOSS)
+        channels.taylor(model, (data[0] * np.nan, data[1]), loss=LOSS)
 
 
 def test_what_no_output_follows_from_has_no_say():
     model = with_an_unread_output()
     x, y = sample(model, batch=20), np.random.default_rng(0).normal(size=(20, 3))
-    scores = [channels.taylor(m, (x, y), "mse") for m in (model, kbp.flatten(model))]
+    scores = [
+        channels.taylor(m, (x, y), loss="mse")
+        for m in (model, kbp.graph.flatten(model))
+    ]
     assert np.isfinite(scores[0]).sum() == 8 + 6 + 6
     np.testing.assert_allclose(*scores, rtol=1e-4)

@@ -44,7 +44,7 @@ def one_conv(weights, name="conv"):
 
 
 def of_layer(model, scores, name):
-    return scores[kbp.channel_groups(model).layers[name]]
+    return scores[kbp.graph.channel_groups(model).layers[name]]
 
 
 def test_by_hand():
@@ -69,7 +69,7 @@ def test_by_hand():
 @pytest.mark.parametrize("name", NORMS)
 def test_tie_depthwise_and_concatenation_against_numpy(name, aggregate):
     model = small()
-    groups = kbp.channel_groups(model)
+    groups = kbp.graph.channel_groups(model)
     members = {n: NORMS[name](kernel(model, n)) for n in ("a", "b", "c", "d")}
     wanted = of_groups(groups, members, aggregate)
     assert len(set(groups.layers["a"]) & set(groups.layers["d"])) == 3
@@ -88,7 +88,7 @@ def test_each_layer_is_normalized_before_it_counts(name, normalize):
     model = small()
     members = {n: NORMS[name](kernel(model, n)) for n in ("a", "b", "c", "d")}
     members = {n: s / getattr(np, normalize)(s) for n, s in members.items()}
-    wanted = of_groups(kbp.channel_groups(model), members, "mean")
+    wanted = of_groups(kbp.graph.channel_groups(model), members, "mean")
     found = getattr(channels, name)(model, "mean", normalize=normalize)
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
 
@@ -109,8 +109,8 @@ def test_bn_scale_against_numpy(aggregate, normalize):
     gammas = {n: np.abs(array(model.get_layer(n).gamma)) for n in ("a_bn", "d_bn")}
     if normalize:
         gammas = {n: gamma / gamma.max() for n, gamma in gammas.items()}
-    groups = kbp.channel_groups(model)
-    found = channels.bn_scale(model, aggregate, normalize)
+    groups = kbp.graph.channel_groups(model)
+    found = channels.bn_scale(model, aggregate=aggregate, normalize=normalize)
     np.testing.assert_allclose(found, of_groups(groups, gammas, aggregate), rtol=1e-6)
     assert np.isinf(found[groups.layers["c"]]).all()  # no factor judges them
     assert np.isfinite(found[groups.layers["a"]]).all()
@@ -125,7 +125,7 @@ def test_bn_scale_without_factors_has_no_say():
 
 def test_random_is_seeded_and_keeps_pinned_groups():
     model = small()
-    groups = kbp.channel_groups(model)
+    groups = kbp.graph.channel_groups(model)
     found = channels.random(model, seed=4)
     np.testing.assert_array_equal(found, channels.random(model, seed=4))
     assert (found != channels.random(model, seed=5)).any()
@@ -166,7 +166,7 @@ def test_every_kind_of_filter():
         ).reshape(-1, 3),
         "table": array(model.get_layer("table").embeddings),
     }
-    groups = kbp.channel_groups(model)
+    groups = kbp.graph.channel_groups(model)
     for criterion, score in NORMS.items():
         members = {names[n]: score(w.astype(np.float64)) for n, w in weights.items()}
         found = getattr(channels, criterion)(model)
@@ -210,10 +210,10 @@ def test_tied_channels_of_one_layer_count_each(aggregate):
     x = layers.Conv2D(3, 1, name="conv")(x)
     x = layers.DepthwiseConv2D(2, depth_multiplier=2, name="depthwise")(x)
     model = randomize(keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x))))
-    groups = kbp.channel_groups(model)
+    groups = kbp.graph.channel_groups(model)
     members = {n: l2(kernel(model, n)) for n in ("conv", "depthwise")}
     assert len(members["depthwise"]) == 6
-    found = channels.l2_norm(model, aggregate)
+    found = channels.l2_norm(model, aggregate=aggregate)
     np.testing.assert_allclose(found, of_groups(groups, members, aggregate), rtol=1e-6)
     one = [members["conv"][1], *members["depthwise"][2:4]]
     wanted = {"sum": sum(one), "mean": np.mean(one), "max": max(one)}[aggregate]
@@ -237,7 +237,7 @@ def test_a_converted_model_scores_as_the_original(criterion):
     original = getattr(channels, criterion)(model)
     converted = kbp.convert(model)
     found = getattr(channels, criterion)(converted)
-    groups, old = kbp.channel_groups(converted), kbp.channel_groups(model)
+    groups, old = kbp.graph.channel_groups(converted), kbp.graph.channel_groups(model)
     for name in ("a", "c"):
         np.testing.assert_allclose(
             found[groups.layers[f"{name}_scaling"]],
@@ -261,8 +261,8 @@ def test_masked_bases_do_not_count():
 def test_models_of_many_kinds(kind):
     model = randomize(KINDS[kind]())
     if kind == "nested":
-        model = kbp.flatten(model)
-    groups, before = kbp.channel_groups(model), model.get_weights()
+        model = kbp.graph.flatten(model)
+    groups, before = kbp.graph.channel_groups(model), model.get_weights()
     for criterion in ("l1_norm", "l2_norm", "fpgm", "bn_scale", "random"):
         found = getattr(channels, criterion)(model)
         assert found.shape == (len(groups),)

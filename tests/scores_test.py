@@ -150,7 +150,7 @@ def test_taylor_against_explicit_gradients():
     x, y = images(20)
     before = model.get_weights()
     flags = [weight.trainable for weight in model.weights]
-    found = scores.taylor(model, (x, y), LOSS, batch_size=8)
+    found = scores.taylor(model, (x, y), loss=LOSS, batch_size=8)
     assert identical(model.get_weights(), before)
     assert [weight.trainable for weight in model.weights] == flags
     assert model.get_layer("a_scaling").scale.regularizer is not None
@@ -168,10 +168,10 @@ def test_taylor_takes_what_fit_takes():
 
     model = convolutional()
     x, y = images(16)
-    wanted = scores.taylor(model, (x, y), LOSS, batch_size=8)
+    wanted = scores.taylor(model, (x, y), loss=LOSS, batch_size=8)
     dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(8)
-    found = scores.taylor(model, dataset, keras.losses.get(LOSS))
-    weighted = scores.taylor(model, (x, y, np.full(16, 2.0)), LOSS, batch_size=8)
+    found = scores.taylor(model, dataset, loss=keras.losses.get(LOSS))
+    weighted = scores.taylor(model, (x, y, np.full(16, 2.0)), loss=LOSS, batch_size=8)
     for name in wanted:
         np.testing.assert_allclose(found[name], wanted[name], rtol=1e-5)
         np.testing.assert_allclose(weighted[name], 4 * wanted[name], rtol=1e-4)
@@ -182,7 +182,7 @@ def test_taylor_leaves_the_compiled_model_alone():
     optimizer = keras.optimizers.SGD(0.1)
     model.compile(optimizer, LOSS)
     x = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
-    scores.taylor(model, (x, np.arange(8) % 2), model.loss)
+    scores.taylor(model, (x, np.arange(8) % 2), loss=model.loss)
     assert model.optimizer is optimizer
     assert int(optimizer.iterations) == 0
     assert not optimizer.built
@@ -191,18 +191,18 @@ def test_taylor_leaves_the_compiled_model_alone():
 def test_taylor_under_mixed_float16():
     x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
     y = np.arange(64) % 2
-    wanted = scores.taylor(diagonal(), (x, y), LOSS, batch_size=4)
-    found = scores.taylor(with_policy("mixed_float16"), (x, y), LOSS, batch_size=4)
+    wanted = scores.taylor(diagonal(), (x, y), loss=LOSS, batch_size=4)
+    found = scores.taylor(with_policy("mixed_float16"), (x, y), loss=LOSS, batch_size=4)
     np.testing.assert_allclose(found["a"], wanted["a"], rtol=0.05, atol=1e-4)
 
 
 def test_taylor_refuses_gradients_that_are_not_finite():
     x = np.full((4, 4), np.nan, np.float32)
     with pytest.raises(ValueError, match="Expected `data` to give finite gradients"):
-        scores.taylor(diagonal(), (x, np.zeros(4, int)), LOSS)
+        scores.taylor(diagonal(), (x, np.zeros(4, int)), loss=LOSS)
 
 
 def test_taylor_refuses_an_ordinary_model():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)], name="plain")
     with pytest.raises(ValueError, match="model='plain', without BasisScalingConv"):
-        scores.taylor(model, (np.zeros((1, 3)), np.zeros(1)), LOSS)
+        scores.taylor(model, (np.zeros((1, 3)), np.zeros(1)), loss=LOSS)

@@ -19,7 +19,12 @@ def model(digits):
 def untrained(model, digits):
     """What `compress` makes without training, of bases and channels."""
     return kbp.compress(
-        model, digits.train, digits.validation, 0.03, test=digits.test, verbose=0
+        model,
+        digits.train,
+        digits.validation,
+        max_drop=0.03,
+        test=digits.test,
+        verbose=0,
     )
 
 
@@ -29,15 +34,17 @@ def classes(result):
 
 def test_the_budget_is_met_without_training_or_change(model, digits, untrained):
     weights = model.get_weights()
-    before = kbp.accuracy(model, digits.validation)
-    after = kbp.accuracy(untrained.model, digits.validation)
+    before = kbp.measure.accuracy(model, digits.validation)
+    after = kbp.measure.accuracy(untrained.model, digits.validation)
     assert untrained.met_budget
     assert untrained.history == {}
     assert after >= before - 0.03
     assert untrained.report.extra["accuracy on validation"] == (before, after)
-    on_test = tuple(kbp.accuracy(m, digits.test) for m in (model, untrained.model))
+    on_test = tuple(
+        kbp.measure.accuracy(m, digits.test) for m in (model, untrained.model)
+    )
     assert untrained.report.extra["accuracy on test"] == on_test
-    assert untrained.report.after == kbp.cost(untrained.model)
+    assert untrained.report.after == kbp.measure.cost(untrained.model)
     assert untrained.report.flops_ratio < 0.4
     assert classes(untrained) == {"keras"}
     for old, new in zip(weights, model.get_weights(), strict=True):
@@ -79,7 +86,12 @@ def test_the_plan_by_hand_makes_the_same_network(model, digits, untrained):
 @pytest.mark.parametrize("method", ["basis", "channels"])
 def test_one_method_alone(model, digits, method):
     result = kbp.compress(
-        model, digits.train, digits.validation, 0.03, methods=[method], verbose=0
+        model,
+        digits.train,
+        digits.validation,
+        max_drop=0.03,
+        methods=[method],
+        verbose=0,
     )
     assert result.met_budget
     (plan,) = result.plans
@@ -93,14 +105,14 @@ def test_recovery_of_all_weights_goes_further(model, digits, untrained):
         model,
         digits.train[0],  # no labels
         digits.validation,
-        0.03,
+        max_drop=0.03,
         recover="all",
         epochs=3,
-        search=kbp.SearchOptions(rounds=2),
+        config=kbp.SearchOptions(rounds=2),
         verbose=0,
     )
-    least = kbp.accuracy(model, digits.validation) - 0.03
-    assert kbp.accuracy(result.model, digits.validation) >= least
+    least = kbp.measure.accuracy(model, digits.validation) - 0.03
+    assert kbp.measure.accuracy(result.model, digits.validation) >= least
     assert result.report.flops_ratio < 0.8 * untrained.report.flops_ratio
     trained = [trial for trial in result.trials if trial.trained]
     assert len(result.history["loss"]) == 3 * len(trained)
@@ -114,16 +126,16 @@ def test_recovery_of_scales_by_labels(model, digits):
         model,
         digits.train,
         digits.validation,
-        0.03,
+        max_drop=0.03,
         methods=["basis"],
         recover="scales",
         epochs=2,
-        search=kbp.SearchOptions(rounds=1, distill=False),
+        config=kbp.SearchOptions(rounds=1, distill=False),
         verbose=0,
     )
-    least = kbp.accuracy(model, digits.validation) - 0.03
+    least = kbp.measure.accuracy(model, digits.validation) - 0.03
     assert result.met_budget
-    assert kbp.accuracy(result.model, digits.validation) >= least
+    assert kbp.measure.accuracy(result.model, digits.validation) >= least
     assert set(result.history) >= {"loss", "accuracy"}
     assert classes(result) == {"keras"}
 
@@ -153,11 +165,11 @@ def test_tensorboard_sees_trials_and_epochs(model, digits, tmp_path):
         model,
         digits.train,
         digits.validation,
-        0.05,
+        max_drop=0.05,
         methods=["channels"],
         recover="all",
         epochs=2,
-        search=kbp.SearchOptions(rounds=1, samples=300),
+        config=kbp.SearchOptions(rounds=1, samples=300),
         callbacks=[board],
         verbose=0,
     )
@@ -175,7 +187,7 @@ def test_tensorboard_sees_trials_and_epochs(model, digits, tmp_path):
 
 def test_without_any_label_the_original_is_the_measure(model, digits):
     images = digits.validation[0]
-    result = kbp.compress(model, digits.train[0], images, 0.05, verbose=0)
+    result = kbp.compress(model, digits.train[0], images, max_drop=0.05, verbose=0)
     agree = np.mean(
         model.predict(images, verbose=0).argmax(-1)
         == result.model.predict(images, verbose=0).argmax(-1)
@@ -191,8 +203,8 @@ def test_other_objectives(model, digits, objective):
         model,
         digits.train,
         digits.validation,
-        0.03,
-        objective,
+        max_drop=0.03,
+        cost=objective,
         methods=["channels"],
         verbose=0,
     )
@@ -212,7 +224,9 @@ def test_a_budget_that_cannot_be_met_returns_the_original(tmp_path):
     images = np.random.default_rng(0).normal(size=(400, 8, 8, 1)).astype("float32")
     data = (images, model.predict(images, verbose=0).argmax(-1))
     with pytest.warns(UserWarning, match="budget of max_drop=0.0 could not be met"):
-        result = kbp.compress(model, data, data, 0.0, verbose=0, output_dir=tmp_path)
+        result = kbp.compress(
+            model, data, data, max_drop=0.0, verbose=0, output_dir=tmp_path
+        )
     assert not result.met_budget
     assert result.plans == ()
     assert not any(trial.good_enough for trial in result.trials)
@@ -247,7 +261,7 @@ def test_data_that_does_not_fit_is_refused_at_once(model, digits, change, text):
         ({"methods": "basis"}, "`methods` to name .*methods='basis'"),
         ({"recover": "most"}, "`recover` to be None, 'all' .*recover='most'"),
         ({"max_drop": 1.5}, r"`max_drop` to be a float in \[0, 1\).*max_drop=1.5"),
-        ({"objective": "speed"}, "`objective` to be 'flops', .*objective='speed'"),
+        ({"cost": "speed"}, "`cost` to be 'flops', .*cost='speed'"),
     ],
 )
 def test_arguments_that_are_refused(model, digits, tmp_path, arguments, text):
@@ -266,7 +280,7 @@ def test_training_by_labels_needs_labels(model, digits):
             digits.train[0],
             digits.validation,
             recover="all",
-            search=kbp.SearchOptions(distill=False),
+            config=kbp.SearchOptions(distill=False),
         )
 
 
@@ -275,7 +289,7 @@ def test_files_say_what_the_result_says(model, digits, tmp_path):
         model,
         digits.train,
         digits.validation,
-        0.03,
+        max_drop=0.03,
         methods=["channels"],
         output_dir=tmp_path,
         verbose=0,
@@ -288,8 +302,14 @@ def test_files_say_what_the_result_says(model, digits, tmp_path):
     report = json.loads((tmp_path / "report.json").read_text())
     assert report == json.loads(json.dumps(result.details))
     rows = {x["label"]: (x["before"], x["after"]) for x in report["before_after"]}
-    assert rows["parameters"] == (kbp.cost(model).params, kbp.cost(small).params)
-    assert rows["FLOPs"] == (kbp.cost(model).flops, kbp.cost(small).flops)
+    assert rows["parameters"] == (
+        kbp.measure.cost(model).params,
+        kbp.measure.cost(small).params,
+    )
+    assert rows["FLOPs"] == (
+        kbp.measure.cost(model).flops,
+        kbp.measure.cost(small).flops,
+    )
     sizes = [
         (tmp_path / f"{name}_float32.tflite").stat().st_size
         for name in ("original", "small")

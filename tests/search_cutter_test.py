@@ -42,7 +42,7 @@ def cutters(model, images):
 
 def kept(small, model, counted="flops"):
     """Share of the cost that is left once the network is folded."""
-    costs = (getattr(kbp.cost(m), counted) for m in (kbp.fold(small), model))
+    costs = (getattr(kbp.measure.cost(m), counted) for m in (kbp.fold(small), model))
     after, before = costs
     return after / before
 
@@ -78,10 +78,10 @@ def test_the_share_that_is_left(cutters, model, counted, to_channels, keep):
 
 
 def test_a_good_cut_is_nearly_as_good(cutters, model, digits):
-    before = kbp.accuracy(model, digits.validation)
+    before = kbp.measure.accuracy(model, digits.validation)
     for to_channels in (1, THIRD):
         small = kbp.fold(cutters["flops"].cut(0.5, BY[to_channels]).network)
-        assert kbp.accuracy(small, digits.validation) > before - 0.02
+        assert kbp.measure.accuracy(small, digits.validation) > before - 0.02
 
 
 def test_the_model_stays_as_it_was(cutters, model, images):

@@ -165,7 +165,7 @@ class TestFolded:
 class TestObjective:
     def test_counts(self, model, cut):
         for one in (model, kbp.fold(cut)):
-            found = kbp.cost(one)
+            found = kbp.measure.cost(one)
             assert Objective("flops")(one) == found.flops
             assert Objective("params")(one) == found.params
 
@@ -173,7 +173,7 @@ class TestObjective:
         kbp.export_tflite(model, tmp_path / "net.tflite")
         size = (tmp_path / "net.tflite").stat().st_size
         assert Objective("bytes")(model) == size
-        assert size > 4 * kbp.cost(model).params
+        assert size > 4 * kbp.measure.cost(model).params
 
     def test_milliseconds(self, model):
         assert 0 < Objective("latency", runs=5)(model) < 1e4
@@ -186,7 +186,7 @@ class TestObjective:
 
     @pytest.mark.parametrize("kind", ["speed", "FLOPs", None])
     def test_unknown(self, kind):
-        text = rf"`objective` to be 'flops', .*objective={kind!r}\."
+        text = rf"`cost` to be 'flops', .*cost={kind!r}\."
         with pytest.raises(ValueError, match=text):
             Objective(kind)
 
@@ -196,7 +196,7 @@ class TestJudge:
         score = Scorer(model, (images, None))
         judge = Judge(model, score, Objective("params"), RunFolder(None, {}))
         found = judge(judge.folded(cut), {"fitting": 2.5})
-        before, after = kbp.cost(model), kbp.cost(kbp.fold(cut))
+        before, after = kbp.measure.cost(model), kbp.measure.cost(kbp.fold(cut))
         assert found["params"] == found["kept"] == after.params / before.params < 1
         assert found["flops"] == after.flops / before.flops < 1
         assert score.compared(score.right(kbp.fold(cut))) == {
@@ -211,7 +211,7 @@ class TestJudge:
         asked = []
 
         def objective(network, counted):
-            assert counted == kbp.cost(network)
+            assert counted == kbp.measure.cost(network)
             asked.append(network)
             return 10.0 * len(asked)
 
@@ -220,7 +220,10 @@ class TestJudge:
             judge = Judge(model, score, objective, RunFolder(tmp_path, {}))
             assert judge(judge.folded(cut), {})["kept"] == 2.0 + number
         assert asked[0] is model
-        assert [kbp.cost(one).params < kbp.cost(model).params for one in asked] == [
+        assert [
+            kbp.measure.cost(one).params < kbp.measure.cost(model).params
+            for one in asked
+        ] == [
             False,
             True,
             True,
@@ -274,7 +277,7 @@ class TestLayerRows:
                 "flops": [2 * 12 * 5, 2 * 6 * 5],
             },
         ]
-        for at, whole in enumerate((kbp.cost(model), kbp.cost(small))):
+        for at, whole in enumerate((kbp.measure.cost(model), kbp.measure.cost(small))):
             assert sum(row["flops"][at] for row in rows) == whole.flops
             norm = 4 * (16, 10)[at]
             assert sum(row["params"][at] for row in rows) == whole.params - norm
@@ -304,7 +307,7 @@ class TestLayerRows:
         x = layers.MultiHeadAttention(2, 3, name="look")(x, x)
         x = layers.GlobalAveragePooling2D()(x)
         model = randomize(keras.Model(inputs, layers.Dense(3, name="head")(x)))
-        model = kbp.flatten(model)
+        model = kbp.graph.flatten(model)
         small = kbp.fold(kbp.convert(model, rank, data=images, verbose=0))
         found = {layer.name: type(layer).__name__ for layer in small.layers}
         assert found["sep_depthwise"] == "DepthwiseConv2D"
@@ -329,7 +332,7 @@ class TestLayerRows:
         assert "MultiHeadAttention is not" in rows["look"]["reason"]
         assert rows["look"]["channels"] is None
         assert rows["head"]["reason"] == "channels: output of the model"
-        whole = kbp.cost(small)
+        whole = kbp.measure.cost(small)
         assert sum(row["flops"][1] for row in rows.values()) == whole.flops
         assert sum(row["params"][1] for row in rows.values()) == whole.params
 
@@ -581,7 +584,7 @@ class TestDocument:
             "history": {"loss": [0.5, math.nan]},
         }
         trials = [trial(1, math.nan, fitting=1.0), trial(1, 0.9, fitting=1.0)]
-        found = document(parts, trials, {**self.arguments, "objective": "params"})
+        found = document(parts, trials, {**self.arguments, "cost": "params"})
         text = json.dumps(found, allow_nan=False)
         (tmp_path / "report.json").write_text(text)
         write_report(tmp_path)
@@ -597,7 +600,9 @@ def test_training_in_a_search_is_that_of_recover(model, cut, images):
     ours, theirs = (kbp.fold(cut, batch_norm=False) for _ in range(2))
     made = train_again(ours, model, data, config, [], number=4, past=2)
     later = dataclasses.replace(config, initial_epoch=2)
-    history = kbp.recover(theirs, images, None, model, later, verbose=0).history
+    history = kbp.recover(
+        theirs, images, None, teacher=model, config=later, verbose=0
+    ).history
     assert made["history"].pop("round") == [4, 4]
     assert made["history"] == history
     assert made["seconds"] > 0
@@ -608,7 +613,10 @@ def test_training_in_a_search_is_that_of_recover(model, cut, images):
 def test_a_network_without_weights_to_train_is_refused(images):
     inputs = keras.Input((8, 8, 3))
     outputs = layers.Softmax()(layers.GlobalAveragePooling2D()(inputs))
-    network, config = keras.Model(inputs, outputs), kbp.Recovery("all", epochs=1)
+    network, config = (
+        keras.Model(inputs, outputs),
+        kbp.Recovery(weights="all", epochs=1),
+    )
     data = (images, None), (images, None)
     with pytest.raises(ValueError, match="`model` to have weights that train"):
         train_again(network, network, data, config, [], 1, 0)

@@ -275,7 +275,7 @@ def test_other_kinds_of_layers(kind, cost):
     plan = kbp.select_bases(copy, keep=0.7, cost=cost)
     assert plan.bases.keys() == basis_pairs(trace(copy)).keys()
     small = kbp.fold(kbp.prune(copy, plan), batch_norm=False)
-    before, after = (getattr(kbp.cost(net), cost) for net in (model, small))
+    before, after = (getattr(kbp.measure.cost(net), cost) for net in (model, small))
     assert 0.4 * before < after <= 0.7 * before
 
 

@@ -46,7 +46,7 @@ def width(plan):
 
 def scored(model):
     """Channels of `conv`, the last ones best."""
-    groups = kbp.channel_groups(model)
+    groups = kbp.graph.channel_groups(model)
     scores = np.full(len(groups), np.inf)
     scores[groups.layers["conv"]] = np.arange(1.0, WIDTH + 1)
     return scores
@@ -136,7 +136,7 @@ def test_tied_channels(tmp_path):
     x = layers.Conv2D(8, 1, name="one")(x)
     x = layers.Add()([x, layers.Conv2D(8, 3, padding="same", name="two")(x)])
     model = keras.Model(inputs, layers.Conv2D(2, 5, name="head")(x))
-    groups = kbp.channel_groups(model)
+    groups = kbp.graph.channel_groups(model)
     scores = np.full(len(groups), np.inf)
     scores[groups.layers["one"]] = np.arange(8.0)
     table = LatencyTable(tmp_path / "table.json")

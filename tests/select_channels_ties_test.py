@@ -31,7 +31,7 @@ def nested():
 
 
 def scored(model, seed=0):
-    return np.random.default_rng(seed).random(len(kbp.channel_groups(model)))
+    return np.random.default_rng(seed).random(len(kbp.graph.channel_groups(model)))
 
 
 EXCLUDE = {
@@ -166,7 +166,7 @@ def test_no_plan_for_slices_is_refused(middle, scope):
 def test_the_best_of_a_slice_stays():
     model = sliced(thrown_away)
     scores = scored(model)
-    groups = kbp.channel_groups(model)
+    groups = kbp.graph.channel_groups(model)
     stem = groups.layers["stem"]
     scores[stem] = [9, 8, 7, 6, 0.1, 0.2]
     plan = kbp.select_channels(
@@ -211,7 +211,7 @@ def test_limits_hold_for_layers_behind_a_slice(limits, least):
     x = layers.Concatenate()([first, rest])
     model = randomize(keras.Model(inputs, layers.Conv2D(2, 1)(x)))
     scores = scored(model)
-    scores[kbp.channel_groups(model).layers["stem"]] = np.arange(12)
+    scores[kbp.graph.channel_groups(model).layers["stem"]] = np.arange(12)
     plan = kbp.select_channels(
         model,
         scores=scores,
@@ -253,7 +253,7 @@ def test_where_no_channel_may_leave():
 
 def test_a_plan_of_ones_own_that_empties_a_slice_is_refused():
     model = sliced(joined)
-    plan = kbp.Plan(channels={"stem": kbp.Kept((0, 1), 6)})
+    plan = kbp.Plan(channels={"stem": kbp.plans.Kept((0, 1), 6)})
     with pytest.raises(ValueError, match=r"keep a channel of every.*none of `get_item"):
         kbp.prune(model, plan)
 
@@ -272,9 +272,9 @@ def test_compress_of_a_model_with_slices(digits):
         model,
         digits.train[0],
         digits.validation,
-        0.2,
+        max_drop=0.2,
         methods=["channels"],
-        search=kbp.SearchOptions(samples=200, rounds=1),
+        config=kbp.SearchOptions(samples=200, rounds=1),
         verbose=0,
     )
     assert result.met_budget and result.report.flops_ratio < 0.9

@@ -33,7 +33,7 @@ def lost(model, plan, x, **given):
 
 
 def keep(indices, total):
-    return kbp.Kept(tuple(indices), total)
+    return kbp.plans.Kept(tuple(indices), total)
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
@@ -123,7 +123,7 @@ def test_bases_and_channels_of_a_converted_model_in_one_pass():
     x = drawn(model, 64)
     converted = kbp.convert(model, data=x, verbose=0)
     bases = kbp.select_bases(converted, keep=0.6, cost="params").bases
-    scores = np.random.default_rng(0).random(len(kbp.channel_groups(converted)))
+    scores = np.random.default_rng(0).random(len(kbp.graph.channel_groups(converted)))
     channels = kbp.select_channels(
         converted, scores=scores, keep=0.7, cost="channels", scope="global"
     ).channels
@@ -156,7 +156,7 @@ def test_a_plan_for_nothing_changes_nothing():
     inputs = keras.Input((9, 9, 3))
     model = keras.Model(inputs, conv_block(inputs, 4, "a"))
     x = drawn(model)
-    groups = kbp.channel_groups(model)
+    groups = kbp.graph.channel_groups(model)
     assert not groups.prunable("a").any()  # outputs of the model
     plan = kbp.Plan(channels={"a": keep(range(4), 4)})
     assert lost(model, plan, x) == (0.0, 0.0)
@@ -182,8 +182,8 @@ def test_what_is_refused(changes, message):
 @pytest.mark.parametrize("kind", NESTED)
 def test_nested_models_are_compensated_like_flat_ones(kind):
     model = NESTED[kind]()
-    flat, x = kbp.flatten(model), sample(model, batch=60)
-    scores = np.random.default_rng(3).random(len(kbp.channel_groups(model)))
+    flat, x = kbp.graph.flatten(model), sample(model, batch=60)
+    scores = np.random.default_rng(3).random(len(kbp.graph.channel_groups(model)))
     plan = kbp.select_channels(model, scores=scores, keep=0.5, scope="global")
     nested, flattened = (kbp.compensate(m, plan, x, verbose=0) for m in (model, flat))
     before, after = outputs(model, x), outputs(nested, x)

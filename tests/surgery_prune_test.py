@@ -78,7 +78,9 @@ def test_the_given_model_is_not_changed():
 
 def test_an_explicit_plan():
     converted = kbp.convert(randomize(plain()))
-    plan = kbp.Plan(bases={"wide": kbp.Kept((1, 4), 6), "block": kbp.Kept((0,), 5)})
+    plan = kbp.Plan(
+        bases={"wide": kbp.plans.Kept((1, 4), 6), "block": kbp.plans.Kept((0,), 5)}
+    )
     pruned, x = kbp.prune(converted, plan), sample(converted)
     assert ranks(pruned) == {"first": 8, "wide": 2, "block": 1}
     set_mask(converted, "wide", [0, 1, 0, 0, 1, 0])
@@ -90,7 +92,7 @@ def test_an_explicit_plan():
 def test_a_plan_keeps_masks_as_they_are():
     converted = kbp.convert(randomize(plain()))
     set_mask(converted, "wide", [1, 0, 1, 1, 1, 1])
-    plan = kbp.Plan(bases={"wide": kbp.Kept((0, 1, 2), 6)})
+    plan = kbp.Plan(bases={"wide": kbp.plans.Kept((0, 1, 2), 6)})
     pruned = kbp.prune(converted, plan)
     assert pairs(pruned)["wide"].mask.tolist() == [True, False, True]
 
@@ -182,17 +184,17 @@ def test_separable_convolutions_lose_pointwise_bases():
     ("plan", "round_to", "message"),
     [
         (
-            kbp.Plan(bases={"head": kbp.Kept((0,), 4)}),
+            kbp.Plan(bases={"head": kbp.plans.Kept((0,), 4)}),
             1,
             r"`plan` to name decomposed layers.*`head`.*'first', 'wide', 'block'",
         ),
         (
-            kbp.Plan(bases={"wide": kbp.Kept((0,), 5)}),
+            kbp.Plan(bases={"wide": kbp.plans.Kept((0,), 5)}),
             1,
             r"`plan` to count 6 bases in `wide`.*total=5",
         ),
         (
-            kbp.Plan(channels={"wide": kbp.Kept((0,), 6)}),
+            kbp.Plan(channels={"wide": kbp.plans.Kept((0,), 6)}),
             1,
             r"`plan` to name layers .* that make channels.*`wide`.*wide_scaling",
         ),
@@ -204,7 +206,7 @@ def test_separable_convolutions_lose_pointwise_bases():
 def test_what_is_refused(plan, round_to, message):
     converted = kbp.convert(plain())
     with pytest.raises(ValueError, match=message):
-        kbp.prune(converted, plan, round_to)
+        kbp.prune(converted, plan, round_to=round_to)
 
 
 def test_models_that_are_not_converted_are_refused():

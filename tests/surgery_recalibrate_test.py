@@ -25,7 +25,7 @@ def inputs_of(model, name, x):
 
 def test_statistics_are_those_of_the_inputs_with_new_ones_before():
     model, x = network(), images()
-    new = kbp.recalibrate(model, x, verbose=0)
+    new = kbp.surgery.recalibrate(model, x, verbose=0)
     for name in ("a_bn", "b_bn"):
         seen = inputs_of(new, name, x)
         layer = new.get_layer(name)
@@ -40,9 +40,11 @@ def test_statistics_are_those_of_the_inputs_with_new_ones_before():
 def test_the_given_model_stays_and_order_and_batches_do_not_matter():
     model, x = network(), images()
     before = outputs(model, x)
-    new = kbp.recalibrate(model, x, verbose=0)
+    new = kbp.surgery.recalibrate(model, x, verbose=0)
     np.testing.assert_array_equal(before[0], outputs(model, x)[0])
-    turned = kbp.recalibrate(model, [x[::-1][i : i + 7] for i in range(0, 50, 7)], 0)
+    turned = kbp.surgery.recalibrate(
+        model, [x[::-1][i : i + 7] for i in range(0, 50, 7)], verbose=0
+    )
     np.testing.assert_allclose(
         outputs(new, x)[0], outputs(turned, x)[0], rtol=1e-5, atol=1e-5
     )
@@ -53,7 +55,7 @@ def test_dense_features():
     x = keras.layers.BatchNormalization(name="bn")(keras.layers.Dense(4)(inputs))
     model = keras.Model(inputs, x)
     data = np.random.default_rng(1).normal(size=(40, 6)).astype("f")
-    made = outputs(kbp.recalibrate(model, data, 0), data)[0]
+    made = outputs(kbp.surgery.recalibrate(model, data, verbose=0), data)[0]
     np.testing.assert_allclose(made.mean(0), 0, atol=1e-5)
     seen = inputs_of(model, "bn", data).var(0)
     np.testing.assert_allclose(made.var(0), seen / (seen + 1e-3), rtol=1e-4)
@@ -63,4 +65,4 @@ def test_a_model_without_statistics_is_refused():
     inputs = keras.Input((4,))
     model = keras.Model(inputs, keras.layers.Dense(2)(inputs))
     with pytest.raises(ValueError, match="`model` to have BatchNormalization layers"):
-        kbp.recalibrate(model, np.zeros((3, 4), "f"))
+        kbp.surgery.recalibrate(model, np.zeros((3, 4), "f"))

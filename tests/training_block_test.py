@@ -20,7 +20,7 @@ def test_small_networks_lose_a_good_share(digits, capsys, name, least):
     keras.utils.set_random_seed(0)
     small = training_block.run(model, digits)
     capsys.readouterr()  # the progress of `fit`
-    before, after = (kbp.accuracy(m, digits.test) for m in (model, small))
+    before, after = (kbp.measure.accuracy(m, digits.test) for m in (model, small))
     assert before > 0.94
     assert after > before - 0.02
     assert kbp.compare(model, small).params_ratio < 1 - least

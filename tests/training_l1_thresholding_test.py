@@ -7,7 +7,8 @@ from diagonal import Record, diagonal, masks
 from keras import layers
 from models import array
 
-from keras_basisprune import L1Thresholding, convert, cost, fold, prune, scores
+from keras_basisprune import L1Thresholding, convert, fold, prune, scores
+from keras_basisprune.measure import cost
 
 X = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
 Y = np.zeros((8, 6), "float32")
@@ -111,14 +112,14 @@ def test_the_share_of_a_tfmot_schedule_counts_masked_ones():
 )
 def test_frequency_and_start(arguments, asked):
     score = Positions()
-    fit(L1Thresholding(0.1, score, **arguments), epochs=6)
+    fit(L1Thresholding(0.1, score=score, **arguments), epochs=6)
     assert score.asked == asked
 
 
 def test_steps_per_execution():
     """Masks at the beginning of the execution in which a wanted step lies."""
     score = Positions()
-    callback = L1Thresholding(0.6, score, unit="step", frequency=4, start=1)
+    callback = L1Thresholding(0.6, score=score, unit="step", frequency=4, start=1)
     compiled = {"run_eagerly": False, "jit_compile": False, "steps_per_execution": 3}
     _, record = fit(callback, epochs=2, batch_size=1, compiled=compiled)
     # Executions begin at 0, 3, 6 of each epoch's 8 steps; wanted are 1, 5, 9, 13.
@@ -129,7 +130,7 @@ def test_steps_per_execution():
 def test_step_unit_goes_on_in_a_second_fit():
     score = Positions()
     model = diagonal()
-    callback = L1Thresholding(0.1, score, unit="step", frequency=3)
+    callback = L1Thresholding(0.1, score=score, unit="step", frequency=3)
     fit(callback, model, epochs=2)
     model.fit(X, Y, batch_size=4, epochs=2, callbacks=[callback], verbose=0)
     assert score.asked == [0, 3, 6]
@@ -195,7 +196,7 @@ def test_masked_stays_masked():
     model = diagonal()
     model.get_layer("b_scaling").mask.assign([0, 0])
     model.get_layer("a_scaling").mask.assign([1, 1, 0, 1])
-    _, record = fit(L1Thresholding(0.5, erratic), model, epochs=6)
+    _, record = fit(L1Thresholding(0.5, score=erratic), model, epochs=6)
     before = {"a": "1101", "b": "00"}
     for now in record.masks:
         for name, mask in now.items():
@@ -340,7 +341,7 @@ def test_refuses_an_ordinary_model():
 @pytest.mark.parametrize("found", [{"c": [1.0]}, {"a": [1.0, 2.0]}, {"a": 1.0}])
 def test_refuses_scores_of_other_layers(found):
     with pytest.raises(ValueError, match="Expected `score` to return an array of sha"):
-        fit(L1Thresholding(0.1, lambda model: found))
+        fit(L1Thresholding(0.1, score=lambda model: found))
 
 
 def test_refuses_weights_that_are_not_finite():

@@ -43,7 +43,7 @@ def weakest(scope, cost):
     ("scope", "cost"), [("local", None), ("global", None), ("global", "params")]
 )
 def test_it_says_how_far_the_weakest_basis_was(scope, cost):
-    callback = L1Thresholding(1e-4, "energy", scope, cost)
+    callback = L1Thresholding(1e-4, score="energy", scope=scope, cost=cost)
     (text,) = told(callback)
     assert text.startswith("`L1Thresholding` has masked nothing")
     share = float(re.search(r"has ([\d.e-]+) of the score", text)[1])
@@ -54,8 +54,10 @@ def test_it_says_how_far_the_weakest_basis_was(scope, cost):
     for change in ("epochs", "`l1` in `convert`", "learning rate", "docs/training.md"):
         assert change in text
     # What it says is so: a little more than that share, and something is masked.
-    assert told(L1Thresholding(share * 1.01, "energy", scope, cost)) == []
-    (text,) = told(L1Thresholding(share * 0.99, "energy", scope, cost))
+    assert (
+        told(L1Thresholding(share * 1.01, score="energy", scope=scope, cost=cost)) == []
+    )
+    (text,) = told(L1Thresholding(share * 0.99, score="energy", scope=scope, cost=cost))
     assert "has masked nothing" in text
 
 
@@ -102,7 +104,7 @@ def test_a_score_of_ones_own_is_not_asked_once_more():
         asked.append(1)
         return scores.magnitude(model)
 
-    (text,) = told(L1Thresholding(1e-4, score))
+    (text,) = told(L1Thresholding(1e-4, score=score))
     assert asked == [1]
     assert "of the score" not in text
     assert "Raise `threshold`" in text

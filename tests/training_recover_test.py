@@ -55,7 +55,9 @@ def trained(digits):
     keras.utils.set_random_seed(0)
     model = network()
     config = Recovery(epochs=6, learning_rate=1e-2)
-    history = recover(model, digits.train, digits.validation, None, config, verbose=0)
+    history = recover(
+        model, digits.train, digits.validation, teacher=None, config=config, verbose=0
+    )
     return model, history
 
 
@@ -83,7 +85,7 @@ def test_with_labels_the_loss_falls_and_accuracy_rises(trained, digits):
     assert history.epoch == list(range(6))
     assert logs["loss"][-1] < 0.1 < 0.5 < logs["loss"][0]
     assert logs["val_accuracy"][-1] > 0.95
-    reached = kbp.accuracy(model, digits.validation)
+    reached = kbp.measure.accuracy(model, digits.validation)
     assert logs["val_accuracy"][-1] == pytest.approx(reached, abs=1e-9)
     found = model.predict(digits.validation[0], verbose=0)
     right = found[np.arange(len(found)), digits.validation[1]]
@@ -95,7 +97,7 @@ def test_with_labels_the_loss_falls_and_accuracy_rises(trained, digits):
 def test_scales_train_and_all_else_stays_as_it_is(teacher, small):
     model = kbp.convert(teacher, rank=0.9)
     before, own = weights(model), flags(model)
-    recover(model, small, config=Recovery("scales", epochs=1), verbose=0)
+    recover(model, small, config=Recovery(weights="scales", epochs=1), verbose=0)
     assert changed(before, model) == {
         "first_scaling/scale",
         "norm/gamma",
@@ -144,7 +146,7 @@ def test_nested_and_frozen_layers(small, which, expected):
     model = frozen_base()
     before, own = weights(model), flags(model)
     assert not own["base"] and not own["inner"]
-    recover(model, small, config=Recovery(which, epochs=1), verbose=0)
+    recover(model, small, config=Recovery(weights=which, epochs=1), verbose=0)
     norm = {f"norm/{x}" for x in ("gamma", "beta", "moving_mean", "moving_variance")}
     found = {"/".join(path.split("/")[-2:]) for path in changed(before, model)}
     assert found == expected | norm | {"head/kernel", "head/bias"}
@@ -168,7 +170,7 @@ def test_a_convolution_can_be_the_head(small):
     x = keras.layers.Reshape((10,))(keras.layers.Conv2D(10, 1, name="head")(x))
     model = keras.Model(inputs, keras.layers.Activation("softmax")(x))
     before = weights(model)
-    recover(model, small, config=Recovery("scales", epochs=1), verbose=0)
+    recover(model, small, config=Recovery(weights="scales", epochs=1), verbose=0)
     assert changed(before, model) == {"head/kernel", "head/bias"}
 
 
@@ -177,13 +179,15 @@ def test_a_teacher_brings_a_damaged_network_back(teacher, digits, labels):
     student = kbp.convert(teacher, rank=0.6)
     known = teacher.predict(digits.validation[0], verbose=0)
     wanted = (digits.validation[0], known.argmax(-1))
-    before = kbp.accuracy(student, wanted)
+    before = kbp.measure.accuracy(student, wanted)
     config = Recovery(epochs=4, learning_rate=5e-3)
     train, validation = digits.train, digits.validation
     if not labels:
         train, validation = train[0], (validation[0], None)
-    history = recover(student, train, validation, teacher, config, verbose=0).history
-    after = kbp.accuracy(student, wanted)
+    history = recover(
+        student, train, validation, teacher=teacher, config=config, verbose=0
+    ).history
+    after = kbp.measure.accuracy(student, wanted)
     assert before < 0.8
     assert after > 0.93
     logs = {"loss", "agreement", "val_loss", "val_agreement", "learning_rate"}
@@ -239,7 +243,7 @@ def test_the_same_seed_gives_the_same_weights(digits, small, distilled):
         guide = network(momentum=0.9) if distilled else None
         if guide:
             guide.set_weights(start)
-        recover(model, small, None, guide, config, verbose=0)
+        recover(model, small, None, teacher=guide, config=config, verbose=0)
         return model.get_weights()
 
     start = network(dropout=0.3).get_weights()
@@ -346,11 +350,11 @@ def test_augment_reaches_training(teacher, digits):
     # A network that has seen upright digits only learns to read them upside down.
     turned = (digits.validation[0][:, ::-1], digits.validation[1])
     model = copy(teacher)
-    before = kbp.accuracy(model, turned)
+    before = kbp.measure.accuracy(model, turned)
     config = Recovery(epochs=3, learning_rate=1e-2, augment=lambda x: x[:, ::-1])
     recover(model, digits.train, config=config, verbose=0)
     assert before < 0.5
-    assert kbp.accuracy(model, turned) > 0.9
+    assert kbp.measure.accuracy(model, turned) > 0.9
 
 
 class Recorder(keras.callbacks.Callback):
@@ -387,7 +391,15 @@ def test_callbacks_see_one_run(small):
 def test_early_stopping_ends_the_run(small):
     stop = keras.callbacks.EarlyStopping("val_accuracy", mode="min", patience=0)
     config = Recovery(epochs=9, learning_rate=1e-2)
-    history = recover(network(), small, small, None, config, [stop], verbose=0)
+    history = recover(
+        network(),
+        small,
+        small,
+        teacher=None,
+        config=config,
+        callbacks=[stop],
+        verbose=0,
+    )
     assert 1 < len(history.epoch) < 9
 
 
@@ -397,12 +409,12 @@ def test_the_best_weights_are_put_back(teacher, digits):
     for keep in (False, True):
         model = copy(teacher)
         config = Recovery(epochs=2, learning_rate=0.3, keep_best=keep)
-        runs.append((model, recover(model, digits.train, (images, labels), None, config,
-                                    [Disturb()], verbose=0)))  # fmt: skip
+        options = {"config": config, "callbacks": [Disturb()], "verbose": 0}
+        runs.append((model, recover(model, digits.train, (images, labels), **options)))
     scores = [history.history["val_accuracy"] for _, history in runs]
     assert scores[0] == scores[1]
     assert scores[0][0] > scores[0][1]
-    reached = [kbp.accuracy(model, digits.validation) for model, _ in runs]
+    reached = [kbp.measure.accuracy(model, digits.validation) for model, _ in runs]
     np.testing.assert_allclose(reached, scores[0][::-1], atol=1e-9)
 
 
@@ -488,7 +500,7 @@ def test_statistics_keep_up(teacher, digits):
     norm = model.get_layer("norm")
     gamma, beta, mean, variance = norm.get_weights()
     norm.set_weights([gamma, beta, mean + 9, variance * 9])
-    recover(model, digits.train, config=Recovery("scales", epochs=1), verbose=0)
+    recover(model, digits.train, config=Recovery(weights="scales", epochs=1), verbose=0)
     # 40 steps: what is left of the error is 0.9^40 = 1.5 % (0.999^40 would be 96 %).
     error = np.abs(array(norm.moving_mean) - mean)
     assert error.max() < 0.05 * 9
@@ -583,8 +595,16 @@ def test_tensorboard_shows_scalars_and_scales(teacher, small, tmp_path):
     model, rows = kbp.convert(teacher, rank=0.9), {}
     for first in (0, 2):  # the second recovery goes on counting
         board = keras.callbacks.TensorBoard(tmp_path, histogram_freq=1)
-        config = Recovery("scales", epochs=2, initial_epoch=first)
-        history = recover(model, small, small, None, config, [board], verbose=0)
+        config = Recovery(weights="scales", epochs=2, initial_epoch=first)
+        history = recover(
+            model,
+            small,
+            small,
+            teacher=None,
+            config=config,
+            callbacks=[board],
+            verbose=0,
+        )
         for name, values in history.history.items():
             rows.setdefault(name, []).extend(zip(history.epoch, values, strict=True))
     read = {}
@@ -618,15 +638,17 @@ def other_backend():
     model = network(dropout=0.1)
     flip = keras.layers.RandomTranslation(0.05, 0.05)
     config = Recovery(epochs=3, learning_rate=1e-2, augment=flip, keep_best=True)
-    history = recover(model, (images, labels), validation, None, config, verbose=0)
+    history = recover(
+        model, (images, labels), validation, teacher=None, config=config, verbose=0
+    )
     found = {"backend": keras.backend.backend(), "history": history.history}
-    found["accuracy"] = kbp.accuracy(model, validation)
+    found["accuracy"] = kbp.measure.accuracy(model, validation)
     runs = []
     for which in ("all", "scales", "all"):
         student = kbp.convert(model, rank=0.6)
         before, own = weights(student), flags(student)
-        config = Recovery(which, 2, 5e-3, temperature=2.0)
-        recover(student, images, images[:50], model, config, verbose=0)
+        config = Recovery(weights=which, epochs=2, learning_rate=5e-3, temperature=2.0)
+        recover(student, images, images[:50], teacher=model, config=config, verbose=0)
         runs.append([x.tolist() for x in student.get_weights()])
         found[which] = sorted(changed(before, student))
         found[f"{which} flags"] = flags(student) == own

@@ -29,7 +29,7 @@ def test_sparsify_trains_scales_and_reaches_the_threshold(model, digits):
     converted = kbp.convert(model, l1=1e-3)
     kernels = [x.kernel.numpy() for x in converted.layers if x.name.endswith("_basis")]
     history = kbp.sparsify(
-        converted, digits.train, recipe=kbp.Recipe(epochs=3, threshold=1e-2), verbose=0
+        converted, digits.train, config=kbp.Recipe(epochs=3, threshold=1e-2), verbose=0
     )
     kept = history.history["kept_bases"]
     assert kept == sorted(kept, reverse=True)
@@ -44,7 +44,7 @@ def test_sparsify_trains_scales_and_reaches_the_threshold(model, digits):
 def test_sparsify_needs_validation_for_a_budget(model, digits):
     converted = kbp.convert(model)
     with pytest.raises(ValueError, match="`validation` when `recipe.max_drop`"):
-        kbp.sparsify(converted, digits.train, recipe=kbp.Recipe(max_drop=0.1))
+        kbp.sparsify(converted, digits.train, config=kbp.Recipe(max_drop=0.1))
 
 
 def test_statistics_follow_the_masks_at_once(digits):
@@ -55,7 +55,7 @@ def test_statistics_follow_the_masks_at_once(digits):
     outputs = keras.layers.Dense(10, activation="softmax")(x)
     converted = kbp.convert(keras.Model(inputs, outputs))
     recipe = kbp.Recipe(epochs=2, threshold=1e-2, learning_rate=1e-4)
-    kbp.sparsify(converted, digits.train, recipe=recipe, verbose=0)
+    kbp.sparsify(converted, digits.train, config=recipe, verbose=0)
     norm = converted.layers[3]
     features = keras.Model(converted.input, converted.get_layer("conv_scaling").output)
     seen = features.predict(digits.train[0], verbose=0)

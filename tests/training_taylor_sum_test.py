@@ -86,7 +86,7 @@ def test_is_the_mean_over_batches_while_weights_change():
 
 @pytest.fixture(scope="module")
 def wanted():
-    return scores.taylor(diagonal(), (X, Y), "mse", batch_size=BATCH)
+    return scores.taylor(diagonal(), (X, Y), loss="mse", batch_size=BATCH)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_gradients_are_raw(arguments, wanted):
 def test_the_regularization_of_scales_does_not_count(regularizer):
     plain = diagonal()
     plain.get_layer("a_scaling").scale.assign([0.5, -2.0, 0.0, 1.0])
-    wanted = scores.taylor(plain, (X, Y), "mse", batch_size=BATCH)
+    wanted = scores.taylor(plain, (X, Y), loss="mse", batch_size=BATCH)
     model = diagonal()
     model.get_layer("a_scaling").scale.assign([0.5, -2.0, 0.0, 1.0])
     model.get_layer("a_scaling").scale.regularizer = regularizer
@@ -234,7 +234,7 @@ def test_state_goes_round():
 def test_the_callback_masks_by_it(arguments):
     """Without data, from the second epoch on; weights do not change here."""
     model = diagonal(l1=0.1)
-    wanted = scores.taylor(model, (X, Y), "mse", batch_size=20)
+    wanted = scores.taylor(model, (X, Y), loss="mse", batch_size=20)
     plan = above_threshold(wanted, threshold=0.2)
     kept = sum(len(x.indices) for x in plan.bases.values())
     assert 2 < kept < 6

@@ -28,7 +28,7 @@ def main(argv):
     images = rng.uniform(0, 255, (_IMAGES.value, 32, 32, 3)).astype("float32")
     labels = rng.integers(0, 10, len(images))
     model = keras_networks.vgg(_WIDTH.value, (32, 32, 3), 10)
-    print(kbp.cost(model))
+    print(kbp.measure.cost(model))
     print("| step | seconds |\n|---|---:|")
 
     def timed(name, make):
@@ -49,10 +49,14 @@ def main(argv):
     )
     small = timed("fold", lambda: kbp.fold(fitted))
     timed(
-        "one evaluation of the original", lambda: kbp.accuracy(model, (images, labels))
+        "one evaluation of the original",
+        lambda: kbp.measure.accuracy(model, (images, labels)),
     )
-    timed("one evaluation of the result", lambda: kbp.accuracy(small, (images, labels)))
-    print(kbp.cost(small))
+    timed(
+        "one evaluation of the result",
+        lambda: kbp.measure.accuracy(small, (images, labels)),
+    )
+    print(kbp.measure.cost(small))
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def after_recovery(model: keras.Model, train, test) -> float | None:
     if not _TRAIN.value:
         return None
     recover(model, train)
-    return kbp.accuracy(kbp.fold(model), test)
+    return kbp.measure.accuracy(kbp.fold(model), test)
 
 
 def bases(model: keras.Model, converted, keep: float, train, test) -> dict:
@@ -63,7 +63,7 @@ def bases(model: keras.Model, converted, keep: float, train, test) -> dict:
         plan = kbp.select_bases(converted, keep=keep, cost="flops")
         small = kbp.convert(model, plan, basis="regression", data=images, verbose=0)
     seconds = time.time() - start
-    before = kbp.accuracy(kbp.fold(small), test)
+    before = kbp.measure.accuracy(kbp.fold(small), test)
     small = kbp.fold(small, batch_norm=False)
     return dict(
         method="keras_basisprune" if keep < 1 else "Keras",
@@ -87,15 +87,17 @@ def channels(model: keras.Model, how: str, keep: float, train, test) -> dict:
         method="keras_basisprune",
         criterion=how,
         **_shares(small, model),
-        before=kbp.accuracy(small, test),
-        new_statistics=kbp.accuracy(kbp.recalibrate(small, images, verbose=0), test),
+        before=kbp.measure.accuracy(small, test),
+        new_statistics=kbp.measure.accuracy(
+            kbp.surgery.recalibrate(small, images, verbose=0), test
+        ),
         select_seconds=list(select_seconds),
         surgery_seconds=list(seconds),
     )
     if then:
         compensate = functools.partial(kbp.compensate, model, plan, images, verbose=0)
         small, seconds = common.timed(compensate, 1)
-        figures["compensated"] = kbp.accuracy(small, test)
+        figures["compensated"] = kbp.measure.accuracy(small, test)
         figures["compensate_seconds"] = list(seconds)
     return figures | dict(after=after_recovery(small, train, test))
 
@@ -117,7 +119,7 @@ def plan_of(model: keras.Model, criterion: str, keep: float, train) -> kbp.Plan:
 
 
 def _shares(small: keras.Model, model: keras.Model) -> dict:
-    cost, full = kbp.cost(small), kbp.cost(model)
+    cost, full = kbp.measure.cost(small), kbp.measure.cost(model)
     return dict(flops=cost.flops / full.flops, params=cost.params / full.params)
 
 

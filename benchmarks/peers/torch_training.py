@@ -56,7 +56,7 @@ def recover(model: nn.Module, train) -> None:
 
 
 def flops(model: nn.Module, image: torch.Tensor) -> float:
-    """FLOPs of convolutions and dense layers, as `kbp.cost` counts them."""
+    """FLOPs of convolutions and dense layers, as `kbp.measure.cost` counts them."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model.eval()(image)
     return counter.get_total_flops()

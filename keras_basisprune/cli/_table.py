@@ -76,7 +76,7 @@ FLAGS = (
          ("inspect",)),
     Flag("integer", "finetune_epochs", 5, "Epochs of training a Keras Application on "
          "the data before it is made small.", range=_LEAST),
-    Flag("string", "objective", "flops", "What is to become small: flops, params, "
+    Flag("string", "cost", "flops", "What is to become small: flops, params, "
          "bytes, latency.", choices=("flops", "params", "bytes", "latency")),
     Flag("string", "recover", "none", "What is trained after each cut: none, all "
          "(weights), scales.", choices=("none", "all", "scales")),

@@ -82,15 +82,15 @@ def compress(flags, console):
         model,
         data.train,
         data.validation,
-        flags.max_drop,
-        flags.objective,
-        flags.methods,
-        _recovery(flags),
+        max_drop=flags.max_drop,
+        cost=flags.cost,
+        methods=flags.methods,
+        recover=_recovery(flags),
         epochs=flags.epochs if flags["epochs"].present else None,
         output_dir=folder,
         seed=flags.seed,
         test=test,
-        search=_search(flags),
+        config=_search(flags),
         callbacks=_tensorboard(flags),
     )
     exported = (row.file.rstrip("/") for row in EXPORTERS.values())
@@ -123,11 +123,11 @@ def _recovery(flags):
     if flags.recover == "none":
         return None
     return Recovery(
-        flags.recover,
-        flags.epochs,
-        flags.learning_rate,
-        flags.batch_size,
-        augmentation(
+        weights=flags.recover,
+        epochs=flags.epochs,
+        learning_rate=flags.learning_rate,
+        batch_size=flags.batch_size,
+        augment=augmentation(
             flags.flip, flags.shift, flags.zoom, flags.contrast, flags.brightness
         ),
         temperature=flags.temperature,
@@ -137,13 +137,13 @@ def _recovery(flags):
 
 def _search(flags) -> SearchOptions:
     return SearchOptions(
-        flags.samples,
-        flags.rounds,
-        flags.distill,
-        flags.compensate,
-        flags.round_to,
-        flags.augment_fit,
-        flags.margin,
+        samples=flags.samples,
+        rounds=flags.rounds,
+        distill=flags.distill,
+        compensation=flags.compensate,
+        round_to=flags.round_to,
+        augment=flags.augment_fit,
+        margin=flags.margin,
     )
 
 
@@ -183,7 +183,7 @@ def measure(flags, console):
     else:
         model = _load(flags, console, weights=flags.weights)
         shape = _open_shape(flags, model)
-        text = str(cost(model, shape))
+        text = str(cost(model, input_shape=shape))
     with _busy(console, "Timing"):
         record = latency(model, runs=flags.runs, input_shape=shape)
     console.print(escape(f"{text}\n{record}"), highlight=False)
@@ -221,7 +221,12 @@ def _trained(flags, console, data):
     weights, shape = flags.weights or "imagenet", data.train[0].shape[1:]
     with _busy(console, f"Building {flags.model}"):
         weights = None if weights == "none" else weights
-        model = application(flags.model, weights, shape, len(data.class_names))
+        model = application(
+            flags.model,
+            weights=weights,
+            input_shape=shape,
+            classes=len(data.class_names),
+        )
     steps = max(1, flags.finetune_epochs * -(-len(data.train[1]) // flags.batch_size))
     model.compile(
         keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, steps)),

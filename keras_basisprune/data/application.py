@@ -14,6 +14,7 @@ from keras_basisprune.utils.check_whole import check_whole
 
 def application(
     name: str,
+    *,
     weights: str | None,
     input_shape: Sequence[int],
     classes: int,
@@ -42,7 +43,8 @@ def application(
 
     Example:
 
-    >>> model = application("MobileNet", "imagenet", (96, 96, 3), classes=10)
+    >>> model = keras_basisprune.data.application(
+    ...     "MobileNet", weights="imagenet", input_shape=(96, 96, 3), classes=10)
     """
     build = getattr(keras.applications, name, None) if isinstance(name, str) else None
     if not inspect.isfunction(build):

@@ -63,10 +63,10 @@ class ImageData:
 
 def load_data(
     spec: Path,
+    *,
     image_size: int | tuple[int, int] | None = None,
     channels: int = 3,
     seed: int = 0,
-    *,
     validation_split: float = 0.15,
     test_split: float = 0.15,
     max_images: int | None = None,

@@ -52,8 +52,8 @@ class SavedModelExport:
 def export_saved_model(
     model: keras.Model,
     path: Path,
-    overwrite: bool = False,
     *,
+    overwrite: bool = False,
     samples: Data = None,
     tolerance: float | str | None = "auto",
 ) -> SavedModelExport:

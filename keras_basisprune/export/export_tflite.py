@@ -30,9 +30,9 @@ _TOLERANCES = {"float32": 1e-4, "float16": 0.1, "dynamic": 0.3, "int8": 0.5}
 def export_tflite(
     model: keras.Model,
     path: Path,
+    *,
     quantization: str | None = None,
     representative_data: Data = None,
-    *,
     samples: Data = None,
     tolerance: float | str | None = "auto",
     batch_size: int = 1,

@@ -102,7 +102,7 @@ def basis_pairs(
         if name in pairs and pairs[name].scaling is not call.op:
             raise ValueError(
                 f"Expected one decomposed layer of the name `{name}`. Received: two, "
-                "in nested models. Call `keras_basisprune.flatten(model)`, which "
+                "in nested models. Call `keras_basisprune.graph.flatten(model)`, which "
                 "renames one of them."
             )
         pairs[name] = BasisPair(name, basis, call.op)

@@ -27,7 +27,7 @@ class ChannelGroups:
 
     Example:
 
-    >>> groups = keras_basisprune.channel_groups(model)
+    >>> groups = keras_basisprune.graph.channel_groups(model)
     >>> groups.prunable("conv1").all()
     True
     >>> print(groups)
@@ -86,7 +86,7 @@ def channel_groups(model: keras.Model) -> ChannelGroups:
     Example:
 
     >>> model = keras.applications.MobileNetV2(weights=None)
-    >>> groups = keras_basisprune.channel_groups(model)
+    >>> groups = keras_basisprune.graph.channel_groups(model)
     """
     traced = trace(model)
     return groups_of(traced, channel_map(traced))
@@ -103,8 +103,8 @@ def groups_of(traced: Trace, channels: ChannelMap) -> ChannelGroups:
         if owners.setdefault(call.op.name, id(call.op)) != id(call.op):
             raise ValueError(
                 f"Expected one layer of the name `{call.op.name}`. Received: two, in "
-                "nested models. Call `keras_basisprune.flatten(model)`, which renames "
-                "one of them."
+                "nested models. Call `keras_basisprune.graph.flatten(model)`, which "
+                "renames one of them."
             )
         layers[call.op.name] = found
     return ChannelGroups(layers, channels.pinned, channels.mixing, channels.count)

@@ -68,8 +68,8 @@ def trained_masks(
             raise ValueError(
                 f"Expected one layer to weigh what `{name}` makes. Received: two, "
                 f"`{found[name].layer.name}` and `{call.op.name}`. Call "
-                "`keras_basisprune.flatten(model)` if they are of nested models; prune "
-                "and fold the one before the other is made if they are not."
+                "`keras_basisprune.graph.flatten(model)` if they are of nested models; "
+                "prune and fold the one before the other is made if they are not."
             )
         found[name] = Weighed(name, kind, call.op)
     if required_of is not None and not found:

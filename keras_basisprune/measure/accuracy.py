@@ -12,7 +12,7 @@ from keras_basisprune.utils.check_whole import check_whole
 from keras_basisprune.utils.types import Data
 
 
-def accuracy(model: keras.Model, data: Data, batch_size: int = 64) -> float:
+def accuracy(model: keras.Model, data: Data, *, batch_size: int = 64) -> float:
     """Share of images whose most probable class is their label.
 
     Args:

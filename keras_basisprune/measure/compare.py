@@ -56,6 +56,7 @@ class Comparison:
 def compare(
     before: keras.Model,
     after: keras.Model,
+    *,
     input_shape: Sequence[int | None] | None = None,
     **extra: Any,
 ) -> Comparison:

@@ -10,6 +10,7 @@ from keras_basisprune.measure._count import Cost, count_calls
 
 def cost(
     model: keras.Model,
+    *,
     input_shape: Sequence[int | None] | None = None,
 ) -> Cost:
     """Counts parameters, FLOPs and bytes.
@@ -38,7 +39,7 @@ def cost(
     Example:
 
     >>> model = keras.applications.MobileNet(weights=None)
-    >>> keras_basisprune.cost(model).params
+    >>> keras_basisprune.measure.cost(model).params
     4253864
     """
     return count_calls(trace(model, input_shape))

@@ -79,7 +79,7 @@ class Description:
 
 
 def describe(
-    model: keras.Model, input_shape: Sequence[int | None] | None = None
+    model: keras.Model, *, input_shape: Sequence[int | None] | None = None
 ) -> Description:
     """Says of every layer with a kernel what was done to it, or why nothing.
 

@@ -82,6 +82,7 @@ class Latency:
 
 def latency(
     model_or_path: keras.Model | Path,
+    *,
     threads: Sequence[int] = (1, 2),
     runs: int = 50,
     warmup: int = 5,

@@ -67,7 +67,7 @@ class LatencyTable:
     """
 
     def __init__(
-        self, path: Path | None = None, threads: int = 1, runs: int = 30
+        self, path: Path | None = None, *, threads: int = 1, runs: int = 30
     ) -> None:
         self._threads = check_whole("threads", threads, 1, _MOST_THREADS)
         self._runs = check_whole("runs", runs)

@@ -17,7 +17,7 @@ _KEPT, _MASKED = "#1f6feb", "#c9d1d9"
 
 
 def plot_bases(
-    model: keras.Model, path: Path, plan: Plan | None = None
+    model: keras.Model, path: Path, *, plan: Plan | None = None
 ) -> pathlib.Path:
     """Draws, per decomposed layer, `|s_i| sigma_i` of each basis and which are kept.
 
@@ -39,7 +39,7 @@ def plot_bases(
 
     Example:
 
-    >>> keras_basisprune.plot_bases(converted, "bases.png")
+    >>> keras_basisprune.measure.plot_bases(converted, "bases.png")
     """
     check_picture("path", path)
     if plan is not None:

@@ -12,7 +12,7 @@ _BEFORE, _AFTER = "#c9d1d9", "#1f6feb"
 
 
 def plot_comparison(
-    comparison: Comparison, path: Path, title: str | None = None
+    comparison: Comparison, path: Path, *, title: str | None = None
 ) -> pathlib.Path:
     """Draws what is left of each row of a `Comparison`, as a bar from 0 to 100 %.
 
@@ -33,7 +33,7 @@ def plot_comparison(
     Example:
 
     >>> record = keras_basisprune.compare(model, small, accuracy=(0.991, 0.987))
-    >>> keras_basisprune.plot_comparison(record, "before_after.png")
+    >>> keras_basisprune.measure.plot_comparison(record, "before_after.png")
     """
     if not isinstance(getattr(comparison, "before", None), Cost):
         raise ValueError(

@@ -54,7 +54,7 @@ def basis_training(
         cost=cost if isinstance(cost, str) else "flops",
         epochs=Recipe.epochs if epochs is None else epochs,
     )
-    sparsify(prepared, train, validation, recipe, verbose=verbose)
+    sparsify(prepared, train, validation, config=recipe, verbose=verbose)
 
 
 def basis_plan(

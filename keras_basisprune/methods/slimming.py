@@ -14,7 +14,7 @@ from keras_basisprune.utils.check_number import check_number
 _EPOCHS, _LEARNING_RATE = 10, 1e-3
 
 
-def slimming(model: keras.Model, l1: float) -> keras.Model:
+def slimming(model: keras.Model, *, l1: float) -> keras.Model:
     """Copies a model, and regularizes the factors of its BatchNormalization.
 
     Every BatchNormalization with factors, some channels of which may leave, gets

@@ -82,7 +82,7 @@ _ROWS = (
         ),
         needs=("labels", "training"),
         removes=("channels",),
-        prepare=lambda model, *, data=None, l1=0.0: slimming(model, l1 or 1e-4),
+        prepare=lambda model, *, data=None, l1=0.0: slimming(model, l1=l1 or 1e-4),
         train=slimming_training,
         scores=slimming_scores,
         plan=slimming_plan,

@@ -8,7 +8,7 @@ from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_whole import check_whole
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Limits:
     """What a selection must respect.
 

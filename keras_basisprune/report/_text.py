@@ -105,7 +105,7 @@ def duration(seconds) -> str:
 
 def objective_name(report) -> str:
     """What the search made small, in words."""
-    objective = report["arguments"].get("objective")
+    objective = report["arguments"].get("cost")
     return OBJECTIVES.get(objective, "the objective")
 
 
@@ -133,7 +133,7 @@ def headline(report) -> str:
     if not report["met_budget"]:
         return f"Nothing was removed: {_why_nothing(report)}"
     rows = {row["label"]: row for row in report["before_after"]}
-    objective = report["arguments"].get("objective")
+    objective = report["arguments"].get("cost")
     parts = []
     for key in dict.fromkeys((objective, "flops", "params")):
         name, called = _NAMES.get(key, (None, None))

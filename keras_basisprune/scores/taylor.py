@@ -16,7 +16,7 @@ from keras_basisprune.utils.types import Data
 
 
 def taylor(
-    model: keras.Model, data: Data, loss: Any, batch_size: int = 32
+    model: keras.Model, data: Data, *, loss: Any, batch_size: int = 32
 ) -> dict[str, np.ndarray]:
     """Scores each basis by `E[(s_i dL/ds_i)^2]`, the change of the loss without it.
 
@@ -48,7 +48,7 @@ def taylor(
     Example:
 
     >>> scores = keras_basisprune.scores.taylor(
-    ...     model, (x_train[:512], y_train[:512]), "sparse_categorical_crossentropy")
+    ...     model, (x[:512], y[:512]), loss="sparse_categorical_crossentropy")
     """
     batch_size = check_whole("batch_size", batch_size)
     twin = flatten(model)

@@ -29,7 +29,7 @@ from keras_basisprune.search.interruptible import interruptible
 from keras_basisprune.search.judge import Judge
 from keras_basisprune.search.locked import locked
 from keras_basisprune.search.low_baseline import low_baseline
-from keras_basisprune.search.objective import OBJECTIVES, Objective
+from keras_basisprune.search.objective import Objective
 from keras_basisprune.search.prepared_by import prepared_by
 from keras_basisprune.search.quiet_retracing import quiet_retracing
 from keras_basisprune.search.result import FILES, CompressionResult, make_result
@@ -59,15 +59,16 @@ def compress(
     model: keras.Model,
     train: Data,
     validation: Data,
+    *,
     max_drop: float = 0.01,
-    objective: str = "flops",
+    cost: str = "flops",
     methods: Sequence[str | Method] = ("basis", "channels"),
     recover: str | Recovery | None = None,
     epochs: int | None = None,
     output_dir: Path | None = None,
     seed: int = 0,
     test: Data = None,
-    search: SearchOptions | None = None,
+    config: SearchOptions | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: Verbose = "auto",
 ) -> CompressionResult:
@@ -108,7 +109,7 @@ def compress(
             is a warning where these are too few to tell the budget from nothing:
             `max_drop=0.01` takes 299.
         max_drop: Float, how much of the score may be lost; 0.01 is one point.
-        objective: What is to become small: `"flops"`, `"params"`, `"bytes"` (of the
+        cost: What is to become small: `"flops"`, `"params"`, `"bytes"` (of the
             LiteRT file) or `"latency"` (milliseconds of LiteRT on this machine; widths
             and ranks are chosen by timed layers).
         methods: Names of `METHODS` by which networks are made, or `Method`s of your
@@ -132,7 +133,7 @@ def compress(
             result (but for `"latency"`, which is measured).
         test: A pair `(x, y)` that plays no part in the search: what the result reaches
             on it is in the report.
-        search: A `SearchOptions`.
+        config: A `SearchOptions`.
         callbacks: Keras callbacks for training, `keras.callbacks.TensorBoard` for
             example: it also gets the figures of every trial.
         verbose: Whether to show progress: `"auto"` and 1 do, 0 doesn't.
@@ -154,7 +155,8 @@ def compress(
     >>> print(result.report)
     >>> result.model.save("small.keras")
     """
-    max_drop, seed = _check(max_drop, objective, recover, seed)
+    goal = Objective(cost)
+    max_drop, seed = _check(max_drop, recover, seed)
     chosen = chosen_methods(methods)
     names = [short_name(method) for method in chosen]
     trained = any(method.train for method in chosen)
@@ -163,16 +165,16 @@ def compress(
         output_dir = check_path("output_dir", output_dir, "folder")
     check_classifier("model", model)
     check_finite_weights(model)
-    search = check_record("search", search, SearchOptions)
+    config = check_record("config", config, SearchOptions)
     recovery = _recovery(recover, epochs, seed)
-    if search.augment and (recovery is None or recovery.augment is None):
+    if config.augment and (recovery is None or recovery.augment is None):
         raise ValueError(
             "Expected `recover` to be a Recovery with `augment` when "
-            f"`search.augment` is true. Received: recover={shown(recover)}. Pass one, "
+            f"`config.augment` is true. Received: recover={shown(recover)}. Pass one, "
             "such "
             "as `Recovery(augment=keras.layers.RandomFlip())`."
         )
-    optional = recovery is None or search.distill
+    optional = recovery is None or config.distill
     train = check_data("train", model, train, "optional" if optional else "needed")
     validation = check_data("validation", model, validation, "optional")
     test = None if test is None else check_data("test", model, test)
@@ -181,22 +183,22 @@ def compress(
         check_probabilities("model", model(first, training=False))
     arguments = {
         "max_drop": max_drop,
-        "objective": objective,
+        "cost": goal.kind,
         "methods": names,
         "recover": recovery and recovery.weights,
         "epochs": recovery.epochs if recovery else epochs if trained else None,
         "seed": seed,
-        **dataclasses.asdict(search),
+        **dataclasses.asdict(config),
     }
     original = flatten(model)
     tried = tried_methods(chosen, cuttable(original, chosen))
-    images = _fitted_on(train[0], search, recovery, seed)
+    images = _fitted_on(train[0], config, recovery, seed)
     prepared = {  # which says at once if a method can't work on the model
         method.name: prepared_by(method, original, images, seed)
         for method in tried
         if method.prepares or method.train
     }
-    goal, state = Objective(objective), None
+    state = None
     if output_dir is not None:
         state = output_dir / "state"
         check_paths("output_dir", output_dir, [*FILES, "state/"])
@@ -228,16 +230,16 @@ def compress(
             validation=validation,
             images=images,
             judge=Judge(original, score, goal, folder),
-            objective=objective,
+            objective=goal.kind,
             least=score.baseline - max_drop,
             max_drop=max_drop,
-            margin=search.margin,
+            margin=config.margin,
             methods=tried,
             prepared=prepared,
-            cut_options=_cut_options(search, goal, state, seed),
+            cut_options=_cut_options(config, goal, state, seed),
             recovery=recovery,
-            distill=search.distill,
-            rounds=search.rounds,
+            distill=config.distill,
+            rounds=config.rounds,
             callbacks=tuple(callbacks),
             epochs=epochs,
             seed=seed,
@@ -257,13 +259,14 @@ def _recovery(recover, epochs, seed) -> Recovery | None:
     if recover is None:
         return None
     if not isinstance(recover, Recovery):
-        return Recovery(recover, 5 if epochs is None else epochs, seed=seed)
+        return Recovery(
+            weights=recover, epochs=5 if epochs is None else epochs, seed=seed
+        )
     changes = {} if epochs is None else {"epochs": epochs}
     return dataclasses.replace(recover, seed=recover.seed or seed, **changes)
 
 
-def _check(max_drop, objective, recover, seed) -> tuple[float, int]:
-    check_choice("objective", objective, OBJECTIVES)
+def _check(max_drop, recover, seed) -> tuple[float, int]:
     if not isinstance(recover, Recovery):
         remedy = "Or pass a `keras_basisprune.Recovery`."
         check_choice("recover", recover, (None, "all", "scales"), remedy)
@@ -272,17 +275,17 @@ def _check(max_drop, objective, recover, seed) -> tuple[float, int]:
     return max_drop, check_whole("seed", seed, 0, remedy="0 is as good as any.")
 
 
-def _fitted_on(images, search, recovery, seed):
+def _fitted_on(images, config, recovery, seed):
     """Some of the images, as they are or as training sees them."""
-    if len(images) > search.samples:
+    if len(images) > config.samples:
         order = np.random.default_rng(seed).permutation(len(images))
-        images = images[np.sort(order[: search.samples])]
-    return augmented(images, recovery) if search.augment else images
+        images = images[np.sort(order[: config.samples])]
+    return augmented(images, recovery) if config.augment else images
 
 
-def _cut_options(search, goal, state, seed) -> CutOptions:
+def _cut_options(config, goal, state, seed) -> CutOptions:
     cost = goal.counted
     if goal.kind == "latency":
-        cost = LatencyTable(state and state / "latency.json")
-    limits = Limits(round_to=search.round_to)
-    return CutOptions(cost, limits, search.compensation, seed)
+        cost = goal.table or LatencyTable(state and state / "latency.json")
+    limits = Limits(round_to=config.round_to)
+    return CutOptions(cost, limits, config.compensation, seed)

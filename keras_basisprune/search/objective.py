@@ -5,10 +5,10 @@ import pathlib
 import tempfile
 
 from keras_basisprune.export import export_tflite
-from keras_basisprune.measure import cost, latency
+from keras_basisprune.measure import LatencyTable, cost, latency
 from keras_basisprune.utils.check_choice import check_choice
 
-OBJECTIVES = ("flops", "params", "bytes", "latency")
+_KINDS = ("flops", "params", "bytes", "latency")
 _TURNS = 5
 _TURN_MS = 20  # a turn takes at least: networks of microseconds need many runs
 
@@ -21,13 +21,20 @@ class Objective:
     thread: the median of the fastest of five turns.
 
     Args:
-        kind: One of `"flops"`, `"params"`, `"bytes"`, `"latency"`.
+        cost: One of `"flops"`, `"params"`, `"bytes"`, `"latency"`; or a `LatencyTable`,
+            which stands for `"latency"`.
         runs: Inferences that are timed for `"latency"` per turn, at least.
+
+    Attributes:
+        kind: The name of the cost.
+        table: The `LatencyTable` that was given, or `None`.
     """
 
-    def __init__(self, kind, runs=10):
-        check_choice("objective", kind, OBJECTIVES)
-        self.kind, self._runs = kind, runs
+    def __init__(self, cost, runs=10):
+        self.table = cost if isinstance(cost, LatencyTable) else None
+        self.kind = "latency" if self.table else cost
+        check_choice("cost", self.kind, _KINDS, "Or pass a `LatencyTable`.")
+        self._runs = runs
 
     @property
     def counted(self) -> str:

@@ -1,5 +1,14 @@
 from keras_basisprune.surgery._alive_groups import alive_groups
+from keras_basisprune.surgery.compensate import compensate
 from keras_basisprune.surgery.fold import fold
 from keras_basisprune.surgery.prune import prune, pruned_calls
+from keras_basisprune.surgery.recalibrate import recalibrate
 
-__all__ = ["alive_groups", "fold", "prune", "pruned_calls"]
+__all__ = [
+    "alive_groups",
+    "compensate",
+    "fold",
+    "prune",
+    "pruned_calls",
+    "recalibrate",
+]

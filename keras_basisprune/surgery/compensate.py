@@ -20,7 +20,7 @@ from keras_basisprune.graph.trace import check_model
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.linalg import Moments, ridge_update
 from keras_basisprune.plan import Plan
-from keras_basisprune.surgery import pruned_calls
+from keras_basisprune.surgery.prune import pruned_calls
 from keras_basisprune.utils.check_kind import check_kind
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_verbose import check_verbose
@@ -31,6 +31,7 @@ def compensate(
     model: keras.Model,
     plan: Plan,
     data: Data,
+    *,
     ridge: float = 0.01,
     verbose: Verbose = "auto",
 ) -> keras.Model:

@@ -17,7 +17,7 @@ from keras_basisprune.surgery._fold_channel_masks import fold_channel_masks
 from keras_basisprune.utils.check_flag import check_flag
 
 
-def fold(model: keras.Model, batch_norm: bool = True) -> keras.Model:
+def fold(model: keras.Model, *, batch_norm: bool = True) -> keras.Model:
     """Folds scales, BatchNormalization and LoRA into plain Keras layers.
 
     Scales and masks are multiplied into the kernel behind them. Per layer the form

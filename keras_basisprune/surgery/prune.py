@@ -19,6 +19,7 @@ from keras_basisprune.utils.check_whole import check_whole
 def prune(
     model: keras.Model,
     plan: Plan | None = None,
+    *,
     round_to: int = 1,
 ) -> keras.Model:
     """Removes the bases and channels that a plan does not keep.

@@ -18,7 +18,7 @@ from keras_basisprune.utils.types import Data, Verbose
 
 
 def recalibrate(
-    model: keras.Model, data: Data, verbose: Verbose = "auto"
+    model: keras.Model, data: Data, *, verbose: Verbose = "auto"
 ) -> keras.Model:
     """Sets each BatchNormalization's mean and variance to those of its inputs on data.
 
@@ -45,7 +45,7 @@ def recalibrate(
     Example:
 
     >>> small = keras_basisprune.prune(model, plan)
-    >>> small = keras_basisprune.recalibrate(small, images)
+    >>> small = keras_basisprune.surgery.recalibrate(small, images)
     """
     verbose = check_verbose(verbose)
     check_model("model", model)

@@ -96,13 +96,15 @@ class L1Thresholding(keras.callbacks.Callback):
     >>> model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
     >>> rising = keras.optimizers.schedules.ExponentialDecay(3e-4, len(x) // 32, 2.0)
     >>> thresholding = keras_basisprune.L1Thresholding(
-    ...     rising, "energy", "global", "params", start=1, monitor="val_accuracy")
+    ...     rising, score="energy", scope="global", cost="params", start=1,
+    ...     monitor="val_accuracy")
     >>> model.fit(x, y, epochs=10, validation_split=0.2, callbacks=[thresholding])
     """
 
     def __init__(
         self,
         threshold: float | Callable[[int], Any] = 1e-2,
+        *,
         score: str | Callable[[keras.Model], Mapping[str, npt.ArrayLike]] = "magnitude",
         scope: str = "local",
         cost: str | None = None,
@@ -247,7 +249,7 @@ class L1Thresholding(keras.callbacks.Callback):
             return self._taylor.scores()
         if self.score == "taylor":
             loss = self.model.loss
-            return score_functions.taylor(self.model, self.data, loss)
+            return score_functions.taylor(self.model, self.data, loss=loss)
         if not callable(self.score):
             direct = {"magnitude": magnitudes, "energy": energies}
             return direct[self.score](self._masks)

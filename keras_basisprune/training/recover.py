@@ -23,6 +23,7 @@ def recover(
     model: keras.Model,
     train: Data,
     validation: Data = None,
+    *,
     teacher: keras.Model | None = None,
     config: Recovery | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),

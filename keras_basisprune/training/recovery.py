@@ -25,7 +25,7 @@ _RANGES = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Recovery:
     """How `recover` trains.
 

@@ -20,7 +20,7 @@ from keras_basisprune.utils.check_whole import check_whole
 from keras_basisprune.utils.types import Data, Verbose
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How `sparsify` trains.
 
@@ -83,7 +83,8 @@ def sparsify(
     model: keras.Model,
     train: Data,
     validation: Data = None,
-    recipe: Recipe | None = None,
+    *,
+    config: Recipe | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: Verbose = "auto",
 ) -> keras.callbacks.History:
@@ -96,8 +97,8 @@ def sparsify(
     Args:
         model: A converted classifier with softmax outputs.
         train: A pair `(x, y)` of arrays, `y` integer labels.
-        validation: A pair of the same kind; needed for `recipe.max_drop`.
-        recipe: A `Recipe`; defaults to `Recipe()`.
+        validation: A pair of the same kind; needed for `config.max_drop`.
+        config: A `Recipe`; defaults to `Recipe()`.
         callbacks: Further Keras callbacks; they see `kept_bases`, `params_ratio` and
             `flops_ratio` in the logs.
         verbose: As in `keras.Model.fit`.
@@ -115,7 +116,7 @@ def sparsify(
     >>> keras_basisprune.sparsify(converted, (x, y), (x_val, y_val))
     >>> small = keras_basisprune.fold(keras_basisprune.prune(converted))
     """
-    recipe = check_record("recipe", recipe, Recipe)
+    config = check_record("config", config, Recipe)
     callbacks = as_callbacks(callbacks)
     check_verbose(verbose)
     check_model("model", model)
@@ -125,41 +126,41 @@ def sparsify(
     train = check_data("train", model, train)
     if validation is not None:
         validation = check_data("validation", model, validation)
-    elif recipe.max_drop is not None:
+    elif config.max_drop is not None:
         raise ValueError(
-            "Expected `validation` when `recipe.max_drop` is given. Received: "
-            f"validation=None, max_drop={recipe.max_drop}. Pass a pair (x, y)."
+            "Expected `validation` when `config.max_drop` is given. Received: "
+            f"validation=None, max_drop={config.max_drop}. Pass a pair (x, y)."
         )
 
     def all_callbacks(steps):
-        return [_thresholding(recipe, steps), *callbacks]
+        return [_thresholding(config, steps), *callbacks]
 
     return fit_classifier(
         model,
         train,
         validation,
-        epochs=recipe.epochs,
-        learning_rate=recipe.learning_rate,
-        batch_size=recipe.batch_size,
-        momentum=recipe.momentum,
+        epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        batch_size=config.batch_size,
+        momentum=config.momentum,
         callbacks=all_callbacks,
         verbose=verbose,
     )
 
 
-def _thresholding(recipe, steps) -> L1Thresholding:
+def _thresholding(config, steps) -> L1Thresholding:
     """The callback, with a threshold that rises over a share of the steps."""
     rise = keras.optimizers.schedules.PolynomialDecay(
-        0.0, max(1, round(recipe.ramp * steps)), recipe.threshold, power=1.0
+        0.0, max(1, round(config.ramp * steps)), config.threshold, power=1.0
     )
     return L1Thresholding(
         rise,
-        score=recipe.score,
-        scope=recipe.scope,
-        cost=recipe.cost,
-        round_to=recipe.round_to,
-        monitor=None if recipe.max_drop is None else "val_accuracy",
-        max_drop=recipe.max_drop or 0.0,
-        baseline=recipe.baseline,
-        patience=recipe.patience,
+        score=config.score,
+        scope=config.scope,
+        cost=config.cost,
+        round_to=config.round_to,
+        monitor=None if config.max_drop is None else "val_accuracy",
+        max_drop=config.max_drop or 0.0,
+        baseline=config.baseline,
+        patience=config.patience,
     )

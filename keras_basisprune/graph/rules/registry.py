@@ -44,7 +44,7 @@ def channel_rule(*kinds: type | str) -> Callable:
     ...         self.gain = self.add_weight(shape=shape[-1:], name="gain")
     ...     def call(self, inputs):
     ...         return inputs * self.gain
-    >>> @keras_basisprune.channel_rule(ChannelGain)
+    >>> @keras_basisprune.graph.channel_rule(ChannelGain)
     ... class ChannelGainRule:
     ...     def propagate(self, layer, inputs, flow):
     ...         return inputs[0]
@@ -65,7 +65,7 @@ def channel_rule(*kinds: type | str) -> Callable:
             raise ValueError(
                 "Expected a rule to have the methods `propagate` and `cut`. Received: "
                 f"{getattr(rule, '__name__', rule)} without {' and '.join(missing)}. "
-                "Inherit from `keras_basisprune.Rule`, which has both."
+                "Inherit from `keras_basisprune.graph.Rule`, which has both."
             )
         made = rule if issubclass(rule, Rule) else type(rule.__name__, (rule, Rule), {})
         for kind in kinds:

@@ -14,6 +14,7 @@ from keras_basisprune.utils.types import Data
 def activation(
     model: keras.Model,
     data: Data,
+    *,
     aggregate: str = "sum",
     normalize: str | None = None,
     batch_size: int = 32,

@@ -8,7 +8,7 @@ from keras_basisprune.scores.channels._groups import Groups
 
 
 def bn_scale(
-    model: keras.Model, aggregate: str = "sum", normalize: str | None = None
+    model: keras.Model, *, aggregate: str = "sum", normalize: str | None = None
 ) -> np.ndarray:
     """Scores each group of channels by `|gamma|` of their BatchNormalization.
 

@@ -25,6 +25,7 @@ _LARGEST = 8192  # channels of an input whose covariance is taken
 def compensated(
     model: keras.Model,
     data: Data,
+    *,
     ridge: float = 0.01,
     batch_size: int = 32,
 ) -> np.ndarray:

@@ -7,7 +7,7 @@ from keras_basisprune.scores.channels._groups import filter_scores
 
 
 def fpgm(
-    model: keras.Model, aggregate: str = "sum", normalize: str | None = None
+    model: keras.Model, *, aggregate: str = "sum", normalize: str | None = None
 ) -> np.ndarray:
     """Scores each group of channels by the distances of their filters to the others.
 

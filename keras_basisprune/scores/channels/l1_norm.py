@@ -7,7 +7,7 @@ from keras_basisprune.scores.channels._groups import filter_scores
 
 
 def l1_norm(
-    model: keras.Model, aggregate: str = "sum", normalize: str | None = None
+    model: keras.Model, *, aggregate: str = "sum", normalize: str | None = None
 ) -> np.ndarray:
     """Scores each group of channels by `sum |w|` of the filters that make them.
 
@@ -39,7 +39,7 @@ def l1_norm(
 
     Example:
 
-    >>> groups = keras_basisprune.channel_groups(model)
+    >>> groups = keras_basisprune.graph.channel_groups(model)
     >>> scores = keras_basisprune.scores.channels.l1_norm(model)
     >>> scores[groups.layers["conv1"]]  # of each channel of that layer
     """

@@ -7,7 +7,7 @@ from keras_basisprune.scores.channels._groups import filter_scores
 
 
 def l2_norm(
-    model: keras.Model, aggregate: str = "sum", normalize: str | None = None
+    model: keras.Model, *, aggregate: str = "sum", normalize: str | None = None
 ) -> np.ndarray:
     """Scores each group of channels by `sqrt(sum w^2)` of the filters that make them.
 

@@ -7,7 +7,7 @@ from keras_basisprune.scores.channels._groups import Groups
 from keras_basisprune.utils.check_whole import check_whole
 
 
-def random(model: keras.Model, seed: int = 0) -> np.ndarray:
+def random(model: keras.Model, *, seed: int = 0) -> np.ndarray:
     """Scores each group of channels by a random number. The control of experiments.
 
     No data is needed. Time is linear in the number of calls and channels.

@@ -15,6 +15,7 @@ from keras_basisprune.utils.types import Data
 def taylor(
     model: keras.Model,
     data: Data,
+    *,
     loss: Any,
     aggregate: str = "sum",
     normalize: str | None = None,
@@ -58,7 +59,7 @@ def taylor(
     Example:
 
     >>> scores = keras_basisprune.scores.channels.taylor(
-    ...     model, (x_train[:512], y_train[:512]), "sparse_categorical_crossentropy")
+    ...     model, (x[:512], y[:512]), loss="sparse_categorical_crossentropy")
     """
     batch_size = check_whole("batch_size", batch_size)
     groups = Groups(model, aggregate, normalize)
