@@ -245,7 +245,7 @@ def calls(folder):
                 "frequency": "whole",
                 "unit": "choice",
                 "start": "whole>=0",
-                "min_rank": "whole",
+                "min_kept": "whole",
                 "round_to": "whole",
                 "monitor": "monitor",
                 "max_drop": "number>=0",

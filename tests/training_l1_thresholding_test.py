@@ -174,15 +174,15 @@ def test_flops_count_positions():
 @pytest.mark.parametrize(
     ("arguments", "a", "b"),
     [
-        ({"min_rank": 2}, "1100", "11"),
-        ({"min_rank": 3}, "1110", "11"),
-        ({"min_rank": 9}, "1111", "11"),
+        ({"min_kept": 2}, "1100", "11"),
+        ({"min_kept": 3}, "1110", "11"),
+        ({"min_kept": 9}, "1111", "11"),
         ({"round_to": 2}, "1100", "11"),
         ({"round_to": 3}, "1110", "11"),
-        ({"min_rank": 2, "round_to": 3}, "1110", "11"),
+        ({"min_kept": 2, "round_to": 3}, "1110", "11"),
     ],
 )
-def test_min_rank_and_round_to(arguments, a, b):
+def test_min_kept_and_round_to(arguments, a, b):
     _, record = fit(L1Thresholding(1.0, **arguments), epochs=3)
     assert record.masks == [{"a": a, "b": b}] * 3
 
@@ -314,7 +314,7 @@ def test_trains_what_is_trainable():
         ({"unit": "batch"}, "Expected `unit` to be 'epoch' or 'step'.* unit='batch'"),
         ({"frequency": 0}, "`frequency` to be a positive integer.* frequency=0"),
         ({"start": -1}, "`start` to be an integer >= 0.* start=-1"),
-        ({"min_rank": 0}, "Expected `min_rank` to be a positive integer"),
+        ({"min_kept": 0}, "Expected `min_kept` to be a positive integer"),
         ({"round_to": 0}, "Expected `round_to` to be a positive integer"),
         ({"monitor": "loss", "mode": "up"}, "Expected `mode` to be 'auto', 'min'"),
         (

@@ -71,7 +71,7 @@ class L1Thresholding(keras.callbacks.Callback):
         frequency: Integer, mask every so many epochs or steps.
         unit: `"epoch"` or `"step"`, what `frequency` and `start` count.
         start: Integer, the first epoch or step at which bases are masked.
-        min_rank: Integer, bases that each layer keeps at least.
+        min_kept: Integer, bases or channels that each layer keeps at least.
         round_to: Integer, ranks are rounded up to a multiple of this.
         monitor: Name of a metric to guard, such as `"val_accuracy"`. Nothing is
             masked while it is out of the budget; when masking breaks the budget, the
@@ -111,7 +111,7 @@ class L1Thresholding(keras.callbacks.Callback):
         frequency: int = 1,
         unit: str = "epoch",
         start: int = 0,
-        min_rank: int = 1,
+        min_kept: int = 1,
         round_to: int = 1,
         monitor: str | None = None,
         max_drop: float = 0.01,
@@ -122,7 +122,7 @@ class L1Thresholding(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         check_thresholding(score, scope, cost, frequency, unit, start)
-        check_whole("min_rank", min_rank, remedy="1 demands nothing.")
+        check_whole("min_kept", min_kept, remedy="1 demands nothing.")
         check_watched(monitor, data)
         check_guard(max_drop, baseline, mode, patience)
         if not callable(threshold):
@@ -136,7 +136,7 @@ class L1Thresholding(keras.callbacks.Callback):
         self.data = data
         self.guard = monitor and Guard(monitor, max_drop, baseline, mode, patience)
         self.scope = scope
-        self._limits = Limits(min_kept=min_rank, round_to=round_to)
+        self._limits = Limits(min_kept=min_kept, round_to=round_to)
         self._each = None  # what bases of each layer cost, if scores are divided by it
         self._looked = None  # the step at which the schedule was asked last
         self._memory: Any = None
