@@ -150,7 +150,7 @@ def test_weights_that_are_no_numbers_are_named(model, layer, weight, value):
         lambda: channels.activation(model, IMAGES),
         lambda: channels.compensated(model, IMAGES),
         lambda: channels.l1_norm(model),
-        lambda: channels.taylor(model, PAIR, "sparse_categorical_crossentropy"),
+        lambda: channels.taylor(model, PAIR, loss="sparse_categorical_crossentropy"),
         lambda: kbp.measure.latency(model, runs=1),
     ):
         with pytest.raises(ValueError, match=f"in layer `{layer}`") as caught:

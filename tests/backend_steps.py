@@ -211,8 +211,8 @@ def fixed_batch_differences():
             outputs(kbp.compensate(bound, plan, x[:8], verbose=0), x[:4]),
         ),
         "taylor": relative_difference(
-            finite(taylor(free, data, loss, batch_size=4)),
-            finite(taylor(bound, data, loss)),
+            finite(taylor(free, data, loss=loss, batch_size=4)),
+            finite(taylor(bound, data, loss=loss)),
         ),
     }
 

@@ -22,7 +22,7 @@ def model(digits):
 
 def run(model, digits, max_drop=0.03, train=None, validation=None, **changes):
     """A quick search; `train` defaults to labelled images."""
-    arguments = {"methods": ["channels"], "search": QUICK, "verbose": 0, **changes}
+    arguments = {"methods": ["channels"], "config": QUICK, "verbose": 0, **changes}
     train = digits.train if train is None else train
     validation = digits.validation if validation is None else validation
     return kbp.compress(model, train, validation, max_drop=max_drop, **arguments)
@@ -90,7 +90,7 @@ def test_networks_are_fitted_on_the_images_of_training(model, digits):
             0.2,
             train=images if changed else half(images),
             recover=kbp.Recovery(epochs=1, learning_rate=0.0, augment=augment),
-            search=kbp.SearchOptions(samples=10**6, rounds=1, augment=changed),
+            config=kbp.SearchOptions(samples=10**6, rounds=1, augment=changed),
         )
 
     with_halves, of_halves = fitted(half), fitted(None)
@@ -105,7 +105,7 @@ def test_networks_are_fitted_on_the_images_of_training(model, digits):
 @pytest.mark.parametrize("recover", [None, "all"])
 def test_a_margin_in_standard_errors(model, digits, recover):
     search = kbp.SearchOptions(samples=200, rounds=1, margin=2.0)
-    result = run(model, digits, recover=recover, epochs=3, search=search)
+    result = run(model, digits, recover=recover, epochs=3, config=search)
     baseline = kbp.measure.accuracy(model, digits.validation)
     assert result.details["baseline"] == baseline
     for trial in result.trials:
@@ -132,7 +132,7 @@ def test_a_margin_in_standard_errors(model, digits, recover):
 def test_by_a_huge_margin_nothing_is_certain(model, digits):
     search = kbp.SearchOptions(samples=200, rounds=1, margin=1000.0)
     with pytest.warns(UserWarning, match="not be met by 1000 standard errors"):
-        result = run(model, digits, search=search)
+        result = run(model, digits, config=search)
     assert not result.met_budget
     assert all(trial.error > 0 for trial in result.trials)
 
@@ -175,7 +175,7 @@ def test_few_validation_images_are_no_certainty(model, digits, labelled, tmp_pat
 def test_by_a_margin_few_images_make_nothing_good_enough(model, digits, count):
     search = kbp.SearchOptions(samples=200, rounds=1, margin=1.0)
     with pytest.warns(UserWarning, match="could not be met by 1 standard errors"):
-        result = run(model, digits, 0.01, validation=few(digits, count), search=search)
+        result = run(model, digits, 0.01, validation=few(digits, count), config=search)
     assert not result.met_budget
     assert any(trial.score == 1.0 for trial in result.trials)
     assert not any(trial.good_enough for trial in result.trials)
@@ -218,7 +218,7 @@ def test_a_rare_class_that_is_lost_is_seen(digits):
 
 def test_a_margin_that_is_none(model, digits):
     with pytest.raises(ValueError, match="`margin` to be a float of 0 or more"):
-        run(model, digits, search=kbp.SearchOptions(margin=-1.0))
+        run(model, digits, config=kbp.SearchOptions(margin=-1.0))
 
 
 @pytest.mark.parametrize("recover", [None, "all", kbp.Recovery()])

@@ -22,7 +22,7 @@ def model(digits):
 
 
 def run(model, digits, methods, **changes):
-    arguments = {"max_drop": 0.05, "epochs": 3, "search": SMALL, "verbose": 0}
+    arguments = {"max_drop": 0.05, "epochs": 3, "config": SMALL, "verbose": 0}
     return kbp.compress(
         model, digits.train, digits.validation, methods=methods, **arguments | changes
     )
@@ -161,7 +161,7 @@ def test_what_does_not_depend_on_the_share_is_made_once(model, digits):
         model,
         digits,
         [method],
-        search=kbp.SearchOptions(samples=50, round_to=2),
+        config=kbp.SearchOptions(samples=50, round_to=2),
         max_drop=0.2,
     )
     assert result.met_budget

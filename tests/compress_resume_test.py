@@ -161,7 +161,7 @@ def test_an_augmenting_layer_is_the_same_before_and_after_its_first_call(
     changes = {
         "methods": ["channels"],
         "recover": kbp.Recovery(epochs=1, augment=layer),
-        "search": kbp.SearchOptions(samples=100, rounds=1),
+        "config": kbp.SearchOptions(samples=100, rounds=1),
     }
     first = run(model, digits, tmp_path, **changes)
     assert layer.layers[0].built

@@ -15,7 +15,7 @@ SEARCH = {
     "methods": ["channels"],
     "recover": "all",
     "epochs": 1,
-    "search": kbp.SearchOptions(samples=150, rounds=1),
+    "config": kbp.SearchOptions(samples=150, rounds=1),
     "verbose": 0,
 }
 

@@ -201,8 +201,8 @@ def test_gradients():
     model, free = pair(batch)
     data, loss = (samples(10), labels(10)), "sparse_categorical_crossentropy"
     close(
-        CHANNELS.taylor(model, data, loss),
-        CHANNELS.taylor(free, data, loss, batch_size=batch),
+        CHANNELS.taylor(model, data, loss=loss),
+        CHANNELS.taylor(free, data, loss=loss, batch_size=batch),
     )
     found = kbp.scores.taylor(kbp.convert(model), data, loss=loss)
     expected = kbp.scores.taylor(kbp.convert(free), data, loss=loss, batch_size=batch)
@@ -214,9 +214,9 @@ def test_gradients_of_an_incomplete_batch_are_those_of_it_filled_up():
     model, free = pair(5)
     loss, whole = "sparse_categorical_crossentropy", fill_up(np.arange(7), 5)
     data = samples(7), labels(7)
-    found = CHANNELS.taylor(model, data, loss)
+    found = CHANNELS.taylor(model, data, loss=loss)
     filled = data[0][whole], data[1][whole]
-    close(found, CHANNELS.taylor(free, filled, loss, batch_size=5))
+    close(found, CHANNELS.taylor(free, filled, loss=loss, batch_size=5))
 
 
 @pytest.mark.parametrize("augment", [None, lambda images: images[:, ::-1]])

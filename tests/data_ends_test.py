@@ -124,7 +124,7 @@ READERS = {
     "recalibrate": lambda m, p, d: kbp.surgery.recalibrate(m, d, verbose=0),
     "activation": lambda m, p, d: channels.activation(m, d),
     "compensated": lambda m, p, d: channels.compensated(m, d),
-    "taylor of channels": lambda m, p, d: channels.taylor(m, d, LOSS),
+    "taylor of channels": lambda m, p, d: channels.taylor(m, d, loss=LOSS),
     "taylor": lambda m, p, d: kbp.scores.taylor(kbp.convert(m), d, loss=LOSS),
     "thresholding": lambda m, p, d: thresholding(m, d),
     "accuracy": lambda m, p, d: kbp.measure.accuracy(m, (d, Y)),
@@ -156,8 +156,8 @@ def test_a_py_dataset_without_len_gives_what_arrays_give(model, plan):
     for found, wanted in zip(weights(Numbered(4)), weights(X), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(
-        channels.taylor(model, Numbered(4), LOSS),
-        channels.taylor(model, (X, Y), LOSS, batch_size=8),
+        channels.taylor(model, Numbered(4), loss=LOSS),
+        channels.taylor(model, (X, Y), loss=LOSS, batch_size=8),
         rtol=1e-5,
     )
 
@@ -177,7 +177,7 @@ def test_a_py_dataset_must_say_how_long_it_is(model):
     with pytest.raises(ValueError, match=match):
         read(one_input(), Silent())
     with pytest.raises(ValueError, match=match):
-        channels.taylor(model, Silent(), LOSS)
+        channels.taylor(model, Silent(), loss=LOSS)
 
 
 def test_repeated_a_number_of_times():
@@ -256,7 +256,7 @@ def test_training_passes_are_stopped(model, monkeypatch):
     monkeypatch.setattr("keras_basisprune.scores.squared_changes.MANY", 20)
     match = "`data` to end.*<class 'generator'>.*has not ended after 20 batches"
     with pytest.raises(ValueError, match=match):
-        channels.taylor(model, forever((X, Y)), LOSS)
+        channels.taylor(model, forever((X, Y)), loss=LOSS)
 
 
 def test_a_long_generator_is_read_to_its_end():

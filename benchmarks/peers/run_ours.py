@@ -112,7 +112,7 @@ def plan_of(model: keras.Model, criterion: str, keep: float, train) -> kbp.Plan:
         scores = known.bn_scale(model, aggregate="mean", normalize="mean")
     elif criterion == "taylor":
         chosen = train[0][: _GRADIENTS.value], train[1][: _GRADIENTS.value]
-        scores = known.taylor(model, chosen, "sparse_categorical_crossentropy")
+        scores = known.taylor(model, chosen, loss="sparse_categorical_crossentropy")
     else:
         scores = known.compensated(model, train[0][: common.IMAGES])
     return kbp.select_channels(model, scores=scores, keep=keep, scope="global")
