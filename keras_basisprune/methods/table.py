@@ -1,5 +1,6 @@
 """The table of methods. A new one is a file in this folder, and a row here."""
 
+import functools
 import types
 
 from keras_basisprune.methods.basis_regression import (
@@ -11,6 +12,7 @@ from keras_basisprune.methods.compensated_channels import (
     compensated_network,
     compensated_plan,
 )
+from keras_basisprune.methods.compensation_aware import compensation_aware
 from keras_basisprune.methods.convert import convert
 from keras_basisprune.methods.double_pruning import SPLIT, double_network, double_plan
 from keras_basisprune.methods.method import Method
@@ -78,6 +80,19 @@ _ROWS = (
         carry_out=compensated_network,
         split=1.0,
         alias="channels",
+    ),
+    Method(
+        name="compensation_aware",
+        title="As many channels of each layer as the accuracy allows",
+        source=(
+            "Xie, Fu, Tian, Zhou, Chen 2021, Pruning with Compensation: Efficient "
+            "Channel Pruning for Deep Convolutional Neural Networks (CaP, "
+            "arXiv:2108.13728), the binary structural search with step constraint"
+        ),
+        needs=("data",),
+        removes=("channels",),
+        plan=functools.partial(compensation_aware, verbose=0),
+        carry_out=compensated_network,
     ),
     Method(
         name="double_pruning",
