@@ -89,7 +89,7 @@ def compensation_aware(
         drop = config.max_drop
         if scores is None:
             scores = tolerated_drops(model, data, drops=(drop,), **given)
-        free = np.isfinite(scores)
+        free = np.delete(np.arange(channels.count), list(channels.pinned))
         share = np.mean(np.asarray(scores)[free] > drop)
         return select_channels(model, scores, share, "channels", limits=limits)
     expected = "a float in (0, 1], the share to keep, or None"

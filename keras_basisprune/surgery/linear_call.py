@@ -19,11 +19,9 @@ class LinearCall:
     """
 
     def __init__(self, call, readers=None, counts=None):
-        self.op, self._rule = call.op, rule_of(call.op)
-        self.tensor, before = (
-            call.input_tensors[0],
-            self._rule.before(self.op, self.op.name),
-        )
+        self.op, self.tensor = call.op, call.input_tensors[0]
+        self._rule = rule_of(call.op)
+        before = self._rule.before(call.op, call.op.name)
         self._first = built_chain(before, self.tensor.shape) if before else None
         self.offset = None if readers is None else _offset(call, readers, counts)
 
