@@ -3,7 +3,7 @@
     python -m benchmarks.compensation --model=baseline.keras --data=eurosat.npz \\
         --keep=0.75,0.5,0.25 --epochs=10
 
-`--epochs=0` leaves training out. The claims of compensation-aware pruning (CaP, arXiv:2108.13728) are 95 % less time and
+The claims of compensation-aware pruning (CaP, arXiv:2108.13728) are 95 % less time and
 90 % less data, at equal or better accuracy. At each share of the FLOPs:
 
 - *L1 norm*: channels leave by the L1 norm of their filters, each layer loses the same
@@ -13,8 +13,9 @@
   images, without labels. Nothing is trained.
 - *compensated*: those channels leave that the others can best stand in for, and kernels
   are corrected; the same tenth.
-- *CaP's search*: how many leave each layer is found by the agreement of the network with
-  the original (`methods.compensation_aware`); kernels are corrected; the same tenth.
+- *CaP's search*: how many leave each layer is found by the agreement of the network
+  with the original (`methods.compensation_aware`); kernels are corrected; the same
+  tenth.
 
 Prints a Markdown table: test accuracy, and seconds from the original to the result.
 """
@@ -31,7 +32,7 @@ import keras_basisprune as kbp
 _MODEL = flags.DEFINE_string("model", None, "A .keras file.", required=True)
 _DATA = flags.DEFINE_string("data", None, "As in load_data.", required=True)
 _KEEP = flags.DEFINE_list("keep", ["0.75", "0.5", "0.25"], "Shares of the FLOPs.")
-_EPOCHS = flags.DEFINE_integer("epochs", 10, "Epochs of training again.")
+_EPOCHS = flags.DEFINE_integer("epochs", 10, "Epochs of training again; 0: none.")
 _RATE = flags.DEFINE_float("rate", 1e-3, "Initial rate of Adam in these.")
 _SHARE = flags.DEFINE_float("share", 0.1, "Share of the images for compensation.")
 
