@@ -97,9 +97,12 @@ def compensation_aware(
     if scores is None:
         any_order = np.arange(channels.count, dtype=float)
         select_channels(model, any_order, keep, cost, limits=limits)  # can it be met?
-        costs = ChannelCosts(traced, channels, cost)
-        most = keep * costs(np.ones(channels.count, bool))
-        scores = tolerated_drops(
-            model, data, enough=lambda alive: costs(alive) <= most, **given
-        )
+        enough = _met(ChannelCosts(traced, channels, cost), keep, channels.count)
+        scores = tolerated_drops(model, data, enough=enough, **given)
     return select_channels(model, scores, keep, cost, "global", limits=limits)
+
+
+def _met(costs, keep, count):
+    """A function that says whether groups that are left cost no more than a share."""
+    most = keep * costs(np.ones(count, bool))
+    return lambda alive: costs(alive) <= most
