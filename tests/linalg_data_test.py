@@ -149,3 +149,18 @@ def test_a_stronger_ridge_draws_closer_to_zero():
     unridged = np.linalg.norm(np.linalg.solve(covariance, cross))
     assert norms[0] == pytest.approx(unridged, rel=1e-7)
     assert norms[-1] < 1e-8 * norms[0]
+
+
+def test_what_is_left_of_a_low_rank_varies_as_was_asked():
+    from keras_basisprune.linalg import LowRank
+
+    kernel = np.array([[2.0, 0.0, 1.0], [0.0, 1.0, 0.01], [1.0, 0.0, 0.0]])
+    low = LowRank(np.eye(3), kernel, np.zeros(3), np.ones(3), np.array([5, 1, 1.0]))
+    left = low.take([0, 1])
+    np.testing.assert_allclose(left.kernel[:, 0], [np.sqrt(5), 0])
+    assert low.cut(2).cut(2).kernel[0, 0] == pytest.approx(np.sqrt(5))
+    # Outputs that vary enough stay; those that hardly vary are stretched 4 times.
+    np.testing.assert_array_equal(left.kernel[:, 1:], kernel[:2, 1:])
+    np.testing.assert_allclose(low.take([1]).kernel, [[0, 1, 0.04]])
+    plain = LowRank(np.eye(3), kernel).take([0, 1])
+    np.testing.assert_array_equal(plain.kernel, kernel[:2])

@@ -39,7 +39,10 @@ def test_regression_is_ridge_regression_of_reduced_rank():
     fitted = kernel + np.linalg.solve(gram + ridge, centred.T @ lack / 500)
     _, axes = np.linalg.eigh(fitted.T @ gram @ fitted)
     project = axes[:, -4:] @ axes[:, -4:].T
-    expected = target.mean(0) + centred @ fitted @ project
+    found = centred @ fitted @ project
+    stretch = np.sqrt(target.var(0) / found.var(0))
+    assert (stretch > 1).all() and stretch.max() < 4
+    expected = target.mean(0) + found * stretch  # varies as the original does
     np.testing.assert_allclose(np.asarray(made(x)), expected, atol=1e-5)
 
 
@@ -84,7 +87,7 @@ def test_large_kernels_are_corrected_in_their_outputs(monkeypatch):
     small = outputs(convert(model, data, "regression", rank=6), fresh)
     at_once = outputs(convert(model, data, rank=6), fresh)
     errors = [np.mean((x[0] - before[0]) ** 2) for x in (small, at_once)]
-    assert errors[0] < 0.95 * errors[1]
+    assert errors[0] < 0.98 * errors[1]
 
 
 def test_fold_takes_the_cheaper_form():

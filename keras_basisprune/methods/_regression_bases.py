@@ -1,6 +1,7 @@
 """Bases fitted layer after layer, by reduced-rank regression."""
 
 import contextlib
+import dataclasses
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from keras_basisprune.graph.rules import rule_of
 from keras_basisprune.graph.running import LiveValues
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.linalg import LowRank, Moments, principal_basis, ridge_update
+from keras_basisprune.linalg.channel_moments import ChannelMoments
 
 # Strength of the ridge, relative to the mean variance of a layer's inputs.
 RIDGE = 0.01
@@ -31,8 +33,10 @@ class RegressionBases:
     what its outputs lack on the inputs that it gets in the second stream, and cut to
     its rank by the principal components of its new outputs. Where the output goes into
     a sum (residual networks), it is fitted so that the sum is right: what the other
-    branch lacks is made up for. Where `kh kw cin` is larger than 4,608, the correction
-    is one of the outputs instead of the kernel.
+    branch lacks is made up for. What is left of a layer varies less than it did: each
+    output is stretched so that it varies as the original's does (as compensation-aware
+    pruning does, arXiv:2108.13728). Where `kh kw cin` is larger than 4,608, the
+    correction is one of the outputs instead of the kernel.
 
     Each layer is computed twice per image, once per stream, whatever the depth. Memory:
     all values that are still needed, of both streams, for all images.
@@ -91,8 +95,10 @@ class RegressionBases:
         )
         inside = len(kernel) <= LARGEST
         moments = Moments(len(kernel) if inside else kernel.shape[1], kernel.shape[1])
+        wanted = ChannelMoments()
         for inputs, lack in self._samples(call, kernel):
             moments.add(inputs if inside else inputs @ kernel, lack)
+            wanted.add(inputs @ kernel + lack)
         moments.check(layer.name)
         update = ridge_update(moments.covariance, moments.cross_covariance, RIDGE)
         now = moments.mean @ kernel if inside else moments.mean
@@ -106,9 +112,9 @@ class RegressionBases:
             matrix = kernel @ turn
             covariance = turn.T @ moments.covariance @ turn
             through = moments.mean @ turn
-        return principal_basis(
-            matrix, covariance, through, target, self._floor(layer.compute_dtype)
-        )
+        floor = self._floor(layer.compute_dtype)
+        found = principal_basis(matrix, covariance, through, target, floor)
+        return dataclasses.replace(found, variance=wanted.variance)
 
     def _samples(self, call, kernel):
         """Yields patches of compressed inputs, and what the outputs lack with them."""
