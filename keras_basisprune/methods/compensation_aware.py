@@ -97,7 +97,9 @@ def compensation_aware(
     if scores is None:
         any_order = np.arange(channels.count, dtype=float)
         select_channels(model, any_order, keep, cost, limits=limits)  # can it be met?
-        enough = _met(ChannelCosts(traced, channels, cost), keep, channels.count)
+        enough = None  # of milliseconds: all budgets
+        if isinstance(cost, str):
+            enough = _met(ChannelCosts(traced, channels, cost), keep, channels.count)
         scores = tolerated_drops(model, data, enough=enough, **given)
     return select_channels(model, scores, keep, cost, "global", limits=limits)
 
