@@ -1,5 +1,6 @@
 """The table of methods. A new one is a file in this folder, and a row here."""
 
+import functools
 import types
 
 from keras_basisprune.methods.basis_regression import (
@@ -17,6 +18,7 @@ from keras_basisprune.methods.compensated_channels import (
     compensated_plan,
     compensated_scores,
 )
+from keras_basisprune.methods.compensation_aware import compensation_aware
 from keras_basisprune.methods.double_pruning import (
     SPLIT,
     double_cut,
@@ -30,6 +32,7 @@ from keras_basisprune.methods.slimming import (
     slimming_scores,
     slimming_training,
 )
+from keras_basisprune.methods.tolerated_drops import tolerated_drops
 
 _BASIS_SCALING = (
     "Wong, Kashyap, Moradi 2021, Basis Scaling and Double Pruning for Efficient "
@@ -99,6 +102,21 @@ _ROWS = (
         compensates=True,
         split=1.0,
         alias="channels",
+    ),
+    Method(
+        name="compensation_aware",
+        title="As many channels of each layer as the accuracy allows",
+        source=(
+            "Xie, Fu, Tian, Zhou, Chen 2021, Pruning with Compensation: Efficient "
+            "Channel Pruning for Deep Convolutional Neural Networks (CaP, "
+            "arXiv:2108.13728), the binary structural search with step constraint"
+        ),
+        needs=("data",),
+        removes=("channels",),
+        scores=functools.partial(tolerated_drops, verbose=0),
+        plan=functools.partial(compensation_aware, verbose=0),
+        carry_out=compensated_network,
+        compensates=True,
     ),
     Method(
         name="double_pruning",

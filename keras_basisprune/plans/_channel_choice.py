@@ -23,7 +23,7 @@ class ChannelChoice:
 
     def __init__(self, traced, channels, groups, scores, masked, scope):
         self._traced, self._channels, self._groups = traced, channels, groups
-        self._makers = makers = _makers(traced, channels)
+        self._makers = makers = makers_of(traced, channels)
         self._raw = scores
         local = scope == "local"
         self._scores = _ranks(scores, makers) if local else scores
@@ -94,8 +94,8 @@ class ChannelChoice:
     def _search(self, limits) -> "_Search":
         stays = ~np.isfinite(self._scores)
         stays[list(self._groups.pinned)] = True
-        stays[_excluded(self._traced, self._channels, limits.exclude)] = True
-        _keep_some(self._scores, stays, self._groups, self._channels, limits)
+        stays[excluded_groups(self._traced, self._channels, limits.exclude)] = True
+        keep_some(self._scores, stays, self._groups, self._channels, limits)
         wide = _distinct(self._wide)
         return _Search(self._scores, stays, self._masked, wide, limits)
 
@@ -151,7 +151,7 @@ class _Search:
         return True
 
 
-def _keep_some(scores, stays, groups, channels, limits):
+def keep_some(scores, stays, groups, channels, limits):
     """Lets groups stay, in place, without which something would have too few channels.
 
     Of each tensor one channel stays, since `prune` refuses a tensor without any: a
@@ -168,7 +168,7 @@ def _keep_some(scores, stays, groups, channels, limits):
         keep_best(found, 1)
 
 
-def _makers(traced, channels) -> dict[str, np.ndarray]:
+def makers_of(traced, channels) -> dict[str, np.ndarray]:
     """The groups of the output channels of layers that make channels."""
     makers = {}
     for call in traced.calls:
@@ -202,7 +202,7 @@ def _distinct(arrays) -> list[np.ndarray]:
     return sorted(found.values(), key=len)
 
 
-def _excluded(traced, channels, exclude) -> np.ndarray:
+def excluded_groups(traced, channels, exclude) -> np.ndarray:
     """The groups of all that the excluded layers and operators put out."""
     layers = list({id(c.op): c.op for c in traced.calls}.values())
     chosen = {id(op) for op in match_layers(layers, exclude or (), "exclude")}

@@ -11,15 +11,13 @@ from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.depth_first import depth_first
-from keras_basisprune.graph.map_positions import LARGEST, MapPositions
+from keras_basisprune.graph.map_positions import MapPositions
 from keras_basisprune.graph.output_positions import output_positions
-from keras_basisprune.graph.rewrite import built_chain
-from keras_basisprune.graph.rules import defines, rule_of
 from keras_basisprune.graph.running import LiveValues
 from keras_basisprune.graph.trace import check_model
-from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.linalg import Moments, ridge_update
 from keras_basisprune.plan import Plan
+from keras_basisprune.surgery.linear_call import LinearCall
 from keras_basisprune.surgery.prune import pruned_calls
 from keras_basisprune.utils.check_kind import check_kind
 from keras_basisprune.utils.check_number import check_number
@@ -117,7 +115,7 @@ class _Compensation:
         """Corrects all layers, in order."""
         first: dict[int, int] = {}
         for position, (_, new) in enumerate(self._pairs):
-            if _is_fitted(new.op):
+            if LinearCall.can_be_fitted(new.op):
                 first.setdefault(id(new.op), position)
         for position in tqdm(first.values(), unit="layer", disable=not verbose):
             self._before.advance(position)
@@ -132,79 +130,27 @@ class _Compensation:
         sizes = [output_positions(new.op, values.shape) for values in after]
         if sizes != [output_positions(old.op, values.shape) for values in before]:
             return  # it reads along another axis than that of the channels
-        wanted, now = _matrix(old.op), _matrix(new.op)
-        if rule_of(new.op).weights_for(new.op, now) is None:
-            return  # its weights can't be computed from its matrix
         kept = self._kept[id(old.output_tensors[0])]
+        whole, linear = LinearCall(old), LinearCall(new, self._readers, self._calls)
+        wanted, now, offset = whole.matrix, linear.matrix, linear.offset
+        if not linear.settable(now):
+            return  # its weights can't be computed from its matrix
         if kept is not None and kept.total == wanted.shape[1]:
             wanted = wanted[:, kept.indices]
-        shifted = self._shifted(new)
         moments = Moments(*now.shape)
-        gather = _patches(old), _patches(new)
         for index, size in enumerate(sizes):
             positions = self._positions[index].of_map(size)
-            inputs = gather[1](after[index], positions)
-            made = gather[0](before[index], positions) @ wanted
+            inputs = linear.patches(after[index], positions)
+            made = whole.patches(before[index], positions) @ wanted
             moments.add(inputs, made - inputs @ now)
         moments.check(new.op.name)
         second, cross = moments.covariance, moments.cross_covariance
-        if shifted is None:  # no constant can be added: least squares without one
+        if offset is None:  # no constant can be added: least squares without one
             second = second + np.outer(moments.mean, moments.mean)
             cross = cross + np.outer(moments.mean, moments.other_mean)
         update = ridge_update(second, cross, self._ridge)
-        weights = rule_of(new.op).weights_for(new.op, now + update)
-        for name, value in weights.items():
-            getattr(new.op, name).assign(value)
-        if shifted is not None:
-            sign, weight = shifted
+        linear.assign(now + update)
+        if offset is not None:
+            sign, weight = offset
             shift = moments.other_mean - moments.mean @ update
             weight.assign(keras.ops.convert_to_numpy(weight) + sign * shift)
-
-    def _shifted(self, call):
-        """The weight that a constant can be added to, and the sign it is added with.
-
-        That is the layer's bias, or the mean that its only reader subtracts.
-        """
-        if getattr(call.op, "bias", None) is not None:
-            return 1, call.op.bias
-        readers = self._readers.get(id(call.output_tensors[0]), ())
-        if len(readers) != 1 or self._calls[id(readers[0].op)] > 1:
-            return None
-        reader = readers[0].op
-        if type(reader) is keras.layers.BatchNormalization:
-            return -1, reader.moving_mean
-        if type(reader) is BasisScalingConv and reader.centered:
-            return -1, reader.mean
-        return None
-
-
-def _is_fitted(op) -> bool:
-    rule = rule_of(op)
-    if not all(defines(rule, fact) for fact in ("matrix", "patches", "weights_for")):
-        return False
-    if getattr(op, "quantization_mode", None) or getattr(op, "lora_enabled", False):
-        return False  # its kernel can't be assigned to
-    shape = rule.matrix_shape(op)
-    # What comes before the matrix (in a separable convolution) makes patches small.
-    return shape is not None and (shape[0] <= LARGEST or bool(rule.before(op, op.name)))
-
-
-def _matrix(op) -> np.ndarray:
-    matrix = keras.ops.convert_to_numpy(rule_of(op).matrix(op))
-    return matrix.astype(np.float64)
-
-
-def _patches(call):
-    """A function of a layer's inputs and positions: what its matrix is multiplied by.
-
-    Inputs go through what comes before it, in a separable convolution.
-    """
-    op, rule = call.op, rule_of(call.op)
-    before = rule.before(op, op.name)
-    first = built_chain(before, call.input_tensors[0].shape) if before else None
-
-    def gather(inputs, at):
-        inputs = first(inputs) if first else inputs
-        return rule.patches(op, inputs, at).astype(np.float64)
-
-    return gather

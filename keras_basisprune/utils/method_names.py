@@ -46,6 +46,11 @@ METHOD_NAMES = (
         compensates=True,
     ),
     MethodName(
+        "compensation_aware",
+        "As many channels of each layer as the accuracy allows",
+        compensates=True,
+    ),
+    MethodName(
         "double_pruning", "Double pruning: channels, then bases", compensates=True
     ),
 )
