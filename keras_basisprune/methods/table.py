@@ -7,6 +7,7 @@ from keras_basisprune.methods.basis_regression import (
     regression_plan,
 )
 from keras_basisprune.methods.basis_scaling import basis_plan
+from keras_basisprune.methods.channel_scaling_method import channel_scaling_method
 from keras_basisprune.methods.compensated_channels import (
     compensated_network,
     compensated_plan,
@@ -68,6 +69,7 @@ _ROWS = (
         prepare=lambda model, data=None, l1=0.0: slimming(model, l1 or 1e-4),
         plan=slimming_plan,
     ),
+    channel_scaling_method(),
     Method(
         name="compensated_channels",
         title="Channels that the others can stand in for",

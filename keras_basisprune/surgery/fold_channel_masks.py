@@ -5,33 +5,19 @@ import numpy as np
 
 from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.decomposable import decomposable
+from keras_basisprune.graph.factors_pass import factors_pass
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 from keras_basisprune.graph.rules import rule_of
 from keras_basisprune.graph.trace import Trace, is_from_keras, trace
 from keras_basisprune.layers import TrainedMask
-
-# A factor per channel in front of these is one behind them.
-_LINEAR = (
-    *(keras.layers.Dropout, keras.layers.Identity, keras.layers.Flatten),
-    *(getattr(keras.layers, f"SpatialDropout{n}D") for n in (1, 2, 3)),
-    *(getattr(keras.layers, f"AveragePooling{n}D") for n in (1, 2, 3)),
-    *(getattr(keras.layers, f"GlobalAveragePooling{n}D") for n in (1, 2, 3)),
-    *(getattr(keras.layers, f"ZeroPadding{n}D") for n in (1, 2, 3)),
-    *(getattr(keras.layers, f"Cropping{n}D") for n in (1, 2, 3)),
-    *(getattr(keras.layers, f"UpSampling{n}D") for n in (1, 2, 3)),
-)
-_LARGEST = (  # the same, unless it turns the largest value into the smallest
-    *(getattr(keras.layers, f"MaxPooling{n}D") for n in (1, 2, 3)),
-    *(getattr(keras.layers, f"GlobalMaxPooling{n}D") for n in (1, 2, 3)),
-)
 
 
 def fold_channel_masks(model) -> keras.Model:
     """Multiplies the factors of layers that weigh channels into what reads them.
 
     Those are the kernels of convolutions and dense layers, also behind pooling,
-    dropout, padding and `Flatten`. Where another kind of layer reads them (a sum, a
-    concatenation, BatchNormalization), or the model puts them out, a
+    dropout, padding, concatenation and `Flatten`. Where another kind of layer reads
+    them (a sum, BatchNormalization), or the model puts them out, a
     `keras.layers.Rescaling` with a factor per channel takes the place of the layer.
     Time is that of a copy.
 
@@ -57,8 +43,8 @@ def fold_channel_masks(model) -> keras.Model:
         found = readers.rows(made, factors)
         if np.all(factors == 1) or found is not None:
             instead[key] = []
-        if found is not None:
-            kernels |= found
+        for reader, rows in (found or {}).items():
+            kernels[reader] = kernels.get(reader, 1.0) * rows
 
     def replace(layer, name):
         if id(layer) in instead:
@@ -99,8 +85,9 @@ class _Readers:
             if len(np.unique(channels.ids)) != len(factors):
                 return None
             of = dict(zip(channels.ids.tolist(), factors.tolist(), strict=True))
-            for reader in self._all(call.output_tensors[0], bool((factors >= 0).all())):
-                rows = None if reader is None else self._factors(reader, of)
+            positive = bool((factors >= 0).all())
+            for reader, joined in self._all(call.output_tensors[0], positive):
+                rows = None if reader is None else self._factors(reader, of, joined)
                 if rows is None:
                     return None
                 before = found.setdefault(id(reader.op), rows)
@@ -110,18 +97,30 @@ class _Readers:
         all_calls = [call for key in found for call in self._calls[key]]
         return found if all(id(call) in seen for call in all_calls) else None
 
-    def _all(self, tensor, positive):
-        """Yields the calls that read a tensor by weights; `None` for other readers."""
-        if id(tensor) in self._results:
-            yield None
-        for call in self._consumers.get(id(tensor), ()):
-            passes = _LINEAR + _LARGEST if positive else _LINEAR
-            if type(call.op) in passes and len(call.input_tensors) == 1:
-                yield from self._all(call.output_tensors[0], positive)
-            else:
-                yield call if _has_rows(call.op) else None
+    def _all(self, tensor, positive, joined=False):
+        """Yields the calls that read a tensor by weights; `None` for other readers.
 
-    def _factors(self, call, of) -> np.ndarray | None:
+        With each goes whether it reads channels of other tensors beside these.
+        """
+        if id(tensor) in self._results:
+            yield None, joined
+        for call in self._consumers.get(id(tensor), ()):
+            beside = len(call.input_tensors) > 1
+            if factors_pass(call.op, positive) and (not beside or self._aside(call)):
+                output = call.output_tensors[0]
+                yield from self._all(output, positive, joined or beside)
+            else:
+                yield (call if _has_rows(call.op) else None), joined
+
+    def _aside(self, call):
+        """Whether a concatenation sets unlike channels side by side."""
+        output = call.output_tensors[0]
+        channels = self._channels.get(id(output))
+        if channels is None or call.op.axis % len(output.shape) != channels.axis:
+            return False
+        return len(np.unique(channels.ids)) == len(channels)
+
+    def _factors(self, call, of, joined) -> np.ndarray | None:
         channels = self._channels.get(id(call.input_tensors[0]))
         if channels is None or len(channels) != call.op.kernel.shape[-2]:
             return None
@@ -129,9 +128,10 @@ class _Readers:
         rank = len(call.input_tensors[0].shape)
         if channels.axis != (1 if first and rank > 2 else rank - 1):
             return None
-        if any(one not in of for one in channels.ids.tolist()):
+        found = channels.ids.tolist()
+        if not joined and any(one not in of for one in found):
             return None
-        return np.array([of[one] for one in channels.ids.tolist()])
+        return np.array([of.get(one, 1.0) for one in found])
 
 
 def _has_rows(op) -> bool:
