@@ -68,6 +68,9 @@ class _Search:
         self._consumers, self._producers = traced.consumers(), traced.producers()
         self._results = {id(t) for t in keras.tree.flatten(traced.outputs)}
         self._reads = {id(call): self._read_by(call) for call in traced.calls}
+        self._names: dict[tuple, str] = {}
+        for name, of in groups_of(traced, self._channels).layers.items():
+            self._names.setdefault(tuple(of.tolist()), name)
         self._sites: dict[int, Site] = {}
         self._wanted: dict[int, bool] = {}
         self._seen: set[tuple[int, int]] = set()
@@ -101,7 +104,7 @@ class _Search:
         producer = self._producers.get(id(tensor))
         if producer is not None and factors_pass(producer.op):
             apart = self._apart(tensor, producer)
-            if apart or self._only_read(tensor):
+            if self._only_read(tensor) if apart is None else apart:
                 for source in producer.input_tensors:
                     self._place(producer, source)
                 return
@@ -109,12 +112,18 @@ class _Search:
             site = self._sites.setdefault(id(tensor), Site(tensor, []))
             site.readers.append(call)
 
-    def _apart(self, tensor, producer) -> bool:
-        """Whether channels have to be weighed before a layer brings them together."""
+    def _apart(self, tensor, producer) -> bool | None:
+        """Whether channels are weighed before a layer brings them together.
+
+        Behind it, if another layer makes or reads just these; `None` if it does not
+        matter.
+        """
         of = self._channels.of(tensor)
-        return len(producer.input_tensors) > 1 or (
-            of is not None and len(np.unique(of)) < len(of)
-        )
+        if of is not None and len(np.unique(of)) < len(of):
+            return True
+        if len(producer.input_tensors) > 1:
+            return of is None or tuple(of.tolist()) not in self._names
+        return None
 
     def _only_read(self, tensor) -> bool:
         """Whether all that reads a tensor does so by weights, and it is no output."""
@@ -130,17 +139,13 @@ class _Search:
     def _usable(self) -> list[Site]:
         """The sites of those groups that can be weighed wherever they are read."""
         stays = self._stays()
-        groups = groups_of(self._traced, self._channels).layers
-        names: dict[tuple, str] = {}
-        for name, of in groups.items():
-            names.setdefault(tuple(of.tolist()), name)
         found = {key: self._channels.of(s.tensor) for key, s in self._sites.items()}
         formats: dict[tuple, str] = {}
         for key, of in found.items():
             if of is None:
                 continue
             form, site = tuple(of.tolist()), self._sites[key]
-            site.layer, site.data_format = names.get(form, ""), self._format(site)
+            site.layer, site.data_format = self._names.get(form, ""), self._format(site)
             if len(site.tensor.shape) > 2:
                 alike = formats.setdefault(form, site.data_format) == site.data_format
                 stays[of] |= not alike

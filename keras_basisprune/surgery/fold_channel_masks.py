@@ -52,8 +52,9 @@ def fold_channel_masks(model) -> keras.Model:
         if id(layer) in calls:
             return [_rescaling(layer, name, calls[id(layer)][0])]
         if id(layer) in kernels:
-            kernel = keras.ops.convert_to_numpy(layer.kernel).astype(np.float64)
-            rows = {"kernel": kernel * kernels[id(layer)][:, None]}
+            key = _kernel(layer)
+            kernel = keras.ops.convert_to_numpy(getattr(layer, key)).astype(np.float64)
+            rows = {key: kernel * kernels[id(layer)][:, None]}
             return [NewLayer(clone(layer, name), rows)]
         return None
 
@@ -122,7 +123,7 @@ class _Readers:
 
     def _factors(self, call, of, joined) -> np.ndarray | None:
         channels = self._channels.get(id(call.input_tensors[0]))
-        if channels is None or len(channels) != call.op.kernel.shape[-2]:
+        if channels is None or len(channels) != _width(call.op):
             return None
         first = getattr(call.op, "data_format", None) == "channels_first"
         rank = len(call.input_tensors[0].shape)
@@ -141,7 +142,16 @@ def _has_rows(op) -> bool:
     rule = rule_of(op)
     if rule is not None and rule.depthwise(op):
         return not op.quantization_mode
-    return decomposable(op) is None and getattr(op, "kernel", None) is not None
+    return decomposable(op) is None and getattr(op, _kernel(op), None) is not None
+
+
+def _kernel(layer) -> str:
+    """The weight that has a row for each input channel, on its last axis but one."""
+    return "depthwise_kernel" if hasattr(layer, "depthwise_kernel") else "kernel"
+
+
+def _width(layer) -> int:
+    return getattr(layer, _kernel(layer)).shape[-2]
 
 
 def _rescaling(layer, name, call) -> NewLayer:
