@@ -11,6 +11,11 @@ from keras_basisprune.graph.rules import rule_of
 from keras_basisprune.graph.trace import Trace, is_from_keras, trace
 from keras_basisprune.layers import TrainedMask
 
+_TRANSPOSED = (  # whose kernels have the input channels on the last axis
+    *(keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose),
+    keras.layers.Conv3DTranspose,
+)
+
 
 def fold_channel_masks(model) -> keras.Model:
     """Multiplies the factors of layers that weigh channels into what reads them.
@@ -52,10 +57,11 @@ def fold_channel_masks(model) -> keras.Model:
         if id(layer) in calls:
             return [_rescaling(layer, name, calls[id(layer)][0])]
         if id(layer) in kernels:
-            key = _kernel(layer)
+            key, axis = _rows(layer)
             kernel = keras.ops.convert_to_numpy(getattr(layer, key)).astype(np.float64)
-            rows = {key: kernel * kernels[id(layer)][:, None]}
-            return [NewLayer(clone(layer, name), rows)]
+            factors = kernels[id(layer)]
+            rows = kernel * (factors if axis == -1 else factors[:, None])
+            return [NewLayer(clone(layer, name), {key: rows})]
         return None
 
     return rewrite(model, replace, traced)
@@ -140,18 +146,20 @@ def _has_rows(op) -> bool:
     if not is_from_keras(type(op)) or not isinstance(op, keras.layers.Layer):
         return False
     rule = rule_of(op)
-    if rule is not None and rule.depthwise(op):
+    if isinstance(op, _TRANSPOSED) or (rule is not None and rule.depthwise(op)):
         return not op.quantization_mode
-    return decomposable(op) is None and getattr(op, _kernel(op), None) is not None
+    return decomposable(op) is None and getattr(op, _rows(op)[0], None) is not None
 
 
-def _kernel(layer) -> str:
-    """The weight that has a row for each input channel, on its last axis but one."""
-    return "depthwise_kernel" if hasattr(layer, "depthwise_kernel") else "kernel"
+def _rows(layer) -> tuple[str, int]:
+    """The weight that has a row for each input channel, and on which axis."""
+    key = "depthwise_kernel" if hasattr(layer, "depthwise_kernel") else "kernel"
+    return key, -1 if isinstance(layer, _TRANSPOSED) else -2
 
 
 def _width(layer) -> int:
-    return getattr(layer, _kernel(layer)).shape[-2]
+    key, axis = _rows(layer)
+    return getattr(layer, key).shape[axis]
 
 
 def _rescaling(layer, name, call) -> NewLayer:
