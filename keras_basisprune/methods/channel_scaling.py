@@ -21,8 +21,8 @@ from keras_basisprune.training.sparsify import Recipe, sparsify
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_number import check_number
 
-_L1 = 1e-3
-THRESHOLD, LEARNING_RATE = 0.2, 1e-2
+_L1 = 1e-4
+THRESHOLD, LEARNING_RATE = 0.5, 1e-2
 
 
 def channel_scaling(
@@ -53,7 +53,7 @@ def channel_scaling(
     Args:
         model: A built Functional or Sequential `keras.Model`.
         data: Not needed.
-        l1: Float >= 0, strength of the regularization of each scale. Defaults to 1e-3.
+        l1: Float >= 0, strength of the regularization of each scale. Defaults to 1e-4.
 
     Returns:
         A Functional `keras.Model`, not compiled. `fold` gives plain layers.
@@ -65,12 +65,12 @@ def channel_scaling(
 
     Example:
 
-    >>> prepared = keras_basisprune.methods.channel_scaling(model, l1=1e-3)
+    >>> prepared = keras_basisprune.methods.channel_scaling(model, l1=1e-4)
     >>> prepared.compile("adam", "sparse_categorical_crossentropy")
-    >>> prepared.fit(x, y, callbacks=[keras_basisprune.L1Thresholding(0.2)])
+    >>> prepared.fit(x, y, callbacks=[keras_basisprune.L1Thresholding(0.5)])
     >>> small = keras_basisprune.fold(keras_basisprune.prune(prepared))
     """
-    remedy = "Pass, for example, `l1=1e-3`."
+    remedy = "Pass, for example, `l1=1e-4`."
     expected = "a finite number >= 0"
     l1 = check_number("l1", _L1 if l1 is None else l1, "[0, inf)", expected, remedy)
     check_model("model", model)

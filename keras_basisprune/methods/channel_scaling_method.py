@@ -41,7 +41,7 @@ def channel_scaling_method(
     >>> keras_basisprune.methods.prune_iteratively(model, method, (x, y))
     """
     check_choice("scales", scales, ("fold", "select"))
-    remedy = "At 1 and above no channel of any layer would be left. Start with 0.2."
+    remedy = "At 1 and above no channel of any layer would be left. Start with 0.5."
     expected = "a number in [0, 1)"
     check_number("threshold", threshold, "[0, 1)", expected, remedy)
     remedy = "Start with 1e-2."
