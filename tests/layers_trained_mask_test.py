@@ -31,7 +31,7 @@ def network(pool="average", data_format="channels_last"):
 
 
 def joined():
-    """Channels that nothing reads by weights: concatenation, BatchNormalization."""
+    """Channels that are read behind a concatenation."""
     x = inputs = keras.Input((8, 8, 3))
     a = layers.Conv2D(6, 3, activation="relu", name="a")(x)
     b = layers.Conv2D(6, 3, activation="tanh", name="b")(x)
@@ -90,14 +90,31 @@ def test_masked_pruned_and_folded_agree(make, tmp_path):
     assert identical(before, outputs(original, x))
 
 
-def test_factors_go_into_kernels_where_they_can():
-    folded = kbp.fold(prepared(network()))
+@pytest.mark.parametrize("make", [network, joined])
+def test_factors_go_into_kernels_where_they_can(make):
+    folded = kbp.fold(prepared(make()))
     assert not any(isinstance(op, layers.Rescaling) for op in folded.layers)
-    folded = kbp.fold(prepared(joined()))
+
+
+@pytest.mark.parametrize("axis", ["above", "twice", "own"])
+def test_factors_stay_where_a_concatenation_mixes_them(axis):
+    """One above the other, a channel beside itself, and one beside its like."""
+    x = inputs = keras.Input((4, 6, 6))
+    a, b = Gain(name="a_gain")(x), layers.ReLU()(x)
+    joined = {
+        "above": lambda: layers.Concatenate(1)([a, b]),
+        "twice": lambda: layers.Concatenate()([a, layers.Dropout(0.5)(a)]),
+        "own": lambda: layers.Concatenate()([a, b]),
+    }
+    model = keras.Model(inputs, layers.Conv2D(5, 1)(joined[axis]()))
+    model = randomize(model)
+    model.get_layer("a_gain").scale.assign(GAINS)
+    model.get_layer("a_gain").mask.assign(np.ones(6))
+    x, folded = sample(model), kbp.fold(model)
     found = [op for op in folded.layers if isinstance(op, layers.Rescaling)]
-    assert [op.name for op in found] == ["a_gain", "b_gain"]
-    factors = np.array(GAINS, "float32") * [1, 1, 0, 1, 1, 0]
-    np.testing.assert_array_equal(np.ravel(found[0].scale), factors)
+    assert [op.name for op in found] == ["a_gain"]
+    np.testing.assert_array_equal(np.ravel(found[0].scale), np.float32(GAINS))
+    assert relative_difference(outputs(model, x), outputs(folded, x)) <= 1e-6
 
 
 def test_a_negative_gain_does_not_pass_the_largest_value():

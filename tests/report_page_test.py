@@ -539,3 +539,25 @@ def test_a_folder_of_the_users_stays(tmp_path):
         "report.html",
         "report.json",
     ]
+
+
+def test_pictures_of_channels_are_in_the_page(tmp_path):
+    pictures = [
+        {"layer": HOSTILE, "png": "iVBORw0KGgo="},
+        {"layer": "b", "png": "AA=="},
+    ]
+    report = sample_report(pictures=pictures)
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    text = write_report(tmp_path).read_text(encoding="utf-8")
+    page = Page(text)
+    found = [source for source in page.loads if source.startswith("data:image/png")]
+    assert found == [f"data:image/png;base64,{picture['png']}" for picture in pictures]
+    assert "#pictures" in page.loads
+    assert "<script>alert" not in text
+    report["pictures"] = []
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    assert "#pictures" not in Page(write_report(tmp_path).read_text()).loads
+    report["pictures"] = [{"layer": "a", "png": '"><script>'}]
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    with pytest.raises(ValueError, match="complete 'pictures'"):
+        write_report(tmp_path)

@@ -13,6 +13,7 @@ from keras_basisprune.methods.basis_scaling import (
     basis_training,
     scaled_bases,
 )
+from keras_basisprune.methods.channel_scaling_method import channel_scaling_method
 from keras_basisprune.methods.compensated_channels import (
     compensated_network,
     compensated_plan,
@@ -90,6 +91,7 @@ _ROWS = (
         scores=slimming_scores,
         plan=slimming_plan,
     ),
+    channel_scaling_method(),
     Method(
         name="compensated_channels",
         title="Channels that the others can stand in for",

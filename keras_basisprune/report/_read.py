@@ -1,6 +1,7 @@
 """Reads `report.json` and says what is wrong with it."""
 
 import json
+import re
 
 from keras_basisprune.utils.check_path import check_path
 
@@ -27,6 +28,10 @@ def _text(value):
 
 def _text_or_none(value):
     return value is None or isinstance(value, str)
+
+
+def _base64(value):
+    return _text(value) and re.fullmatch("[A-Za-z0-9+/=]*", value) is not None
 
 
 def _flag(value):
@@ -95,6 +100,7 @@ _FIELDS = {
 _OPTIONAL = {  # what reports of older versions lack
     "certainty": _text,
     "classes": _text,
+    "pictures": _records({"layer": _text, "png": _base64}),
     "recall": _records(
         {"class": _whole, "images": _whole, "before": _number, "after": _number}
     ),

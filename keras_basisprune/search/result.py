@@ -14,6 +14,7 @@ from keras_basisprune.methods import convert
 from keras_basisprune.plan import Plan
 from keras_basisprune.report import write_report
 from keras_basisprune.report.certificate import certificate
+from keras_basisprune.report.channel_pictures import channel_pictures
 from keras_basisprune.report.document import document
 from keras_basisprune.report.fallen_classes import fallen_classes
 from keras_basisprune.report.layer_rows import layer_rows, spectra
@@ -102,6 +103,7 @@ def make_result(task, rounds, score, test, arguments, output_dir) -> Compression
         "classes": _about_classes(recall, task.max_drop, original.output_shape[-1]),
         "layers": rows,
         "spectra": spectra(converted, rows),
+        "pictures": channel_pictures(small, samples),
         "equality": certificate(original, converted, folded.network, small, samples)
         + _litert_row(files),
         "history": rounds.history,

@@ -13,7 +13,7 @@ from keras_basisprune.graph.rules import (
     without_lora,
 )
 from keras_basisprune.graph.trace import trace
-from keras_basisprune.surgery._fold_channel_masks import fold_channel_masks
+from keras_basisprune.surgery.fold_channel_masks import fold_channel_masks
 from keras_basisprune.utils.check_flag import check_flag
 
 

@@ -39,6 +39,7 @@ METHOD_NAMES = (
         "basis",
     ),
     MethodName("slimming", "Network slimming", trains=True),
+    MethodName("channel_scaling", "Channel scaling", trains=True),
     MethodName(
         "compensated_channels",
         "Channels that the others can stand in for",

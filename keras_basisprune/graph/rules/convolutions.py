@@ -116,6 +116,7 @@ class TransposedRule(Convolution):
     """Kernels of shape `(*size, cout, cin)`."""
 
     inherited = True
+    row_axis = -1
 
     def cut(self, layer, kept_in, kept_out):
         """Cuts the kernel at both ends."""

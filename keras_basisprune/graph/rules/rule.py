@@ -32,6 +32,7 @@ class Rule:
             BatchNormalization: what that one makes is looked at behind it.
         scales: Which factors per channel may stand in front of the layer or behind it,
             zeros included: `"any"`, `"positive"` or, not known, `None`.
+        row_axis: The axis of the kernel that has an entry per input channel.
     """
 
     free = False
@@ -42,6 +43,7 @@ class Rule:
     adds = False
     follows = False
     scales: str | None = None
+    row_axis = -2
 
     def propagate(self, layer: Any, inputs: list[Any], flow: Any) -> Any:
         """Says what channels come out. By default, those that came in.

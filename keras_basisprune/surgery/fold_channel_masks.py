@@ -16,8 +16,8 @@ def fold_channel_masks(model) -> keras.Model:
     """Multiplies the factors of layers that weigh channels into what reads them.
 
     Those are the kernels of convolutions and dense layers, also behind pooling,
-    dropout, padding and `Flatten`. Where another kind of layer reads them (a sum, a
-    concatenation, BatchNormalization), or the model puts them out, a
+    dropout, padding, concatenation and `Flatten`. Where another kind of layer reads
+    them (a sum, BatchNormalization), or the model puts them out, a
     `keras.layers.Rescaling` with a factor per channel takes the place of the layer.
     Time is that of a copy.
 
@@ -43,8 +43,8 @@ def fold_channel_masks(model) -> keras.Model:
         found = readers.rows(made, factors)
         if np.all(factors == 1) or found is not None:
             instead[key] = []
-        if found is not None:
-            kernels |= found
+        for reader, rows in (found or {}).items():
+            kernels[reader] = kernels.get(reader, 1.0) * rows
 
     def replace(layer, name):
         if id(layer) in instead:
@@ -52,9 +52,11 @@ def fold_channel_masks(model) -> keras.Model:
         if id(layer) in calls:
             return [_rescaling(layer, name, calls[id(layer)][0])]
         if id(layer) in kernels:
-            kernel = keras.ops.convert_to_numpy(layer.kernel).astype(np.float64)
-            rows = {"kernel": kernel * kernels[id(layer)][:, None]}
-            return [NewLayer(clone(layer, name), rows)]
+            key, axis = _rows(layer)
+            kernel = keras.ops.convert_to_numpy(getattr(layer, key)).astype(np.float64)
+            factors = kernels[id(layer)]
+            rows = kernel * (factors if axis == -1 else factors[:, None])
+            return [NewLayer(clone(layer, name), {key: rows})]
         return None
 
     return rewrite(model, replace, traced)
@@ -85,8 +87,9 @@ class _Readers:
             if len(np.unique(channels.ids)) != len(factors):
                 return None
             of = dict(zip(channels.ids.tolist(), factors.tolist(), strict=True))
-            for reader in self._all(call.output_tensors[0], bool((factors >= 0).all())):
-                rows = None if reader is None else self._factors(reader, of)
+            positive = bool((factors >= 0).all())
+            for reader, joined in self._all(call.output_tensors[0], positive):
+                rows = None if reader is None else self._factors(reader, of, joined)
                 if rows is None:
                     return None
                 before = found.setdefault(id(reader.op), rows)
@@ -96,27 +99,41 @@ class _Readers:
         all_calls = [call for key in found for call in self._calls[key]]
         return found if all(id(call) in seen for call in all_calls) else None
 
-    def _all(self, tensor, positive):
-        """Yields the calls that read a tensor by weights; `None` for other readers."""
-        if id(tensor) in self._results:
-            yield None
-        for call in self._consumers.get(id(tensor), ()):
-            if factors_pass(call.op, positive) and len(call.input_tensors) == 1:
-                yield from self._all(call.output_tensors[0], positive)
-            else:
-                yield call if _has_rows(call.op) else None
+    def _all(self, tensor, positive, joined=False):
+        """Yields the calls that read a tensor by weights; `None` for other readers.
 
-    def _factors(self, call, of) -> np.ndarray | None:
+        With each goes whether it reads channels of other tensors beside these.
+        """
+        if id(tensor) in self._results:
+            yield None, joined
+        for call in self._consumers.get(id(tensor), ()):
+            beside = len(call.input_tensors) > 1
+            if factors_pass(call.op, positive) and (not beside or self._aside(call)):
+                output = call.output_tensors[0]
+                yield from self._all(output, positive, joined or beside)
+            else:
+                yield (call if _has_rows(call.op) else None), joined
+
+    def _aside(self, call):
+        """Whether a concatenation sets unlike channels side by side."""
+        output = call.output_tensors[0]
+        channels = self._channels.get(id(output))
+        if channels is None or call.op.axis % len(output.shape) != channels.axis:
+            return False
+        return len(np.unique(channels.ids)) == len(channels)
+
+    def _factors(self, call, of, joined) -> np.ndarray | None:
         channels = self._channels.get(id(call.input_tensors[0]))
-        if channels is None or len(channels) != call.op.kernel.shape[-2]:
+        if channels is None or len(channels) != _width(call.op):
             return None
         first = getattr(call.op, "data_format", None) == "channels_first"
         rank = len(call.input_tensors[0].shape)
         if channels.axis != (1 if first and rank > 2 else rank - 1):
             return None
-        if any(one not in of for one in channels.ids.tolist()):
+        found = channels.ids.tolist()
+        if not joined and any(one not in of for one in found):
             return None
-        return np.array([of[one] for one in channels.ids.tolist()])
+        return np.array([of.get(one, 1.0) for one in found])
 
 
 def _has_rows(op) -> bool:
@@ -124,9 +141,22 @@ def _has_rows(op) -> bool:
     if not is_from_keras(type(op)) or not isinstance(op, keras.layers.Layer):
         return False
     rule = rule_of(op)
-    if rule is not None and rule.depthwise(op):
+    if rule is None:
+        return False
+    if rule.row_axis == -1 or rule.depthwise(op):
         return not op.quantization_mode
-    return decomposable(op) is None and getattr(op, "kernel", None) is not None
+    return decomposable(op) is None and getattr(op, _rows(op)[0], None) is not None
+
+
+def _rows(layer) -> tuple[str, int]:
+    """The weight that has a row for each input channel, and on which axis."""
+    key = "depthwise_kernel" if hasattr(layer, "depthwise_kernel") else "kernel"
+    return key, rule_of(layer).row_axis
+
+
+def _width(layer) -> int:
+    key, axis = _rows(layer)
+    return getattr(layer, key).shape[axis]
 
 
 def _rescaling(layer, name, call) -> NewLayer:

@@ -1,0 +1,212 @@
+"""Channel scaling: trained scales choose the channels that a new task needs."""
+
+import keras
+import numpy as np
+
+from keras_basisprune.graph.channel_groups import groups_of
+from keras_basisprune.graph.channel_map import channel_map
+from keras_basisprune.graph.check_finite_weights import check_finite_weights
+from keras_basisprune.graph.rewrite import flatten, rewrite
+from keras_basisprune.graph.trace import check_model, trace
+from keras_basisprune.graph.trained_masks import trained_masks
+from keras_basisprune.layers import ChannelScaling, TrainedMask
+from keras_basisprune.methods._head_layers import head_layers
+from keras_basisprune.methods._scaling_sites import convolutions, scaling_sites
+from keras_basisprune.methods._with_scales import with_scales
+from keras_basisprune.plan import Plan
+from keras_basisprune.plans.select_channels import select_channels
+from keras_basisprune.surgery import prune
+from keras_basisprune.surgery.fold_channel_masks import fold_channel_masks
+from keras_basisprune.training.sparsify import Recipe, sparsify
+from keras_basisprune.utils.check_choice import check_choice
+from keras_basisprune.utils.check_number import check_number
+
+_L1 = 1e-4
+THRESHOLD, LEARNING_RATE = 0.5, 1e-2
+
+
+def channel_scaling(
+    model: keras.Model, *, data=None, l1: float | None = None
+) -> keras.Model:
+    """Puts trainable scales behind the convolutions of a copy, and freezes these.
+
+    Behind the BatchNormalization and activation that follow a convolution, each channel
+    is multiplied by a scale (`layers.ChannelScaling`), 1 at first: until it is trained,
+    the copy computes the same function. Channels that the architecture ties together
+    (residual sums, depthwise convolutions, squeeze and excitation) share one scale. It
+    stands wherever they are read by weights, not within the sums, so that it acts once
+    on every path, and a channel that is masked is as good as cut out.
+
+    All layers are frozen but these and the head: what comes after the last
+    convolution. BatchNormalization that is frozen runs in inference. Training the copy
+    under L1, with `L1Thresholding`, masks the channels that the task does not need.
+
+    Channels that can't leave have no scales, nor have those that a layer normalizes
+    across (LayerNormalization), or that BatchNormalization reads in several
+    concatenations (DenseNet: only the bottlenecks have). Nested models are flattened;
+    the given model is not changed. Time and memory are those of a copy, and of the
+    channels' graph.
+
+    Source: Wong, Kashyap, Moradi 2021, *Channel Scaling: A Scale-and-Select Approach
+    for Efficient Transfer Learning* (arXiv:2103.12228), section 2.
+
+    Args:
+        model: A built Functional or Sequential `keras.Model`.
+        data: Not needed.
+        l1: Float >= 0, strength of the regularization of each scale. Defaults to 1e-4.
+
+    Returns:
+        A Functional `keras.Model`, not compiled. `fold` gives plain layers.
+
+    Raises:
+        ValueError: If `l1` is not a finite number >= 0, the model is subclassed, not
+            built or prepared already, a weight is not finite, or there is no
+            convolution whose channels may leave.
+
+    Example:
+
+    >>> prepared = keras_basisprune.methods.channel_scaling(model, l1=1e-4)
+    >>> prepared.compile("adam", "sparse_categorical_crossentropy")
+    >>> prepared.fit(x, y, callbacks=[keras_basisprune.L1Thresholding(0.5)])
+    >>> small = keras_basisprune.fold(keras_basisprune.prune(prepared))
+    """
+    remedy = "Pass, for example, `l1=1e-4`."
+    expected = "a finite number >= 0"
+    l1 = check_number("l1", _L1 if l1 is None else l1, "[0, inf)", expected, remedy)
+    check_model("model", model)
+    check_finite_weights(model)
+    flat = flatten(model)
+    traced = trace(flat)
+    _check_unprepared(flat, traced)
+    sites = scaling_sites(traced)
+    if not sites:
+        raise ValueError(
+            "Expected `model` to have convolutions whose channels may leave. "
+            f"Received: model={model.name!r}, which has "
+            f"{'none of these' if convolutions(traced) else 'no convolution'}. "
+            "`channel_groups(model)` says which channels stay, and why."
+        )
+    heads = {layer.name for layer in head_layers(traced)}
+    scaled = with_scales(traced, sites, l1)
+    prepared = rewrite(flat, lambda layer, name: None, scaled)
+    for layer in prepared.layers:
+        layer.trainable = isinstance(layer, TrainedMask) or (
+            layer.name in heads and flat.get_layer(layer.name).trainable
+        )
+    return prepared
+
+
+def _check_unprepared(flat, traced):
+    """Raises a `ValueError` if channels have scales already, or a name is taken."""
+    for weighed in trained_masks(traced).values():
+        if weighed.kind == "channels":
+            raise ValueError(
+                "Expected `model` to have no layers yet that weigh channels. Received: "
+                f"model={flat.name!r} with `{weighed.layer.name}`. Pass "
+                "`fold(prune(model))`, or the model that it was made of."
+            )
+    names = {layer.name for layer in flat.layers}
+    taken = names & {ChannelScaling.name_for(name) for name in names}
+    if taken:
+        raise ValueError(
+            "Expected `model` to have no layer of the name that scales get. Received: "
+            f"{sorted(taken)[0]!r}. Rename it."
+        )
+
+
+def channel_scaling_training(
+    prepared,
+    train,
+    *,
+    validation=None,
+    keep=None,
+    cost="flops",
+    epochs=None,
+    seed=0,
+    verbose=0,
+    threshold=THRESHOLD,
+    learning_rate=LEARNING_RATE,
+):
+    """Trains scales and head, and masks channels whose scale has become small.
+
+    Args:
+        prepared: What `channel_scaling` returned, trained in place.
+        train: A pair `(x, y)` of arrays, `y` integer labels.
+        validation: The same, or `None`.
+        keep: Not needed: the threshold decides what is masked.
+        cost: Not needed.
+        epochs: Number of epochs. Defaults to that of `Recipe`.
+        seed: Integer, for which the global random state is set.
+        verbose: As in `keras.Model.fit`.
+        threshold: Float in [0, 1): scales under this share of the largest of all are
+            masked. It rises to this over the first half of the epochs.
+        learning_rate: Initial rate of Adam; it falls to zero by a cosine.
+    """
+    keras.utils.set_random_seed(seed)
+    recipe = Recipe(
+        threshold=threshold,
+        score="magnitude",
+        scope="global",
+        cost=None,
+        epochs=Recipe.epochs if epochs is None else epochs,
+        learning_rate=learning_rate,
+    )
+    sparsify(prepared, train, validation, config=recipe, verbose=verbose)
+
+
+def channel_scaling_plan(
+    prepared, *, keep=None, data=None, cost="flops", scores=None, limits=None
+) -> Plan:
+    """Chooses the channels with the largest scales, by the masks or by a budget.
+
+    Args:
+        prepared: What `channel_scaling` returned, trained.
+        keep: Float in (0, 1], the share of the model's cost to keep; `None` for the
+            channels that are not masked.
+        data: Not needed.
+        cost: `"flops"` or `"params"`.
+        scores: Not needed.
+        limits: A `Limits`, or `None`.
+
+    Returns:
+        A `Plan` of channels.
+    """
+    if keep is None:
+        return Plan.from_masks(prepared)
+    traced = trace(prepared)
+    groups = groups_of(traced, channel_map(traced))
+    found = np.full(len(groups), np.inf)  # what is not weighed stays
+    for weighed in trained_masks(traced).values():
+        if weighed.kind == "channels":
+            found[groups.layers[weighed.name]] = weighed.strength
+    return select_channels(
+        prepared, scores=found, keep=keep, cost=cost, scope="global", limits=limits
+    )
+
+
+def channel_scaling_network(prepared, plan, *, data=None, scales="fold"):
+    """Cuts channels out, and takes the scales of the others away.
+
+    Args:
+        prepared: What `channel_scaling` returned, trained.
+        plan: A `Plan` of channels.
+        data: Not needed.
+        scales: `"fold"`: scales are multiplied into what reads them, so that the
+            function is kept; or `"select"`, as published: they are taken out, and all
+            weights are what they were. The head has to be trained anew then.
+
+    Returns:
+        A smaller `keras.Model` without scales. Layers that were frozen still are.
+
+    Raises:
+        ValueError: If `scales` is neither, or the plan does not fit.
+    """
+    check_choice("scales", scales, ("fold", "select"))
+    small = prune(prepared, plan)
+    if scales == "fold":
+        return fold_channel_masks(small)
+    return rewrite(small, lambda layer, name: [] if _weighs(layer) else None)
+
+
+def _weighs(layer):
+    return isinstance(layer, TrainedMask) and layer.weighs[0] == "channels"
