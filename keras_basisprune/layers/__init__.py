@@ -1,4 +1,5 @@
 from keras_basisprune.layers.basis_scaling_conv import BasisScalingConv
+from keras_basisprune.layers.channel_gate import ChannelGate
 from keras_basisprune.layers.trained_mask import TrainedMask
 
-__all__ = ["BasisScalingConv", "TrainedMask"]
+__all__ = ["BasisScalingConv", "ChannelGate", "TrainedMask"]
