@@ -47,6 +47,12 @@ class Method:
             `Plan.from_masks(prepared)` if `keep` is `None`.
         prepare: `prepare(model, *, data, l1)` returns a new model that computes the
             same function, with what is trained or weighed in it. Defaults to `flatten`.
+        train: `train(prepared, train, *, validation=None, keep=None, cost="flops",
+            epochs=None, seed=0, verbose=0)` trains in place what `prepare` returned,
+            on a pair `(x, y)` of arrays with integer labels. `None`, the default, for
+            methods without training.
+        train_each: Whether training depends on `keep`, so that each share takes a
+            training of its own. Else the model is trained once, with `keep=None`.
         carry_out: `carry_out(prepared, plan, *, data)` returns the smaller model.
             Defaults to `prune`.
         split: How much of a cut channels take when `compress` uses the method: they
@@ -65,6 +71,8 @@ class Method:
     removes: tuple[str, ...]
     plan: Callable[..., Plan]
     prepare: Callable[..., keras.Model] = _flat
+    train: Callable[..., None] | None = None
+    train_each: bool = False
     carry_out: Callable[..., keras.Model] = _pruned
     split: float | None = None
     alias: str = ""

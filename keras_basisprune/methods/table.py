@@ -7,6 +7,11 @@ from keras_basisprune.methods.basis_regression import (
     regression_plan,
 )
 from keras_basisprune.methods.basis_scaling import basis_plan
+from keras_basisprune.methods.channel_gates import (
+    channel_gates,
+    gates_plan,
+    gates_training,
+)
 from keras_basisprune.methods.compensated_channels import (
     compensated_network,
     compensated_plan,
@@ -67,6 +72,20 @@ _ROWS = (
         removes=("channels",),
         prepare=lambda model, data=None, l1=0.0: slimming(model, l1 or 1e-4),
         plan=slimming_plan,
+    ),
+    Method(
+        name="channel_gates",
+        title="Channel gates: an architecture apart from its weights",
+        source=(
+            "Colombo, Gao 2021, Differentiable Architecture Pruning for Transfer "
+            "Learning (arXiv:2107.03375)"
+        ),
+        needs=("labels", "training"),
+        removes=("channels",),
+        prepare=lambda model, data=None, l1=0.0: channel_gates(model),
+        train=gates_training,
+        train_each=True,
+        plan=gates_plan,
     ),
     Method(
         name="compensated_channels",
