@@ -122,7 +122,8 @@ class ExpectedCost:
 
 def _sampled(part, counts, free):
     """What a call costs at some widths: the costs, and the widths of each."""
-    levels = (1.0, 0.5, 0.0) if len(counts) < 4 else (1.0, 0.4)
+    # One more than a polynomial of second degree needs.
+    levels = (1.0, 0.6, 0.3, 0.0) if len(counts) < 4 else (1.0, 0.5, 0.0)
     values, points = [], []
     for shares in itertools.product(levels, repeat=len(counts)):
         alive = np.ones(len(free), bool)
