@@ -1,4 +1,4 @@
-"""Holds that the expected cost is the cost, where gates are binary, and its gradient."""
+"""Holds that the expected cost of binary gates is the cost, and its gradient."""
 
 import keras
 import numpy as np

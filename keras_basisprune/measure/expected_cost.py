@@ -24,7 +24,7 @@ class ExpectedCost:
     expected output channels. So a group of channels is charged by the layers that make
     it, and by those that read it. The polynomials are found by asking `ChannelCosts`,
     that is, the layers' rules, at a few widths: with gates that are 0 or 1 (and a
-    channel left in every tensor) the cost is exactly what `cost` measures after `prune`.
+    channel left in every tensor) it is exactly what `cost` measures after `prune`.
     Layers that weigh channels (`layers.TrainedMask`) are left out, as `fold` does.
 
     Building takes time linear in the number of calls and channels, times that of some
@@ -93,7 +93,7 @@ class ExpectedCost:
         return ops.sum(terms)
 
     def _terms(self, part, free) -> dict[tuple[int, ...], float]:
-        """The polynomial of one call: factors by the numbers of the widths in a term."""
+        """The polynomial of one call: a factor for the numbers of widths in a term."""
         counts = {}
         for of in part.ends:
             if free[of].any():

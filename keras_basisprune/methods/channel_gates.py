@@ -81,8 +81,11 @@ def channel_gates(
         )
     behind = {}
     for place in places:
+        dtype = place.calls[0].output_tensors[0].dtype
+        if dtype in ("float16", "bfloat16"):  # in which logits would stand still
+            dtype = f"mixed_{dtype}"
         name = ChannelGate.name_for(place.name)
-        gate = ChannelGate(low, high, place.data_format, name=name)
+        gate = ChannelGate(low, high, place.data_format, dtype=dtype, name=name)
         behind |= {id(call): gate for call in place.calls}
     return rewrite(model, lambda layer, name: None, traced, behind=behind)
 
@@ -154,7 +157,7 @@ def gates_plan(
     found = np.full(len(groups), np.inf)  # what has no gate stays
     for weighed in trained_masks(trace(prepared)).values():
         if isinstance(weighed.layer, ChannelGate):
-            found[groups.layers[weighed.name]] = weighed.strength
+            found[groups.layers[weighed.name]] = weighed.layer.strength()
     return select_channels(plain, found, keep, cost, "global", limits=limits)
 
 

@@ -35,7 +35,7 @@ class GatePressure(keras.callbacks.Callback):
         self._keep, self._ramp, self._settle = keep, ramp, settle
         self._scale, self._rng = noise, np.random.default_rng(seed)
         self._step, self._noise = 0, None
-        self.shares: list[float] = []  # of the cost, at each step, as it was found
+        self.shares: list[float] = []  # of the cost, in each step
 
     def on_train_batch_begin(self, batch, logs=None):
         if self._step < self._settle:
@@ -68,11 +68,11 @@ class GatePressure(keras.callbacks.Callback):
         logits = budget.logits()
         target = self._keep ** min(1.0, (self._step + 1) / self._ramp)
         share = budget.share_of(logits > 0)
-        self.shares.append(share)
         pressure = float(keras.ops.convert_to_numpy(self.model.pressure.value))
         pressure *= np.exp(np.clip(_ASCENT * (share / target - 1), -1.0, 1.0))
         self.model.pressure.assign(np.clip(pressure, _LEAST, _MOST))
         logits = _moved(budget, logits, budget.opened(logits, target), _EDGE)
+        self.shares.append(budget.share_of(logits > 0))
         self._noise = self._rng.logistic(size=len(logits)) * self._scale
         budget.assign(logits + self._noise)
 
@@ -80,8 +80,8 @@ class GatePressure(keras.callbacks.Callback):
         """Has gates stay as they are, at the cost that was asked for."""
         budget = self.model.budget
         logits = budget.logits()
-        self.shares.append(budget.share_of(logits > 0))
         opened = budget.opened(logits, self._keep)
+        self.shares.append(budget.share_of(opened))
         # From there on a sigmoid at the low temperature is binary but for 1e-5.
         edge = 12 * max(gate.low for gate in budget.gates())
         budget.assign(_moved(budget, logits, opened, edge))

@@ -41,8 +41,8 @@ def train_gates(
     The loss is cross-entropy plus a penalty on the expected cost of the model
     (`measure.expected_cost.ExpectedCost`), which is annealed: the target falls from the
     whole cost to `keep` of it, and the penalty's factor rises while the cost is above
-    it. In the last part of the steps gates have settled, the cost is at most `keep`, and
-    only weights train. Gates that are open then are the answer: `Plan.from_masks`.
+    it. In the last part of the steps gates have settled, the cost is at most `keep`,
+    and only weights train. Gates that are open then are the answer: `Plan.from_masks`.
 
     The model is trained in place. The same seed, weights and data give the same gates
     again on the same machine.
@@ -64,7 +64,7 @@ def train_gates(
 
     Returns:
         The `keras.callbacks.History` of `fit`. Its `cost_shares` has the share of the
-        cost at the beginning of each step, and that before gates settled as the last.
+        cost in each step until gates have settled, and from there on as the last.
 
     Raises:
         ValueError: If an argument is out of its range, the model is no classifier with
