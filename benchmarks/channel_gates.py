@@ -8,8 +8,9 @@
 A small network (six 3x3 convolutions of `--width`, twice and four times as many
 filters) is trained on the source. At each share of its FLOPs, widths are chosen there:
 by gates (a training of their own for each seed), by L1 norm, by `compensated`, by
-`bn_scale` (all layers ranked together), and at random: of each layer a share that is
-drawn log-normally, with a standard deviation of 0.5. Each architecture is then drawn
+`bn_scale` (all layers ranked together), the same share of each layer (uniform), and at
+random: of each layer a share that is drawn log-normally, with a standard deviation of
+0.5. Each architecture is then drawn
 afresh and trained from scratch on each target. All tasks have ten classes.
 
 Prints each result when it is there, and Markdown tables in the end: mean test accuracy
@@ -29,8 +30,7 @@ from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.methods.channel_gates import channel_gates
 from keras_basisprune.surgery import fresh
-from keras_basisprune.training.gate_options import GateOptions
-from keras_basisprune.training.train_gates import train_gates
+from keras_basisprune.training import GateOptions, train_gates
 
 _SOURCE = flags.DEFINE_string("source", None, "As in load_data.", required=True)
 _TARGETS = flags.DEFINE_list("targets", None, "The same.", required=True)
@@ -39,6 +39,11 @@ _SEEDS = flags.DEFINE_integer("seeds", 2, "Seeds for each way to choose.")
 _RANDOM = flags.DEFINE_integer("random", 5, "Random architectures per share.")
 _EPOCHS = flags.DEFINE_integer("epochs", 8, "Epochs on the source, and from scratch.")
 _GATE_EPOCHS = flags.DEFINE_integer("gate_epochs", 8, "Epochs that gates train.")
+_WAYS = flags.DEFINE_list(
+    "ways",
+    ["gates", "L1 norm", "compensated", "BatchNorm scale", "uniform", "random"],
+    "Ways to choose.",
+)
 _WIDTH = flags.DEFINE_integer("width", 16, "Filters of the first two convolutions.")
 _TEST = flags.DEFINE_integer("test", 2000, "Test images, at most.")
 
@@ -94,9 +99,9 @@ def at_random(model, keep, seed):
     return chosen(model, scores, keep)
 
 
-def chosen(model, scores, keep):
-    """The plan of some scores, all layers together."""
-    return kbp.select_channels(model, scores, keep)
+def chosen(model, scores, keep, scope="global"):
+    """The plan of some scores."""
+    return kbp.select_channels(model, scores, keep, scope=scope)
 
 
 def plans(model, train, keep):
@@ -107,13 +112,17 @@ def plans(model, train, keep):
         "compensated": criteria.compensated(model, train[0][:500]),
         "BatchNorm scale": criteria.bn_scale(model),
     }
+    makers = {
+        "gates": lambda seed: gated(model, train, keep, seed),
+        "uniform": lambda seed: chosen(model, scores["L1 norm"], keep, "local"),
+        "random": lambda seed: at_random(model, keep, seed),
+    }
+    for name, found in scores.items():
+        makers[name] = lambda seed, found=found: chosen(model, found, keep)
     for seed in range(max(_SEEDS.value, _RANDOM.value)):
-        if seed < _SEEDS.value:
-            yield "gates", seed, gated(model, train, keep, seed)
-            for name, found in scores.items():
-                yield name, seed, chosen(model, found, keep)
-        if seed < _RANDOM.value:
-            yield "random", seed, at_random(model, keep, seed)
+        for name in _WAYS.value:
+            if seed < (_RANDOM if name == "random" else _SEEDS).value:
+                yield name, seed, makers[name](seed)
 
 
 def widths(model, plan):

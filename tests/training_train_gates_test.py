@@ -13,8 +13,7 @@ from keras_basisprune.methods.channel_gates import (
     gates_plan,
     gates_training,
 )
-from keras_basisprune.training.gate_options import GateOptions
-from keras_basisprune.training.train_gates import train_gates
+from keras_basisprune.training import GateOptions, train_gates
 from keras_basisprune.utils.cannot_reach import CannotReach
 
 

@@ -81,6 +81,7 @@ class GatePressure(keras.callbacks.Callback):
         budget = self.model.budget
         logits = budget.logits()
         opened = budget.opened(logits, self._keep)
+        opened = budget.filled(opened, logits, self._keep)
         self.shares.append(budget.share_of(opened))
         # From there on a sigmoid at the low temperature is binary but for 1e-5.
         edge = 12 * max(gate.low for gate in budget.gates())
@@ -93,7 +94,7 @@ def _moved(budget, logits, opened, edge) -> np.ndarray:
 
     They are moved by a number between the weakest gate that is open and the strongest
     that is not, but for the strongest of each layer, which may be open for no other
-    reason.
+    reason. Then those that are still on the wrong side of it change sides.
     """
     counts = np.isfinite(logits) & ~budget.strongest(logits)
     least = logits[opened & counts].min(initial=np.inf)

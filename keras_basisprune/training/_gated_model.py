@@ -125,6 +125,27 @@ class GateBudget:
         first[order[:low]] = True
         return first
 
+    def filled(self, opened, logits, share) -> np.ndarray:
+        """The same with more gates, as long as one of a layer's strongest fits in.
+
+        Args:
+            opened: Boolean array, of all gates in a row.
+            logits: Float array.
+            share: Float, the largest share of the cost.
+        """
+        opened, layer = opened.copy(), np.zeros(len(opened), int)
+        for end in self.ends:
+            layer[end:] += 1
+        closed = np.flatnonzero(~opened & np.isfinite(logits))
+        full: set[int] = set()  # layers of which no gate fits in any more
+        for place in closed[np.argsort(-logits[closed], kind="stable")]:
+            if layer[place] not in full:
+                opened[place] = True
+                if self.share_of(opened) > share * (1 + 1e-9):
+                    opened[place] = False
+                    full.add(layer[place])
+        return opened
+
 
 def _array(variable):
     return ops.convert_to_numpy(variable.value).astype(np.float64)
