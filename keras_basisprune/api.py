@@ -25,7 +25,7 @@ from keras_basisprune.measure import LatencyTable, compare, describe
 from keras_basisprune.methods import convert
 from keras_basisprune.plans import Limits, Plan, select_bases, select_channels
 from keras_basisprune.search import CompressionResult, SearchOptions, compress
-from keras_basisprune.surgery import compensate, fold, prune
+from keras_basisprune.surgery import compensate, fold, fresh, prune
 from keras_basisprune.training import (
     L1Thresholding,
     Recipe,
@@ -56,6 +56,7 @@ __all__ = [
     "export_saved_model",
     "export_tflite",
     "fold",
+    "fresh",
     "graph",
     "layers",
     "load_data",

@@ -3,7 +3,7 @@
 import dataclasses
 import operator
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -67,6 +67,7 @@ def rewrite(
     traced: Trace | None = None,
     arguments: Callable | None = None,
     became: dict[int, list[Call]] | None = None,
+    behind: Mapping[int, keras.layers.Layer] | None = None,
 ) -> keras.Model:
     """Clones a model while replacing layers, and carries all weights over.
 
@@ -86,6 +87,8 @@ def rewrite(
         became: A dict to be filled: it maps the `id` of each call of `traced` to the
             calls that stand for it in the new model, one after the other. These read
             and make tensors of the new model's own graph.
+        behind: Maps the `id` of calls of `traced` to a layer that is applied to what
+            the call makes, wherever that goes. The same layer may stand behind several.
 
     Returns:
         A Functional `keras.Model` with weights of its own, not compiled.
@@ -101,7 +104,8 @@ def rewrite(
     ]
     old = keras.tree.flatten(traced.inputs)
     tensors = {id(a): b for a, b in zip(old, inputs, strict=True)}
-    names = {layer.name for layer in traced.input_layers}
+    behind = behind or {}
+    names = {layer.name for layer in (*traced.input_layers, *behind.values())}
     chains: dict[int, list[NewLayer]] = {}
 
     def new(value):
@@ -113,6 +117,8 @@ def rewrite(
         given = arguments(call) if arguments else (call.args, call.kwargs)
         args, kwargs = keras.tree.map_structure(new, given)
         outputs, calls = _apply(chains[id(call.op)], args, kwargs, call.scope)
+        if id(call) in behind:
+            outputs = behind[id(call)](outputs)
         if became is not None:
             became[id(call)] = calls
         if first:

@@ -1,5 +1,6 @@
 from keras_basisprune.layers.basis_scaling_conv import BasisScalingConv
+from keras_basisprune.layers.channel_gate import ChannelGate
 from keras_basisprune.layers.channel_scaling import ChannelScaling
 from keras_basisprune.layers.trained_mask import TrainedMask
 
-__all__ = ["BasisScalingConv", "ChannelScaling", "TrainedMask"]
+__all__ = ["BasisScalingConv", "ChannelGate", "ChannelScaling", "TrainedMask"]

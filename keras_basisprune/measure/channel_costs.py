@@ -34,21 +34,21 @@ class ChannelCosts:
         self._free = np.ones(channels.count, bool)
         self._free[list(channels.pinned)] = False
         self._only_channels = kind == "channels"
-        self._fixed = 0
-        self._parts: list[_Part] = []
+        self.fixed = 0  # what does not depend on what is alive
+        self.parts: list[_Part] = []
         amounts = {"flops": _flops, "params": _params, "channels": _nothing}
         for call, amount in amounts[kind](traced):
             part = _Part(call, channels, amount)
             if part.may_change(self._free):
-                self._parts.append(part)
+                self.parts.append(part)
             else:
-                self._fixed += amount(Shapes.of(call))
+                self.fixed += amount(Shapes.of(call))
 
     def __call__(self, alive) -> float:
         """The cost when the groups where `alive` (a boolean array) is true are left."""
         if self._only_channels:
             return float(np.count_nonzero(alive & self._free))
-        return float(self._fixed + sum(part(alive) for part in self._parts))
+        return float(self.fixed + sum(part(alive) for part in self.parts))
 
     def marginal(self) -> np.ndarray:
         """What is saved by each group that may leave when it does, the first of all.
@@ -59,7 +59,7 @@ class ChannelCosts:
         if self._only_channels:
             return self._free.astype(np.float64)
         each = np.zeros(len(self._free))
-        for part in self._parts:
+        for part in self.parts:
             part.add_marginal(each, self._free)
         return each
 
@@ -107,15 +107,20 @@ class _Part:
         self._call, self._channels, self._amount = call, channels, amount
         tensors = [*call.input_tensors, *call.output_tensors]
         found = (channels.of(tensor) for tensor in tensors)
-        self._ends = [of for of in found if of is not None and len(of)]
+        self.ends = [of for of in found if of is not None and len(of)]
         self._known: dict[tuple, int] = {}
+
+    @property
+    def name(self) -> str:
+        """Name of the layer."""
+        return self._call.op.name
 
     def may_change(self, free) -> bool:
         """Whether channels of it may leave."""
-        return any(free[of].any() for of in self._ends)
+        return any(free[of].any() for of in self.ends)
 
     def __call__(self, alive) -> int:
-        counts = tuple(int(np.count_nonzero(alive[of])) for of in self._ends)
+        counts = tuple(int(np.count_nonzero(alive[of])) for of in self.ends)
         if counts not in self._known:
             self._known[counts] = self._measured(alive) if all(counts) else 0
         return self._known[counts]
@@ -144,10 +149,10 @@ class _Part:
 
     def add_marginal(self, each, free):
         """Adds what each free group would save to an array of shape `(groups,)`."""
-        present = np.unique(np.concatenate(self._ends))
+        present = np.unique(np.concatenate(self.ends))
         counts = [
             np.bincount(np.searchsorted(present, of), minlength=len(present))
-            for of in self._ends
+            for of in self.ends
         ]
         present, counts = present[free[present]], np.array(counts)[:, free[present]]
         _, first, alike = np.unique(

@@ -1,5 +1,6 @@
 """Published methods: `METHODS` lists them, each a `Method` with its source."""
 
+from keras_basisprune.methods.channel_gates import channel_gates
 from keras_basisprune.methods.channel_scaling import channel_scaling
 from keras_basisprune.methods.channel_scaling_method import channel_scaling_method
 from keras_basisprune.methods.compensation_aware import compensation_aware
@@ -23,6 +24,7 @@ __all__ = [
     "Iterations",
     "Method",
     "StructuralSearch",
+    "channel_gates",
     "channel_scaling",
     "channel_scaling_method",
     "compensation_aware",

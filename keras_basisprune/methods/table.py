@@ -13,6 +13,11 @@ from keras_basisprune.methods.basis_scaling import (
     basis_training,
     scaled_bases,
 )
+from keras_basisprune.methods.channel_gates import (
+    channel_gates,
+    gates_plan,
+    gates_training,
+)
 from keras_basisprune.methods.channel_scaling_method import channel_scaling_method
 from keras_basisprune.methods.compensated_channels import (
     compensated_network,
@@ -92,6 +97,20 @@ _ROWS = (
         plan=slimming_plan,
     ),
     channel_scaling_method(),
+    Method(
+        name="channel_gates",
+        title="Channel gates: an architecture apart from its weights",
+        source=(
+            "Colombo, Gao 2021, Differentiable Architecture Pruning for Transfer "
+            "Learning (arXiv:2107.03375)"
+        ),
+        needs=("labels", "training"),
+        removes=("channels",),
+        prepare=lambda model, *, data=None, l1=0.0: channel_gates(model),
+        train=gates_training,
+        train_each=True,
+        plan=gates_plan,
+    ),
     Method(
         name="compensated_channels",
         title="Channels that the others can stand in for",

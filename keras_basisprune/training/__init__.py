@@ -1,6 +1,16 @@
+from keras_basisprune.training.gate_options import GateOptions
 from keras_basisprune.training.l1_thresholding import L1Thresholding
 from keras_basisprune.training.recover import recover
 from keras_basisprune.training.recovery import Recovery
 from keras_basisprune.training.sparsify import Recipe, sparsify
+from keras_basisprune.training.train_gates import train_gates
 
-__all__ = ["L1Thresholding", "Recipe", "Recovery", "recover", "sparsify"]
+__all__ = [
+    "GateOptions",
+    "L1Thresholding",
+    "Recipe",
+    "Recovery",
+    "recover",
+    "sparsify",
+    "train_gates",
+]

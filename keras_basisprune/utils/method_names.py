@@ -41,6 +41,11 @@ METHOD_NAMES = (
     MethodName("slimming", "Network slimming", trains=True),
     MethodName("channel_scaling", "Channel scaling", trains=True),
     MethodName(
+        "channel_gates",
+        "Channel gates: an architecture apart from its weights",
+        trains=True,
+    ),
+    MethodName(
         "compensated_channels",
         "Channels that the others can stand in for",
         "channels",
