@@ -2,7 +2,7 @@
 
 import pytest
 from families import FAMILIES
-from method_contract import hold_method
+from method_contract import hold_method, hold_training_again
 
 import keras_basisprune as kbp
 from keras_basisprune.methods import Method
@@ -16,3 +16,8 @@ def test_contract(name, family, tmp_path):
     # The others correct weights by what the data say: there is nothing to compare with.
     only_cut = "training" in row.needs or row.carry_out is Method.carry_out
     assert ("pruned" in found) == only_cut
+
+
+@pytest.mark.parametrize("name", [n for n, row in kbp.METHODS.items() if row.train])
+def test_training_follows_from_the_seed(name):
+    hold_training_again(kbp.METHODS[name], FAMILIES["residual"]())
