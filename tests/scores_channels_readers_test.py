@@ -232,9 +232,10 @@ def test_channels_of_recurrent_attention_and_wrapped_layers_are_scored(criterion
     score, data = getattr(kbp.scores.channels, criterion), drawn((5, 6, 4), 20)
     given = {
         "l1_norm": (),
-        "taylor": ((data, np.zeros((20, 2), "f")), "mse"),
+        "taylor": ((data, np.zeros((20, 2), "f")),),
     }.get(criterion, (data,))
-    scores, groups = score(model, *given), kbp.graph.channel_groups(model)
+    options = {"loss": "mse"} if criterion == "taylor" else {}
+    scores, groups = score(model, *given, **options), kbp.graph.channel_groups(model)
     assert np.isfinite(np.delete(scores, list(groups.pinned))).all()
     for name in ("deep", "timed", "conv", "queries", "dense"):
         assert groups.prunable(name).all()
@@ -332,9 +333,10 @@ def test_who_stays_unscored_is_named(mixer, criterion, unscored, words, recwarn)
     given = {
         "activation": (data,),
         "compensated": (data,),
-        "taylor": ((data, np.zeros((20, 6, 6, 2), "f")), "mse"),
+        "taylor": ((data, np.zeros((20, 6, 6, 2), "f")),),
     }.get(criterion, ())
-    scores = getattr(kbp.scores.channels, criterion)(mixer, *given)
+    options = {"loss": "mse"} if criterion == "taylor" else {}
+    scores = getattr(kbp.scores.channels, criterion)(mixer, *given, **options)
     groups = kbp.graph.channel_groups(mixer)
     for name in ("a", "mixer", "b"):
         infinite = name in unscored
