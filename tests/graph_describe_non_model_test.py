@@ -88,7 +88,7 @@ ENTRIES = {
     "random": lambda m, good: channels.random(m),
     "activation": lambda m, good: channels.activation(m, IMAGES),
     "compensated": lambda m, good: channels.compensated(m, IMAGES),
-    "channels.taylor": lambda m, good: channels.taylor(m, PAIR, "mse"),
+    "channels.taylor": lambda m, good: channels.taylor(m, PAIR, loss="mse"),
     "L1Thresholding": lambda m, good: kbp.L1Thresholding().set_model(m),
 }
 NAMES = {

@@ -42,7 +42,7 @@ class ChannelCosts:
             if part.may_change(self._free):
                 self._parts.append(part)
             else:
-                self._fixed += amount(Shapes.of(call))
+                self._fixed += amount(Shapes.from_call(call))
 
     def __call__(self, alive) -> float:
         """The cost when the groups where `alive` (a boolean array) is true are left."""
