@@ -1,10 +1,10 @@
-"""Arguments that Keras turns into objects of its own."""
+"""Turns names and configs into Keras objects."""
 
 from keras_basisprune.utils.shown import shown
 
 
-def what_keras_makes(argument, get, value):
-    """What Keras makes of an argument; `ValueError` if it is nothing."""
+def deserialized(argument, get, value):
+    """Returns the Keras object for an argument, or raises `ValueError`."""
     try:
         return get(value)
     except (TypeError, ValueError) as error:
