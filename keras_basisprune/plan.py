@@ -109,7 +109,7 @@ class Plan:
             if parts[part].setdefault(name, kept) != kept:
                 raise ValueError(
                     f"Expected one layer to weigh the {part} of `{name}`. Received: "
-                    "two, with unlike masks. Call "
+                    "two, with different masks. Call "
                     "`keras_basisprune.graph.flatten(model)`, which renames layers "
                     "that share a name in nested models."
                 )

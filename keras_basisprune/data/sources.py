@@ -164,7 +164,7 @@ def _read(spec):
     raise ValueError(
         "Expected `spec` to be 'digits', 'tfds:NAME', the path of a folder with a "
         "sub-folder of images per class, or the path of an .npz file. Received: "
-        f"spec={spec!r}, {where or 'which is none of them'}. Check the spelling and "
+        f"spec={spec!r}, {where or 'which is none of these'}. Check the spelling and "
         "the path."
     )
 

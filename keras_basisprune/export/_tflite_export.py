@@ -74,9 +74,9 @@ class TFLiteExport:
         if self.quantization == "dynamic":
             why += ", or leaves tensors of fewer than 1,024 weights in float"
         return (
-            f"Expected quantization={self.quantization!r} to make integers of the "
-            f"model. Received: {what}. LiteRT {why}. Pass quantization='float16', "
-            "which halves all weights, or take other layers."
+            f"Expected quantization={self.quantization!r} to turn the model into "
+            f"integers. Received: {what}. LiteRT {why}. Pass quantization='float16', "
+            "which halves all weights, or use other layers."
         )
 
     def __str__(self):

@@ -63,7 +63,7 @@ def _carry_the_rest(old, item):
         if before.shape != after.shape:
             raise ValueError(
                 f"Expected the rule for `{old.name}` (of type {type(old).__name__}) to "
-                f"say what is left of all of its weights. Received: none for "
+                f"return all weights that change. Received: none for "
                 f"`{before.name}`, whose shape is {tuple(before.shape)} in the model "
                 f"and {tuple(after.shape)} in the new one. Return it from `cut`."
             )

@@ -105,11 +105,11 @@ def _through(call, inputs, flow) -> list:
     if reason := unknown_weights(call.op, rule):
         return flow.stop(inputs, reason)
     if not inputs or any(channels is None for channels in inputs):
-        return flow.stop(inputs, f"channels of what {name} reads are unknown")
+        return flow.stop(inputs, f"unknown input channels of {name}")
     outputs = rule.propagate(call.op, inputs, flow)
     outputs = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
     if len(outputs) != len(call.output_tensors):
-        return flow.stop(inputs, f"the rule for {name} knows {len(outputs)} outputs")
+        return flow.stop(inputs, f"the rule for {name} returned {len(outputs)} outputs")
     return outputs
 
 

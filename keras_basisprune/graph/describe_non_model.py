@@ -12,8 +12,8 @@ _KERAS_2 = (
     "That is Keras 2 (`tf_keras`). Build the same architecture with `keras` and carry "
     "the weights over: `new.set_weights(old.get_weights())`, or with a file "
     "`old.save_weights('old.weights.h5')` and `new.load_weights('old.weights.h5')`. "
-    "(`keras.models.load_model` reads a `.h5` file that Keras 2 saved if it has none "
-    "but plain layers; depthwise and recurrent ones and operators it refuses.)"
+    "(`keras.models.load_model` reads a `.h5` file of Keras 2 if it has only plain "
+    "layers, no depthwise or recurrent ones and no operators.)"
 )
 _TENSORFLOW = (
     "What TensorFlow makes or loads, a SavedModel say, has no layers that can be read. "

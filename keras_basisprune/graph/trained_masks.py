@@ -67,10 +67,11 @@ def trained_masks(
         kind, name = call.op.weighs
         if name in found and found[name].layer is not call.op:
             raise ValueError(
-                f"Expected one layer to weigh what `{name}` makes. Received: two, "
-                f"`{found[name].layer.name}` and `{call.op.name}`. Call "
-                "`keras_basisprune.graph.flatten(model)` if they are of nested models; "
-                "prune and fold the one before the other is made if they are not."
+                "Expected one layer to weigh the bases or channels of "
+                f"`{name}`. Received: two, `{found[name].layer.name}` and "
+                f"`{call.op.name}`. If they are in different nested models, call "
+                "`keras_basisprune.graph.flatten(model)`; if not, prune and fold one "
+                "before the other is added."
             )
         found[name] = Weighed(name, kind, call.op)
     if required_of is not None and not found:

@@ -9,7 +9,7 @@ def deserialized(argument, get, value):
         return get(value)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"Expected `{argument}` to be what Keras takes for it: a name, an object "
+            f"Expected `{argument}` to be what Keras accepts: a name, an object "
             f"or None. Received: {argument}={shown(value)} ({error}). Leave it out "
             "for none."
         ) from error

@@ -96,8 +96,8 @@ class BasisScalingConv(TrainedMask):
         if centered and not use_bias:
             raise ValueError(
                 "Expected `use_bias=True` together with `centered=True`. Received: "
-                "use_bias=False. What is subtracted from the features has to come back "
-                "by the bias."
+                "use_bias=False. The mean that is subtracted from the features is "
+                "added again by the bias."
             )
         self.filters = filters
         self.activation = deserialized("activation", keras.activations.get, activation)

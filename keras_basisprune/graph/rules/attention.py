@@ -98,11 +98,13 @@ class MultiHeadAttentionRule(Rule):
         if stopped := _stop_unless_last(inputs, flow):
             return stopped
         if flow.notes.setdefault(id(layer), order) != order:
-            return flow.stop(inputs, f"`{layer.name}` is called in several ways")
+            return flow.stop(
+                inputs, f"`{layer.name}` is called with different arguments"
+            )
         self._orders[layer] = order
         output = flow.call.output_tensors[0]
         if len(projection(layer, "output_dense").shape) != 3:
-            return flow.stop(inputs, f"`{layer.name}` makes several axes")
+            return flow.stop(inputs, f"`{layer.name}` outputs several channel axes")
         for name, source in zip(order, inputs, strict=True):
             if name not in ("query", "value", "key"):
                 flow.pin(source.ids, f"`{name}` of `{layer.name}`")

@@ -58,7 +58,7 @@ class JoiningRule(Rule):
         main = max(range(len(inputs)), key=lambda i: len(inputs[i]))
         size, axis = len(inputs[main]), len(output.shape) - behind[main]
         if output.shape[axis] != size:
-            reason = f"`{layer.name}` spreads one channel over a constant"
+            reason = f"`{layer.name}` broadcasts one channel over a constant"
             return flow.stop(inputs, reason)
         for source, place in zip(inputs, behind, strict=True):
             if place != behind[main]:
@@ -125,7 +125,9 @@ class StackRule(Rule):
         new = layer.axis % len(flow.call.output_tensors[0].shape)
         given = len(keras.tree.flatten((flow.call.args, flow.call.kwargs)))
         if not new or given != len(inputs) or len({s.axis for s in inputs}) > 1:
-            return flow.stop(inputs, f"`{layer.name}` stacks unlike tensors")
+            return flow.stop(
+                inputs, f"`{layer.name}` stacks tensors with different axes"
+            )
         for source in inputs[1:]:
             flow.unite(inputs[0].ids, source.ids)
         return Channels(inputs[0].ids, inputs[0].axis + (new <= inputs[0].axis))

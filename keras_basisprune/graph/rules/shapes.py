@@ -160,7 +160,7 @@ class SqueezeRule(Rule):
         if layer.axis is None:  # a channel axis with one kept channel would be removed
             return flow.stop(inputs, f"`{layer.name}` does not say its `axis`")
         if inputs[0].axis in gone or 0 in gone:
-            return flow.stop(inputs, f"`{layer.name}` takes their axis away")
+            return flow.stop(inputs, f"`{layer.name}` removes their axis")
         before = [axis for axis in range(rank) if axis not in gone]
         return Channels(inputs[0].ids, before.index(inputs[0].axis))
 

@@ -24,10 +24,10 @@ class TrainedMaskRule(Rule):
         (source,) = inputs
         kind, name = layer.weighs
         if kind != "channels":
-            return flow.stop(inputs, f"no rule for `{layer.name}`, which weighs {kind}")
+            return flow.stop(inputs, f"no rule for `{layer.name}`, which scales {kind}")
         axis = flow.channel_axis(flow.call.input_tensors[0])
         if source.axis != axis or len(source) != layer.scale.shape[0]:
-            flow.pin(source.ids, f"`{layer.name}` weighs along another axis")
+            flow.pin(source.ids, f"`{layer.name}` scales another axis")
         return source
 
     def cut(self, layer, kept_in, kept_out):

@@ -36,7 +36,7 @@ class RecurrentRule(Rule):
         """Reads the first input; pins states and outputs."""
         reason = f"states of `{layer.name}`"
         if not _cells(layer) or inputs[0].axis != 2:
-            return flow.stop(inputs, f"`{layer.name}` is not followed")
+            return flow.stop(inputs, f"channels are not followed in `{layer.name}`")
         for state in inputs[1:]:
             flow.pin(state.ids, reason)
         return [flow.pinned(tensor, reason) for tensor in flow.call.output_tensors]
@@ -109,7 +109,7 @@ class TimeDistributedRule(Rule):
         (source,) = inputs
         outer, rule = flow.call, rule_of(layer.layer)
         if rule is None or source.axis < 2 or len(outer.output_tensors) > 1:
-            return flow.stop(inputs, f"no rule for what `{layer.name}` wraps")
+            return flow.stop(inputs, f"no rule for the layer in `{layer.name}`")
         inside = Channels(source.ids, source.axis - 1)
         before, after = (
             keras.KerasTensor((t.shape[0], *t.shape[2:]), dtype=t.dtype)
