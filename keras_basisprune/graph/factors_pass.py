@@ -4,7 +4,7 @@ from keras_basisprune.graph.rules import rule_of
 
 
 def factors_pass(layer, positive: bool = True) -> bool:
-    """Returns whether a factor per channel acts alike before and behind a layer.
+    """Returns whether a factor per channel acts alike before and after a layer.
 
     The same holds for zeroed channels. `Concatenate` is such a layer.
 

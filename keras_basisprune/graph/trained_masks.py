@@ -10,7 +10,7 @@ from keras_basisprune.layers import TrainedMask
 
 
 @dataclasses.dataclass(frozen=True)
-class Weighed:
+class MaskedPart:
     """The bases or channels of one layer, and the layer that scales them.
 
     Attributes:
@@ -42,7 +42,7 @@ class Weighed:
 
 def trained_masks(
     traced: Trace, required_of: str | None = None, argument: str = "model"
-) -> dict[str, Weighed]:
+) -> dict[str, MaskedPart]:
     """Finds the bases and channels with trained masks, in order of execution.
 
     Args:
@@ -52,7 +52,7 @@ def trained_masks(
 
     Returns:
         A dict from the name of the layer whose bases or channels are scaled to a
-        `Weighed`. Empty for an ordinary model.
+        `MaskedPart`. Empty for an ordinary model.
 
     Raises:
         ValueError: If bases could not be removed (see `basis_pairs`), if two layers
@@ -60,7 +60,7 @@ def trained_masks(
             mask and one is required.
     """
     basis_pairs(traced)  # raises if bases could not be removed
-    found: dict[str, Weighed] = {}
+    found: dict[str, MaskedPart] = {}
     for call in traced.calls:
         if not isinstance(call.op, TrainedMask):
             continue
@@ -73,7 +73,7 @@ def trained_masks(
                 "`keras_basisprune.graph.flatten(model)`; if not, prune and fold one "
                 "before the other is added."
             )
-        found[name] = Weighed(name, kind, call.op)
+        found[name] = MaskedPart(name, kind, call.op)
     if required_of is not None and not found:
         basis_pairs(traced, required_of, argument)  # raises the error
     return found

@@ -30,7 +30,7 @@ class TrainedMask(keras.layers.Layer):
     The channel axis is the last one or, with an attribute
     `data_format="channels_first"`, the first. A masked channel is removed when the
     model is pruned. The outputs do not change if every reader of the channel reads it
-    behind such a layer, and gives zero for zeros. So the layer belongs behind
+    after such a layer, and gives zero for zeros. So the layer belongs after
     BatchNormalization and activation, on channels that may be removed
     (`channel_groups`). Channels that are tied together share one layer. It needs no
     rule.

@@ -14,7 +14,7 @@ _MULTIPLYING = re.compile(
 
 
 def multiplies_nothing(op) -> int | None:
-    """Returns 0 if a layer or operation of Keras has no matrix, else `None`."""
+    """Returns 0 for a Keras layer or operation without matrix products, else `None`."""
     kind = type(op)
     if not is_from_keras(kind):
         return None

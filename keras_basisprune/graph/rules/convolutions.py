@@ -77,7 +77,7 @@ class ConvolutionRule(Convolution, KernelRule):
         return layer.groups > 1
 
     def reads(self, layer, call):
-        """Returns the rows of each group of filters, as one part."""
+        """Returns the rows of all groups of filters, each group as a part."""
         groups, inside = layer.groups, layer.kernel.shape[-2]
         if groups == 1:
             return super().reads(layer, call)

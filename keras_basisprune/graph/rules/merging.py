@@ -95,7 +95,7 @@ def _cut_constant(value, kept):
 
 @channel_rule(keras.layers.Concatenate, "Concatenate")
 class ConcatenateRule(Rule):
-    """Channels are put one behind the other."""
+    """Channels are put one after the other."""
 
     free = True
     scales = "any"

@@ -24,14 +24,14 @@ class Rule:
             weights nor a config that depends on channels.
         inherited: Whether `filters` and `flops` hold for subclasses without a rule, or
             with a rule that does not define them.
-        asked: Whether the layer is decomposed only if `include` names it.
+        asked: Whether the layer is decomposed only if `include` selects it.
         adapted: Name of the weight that LoRA is added to, if there is one.
         idle: Whether the layer does nothing in inference, such as dropout.
         adds: Whether it outputs the sum of its inputs.
         follows: Whether it belongs to the layer before it, as its activation or
-            BatchNormalization: outputs of that layer are then measured behind this one.
+            BatchNormalization: outputs of that layer are then measured after this one.
         scales: The factors per channel, zeros included, that have the same effect
-            before and behind the layer: `"any"`, `"positive"`, or `None` (not known).
+            before and after the layer: `"any"`, `"positive"`, or `None` (not known).
     """
 
     free = False
@@ -148,8 +148,8 @@ class Rule:
                 and `shapes.weight(layer, "kernel")`.
 
         Returns:
-            The number, or `None` if it is not known. By default 0 for layers of Keras
-            that multiply by no matrix, and `None` for all others.
+            The number, or `None` if it is not known. By default 0 for Keras' layers
+            and operations without matrix products, `None` for all others.
         """
         return multiplies_nothing(call.op)
 
