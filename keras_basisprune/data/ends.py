@@ -61,11 +61,11 @@ def length(data) -> int | None:
         return None
 
 
-class WithoutEnd(ValueError):
+class EndlessData(ValueError):
     """Data of unknown length has exceeded the limit."""
 
 
-class Watch:
+class SampleCounter:
     """Counts the samples read from data of unknown length.
 
     Args:
@@ -77,7 +77,7 @@ class Watch:
     def __init__(self, argument, data, kept=False):
         self._argument, self._data, self._kept = argument, data, kept
         self._count = self._bytes = 0
-        self._watched = length(data) is None
+        self._unknown_length = length(data) is None
 
     def add(self, arrays):
         """Counts a batch.
@@ -85,7 +85,7 @@ class Watch:
         Raises:
             ValueError: If more samples were read than any caller would pass.
         """
-        if not self._watched:
+        if not self._unknown_length:
             return
         before = self._count
         self._count += max(1, len(arrays[0]))  # empty batches may go on for ever, too
@@ -99,12 +99,12 @@ class Watch:
             )
         if self._count >= MOST or (self._kept and self._bytes > _KEPT):
             read = f"{self._count:,} samples ({self._bytes / 2**20:,.0f} MiB)"
-            raise without_end(self._argument, self._data, read)
+            raise endless_error(self._argument, self._data, read)
 
 
-def without_end(argument, data, read) -> WithoutEnd:
+def endless_error(argument, data, read) -> EndlessData:
     """Returns the error for data that has exceeded the limit."""
-    return WithoutEnd(
+    return EndlessData(
         f"Expected `{argument}` to end. Received: {argument}={_kind(data)}, which does "
         f"not say how much there is, and has not ended after {read}. Pass some of it, "
         f"`{_some(argument, data)}`. Some hundred samples are enough."

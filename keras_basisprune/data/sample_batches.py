@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.data.batching.full_batches import full_batches
-from keras_basisprune.data.ends import Watch, check_ends, length
+from keras_basisprune.data.ends import SampleCounter, check_ends, length
 from keras_basisprune.utils.check_numeric import check_numeric
 
 
@@ -61,11 +61,11 @@ def sample_batches(
 
 def _batches(model, specs, data, argument, batch_size, limit, kept):
     """Yields the batches of `sample_batches`, of any size."""
-    count, watch = 0, Watch(argument, data, kept)
+    count, counter = 0, SampleCounter(argument, data, kept)
     for element in _elements(model, specs, data):
         arrays = _as_batch(model, specs, element)
         _check_batch(specs, arrays, element, argument)
-        watch.add(arrays)
+        counter.add(arrays)
         size = min(len(arrays[0]), (limit or math.inf) - count)
         count += size
         for start in range(0, size, batch_size or size or 1):
