@@ -1,4 +1,4 @@
-"""What is kept of a model: a frozen value that any method can make or carry out."""
+"""A plan: the bases and channels to keep of a model, as a frozen value."""
 
 import dataclasses
 import json
@@ -18,11 +18,11 @@ class Kept:
 
     Attributes:
         indices: Positions that are kept, ascending.
-        total: How many there were.
+        total: Number of bases or channels before.
 
     Raises:
         ValueError: If a position is not a whole number in `[0, total)`, they do not
-            ascend, or there is none.
+            ascend, or no position is given.
     """
 
     indices: tuple[int, ...]
@@ -48,16 +48,16 @@ class Kept:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is kept, per layer. Decided by scores and selection, carried out by `prune`.
+    """The bases and channels to keep, per layer: chosen by scores, applied by `prune`.
 
     Attributes:
         bases: Maps names of decomposed layers to the bases `Kept`.
         channels: Maps names of layers to the output channels `Kept`.
 
-    A layer that is not named stays as it is. Bases are counted by strength, as
-    `convert` makes them at full rank; channels as the layer puts them out. A plan says
-    the same wherever it is taken: what it names is kept, and what can't be done is
-    refused. Plans can be compared with `==`, hashed, copied and pickled.
+    A layer that is not named is not changed. Bases are numbered by strength, as
+    `convert` makes them at full rank; channels by their position in the layer's output.
+    A plan means the same everywhere: what it names is kept, and a plan that can't be
+    carried out is refused. Plans can be compared with `==`, hashed, copied and pickled.
 
     Raises:
         ValueError: If a field does not map names to `Kept`s.
@@ -82,19 +82,18 @@ class Plan:
         """Keeps the bases and channels that are not masked.
 
         Args:
-            model: A converted model, or one with other layers that are trained for it
+            model: A converted model, or one with other layers of trained masks
                 (`layers.TrainedMask`), in which a callback (or the user) set the masks.
             round_to: Kept bases (or channels) per layer are rounded up to a multiple of
-                this (at most the number there is); the strongest masked ones come
-                along.
+                this (at most their number), by keeping the strongest masked ones too.
 
         Returns:
             A `Plan`. A layer whose bases are all masked keeps one. A model without
             such layers gives an empty plan.
 
         Raises:
-            ValueError: If `model` is no model, `round_to` not a positive integer, or
-                two layers weigh the same and are masked differently.
+            ValueError: If `model` is not a model, `round_to` is not a positive integer,
+                or two layers for the same bases or channels have different masks.
         """
         remedy = "Pass 1 to keep ranks as they are."
         round_to = check_whole("round_to", round_to, remedy=remedy)
@@ -110,14 +109,14 @@ class Plan:
             if parts[part].setdefault(name, kept) != kept:
                 raise ValueError(
                     f"Expected one layer to weigh the {part} of `{name}`. Received: "
-                    "two, with unlike masks. Call "
+                    "two, with different masks. Call "
                     "`keras_basisprune.graph.flatten(model)`, which renames layers "
                     "that share a name in nested models."
                 )
         return cls(**parts)
 
     def to_json(self) -> str:
-        """The plan as a JSON text, the same for equal plans."""
+        """Returns the plan as a JSON text, the same for equal plans."""
         parts = {"bases": self.bases, "channels": self.channels}
         content = {
             part: {name: dataclasses.asdict(kept) for name, kept in layers.items()}
@@ -165,7 +164,7 @@ class Plan:
 
 
 def _checked(field, layers) -> dict:
-    """A copy of one part of a plan."""
+    """Returns a copy of one part of a plan."""
     known = isinstance(layers, Mapping)
     wrong = [] if known else [layers]
     for name, kept in layers.items() if known else ():
@@ -181,17 +180,17 @@ def _checked(field, layers) -> dict:
 
 
 def _strongest(strength, unmasked, round_to) -> Kept:
-    """What is not masked, at least one, and the strongest masked ones to round up."""
+    """Keeps what is not masked, at least one, and rounds up by the strongest others."""
     order = np.lexsort((-strength, ~unmasked))  # unmasked first, then strength
-    alive = max(1, int(unmasked.sum()))
-    count = min(-(-alive // round_to) * round_to, len(unmasked))
+    kept = max(1, int(unmasked.sum()))
+    count = min(-(-kept // round_to) * round_to, len(unmasked))
     return Kept(tuple(sorted(order[:count])), len(unmasked))
 
 
 def _trained_masks(model):
-    """Layers of the protocol of `layers.TrainedMask`, nested models' included.
+    """Yields layers with the protocol of `layers.TrainedMask`, nested models' included.
 
-    They are known by what they can be asked, since this module knows no Keras.
+    They are recognized by their attributes, since this module does not import Keras.
     """
     for layer in model.layers:
         if all(hasattr(layer, name) for name in ("weighs", "strength", "unmasked")):

@@ -1,4 +1,4 @@
-"""Images to train and measure on, from wherever they lie."""
+"""Images to train and measure on, from various sources."""
 
 from keras_basisprune.data.application import application
 from keras_basisprune.data.sources import ImageData, load_data

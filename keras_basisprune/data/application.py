@@ -1,4 +1,4 @@
-"""A Keras Application with a new head, ready to be transferred."""
+"""A Keras Application with a new head, for transfer learning."""
 
 import importlib
 import inspect
@@ -38,7 +38,7 @@ def application(
         nested model.
 
     Raises:
-        ValueError: If there is no such application, or the weights don't fit.
+        ValueError: If the application does not exist, or the weights don't fit.
         OSError: If ImageNet weights can't be downloaded.
 
     Example:
@@ -106,7 +106,7 @@ def _checked_shape(shape) -> tuple:
 
 
 def application_names() -> list[str]:
-    """Names of all models in `keras.applications`."""
+    """Returns the names of all models in `keras.applications`."""
     return [
         name
         for name, value in vars(keras.applications).items()
@@ -115,7 +115,7 @@ def application_names() -> list[str]:
 
 
 def _preprocess(name):
-    """The `preprocess_input` that goes with an application."""
+    """Returns the `preprocess_input` of an application."""
     for module in vars(keras.applications).values():
         if inspect.ismodule(module) and hasattr(module, name):
             return module.preprocess_input

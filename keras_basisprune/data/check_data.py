@@ -1,10 +1,10 @@
-"""What images and labels must be before anything is done with them."""
+"""Checks images and labels before they are used."""
 
 import numpy as np
 
 from keras_basisprune.utils.check_numeric import check_numeric
 
-_AT_ONCE = 256  # images that are looked at together, to keep memory small
+_AT_ONCE = 256  # images that are checked together, to keep memory small
 
 
 def check_data(argument, model, data, labels="needed"):
@@ -15,8 +15,8 @@ def check_data(argument, model, data, labels="needed"):
         model: A classifier with one input and one output of shape `(batch, classes)`.
         data: What should be a pair `(x, y)` of arrays, `y` integer labels, of shape
             `(n,)` or `(n, 1)`.
-        labels: `"needed"`; or `"optional"`: then `data` may be an array of images
-            alone, or `(x, None)`.
+        labels: `"needed"` or `"optional"`. If optional, `data` may also be an array of
+            images alone, or `(x, None)`.
 
     Returns:
         The pair `(x, y)` of NumPy arrays; `y` of shape `(n,)`, `None` without labels.
@@ -51,7 +51,7 @@ def _pair(argument, data, labels):
 def _array(argument, images):
     try:
         return np.asarray(images)
-    except ValueError as error:  # NumPy makes no array of unequal shapes
+    except ValueError as error:  # shapes that are not equal
         shapes = sorted({np.shape(image) for image in images})
         raise ValueError(
             f"Expected `{argument}` to hold images of one shape. Received: x with "
@@ -113,7 +113,7 @@ def _checked_labels(argument, labels, count, classes):
 
 
 def _remedy(labels, count) -> str:
-    """What makes labels of them."""
+    """Returns a sentence that says how to turn an array into labels."""
     if labels.ndim == 2 and len(labels) == count:
         return "Turn one-hot labels into integers by `argmax(-1)`."
     if labels.size != count:

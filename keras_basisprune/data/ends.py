@@ -1,4 +1,4 @@
-"""Whether data ends: asked before it is read, and watched where it does not say."""
+"""Rejects data without end: by its length, or by counting if that is unknown."""
 
 import itertools
 import operator
@@ -6,21 +6,21 @@ import warnings
 
 import keras
 
-# Samples that are read of data whose length is not known: at which number that is said,
-# and from which on it is taken for data without end. Some hundred are enough.
+# Samples read from data of unknown length: when to warn, and when to conclude that it
+# never ends. A few hundred would be enough.
 MANY, MOST = 10_000, 100_000
-# Bytes of such data that are kept in memory.
+# The most bytes of such data to keep in memory.
 _KEPT = 2**32
 _INFINITE = -1  # `tf.data.INFINITE_CARDINALITY`
-_ENDLESS = 2**40  # lengths above: Grain's `repeat()` has `sys.maxsize` elements
+_ENDLESS = 2**40  # counts as endless: Grain's `repeat()` has `sys.maxsize` elements
 
 
 def check_ends(argument, data):
-    """Raises `ValueError` if `data` is known to go on for ever.
+    """Raises `ValueError` if `data` is known to be endless.
 
-    Asked are the `cardinality` of a `tf.data.Dataset`, the `num_batches` of a
-    `keras.utils.PyDataset`, the length of whatever has one, and the class of iterators.
-    Nothing is read.
+    Looks at the `cardinality` of a `tf.data.Dataset`, the `num_batches` of a
+    `keras.utils.PyDataset`, the length of any object that has one, and the class of
+    iterators. Nothing is read.
 
     Args:
         argument: Name of the argument, for the message.
@@ -39,7 +39,7 @@ def check_ends(argument, data):
 
 
 def length(data) -> int | None:
-    """The number of elements that `data` is made of; `None` if it does not say.
+    """Returns the number of elements of `data`; `None` if it is unknown.
 
     Raises:
         ValueError: If a `keras.utils.PyDataset` has neither `num_batches` nor a length.
@@ -61,31 +61,31 @@ def length(data) -> int | None:
         return None
 
 
-class WithoutEnd(ValueError):
-    """Data that does not say how much there is has not ended by now."""
+class EndlessData(ValueError):
+    """Data of unknown length has exceeded the limit."""
 
 
-class Watch:
-    """Counts what is read of data that does not say how much there is.
+class SampleCounter:
+    """Counts the samples read from data of unknown length.
 
     Args:
         argument: Name of the argument, for messages.
         data: The data.
-        kept: Whether what is read stays in memory.
+        kept: Whether the caller keeps all samples in memory.
     """
 
     def __init__(self, argument, data, kept=False):
         self._argument, self._data, self._kept = argument, data, kept
         self._count = self._bytes = 0
-        self._watched = length(data) is None
+        self._unknown_length = length(data) is None
 
     def add(self, arrays):
-        """Takes note of a batch.
+        """Counts a batch.
 
         Raises:
-            ValueError: If there were more samples by now than anybody passes.
+            ValueError: If more samples were read than any caller would pass.
         """
-        if not self._watched:
+        if not self._unknown_length:
             return
         before = self._count
         self._count += max(1, len(arrays[0]))  # empty batches may go on for ever, too
@@ -99,12 +99,12 @@ class Watch:
             )
         if self._count >= MOST or (self._kept and self._bytes > _KEPT):
             read = f"{self._count:,} samples ({self._bytes / 2**20:,.0f} MiB)"
-            raise without_end(self._argument, self._data, read)
+            raise endless_error(self._argument, self._data, read)
 
 
-def without_end(argument, data, read) -> WithoutEnd:
-    """The error for data that has not ended by now."""
-    return WithoutEnd(
+def endless_error(argument, data, read) -> EndlessData:
+    """Returns the error for data that has exceeded the limit."""
+    return EndlessData(
         f"Expected `{argument}` to end. Received: {argument}={_kind(data)}, which does "
         f"not say how much there is, and has not ended after {read}. Pass some of it, "
         f"`{_some(argument, data)}`. Some hundred samples are enough."
@@ -122,7 +122,7 @@ def _is_endless(data) -> bool:
 
 
 def _cardinality(data) -> int | None:
-    """What a `tf.data.Dataset`, distributed or not, says of its length."""
+    """Returns the cardinality of a (distributed) `tf.data.Dataset`, or `None`."""
     found = getattr(data, "cardinality", None)
     if found is None or not type(data).__module__.startswith("tensorflow."):
         return None

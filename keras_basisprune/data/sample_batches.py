@@ -1,4 +1,4 @@
-"""Batches that fit a model's inputs, from whatever a caller passed."""
+"""Batches that fit a model's inputs, from any form of data."""
 
 import itertools
 import math
@@ -9,43 +9,43 @@ import numpy as np
 
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.data.batching.full_batches import full_batches
-from keras_basisprune.data.ends import Watch, check_ends, length
+from keras_basisprune.data.ends import SampleCounter, check_ends, length
 from keras_basisprune.utils.check_numeric import check_numeric
 
 
 def sample_batches(
     model, specs, data, argument, batch_size=None, limit=None, kept=False
 ):
-    """Reads samples, batch by batch, from whatever form of `data` a caller passed.
+    """Reads samples, batch by batch, from any form of `data`.
 
     Labels that come with the samples are left out. One batch is in memory at a time.
-    Data without end is refused before it is read, if it says so: a `tf.data.Dataset` by
-    its cardinality, a `keras.utils.PyDataset` by `num_batches`. Of data that does not
-    say how much there is, 100,000 samples are read at most, then that is an error.
+    Data that is known to be endless is refused before it is read: a `tf.data.Dataset`
+    by its cardinality, a `keras.utils.PyDataset` by `num_batches`. Data of unknown
+    length is an error if it has not ended after 100,000 samples.
 
     Args:
         model: The model that `specs` belong to.
-        specs: A list of `keras.InputSpec`, one per input of the model; `None` for those
-            of its inputs.
+        specs: A list of `keras.InputSpec`, one per input of the model; `None` to take
+            them from its inputs.
         data: One array for a model with one input; a list, tuple or dict (by input
             name) of arrays for several; a tuple `(inputs, targets)` of these; or a
-            `keras.utils.PyDataset` or iterable (a `tf.data.Dataset`, say) of such
+            `keras.utils.PyDataset` or iterable (such as a `tf.data.Dataset`) of such
             batches, or of single samples.
         argument: The name of the argument, for messages.
-        batch_size: Size of the batches that arrays are cut into; `None` for one.
-            Batches that come from an iterable are cut if they are larger. A model that
-            runs on batches of its own size only (`fixed_batch`) gets those instead, the
-            last one filled up with samples that have been there before.
-        limit: The most samples that are read; `data` need not end then. `None` for all.
-        kept: Whether the caller keeps all batches: data that does not say how much
-            there is may then take 4 GiB at most.
+        batch_size: Size of the batches that arrays are cut into; `None` for one batch.
+            Larger batches from an iterable are cut too. A model that runs only on
+            batches of its own size (`fixed_batch`) gets those instead, the last one
+            filled up with earlier samples.
+        limit: The most samples to read, also from endless data. `None` for all.
+        kept: Whether the caller keeps all batches: data of unknown length may then take
+            4 GiB at most.
 
     Yields:
         Lists with one NumPy array per input, of one common length.
 
     Raises:
-        ValueError: If there is no sample, a shape does not fit, a value is not finite,
-            or the data do not end.
+        ValueError: If `data` is empty, a shape does not fit, a value is not finite, or
+            the data do not end.
     """
     if specs is None:
         specs = [
@@ -60,12 +60,12 @@ def sample_batches(
 
 
 def _batches(model, specs, data, argument, batch_size, limit, kept):
-    """The same, in batches of any size."""
-    count, watch = 0, Watch(argument, data, kept)
+    """Yields the batches of `sample_batches`, of any size."""
+    count, counter = 0, SampleCounter(argument, data, kept)
     for element in _elements(model, specs, data):
         arrays = _as_batch(model, specs, element)
         _check_batch(specs, arrays, element, argument)
-        watch.add(arrays)
+        counter.add(arrays)
         size = min(len(arrays[0]), (limit or math.inf) - count)
         count += size
         for start in range(0, size, batch_size or size or 1):
@@ -82,7 +82,7 @@ def _batches(model, specs, data, argument, batch_size, limit, kept):
 
 
 def _elements(model, specs, data):
-    """The batches that `data` comes in, labels left out."""
+    """Returns the batches of `data`, without labels."""
     if _as_batch(model, specs, data) is not None:
         return [data]
     if isinstance(data, tuple):
@@ -91,7 +91,7 @@ def _elements(model, specs, data):
         data = _epoch(data)
     elif not hasattr(data, "__iter__"):
         return [data]
-    elif isinstance(data, Iterator):  # one with a length may begin again at its end
+    elif isinstance(data, Iterator):  # an iterator with a length may restart at its end
         data = itertools.islice(data, length(data))
     return (
         element if _as_batch(model, specs, element) is not None else _samples(element)
@@ -100,13 +100,13 @@ def _elements(model, specs, data):
 
 
 def _samples(element):
-    """An element without labels and weights, if it is such a tuple."""
+    """Returns an element without labels and weights, if it is such a tuple."""
     whole = isinstance(element, tuple | list) and not 1 <= len(element) <= 3
     return element if whole else keras.utils.unpack_x_y_sample_weight(element)[0]
 
 
 def _epoch(data):
-    """One epoch of a `keras.utils.PyDataset`, as `keras.Model.fit` reads it."""
+    """Yields one epoch of a `keras.utils.PyDataset`, as `keras.Model.fit` reads it."""
     count = length(data)
     data.on_epoch_begin()
     try:
@@ -117,7 +117,7 @@ def _epoch(data):
 
 
 def _as_batch(model, specs, data):
-    """Returns `data` as a list of batches, one per input, or `None` if it is none."""
+    """Returns `data` as a list of arrays, one per input; `None` if it is no batch."""
     if isinstance(data, dict):
         names = [tensor.name for tensor in model.inputs]
         if set(data) != set(names):

@@ -1,16 +1,16 @@
-"""How many samples are computed together."""
+"""The batch size for running a model layer by layer."""
 
 import math
 
-_VALUES = 128 * 96 * 96  # of the first axes of an input, in one batch
+_VALUES = 128 * 96 * 96  # positions per batch, over all axes but the channels
 _LEAST, _MOST = 32, 128
 
 
 def samples_at_once(model) -> int:
-    """A batch size for running a model layer by layer.
+    """Returns a batch size for running a model layer by layer.
 
-    Larger batches have less overhead, but at large input sizes take much memory: 128 at
-    96 x 96 and below, 32 at 192 x 192 and above, or where sizes are not known.
+    Larger batches have less overhead, but need much memory at large input sizes: 128 up
+    to 96 x 96 pixels, 32 from 192 x 192 pixels on or if a size is unknown.
 
     Args:
         model: A `keras.Model` with inputs of shape `(batch, ..., channels)`.

@@ -1,4 +1,4 @@
-"""The one entry for images: a built-in set, TFDS, a folder or an archive."""
+"""Loads images from a built-in set, TFDS, a folder or an archive."""
 
 import dataclasses
 import operator
@@ -21,22 +21,23 @@ from keras_basisprune.utils.types import Path
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class ImageData:
-    """Images with labels, divided into three splits that have no image in common.
+    """Images with labels, divided into three disjoint splits.
 
     Each split is a pair `(images, labels)`, as `model.fit(*data.train)` takes it:
     float32 of shape `(n, height, width, channels)` in [0, 255], and int64 of shape
     `(n,)`. Its first `m` images are a stratified sample of it, for any `m`.
 
     `preprocess_input` of `keras.applications` writes into the float32 array that it is
-    given; hand it a copy: `preprocess_input(data.train[0].copy())`.
+    given; pass a copy: `preprocess_input(data.train[0].copy())`.
 
     Attributes:
         train: pair of arrays to train on.
-        validation: pair of arrays to choose by; empty if it was not asked for.
-        test: pair of arrays to report on; empty if it was not asked for.
-        class_names: tuple of str, the class of label `i` at place `i`.
+        validation: pair of arrays to choose by; may be empty (`validation_split=0`).
+        test: pair of arrays to report on; may be empty (`test_split=0`).
+        class_names: tuple of str, the class of label `i` at position `i`.
         source: str, where the images are from.
-        description: str, what they are and on what terms, as far as the source says.
+        description: str, what the images are, and their licence if the source states
+            one.
         skipped: tuple of str, the image files that could not be read, with reasons.
     """
 
@@ -74,36 +75,36 @@ def load_data(
     """Loads images for classification into memory.
 
     Pixels are float32 in [0, 255] whatever the source, since that is what
-    `keras.applications.*.preprocess_input` expects. A validation or test split that
-    the source has is taken as it is; one that it lacks is taken out of the training
-    images, class by class. The same seed gives the same splits in the same order.
+    `keras.applications.*.preprocess_input` expects. A validation or test split of the
+    source is used unchanged; a missing one is taken from the training images, class by
+    class. The same seed gives the same splits in the same order.
 
     Memory: the result takes `4 * n * height * width * channels` bytes, 0.6 GB for
-    1,000 images of 224 x 224 x 3, allocated once. Beside it are held, while loading,
-    the arrays of an archive or the encoded images of a TFDS data set; of a folder
-    nothing but one image at a time.
+    1,000 images of 224 x 224 x 3, allocated once. While loading, the arrays of an
+    archive or the encoded images of a TFDS data set are held in addition; of a folder,
+    only one image at a time.
 
     Args:
         spec: what to load:
-            - `"digits"`: 1,797 handwritten digits of 8 x 8 pixels that scikit-learn
-              carries (extra `demo`);
+            - `"digits"`: the 1,797 handwritten digits of 8 x 8 pixels in scikit-learn
+              (extra `demo`);
             - `"tfds:NAME"`: a data set of TensorFlow Datasets (extra `tfds`), from
               the folder in the environment variable `TFDS_DATA_DIR`, or downloaded;
             - the path of a folder with a sub-folder of images per class, or with such
-              folders under `train` and, if there, `validation` (`val`) and `test`.
+              folders under `train` and, optionally, `validation` (`val`) and `test`.
               Unreadable images are left out with one warning that counts them;
-            - the path of an `.npz` file with `x_train`, `y_train` (or `x`, `y`) and, if
-              there, `x_val`, `y_val`, `x_test`, `y_test`, `class_names`.
+            - the path of an `.npz` file with `x_train`, `y_train` (or `x`, `y`) and,
+              optionally, `x_val`, `y_val`, `x_test`, `y_test`, `class_names`.
         image_size: `(height, width)`, or an int for squares, to resize to (bilinear,
             antialiased, without cropping, 8-bit images to whole numbers); `None`
-            keeps the images' one size.
-        channels: int; grey images are repeated to it, RGB becomes grey for 1.
+            keeps the size, which must be the same for all images.
+        channels: int; grey images are repeated to this number, RGB becomes grey for 1.
         seed: int, 0 or more.
-        validation_split: float in [0, 1), the share of the training images to take
-            when the source has no validation split; 0 leaves it empty.
-        test_split: float in [0, 1), likewise for test.
+        validation_split: float in [0, 1), the share of the training images to use for
+            validation if the source has no such split; 0 leaves it empty.
+        test_split: float in [0, 1), likewise for the test split.
         max_images: int, at least the number of classes, the most images per split (a
-            stratified sample; a larger number only adds to it); `None` for all.
+            stratified sample; a larger number only adds images); `None` for all.
 
     Returns:
         An `ImageData`.
@@ -111,7 +112,7 @@ def load_data(
     Raises:
         ImportError: a package for this source is missing; the message says which.
         OSError: a TFDS data set is not prepared and cannot be downloaded.
-        ValueError: an argument, a label, a class or a pixel is not as it must be.
+        ValueError: an argument, a label, a class or a pixel is not valid.
 
     Example:
 
@@ -163,13 +164,13 @@ def _read(spec):
     raise ValueError(
         "Expected `spec` to be 'digits', 'tfds:NAME', the path of a folder with a "
         "sub-folder of images per class, or the path of an .npz file. Received: "
-        f"spec={spec!r}, {where or 'which is none of them'}. Check the spelling and "
+        f"spec={spec!r}, {where or 'which is none of these'}. Check the spelling and "
         "the path."
     )
 
 
 def _load(items, decode, fit, shape, skipped):
-    """Images of `items` in one array, and which items they are of."""
+    """Loads the images of `items` into one array; also returns the readable items."""
     images, kept = None, []
     for place, item in enumerate(items):
         try:

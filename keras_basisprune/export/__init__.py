@@ -1,4 +1,4 @@
-"""Exports of plain Keras models to files, written whole or not at all."""
+"""Exports of plain Keras models to files, complete or not at all."""
 
 from keras_basisprune.export._tflite_export import TFLiteExport
 from keras_basisprune.export.export_saved_model import (

@@ -1,4 +1,4 @@
-"""How far the outputs of an exported file are from those of Keras."""
+"""Differences between the outputs of an exported file and of Keras."""
 
 import dataclasses
 import math
@@ -18,11 +18,11 @@ class Agreement:
 
     Attributes:
         max_abs_difference: The largest absolute difference.
-        max_relative_difference: The same, divided by the largest absolute value of
-            that output in the reference; the largest over all outputs.
-        top1_agreement: The share of samples, 0 to 1, for which the largest entry is
-            the same one, over all outputs of shape `(batch, classes)` with two
-            classes or more; `None` if there is no such output.
+        max_relative_difference: The largest difference of an output, divided by its
+            largest absolute value in the reference; the largest over all outputs.
+        top1_agreement: The share of samples, 0 to 1, with the same largest entry, over
+            all outputs of shape `(batch, classes)` with two classes or more; `None`
+            without such an output.
     """
 
     max_abs_difference: float
@@ -36,7 +36,7 @@ def keras_outputs(model, inputs, pack):
     Args:
         model: The `keras.Model`.
         inputs: A list of arrays, one per input, of one common length.
-        pack: A function that turns a list of arrays into what `model` is called with.
+        pack: A function that turns a list of arrays into the argument of `model`.
     """
     size = fixed_batch(model) or min(_CHUNK, len(inputs[0]))
 
@@ -102,7 +102,7 @@ def check_agreement(found, tolerance, what):
 
 
 def _ratio(difference, scale):
-    """Divides; 0 / 0 is 0, any other number over 0 is infinite, NaN stays NaN."""
+    """Returns the quotient; 0 / 0 is 0, others over 0 are infinite, NaN remains NaN."""
     if scale > 0 or math.isnan(difference) or math.isnan(scale):
         return difference / scale if scale else math.nan
     return 0.0 if difference == 0 else math.inf

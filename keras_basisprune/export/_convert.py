@@ -1,4 +1,4 @@
-"""Keras's LiteRT export, with the converter's settings for each quantization."""
+"""Keras' LiteRT export, with the converter's settings for each quantization."""
 
 import dataclasses
 import re
@@ -10,15 +10,15 @@ _NEEDS_TF_OPS = "ERROR_NEEDS_FLEX_OPS"
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How a file shall be made.
+    """Settings of a conversion.
 
     Attributes:
         quantization: `"float32"`, `"float16"`, `"dynamic"` or `"int8"`.
         data: A list of arrays, one per input, to calibrate `"int8"` on, or `None`.
         integer_io: Whether an int8 file has int8 inputs and outputs.
-        allow_tf_ops: Whether TensorFlow's own operations may stand in for what
-            LiteRT has no operation for.
-        signature: The specifications of the inputs, in the structure of the model's.
+        allow_tf_ops: Whether TensorFlow's own operations may be used where LiteRT has
+            none.
+        signature: The specifications of the inputs, structured as the model's inputs.
     """
 
     quantization: str
@@ -73,7 +73,7 @@ def _options(specs, settings):
 
 
 def _export(model, path, settings, options):
-    """Calls Keras's exporter."""
+    """Calls Keras' exporter."""
     model.export(
         str(path),
         format="litert",
@@ -84,7 +84,7 @@ def _export(model, path, settings, options):
 
 
 def _batches(specs, data):
-    """Yields calibration batches of the size that the file has."""
+    """Yields calibration batches of the file's batch size."""
     size = specs[0].shape[0] or 1
     for start in range(0, len(data[0]), size):
         rows = np.arange(start, start + size) % len(data[0])

@@ -1,4 +1,4 @@
-"""What of a quantized `.tflite` file still computes in float."""
+"""The operations of a quantized `.tflite` file that still compute in float."""
 
 import collections
 import dataclasses
@@ -8,9 +8,9 @@ from keras_basisprune.export.reading.operations import operations
 
 _FLOATS = frozenset("FLOAT16 BFLOAT16 FLOAT32 FLOAT64".split())
 _INTEGERS = frozenset("INT2 INT4 UINT4 INT8 UINT8 INT16".split())
-# They lead from one kind of number to the other, or to other operations.
-_CROSSINGS = frozenset("QUANTIZE DEQUANTIZE WHILE IF CALL CALL_ONCE".split())
-_MOVES = _CROSSINGS | frozenset(
+# Operations that convert between integers and floats, or call other operations.
+_CONVERSIONS = frozenset("QUANTIZE DEQUANTIZE WHILE IF CALL CALL_ONCE".split())
+_DATA_MOVEMENT = _CONVERSIONS | frozenset(
     """
     BATCH_TO_SPACE_ND BROADCAST_TO CAST CONCATENATION DEPTH_TO_SPACE
     DYNAMIC_UPDATE_SLICE EMBEDDING_LOOKUP EXPAND_DIMS FILL GATHER GATHER_ND
@@ -27,11 +27,11 @@ _COUNTED = _BACKWARD | frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class FloatWork:
-    """What of a file stayed in float.
+    """The part of a file that computes in float.
 
     Attributes:
-        ops: A dict from the names of the operations that did to how often they occur,
-            those with most FLOPs first.
+        ops: A dict from the names of operations in float to how often they occur, those
+            with most FLOPs first.
         share: Their share of the FLOPs of all operations, 0 to 1.
         weights: The share of the weights that are integers; `None` if there are none.
     """
@@ -42,16 +42,16 @@ class FloatWork:
 
 
 def float_work(path, dynamic) -> FloatWork:
-    """Looks for the operations of a quantized file that compute in float.
+    """Finds the operations of a quantized file that compute in float.
 
-    FLOPs are 2 x multiply-adds of what multiplies by weights or tensors, and one per
-    value of what works element by element. A loop counts as often as it runs, if the
-    file says how often that is.
+    FLOPs are 2 x multiply-adds of operations that multiply by weights or tensors, and
+    one per value of elementwise operations. A loop counts as often as it runs, if the
+    file states how often.
 
     Args:
         path: The path of the file.
-        dynamic: Whether only weights were to be quantized: then what has integer
-            weights counts as quantized, and what works element by element is left out.
+        dynamic: Whether only weights are quantized. Operations with integer weights
+            then count as quantized, and elementwise operations are left out.
     """
     flops, counts, total = collections.Counter(), collections.Counter(), 0
     found = operations(path)
@@ -66,13 +66,13 @@ def float_work(path, dynamic) -> FloatWork:
 
 
 def _is_float(op) -> bool:
-    """Whether an operation reads or makes float activations."""
+    """Returns whether an operation reads or outputs float activations."""
     computed = [t for t in (*op.inputs, *op.outputs) if t and t.buffer is None]
-    return op.name not in _CROSSINGS and any(t.dtype in _FLOATS for t in computed)
+    return op.name not in _CONVERSIONS and any(t.dtype in _FLOATS for t in computed)
 
 
 def _lacks_weights(op) -> bool:
-    """Whether an operation multiplies in float, by float weights or by no weights."""
+    """Returns whether an operation multiplies, but without integer weights."""
     given = [t for t in op.inputs if t and len(t.shape) > 1]
     return (
         _multiplies(op)
@@ -90,13 +90,13 @@ def _is_recurrent(op) -> bool:
 
 
 def _matrix(op):
-    """The weights of an operation that is not LiteRT's."""
+    """Returns the weights of a custom operation, or `None`."""
     held = [t for t in op.inputs if t and t.buffer is not None and len(t.shape) > 1]
     return None if op.builtin else max(held, key=_size, default=None)
 
 
 def _flops(op) -> int:
-    if op.name in _MOVES or not op.outputs:
+    if op.name in _DATA_MOVEMENT or not op.outputs:
         return 0
     if op.name in _COUNTED:
         return 2 * _multiply_adds(op)
@@ -116,7 +116,7 @@ def _size(tensor) -> int:
 
 
 def _multiply_adds(op) -> int:
-    """Those of one of `_COUNTED`, by the shapes of its tensors."""
+    """Counts those of an operation of `_COUNTED`, by its tensors' shapes."""
     first, second = op.inputs[:2]
     output, kernel = op.outputs[0], second.shape
     if op.name in _BACKWARD:  # the kernel at each position of the input
@@ -134,7 +134,7 @@ def _multiply_adds(op) -> int:
 
 
 def _integer_share(found) -> float | None:
-    """The share of the weights that are integers, each held once."""
+    """Returns the share of the weights that are integers, each counted once."""
     held = {
         t.buffer: t for op in found for t in op.inputs if t and t.buffer is not None
     }

@@ -1,4 +1,4 @@
-"""Reads what a `.tflite` file consists of."""
+"""Reads the operations and shapes of `.tflite` files."""
 
 import collections
 import contextlib
@@ -12,7 +12,7 @@ from keras_basisprune.export.reading.operations import (
 
 _GPU_WARNING = "GPU COMPATIBILITY WARNING: "
 
-# Operations that the GPU delegate takes: the cases of CheckGpuDelegateCompatibility in
+# Operations of the GPU delegate: the cases of CheckGpuDelegateCompatibility in
 # tensorflow/lite/tools/versioning/gpu_compatibility.cc.
 _GPU_OPS = frozenset(
     """
@@ -48,12 +48,12 @@ def read_ops(path):
 
 
 def gpu_messages(path):
-    """Returns what speaks against running a file on a phone's GPU.
+    """Returns reasons why a file may not run on a phone's GPU.
 
-    TensorFlow's analyser is asked first. Today's finds every file compatible (seen
-    with 2.21; tensorflow/tensorflow#77042), so the operations are also held against
-    the list that it used before, and dynamic shapes and tensors of more than four
-    dimensions are looked for.
+    TensorFlow's analyser is asked first. It reports every file as compatible (seen
+    with 2.21; tensorflow/tensorflow#77042), so the operations are also compared with
+    the list that it used before. Dynamic shapes and tensors of more than four
+    dimensions are reported too.
 
     Args:
         path: The path of the file.

@@ -8,8 +8,8 @@ from keras_basisprune.data.batching.run_batches import run_batches
 def run_file(path, inputs, names, output_names):
     """Runs a file on the LiteRT interpreter.
 
-    Integer inputs and outputs with a scale are quantised and dequantised, so that
-    numbers go in and come out as they do with the Keras model.
+    Integer inputs and outputs with a scale are quantised and dequantised, so that the
+    numbers are those of the Keras model.
 
     Args:
         path: The path of the file.

@@ -2,38 +2,39 @@
 
 import dataclasses
 
-_MUCH = 0.1  # of the FLOPs in float: worth a warning
+_WARN_FLOAT_SHARE = 0.1  # of the FLOPs
 
 
 @dataclasses.dataclass(frozen=True)
 class TFLiteExport:
-    """What `export_tflite` wrote, and how well it agrees with the Keras model.
+    """The file that `export_tflite` wrote, and how well it agrees with the Keras model.
 
     Attributes:
         path: The path of the file.
         quantization: One of `"float32"`, `"float16"`, `"dynamic"`, `"int8"`.
         bytes: The size of the file.
         max_abs_difference: The largest absolute difference between the outputs of
-            the file and of the Keras model on the samples; `None` if the file can
-            not be run here because of operations that are not built into LiteRT.
-        max_relative_difference: The same, relative to the largest absolute value of
-            that Keras output; the largest over all outputs. `None` as above.
-        top1_agreement: The share of samples, 0 to 1, whose largest output is the
-            same one; `None` without an output of shape `(batch, classes >= 2)`.
-        samples: How many samples were compared.
+            the file and of the Keras model on the samples; `None` if the file can't
+            be run here because of operations that are not built into LiteRT.
+        max_relative_difference: The largest difference of an output, relative to the
+            largest absolute value of that Keras output; the largest over all outputs.
+            `None` as above.
+        top1_agreement: The share of samples, 0 to 1, with the same largest output;
+            `None` without an output of shape `(batch, classes >= 2)`.
+        samples: Number of samples that were compared.
         builtin_ops_only: Whether the plain LiteRT runtime runs the file.
         other_ops: The names of all other operations: `Flex...` are TensorFlow's and
             need the Flex delegate, the rest are custom ones.
         ops: A dict from the name of each operation to how often it occurs.
-        gpu_compatible: Whether nothing speaks against the GPU delegate.
-        gpu_messages: What speaks against it, from TensorFlow's analyser, and, because
-            that no longer checks operations (seen with TensorFlow 2.21), from the list
-            of operations that it used before.
+        gpu_compatible: Whether no obstacle to the GPU delegate was found.
+        gpu_messages: The obstacles, from TensorFlow's analyser, and, because that no
+            longer checks operations (seen with TensorFlow 2.21), from the list of
+            operations that it used before.
         float_ops: A dict from the name of each operation that a quantized file computes
-            in float to how often it occurs, those with most FLOPs first. For `"int8"`
-            that is what reads or makes float activations; for `"dynamic"`, where
-            activations are float, what multiplies by other than int8 weights. Empty for
-            `"float32"` and `"float16"`.
+            in float to how often it occurs, those with most FLOPs first. For `"int8"`,
+            operations that read or output float activations; for `"dynamic"`, where
+            activations are float, those that multiply without integer weights. Empty
+            for `"float32"` and `"float16"`.
         float_share: Their share of the file's FLOPs, 0 to 1; `None` for `"float32"` and
             `"float16"`.
         integer_weights: The share of the weights, 0 to 1, that are integers; `None` for
@@ -58,12 +59,12 @@ class TFLiteExport:
 
     @property
     def in_float(self) -> str:
-        """A sentence on what was not quantized; empty if that is below 10 %."""
+        """A warning about operations in float; empty if they are below 10 %."""
         if self.float_share is None:
             return ""
         if self.integer_weights == 0:
             what = "none of the weights as integers"
-        elif self.float_share > _MUCH:
+        elif self.float_share > _WARN_FLOAT_SHARE:
             what = f"{self.float_share:.0%} of the FLOPs in float"
         else:
             return ""
@@ -73,9 +74,9 @@ class TFLiteExport:
         if self.quantization == "dynamic":
             why += ", or leaves tensors of fewer than 1,024 weights in float"
         return (
-            f"Expected quantization={self.quantization!r} to make integers of the "
-            f"model. Received: {what}. LiteRT {why}. Pass quantization='float16', "
-            "which halves all weights, or take other layers."
+            f"Expected quantization={self.quantization!r} to turn the model into "
+            f"integers. Received: {what}. LiteRT {why}. Pass quantization='float16', "
+            "which halves all weights, or use other layers."
         )
 
     def __str__(self):
@@ -105,5 +106,5 @@ class TFLiteExport:
 
 
 def _listed(counts) -> str:
-    """Names with numbers, as in a sentence."""
+    """Returns names with numbers, as in a sentence."""
     return ", ".join(f"{name} {count}" for name, count in counts.items())

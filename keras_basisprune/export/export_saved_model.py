@@ -20,17 +20,17 @@ _LOW_PRECISION_TOLERANCE = 2e-2
 
 @dataclasses.dataclass(frozen=True)
 class SavedModelExport:
-    """What `export_saved_model` wrote, and how well it agrees with the Keras model.
+    """The folder that `export_saved_model` wrote, and how well it agrees with Keras.
 
     Attributes:
         path: The path of the folder.
         bytes: The size of all files in it.
-        files: How many files there are.
+        files: Number of files in it.
         max_abs_difference: The largest absolute difference between the outputs of
             the loaded folder and of the Keras model on the samples.
-        max_relative_difference: The same, relative to the largest absolute value of
-            that Keras output; the largest over all outputs.
-        samples: How many samples were compared.
+        max_relative_difference: The largest difference of an output, relative to the
+            largest absolute value of that Keras output; the largest over all outputs.
+        samples: Number of samples that were compared.
     """
 
     path: str
@@ -61,15 +61,15 @@ def export_saved_model(
 
     The folder is loaded with `tf.saved_model.load`, and the outputs of its `serve`
     function are compared with those of the model before it is moved to `path`: it
-    appears whole and checked, or not at all.
+    appears complete and checked, or not at all.
 
     Args:
         model: A Functional or built Sequential `keras.Model` with layers of Keras
             only; `fold` a converted model first. It is not changed. The batch size
-            stays open, or what `keras.Input(batch_shape=...)` has fixed it to.
+            remains open, unless `keras.Input(batch_shape=...)` has fixed it.
         path: The folder to write. Parent folders are created.
-        overwrite: Whether a SavedModel that stands at `path` may be replaced. Other
-            folders that are not empty are never replaced.
+        overwrite: Whether a SavedModel at `path` may be replaced. Other folders that
+            are not empty are never replaced.
         samples: Samples to compare outputs on: one array for a model with one input;
             a list or dict (by input name) of arrays for several; or an iterable of
             such batches. By default 32 samples of seeded standard normal numbers.
@@ -81,8 +81,8 @@ def export_saved_model(
         A `SavedModelExport` record.
 
     Raises:
-        ValueError: If an argument does not fit, if `path` holds something already,
-            or if the outputs differ by more than `tolerance`. No folder is left then.
+        ValueError: If an argument does not fit, if `path` already contains files, or if
+            the outputs differ by more than `tolerance`. No folder is written then.
 
     Example:
 

@@ -41,12 +41,12 @@ def export_tflite(
 ) -> TFLiteExport:
     """Exports a model as a LiteRT (`.tflite`) file and checks it against Keras.
 
-    What LiteRT can't quantize stays in float: the record names it, and there is a
-    warning if that is more than 10 % of the FLOPs, or all weights.
+    Operations that LiteRT can't quantize remain in float: the record names them, and
+    there is a warning if they are more than 10 % of the FLOPs, or hold all weights.
 
     The file is run on the LiteRT interpreter, and its outputs are compared with
-    those of the model before it is moved to `path`: it appears whole and checked, or
-    not at all. A file that stood at `path` stays as it was if the export fails.
+    those of the model before it is moved to `path`: it appears complete and checked,
+    or not at all. If the export fails, an existing file at `path` is not changed.
 
     LiteRT computes in float32 (or in integers). A model with layers of another
     dtype policy, such as `mixed_float16`, is therefore rebuilt in float32 with the
@@ -59,15 +59,15 @@ def export_tflite(
         quantization: `None` or `"float32"` for full precision; `"float16"` for half
             precision weights (half the bytes); `"dynamic"` for int8 weights and
             float activations (about a quarter of the bytes; tensors of fewer than
-            1,024 weights stay float); `"int8"` for integer weights and activations
+            1,024 weights remain float); `"int8"` for integer weights and activations
             (a quarter of the bytes, fastest on most phones' CPUs and the only choice
             for integer accelerators).
         representative_data: Samples to find the ranges of activations; needed for
             `"int8"`. One array for a model with one input; a list or dict (by input
             name) of arrays for several; or an iterable, such as a
-            `tf.data.Dataset`, of such batches or of `(inputs, targets)`. Values are
-            those that the model gets, any preprocessing outside it applied. At most
-            the first 500 samples are used; 100 to 500 do.
+            `tf.data.Dataset`, of such batches or of `(inputs, targets)`. Apply any
+            preprocessing that is not part of the model. At most the first 500 samples
+            are used; 100 to 500 are enough.
         samples: Samples to compare outputs on, in the same forms. By default the
             first 32 of `representative_data`, else 32 samples of seeded standard
             normal numbers.
@@ -76,8 +76,8 @@ def export_tflite(
             0.1 (float16), 0.3 (dynamic) and 0.5 (int8). Small networks stayed below
             3e-6, 2e-3, 3e-2 and 0.15; a fine-tuned MobileNet's float16 file differed
             by 0.03 on 100 images, since one image between two classes is enough.
-            `None` accepts any difference, and lets files pass that need TensorFlow's
-            own operations.
+            `None` accepts any difference, and also files that need TensorFlow's own
+            operations.
         batch_size: The batch size that is written into the file. 1 by default,
             because delegates want fixed shapes; `None` leaves it open. An input
             with a fixed batch size keeps its own.
@@ -90,9 +90,9 @@ def export_tflite(
         A `TFLiteExport` record.
 
     Raises:
-        ValueError: If an argument does not fit, if the model can not be converted,
-            if it needs operations that LiteRT lacks, or if the file differs from the
-            model by more than `tolerance`. No file is left then.
+        ValueError: If an argument does not fit, if the model can't be converted, if it
+            needs operations that LiteRT lacks, or if the file differs from the model by
+            more than `tolerance`. No file is written then.
 
     Example:
 

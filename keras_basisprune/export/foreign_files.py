@@ -1,4 +1,4 @@
-"""What lies in a SavedModel that TensorFlow did not write."""
+"""Files in a SavedModel's folder that TensorFlow did not write."""
 
 import pathlib
 
@@ -7,14 +7,14 @@ _PARTS |= {"assets.extra", "debug", "variables"}
 
 
 def foreign_files(path) -> list[str]:
-    """Names the files and folders at a place that are no part of a SavedModel.
+    """Names the files and folders in a folder that are not part of a SavedModel.
 
     Args:
-        path: A folder, a string or `pathlib.Path`; it need not be there.
+        path: A folder, a string or `pathlib.Path`; it need not exist.
 
     Returns:
         A sorted list of strings, relative to `path`: what would be lost if a SavedModel
-        took its place. All that is there counts, if it is none.
+        replaced the folder. Everything counts if the folder is not a SavedModel.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Makes a `.tflite` file ready to be run again and again, to measure its time."""
+"""Prepares a `.tflite` file to be run repeatedly, to measure its time."""
 
 
 def litert_call(content, threads, fill):
@@ -7,8 +7,8 @@ def litert_call(content, threads, fill):
     Args:
         content: The bytes of the file.
         threads: Number of threads to run it with.
-        fill: `fill(details)` returns the array for an input, as the interpreter
-            describes it. Inputs are set once, beforehand.
+        fill: `fill(details)` returns the array for an input, given the interpreter's
+            description of it. Inputs are set once, beforehand.
 
     Returns:
         A function without arguments. It has been called once.

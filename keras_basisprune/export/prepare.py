@@ -1,4 +1,4 @@
-"""The model as the exporters need it: plain, in float32, with flat outputs."""
+"""Brings a model into the form that exporters need: plain, float32, flat outputs."""
 
 import keras
 
@@ -53,7 +53,7 @@ def prepare(model, float32):
 
 
 def low_precision(model):
-    """Whether an input or a layer of `model` has a float dtype besides float32."""
+    """Returns whether an input or layer has a float dtype besides float32."""
     return any(tensor.dtype in _LOW for tensor in model.inputs) or any(
         {layer.compute_dtype, layer.variable_dtype} & _LOW for layer in _walk(model)
     )
@@ -118,7 +118,7 @@ def _float32_config(config, key=None):
 def _with_flat_outputs(model):
     """Returns `model`, its outputs as a list if they are nested more than once.
 
-    TensorFlow's signatures know a tensor, a list and a dict of tensors only.
+    TensorFlow's signatures only support a tensor, or a list or dict of tensors.
     """
     outputs = () if isinstance(model, keras.Sequential) else model.output
     values = outputs.values() if isinstance(outputs, dict) else outputs

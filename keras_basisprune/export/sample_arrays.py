@@ -1,29 +1,29 @@
-"""Arrays that fit a model's inputs, from whatever a caller passed, or at random."""
+"""Arrays that fit a model's inputs, from a caller's data or random."""
 
 import numpy as np
 
 from keras_basisprune.data.sample_batches import sample_batches
 
 _FIRST = 32  # how many samples a check runs on
-_LIMIT = 500  # how many samples are read at most; calibration needs no more
+_LIMIT = 500  # the most samples to read; calibration needs no more
 _SEED = 0
 
 
 def sample_arrays(model, specs, data, argument, limit=_LIMIT):
-    """Reads samples from whatever form of `data` a caller passed.
+    """Reads samples from any form of `data`.
 
     Args:
         model: The model that `specs` belong to.
         specs: The list of `keras.InputSpec` from `input_specs`.
         data: As in `sample_batches`.
         argument: The name of the argument, for messages.
-        limit: The largest number of samples to read; later ones are not looked at.
+        limit: The most samples to read; later ones are ignored.
 
     Returns:
         A list with one array per input, of one common length.
 
     Raises:
-        ValueError: If there is no sample, or a shape does not fit.
+        ValueError: If `data` is empty, or a shape does not fit.
     """
     batches, count = [], 0
     for arrays in sample_batches(model, specs, data, argument, limit=limit):
@@ -43,7 +43,7 @@ def check_samples(model, specs, samples=None, data=None):
     Args:
         model: The model that is exported.
         specs: Its list of `keras.InputSpec`.
-        samples: What the caller wants to check on, or `None`.
+        samples: The caller's samples to check on, or `None`.
         data: Representative samples as `sample_arrays` returned them, or `None`;
             the first 32 of them are taken if `samples` is `None`.
 

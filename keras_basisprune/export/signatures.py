@@ -1,4 +1,4 @@
-"""How a model is called: the specification and the structure of its inputs."""
+"""The specification and structure of a model's inputs."""
 
 import keyword
 import re
@@ -18,7 +18,7 @@ def input_specs(model, batch_size=None, input_shape=None):
     Args:
         model: A Functional or built Sequential `keras.Model`.
         batch_size: The size of the first dimension, or `None` to leave it open. An
-            input with a fixed batch size keeps its own, which the others take over.
+            input with a fixed batch size keeps it, and the other inputs adopt it.
         input_shape: The shape of one sample without the batch dimension, or a list
             (in the order of `model.inputs`) or a dict (by input name) of shapes.
             Needed for inputs with open dimensions only.
@@ -49,10 +49,10 @@ def input_specs(model, batch_size=None, input_shape=None):
 
 
 def fixed_specs(model, batch_size, input_shape):
-    """Returns `input_specs`, of which all sizes but the batch's must be known.
+    """Returns `input_specs`, in which all sizes but the batch size must be known.
 
     Raises:
-        ValueError: If `batch_size` is no batch size, or if a size stays open.
+        ValueError: If `batch_size` is not a batch size, or if a size remains open.
     """
     if batch_size is not None:
         remedy = "None leaves it open."
@@ -70,7 +70,7 @@ def fixed_specs(model, batch_size, input_shape):
 
 
 def pack(model, flat):
-    """Arranges a flat list in the structure that `model` is called with."""
+    """Arranges a flat list in the structure that `model` takes."""
     if isinstance(model, keras.Sequential):
         return flat[0]
     return keras.tree.pack_sequence_as(model.input, list(flat))
@@ -86,7 +86,7 @@ def _given_shapes(model, input_shape):
     elif input_shape is None:
         return [None] * len(names)
     elif not isinstance(input_shape, list | tuple):
-        pass  # refused below
+        pass  # raises below
     elif len(names) == 1 and all(_is_size(size) for size in input_shape):
         return [tuple(input_shape)]
     elif len(names) == len(input_shape):

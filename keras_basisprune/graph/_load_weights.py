@@ -1,4 +1,4 @@
-"""Weights for layers that take the place of others."""
+"""Copies weights into layers that take the place of others."""
 
 import dataclasses
 import operator
@@ -13,12 +13,12 @@ def load_weights(chain, source):
     """Gives built layers their weights: the stated ones, or those of `source`.
 
     Args:
-        chain: A list of `NewLayer`s, which stand for `source`. Their arrays are freed.
-        source: The layer (or other operation) that they take the place of.
+        chain: A list of `NewLayer`s that replace `source`. Their arrays are freed.
+        source: The layer (or other operation) that they replace.
 
     Raises:
         ValueError: If a layer of the same class lacks a weight, or has one of another
-            shape that is not stated; or if what is stated is not a weight.
+            shape without a stated value; or if a stated attribute is not a weight.
     """
     same = len(chain) == 1 and type(chain[0].layer) is type(source)
     if same:
@@ -34,7 +34,7 @@ def load_weights(chain, source):
 
 
 def _build_activation(old, new):
-    """Builds an activation with weights, which is only built when it gets numbers."""
+    """Builds an activation with weights, which Keras builds only on real inputs."""
     old, new = (getattr(layer, "activation", None) for layer in (old, new))
     if all(isinstance(layer, keras.layers.Layer) for layer in (old, new)):
         if old.weights and not new.built:
@@ -42,20 +42,20 @@ def _build_activation(old, new):
 
 
 def _weight(layer, attribute):
-    """The weight that an attribute of a layer holds."""
+    """Returns the weight that an attribute of a layer holds."""
     found = operator.attrgetter(attribute)(layer)
     if not isinstance(found, keras.Variable):
         raise ValueError(
             f"Expected `{attribute}` to name a weight of `{layer.name}` (of type "
             f"{type(layer).__name__}). Received: an attribute of type "
             f"{type(found).__name__}, which can't be assigned to. Name the weight that "
-            "it is computed of."
+            "it is computed from."
         )
     return found
 
 
 def _carry_the_rest(old, item):
-    """Gives a layer the weights of `old` that it is not given in another way."""
+    """Copies to a layer those weights of `old` that are not stated."""
     stated = {id(_weight(item.layer, attribute)) for attribute in item.weights}
     for before, after in _partners(old, item.layer):
         if id(after) in stated:
@@ -63,7 +63,7 @@ def _carry_the_rest(old, item):
         if before.shape != after.shape:
             raise ValueError(
                 f"Expected the rule for `{old.name}` (of type {type(old).__name__}) to "
-                f"say what is left of all of its weights. Received: none for "
+                f"return all weights that change. Received: none for "
                 f"`{before.name}`, whose shape is {tuple(before.shape)} in the model "
                 f"and {tuple(after.shape)} in the new one. Return it from `cut`."
             )
@@ -71,10 +71,10 @@ def _carry_the_rest(old, item):
 
 
 def _partners(old, new):
-    """Pairs of the variables of two layers of a class: by name, or else by order.
+    """Pairs the variables of two layers of a class: by name, or else by order.
 
-    A layer that was quantized or adapted has them in another order than one that is
-    built so.
+    The order differs between a layer that was quantized or adapted (LoRA) later and
+    one that was built that way.
     """
     paths = [[_path(v, layer) for v in layer.variables] for layer in (old, new)]
     if all(len(set(found)) == len(found) for found in paths):
@@ -99,9 +99,7 @@ def _carry(old, new):
     alike = all(before.shape == after.shape for before, after in pairs)
     if not (alike and len(pairs) == len(shapes[0]) == len(shapes[1])):
         remedy = "Let its `get_config()` describe the layer fully."
-        if is_from_keras(
-            type(old)
-        ):  # which they do, but for what was done to sublayers
+        if is_from_keras(type(old)):  # they do, except for changes to sublayers
             remedy = (
                 "Work on the model as it was before layers inside of this one were "
                 "quantized or got LoRA."
@@ -123,9 +121,9 @@ def _carry(old, new):
 
 
 def _copy(value):
-    """A variable's value as an array of its own.
+    """Returns a copy of a variable's value as an array.
 
-    JAX would have both models share it, and training one of them would give it away.
+    On JAX both models would share the buffer, and training one would donate it.
     """
     if isinstance(value, np.ndarray):
         return value

@@ -1,20 +1,20 @@
-"""What has been read of a model, kept with the model."""
+"""Keeps what was read of a model with the model."""
 
 import dataclasses
 from typing import Any
 
 import keras
 
-# In `vars(model)`, past Keras' tracking of attributes. A dictionary with weak keys
-# would not do: layers may lead back to a model that they are part of (by the nodes of
-# another graph), and what it holds would keep such a model alive for ever. Here that is
-# a circle like any other.
+# In `vars(model)`, bypassing Keras' tracking of attributes. A dictionary with weak keys
+# would not do: layers may refer back to the model that they are part of (through nodes
+# of another graph), so its values would keep such a model alive for ever. Here that is
+# an ordinary reference cycle.
 _PLACE = "_basisprune_trace"
 
 
 @dataclasses.dataclass(frozen=True)
 class _Read:
-    """What was read, and of what: objects that are held, so that none is replaced."""
+    """What was read, and from which objects; holding them keeps their `id`s taken."""
 
     parts: list
     dtypes: list
@@ -26,15 +26,16 @@ class _Read:
 
 
 def remembered(model, read):
-    """Returns what was read of a model before, if the model is the same still.
+    """Returns what was read of a model before, if the model has not changed since.
 
     Args:
         model: A built Functional or Sequential `keras.Model`.
         read: A function that reads it.
 
     Returns:
-        What `read()` returned when it was called last. It is called again once a model
-        in the model has other layers or outputs, or a layer computes in another dtype.
+        What `read()` returned when it was called last. It is called again if the model
+        or a nested one has other layers or outputs, or a layer computes in another
+        dtype.
     """
     parts, dtypes = _state(model)
     known = vars(model).get(_PLACE)
@@ -44,7 +45,7 @@ def remembered(model, read):
 
 
 def _state(model) -> tuple[list, list]:
-    """All that a trace depends on and that may change: objects, and dtypes by name."""
+    """Returns all that a trace depends on and that may change: objects and dtypes."""
     parts, dtypes, pending, seen = [model.inputs[0]], [], [model], {id(model)}
     while pending:
         layer = pending.pop()

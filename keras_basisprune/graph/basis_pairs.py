@@ -15,9 +15,10 @@ class BasisPair:
     """The two halves of a decomposed layer.
 
     Attributes:
-        name: Name of the layer that was decomposed; plans and scores go by it.
+        name: Name of the layer that was decomposed; plans and scores use it.
         basis: The convolution or dense layer that holds the basis filters `U`.
-        scaling: The `BasisScalingConv` that holds scales, mask and the way back.
+        scaling: The `BasisScalingConv` that holds the scales, the mask and the kernel
+            back to the output channels.
     """
 
     name: str
@@ -46,17 +47,17 @@ class BasisPair:
 
     @property
     def singular_values(self) -> np.ndarray:
-        """Array of shape `(rank,)`, float64: those of the layer, as it is stored."""
+        """Float64 array of shape `(rank,)`, computed from the stored kernel."""
         return self.scaling.singular_values()
 
     @property
     def rounding(self) -> float:
-        """By what share singular values that are the same may differ, as stored."""
+        """Relative difference of equal singular values that rounding may cause."""
         return rounding_of(self.scaling.kernel.dtype)
 
 
 def rounding_of(dtype) -> float:
-    """By what share values that are the same may differ, once they are stored."""
+    """Returns the relative difference of equal values that storing them may cause."""
     name = keras.backend.standardize_dtype(dtype)
     return 4 * 2.0 ** -{"bfloat16": 7, "float16": 10}.get(name, 23)
 
@@ -69,16 +70,16 @@ def basis_pairs(
     Args:
         traced: The model's `Trace`.
         required_of: Name of the model, if it must be a converted one.
-        argument: Name of the argument that it came by, for the message.
+        argument: Name of the argument that held the model, for the message.
 
     Returns:
         A dict from the name of the layer that was decomposed (the `BasisScalingConv`'s
         without `_scaling`) to a `BasisPair`. Empty for an ordinary model.
 
     Raises:
-        ValueError: If a `BasisScalingConv` does not stand alone behind the layer that
-            makes its input, so that no basis could leave; if two layers of nested
-            models share a name; or if there is none and one is required.
+        ValueError: If a `BasisScalingConv` is not the only reader of a layer without
+            bias, so that no basis could be removed; if two layers of nested models
+            share a name; or if the model has no such pair and one is required.
     """
     producers, consumers = traced.producers(), traced.consumers()
     results = {id(tensor) for tensor in keras.tree.flatten(traced.outputs)}

@@ -1,4 +1,4 @@
-"""The channels of a model that must live or die together."""
+"""Groups of channels that are kept or removed together."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -13,16 +13,17 @@ from keras_basisprune.utils.shortened import shortened
 
 @dataclasses.dataclass(frozen=True)
 class ChannelGroups:
-    """Groups of channels. Each lives or dies as one.
+    """Groups of channels. Each group is kept or removed as a whole.
 
     Attributes:
         layers: Maps names of layers to integer arrays of shape `(cout,)`: the group of
-            each output channel. Layers that make channels (convolutions, dense layers)
-            and layers that have weights per channel (BatchNormalization) are there.
-        pinned: Maps numbers of groups that can't leave to the reason.
+            each output channel. Included are layers that produce channels
+            (convolutions, dense layers) and layers with weights per channel
+            (BatchNormalization).
+        pinned: Maps numbers of groups that can't be removed to the reason.
         mixing: Names of layers that compute statistics across channels
-            (LayerNormalization). What they make of the kept channels changes when
-            others leave.
+            (LayerNormalization). Their outputs for kept channels change when other
+            channels are removed.
         count: Number of groups.
 
     Example:
@@ -42,11 +43,11 @@ class ChannelGroups:
         return self.count
 
     def prunable(self, name: str) -> np.ndarray:
-        """Boolean array of shape `(cout,)`: the output channels that may leave."""
+        """Returns a boolean array of shape `(cout,)`: which may be removed."""
         return np.array([int(g) not in self.pinned for g in self.layers[name]], bool)
 
     def members(self, group: int) -> dict[str, tuple[int, ...]]:
-        """The output channels in a group, by the names of their layers."""
+        """Returns the output channels in a group, by the names of their layers."""
         found = {name: np.flatnonzero(of == group) for name, of in self.layers.items()}
         return {name: tuple(map(int, at)) for name, at in found.items() if len(at)}
 
@@ -67,10 +68,10 @@ class ChannelGroups:
 def channel_groups(model: keras.Model) -> ChannelGroups:
     """Finds the channels that the architecture ties together.
 
-    Every channel of every tensor carries an identity. Layers that make channels issue
-    them, layers that keep channels pass them on, sums and products unite them. Groups
-    are the connected sets. A channel is pinned where it is an input or output of the
-    model, or where a layer that no rule knows reads or makes it (see
+    Every channel of every tensor has an identity. Layers that produce new channels
+    create identities, layers that keep channels pass them on, sums and products unite
+    them. Groups are the connected components. A channel is pinned if it is an input
+    or output of the model, or if a layer without a rule reads or outputs it (see
     `channel_rule`). Time and memory are linear in the number of calls and channels.
 
     Args:
@@ -93,7 +94,7 @@ def channel_groups(model: keras.Model) -> ChannelGroups:
 
 
 def groups_of(traced: Trace, channels: ChannelMap) -> ChannelGroups:
-    """The same of what `channel_map` found."""
+    """Returns the `ChannelGroups` of a `ChannelMap`."""
     layers: dict[str, np.ndarray] = {}
     owners: dict[str, int] = {}
     for call in traced.calls:

@@ -14,11 +14,11 @@ from keras_basisprune.linalg import components
 
 @dataclasses.dataclass(frozen=True)
 class ChannelMap:
-    """What `channel_map` finds.
+    """The result of `channel_map`.
 
     Attributes:
         groups: Integer array: the group of each channel identity.
-        pinned: Maps numbers of groups that have to stay to the reason.
+        pinned: Maps numbers of groups that must be kept to the reason.
         mixing: Names of layers that compute statistics across channels.
         tensors: Maps `id(tensor)` to its `Channels`, if it has some.
     """
@@ -34,12 +34,12 @@ class ChannelMap:
         return int(self.groups.max(initial=-1)) + 1
 
     def of(self, tensor) -> np.ndarray | None:
-        """The group of each channel of a tensor; `None` if it has no channels."""
+        """Returns the group of each channel of a tensor; `None` without channels."""
         channels = self.tensors.get(id(tensor))
         return None if channels is None else self.groups[channels.ids]
 
     def kept(self, tensor, alive) -> KeptChannels | None:
-        """Which channels of a tensor are in groups that are `alive`."""
+        """Returns the channels of a tensor that are in kept (`alive`) groups."""
         channels = self.tensors.get(id(tensor))
         if channels is None:
             return None
@@ -50,9 +50,9 @@ class ChannelMap:
 def channel_map(traced: Trace) -> ChannelMap:
     """Follows every channel through a model.
 
-    Each layer's rule says which channels come out. Layers without a rule pin all that
-    they touch, as inputs and outputs of the model do. Time and memory are linear in
-    the number of calls and channels.
+    Each layer's rule states the output channels. Layers without a rule pin all channels
+    that they read or output, as inputs and outputs of the model do. Time and memory
+    are linear in the number of calls and channels.
 
     Args:
         traced: The model's `Trace`.
@@ -97,7 +97,7 @@ def _stated_axes(traced) -> dict[int, int]:
 
 
 def _through(call, inputs, flow) -> list:
-    """What comes out of a call."""
+    """Returns the output channels of a call."""
     rule = rule_of(call.op)
     name = f"`{call.op.name}` (of type {type(call.op).__name__})"
     if rule is None:
@@ -105,16 +105,16 @@ def _through(call, inputs, flow) -> list:
     if reason := unknown_weights(call.op, rule):
         return flow.stop(inputs, reason)
     if not inputs or any(channels is None for channels in inputs):
-        return flow.stop(inputs, f"channels of what {name} reads are unknown")
+        return flow.stop(inputs, f"unknown input channels of {name}")
     outputs = rule.propagate(call.op, inputs, flow)
     outputs = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
     if len(outputs) != len(call.output_tensors):
-        return flow.stop(inputs, f"the rule for {name} knows {len(outputs)} outputs")
+        return flow.stop(inputs, f"the rule for {name} returned {len(outputs)} outputs")
     return outputs
 
 
 def _same_in_all_calls(first, others, flow):
-    """A layer that is called again reads and makes the same channels each time."""
+    """Ties the channels that a layer reads and outputs in several calls."""
     reason = f"`{flow.call.op.name}` is called on unlike inputs"
     if len(first) != len(others):
         first, others = [*first, *others], [None] * (len(first) + len(others))

@@ -1,4 +1,4 @@
-"""Weights that are no numbers."""
+"""Rejects weights that are not finite."""
 
 import keras
 import numpy as np
@@ -9,8 +9,8 @@ from keras_basisprune.graph.trace import is_from_keras
 def check_finite_weights(model):
     """Raises `ValueError` if a weight of a model is NaN or infinite.
 
-    Every weight is read once. Infinities are let pass in layers that are not Keras'
-    own, which may mean them (masks of attention).
+    Every weight is read once. Infinities are accepted in custom layers, where they may
+    be intended (attention masks).
 
     Args:
         model: A built `keras.Model`.

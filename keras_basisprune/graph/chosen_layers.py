@@ -1,6 +1,6 @@
-"""The layers of a model that are to be decomposed."""
+"""Chooses the layers of a model to decompose."""
 
-from keras_basisprune.graph.decomposable import decomposable, decomposed_unasked
+from keras_basisprune.graph.decomposable import decomposable, decomposed_by_default
 from keras_basisprune.graph.match_layers import match_layers
 from keras_basisprune.graph.nothing_to_decompose import NothingToDecompose
 from keras_basisprune.utils.shortened import shortened
@@ -18,11 +18,11 @@ def chosen_layers(layers, include, exclude) -> set[int]:
         The `id`s of these layers.
 
     Raises:
-        NothingToDecompose: If none is left.
+        NothingToDecompose: If no layer remains.
         ValueError: If a name or expression matches no layer.
     """
     if include is None:
-        include = decomposed_unasked
+        include = decomposed_by_default
     if exclude is None:
         exclude = ()
     wanted = match_layers(layers, include, "include")

@@ -1,4 +1,4 @@
-"""Which layers a basis can be taken of, and why the others are left alone."""
+"""Tells which layers can be decomposed, and why others can't."""
 
 import keras
 import numpy as np
@@ -7,15 +7,15 @@ from keras_basisprune.graph.rules import Rule, defines, rule_of, rules_of
 
 
 def decomposable(layer: keras.layers.Layer) -> str | None:
-    """Why a layer can't be decomposed.
+    """Returns the reason why a layer can't be decomposed, or `None`.
 
     Args:
         layer: A built layer.
 
     Returns:
         `None` if the layer can be decomposed (`Conv1D/2D/3D` without groups, `Dense`,
-        `SeparableConv1D/2D`, and what has a rule with a `matrix`), the empty string if
-        it has no kernel to speak of, and otherwise the reason in words.
+        `SeparableConv1D/2D`, and layers whose rule has a `matrix`), an empty string if
+        it has no kernel, otherwise the reason.
     """
     rule = rule_of(layer) or Rule()
     if defines(rule, "matrix"):
@@ -30,8 +30,8 @@ def decomposable(layer: keras.layers.Layer) -> str | None:
     return rule.obstacle(layer)
 
 
-def decomposed_unasked(layer: keras.layers.Layer) -> bool:
-    """Whether a layer is decomposed without being asked for, if it can be."""
+def decomposed_by_default(layer: keras.layers.Layer) -> bool:
+    """Returns whether a decomposable layer is chosen if `include` is not given."""
     rule = rule_of(layer)
     return defines(rule, "matrix") and not rule.asked
 
@@ -44,8 +44,8 @@ def kernel_matrix(layer: keras.layers.Layer) -> np.ndarray:
 
     Returns:
         A float32 array (float64 if the kernel is) of shape `(n, cout)`,
-        `n = kh * kw * cin`; for a separable convolution that of its pointwise half,
-        `n = cin * depth_multiplier`.
+        `n = kh * kw * cin`; for a separable convolution the kernel of its pointwise
+        half, `n = cin * depth_multiplier`.
 
     Raises:
         ValueError: If the kernel holds NaN or infinite values.

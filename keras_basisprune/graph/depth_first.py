@@ -1,4 +1,4 @@
-"""The calls of a model, one branch after the other."""
+"""Orders the calls of a model branch by branch."""
 
 import dataclasses
 
@@ -10,11 +10,11 @@ from keras_basisprune.graph.trace import Call, Trace
 def depth_first(traced: Trace) -> Trace:
     """Puts the calls of a model into an order that nesting does not change.
 
-    Keras orders the calls of a graph by their distance from the outputs, and a nested
-    model counts as one step there: so which of two branches comes first, and which call
-    of a shared layer, changes when the model is flattened. Here each call follows what
-    it reads, in the order of its arguments. Time and memory are linear in the number of
-    calls.
+    Keras orders the calls of a graph by their distance from the outputs, where a nested
+    model counts as one step. So the order of two branches, or of two calls of a shared
+    layer, may change when the model is flattened. Here each call follows the calls that
+    it reads from, in the order of its arguments. Time and memory are linear in the
+    number of calls.
 
     Args:
         traced: A model's `Trace`.

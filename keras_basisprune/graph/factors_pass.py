@@ -1,12 +1,12 @@
-"""Layers behind which a factor per channel is one in front of them."""
+"""Layers that commute with factors per channel."""
 
 from keras_basisprune.graph.rules import rule_of
 
 
 def factors_pass(layer, positive: bool = True) -> bool:
-    """Whether channels pass a layer by themselves, and factors of theirs with them.
+    """Returns whether a factor per channel acts alike before and after a layer.
 
-    So do zeros. `Concatenate` is among these: what is read behind it is what it reads.
+    The same holds for zeroed channels. `Concatenate` is such a layer.
 
     Args:
         layer: A layer or other operation.

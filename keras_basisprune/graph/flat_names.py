@@ -1,13 +1,13 @@
-"""What layers are called in a flat model."""
+"""Names of layers in a flat model."""
 
 
 def flat_names(traced, stands=None) -> dict[int, str]:
-    """The names that `rewrite` gives to the layers of a model, without a new model.
+    """Returns the names that `rewrite` would give to the layers of a model.
 
     Args:
         traced: The model's `Trace`.
-        stands: `stands(layer, name)` returns the names of the layers that are to take a
-            layer's place, or `None` if it stays one. Defaults to a mere copy.
+        stands: `stands(layer, name)` returns the names of the layers that will replace
+            a layer, or `None` if it is only copied. Defaults to copying all.
 
     Returns:
         A dict from the `id` of each layer (and other operation) to its name.
@@ -25,7 +25,7 @@ def flat_names(traced, stands=None) -> dict[int, str]:
 
 
 def unique_name(name, taken, scope) -> str:
-    """A name that is not taken: the same, or with nested models' or a number.
+    """Returns a free name: the same, or with the nested models' names or a number.
 
     Args:
         name: The name of a layer.

@@ -1,4 +1,4 @@
-"""The plain layers that stand for a decomposed one once it is folded."""
+"""The plain layers that replace a decomposed one when it is folded."""
 
 from typing import Protocol
 
@@ -12,11 +12,11 @@ from keras_basisprune.linalg import folded_weights
 
 
 class Matrix(Protocol):
-    """A layer that is or can be decomposed; a `BasisPair`, say.
+    """A layer that is or can be decomposed, for example a `BasisPair`.
 
     Attributes:
-        name: What its parts are named after.
-        basis: A layer whose rule makes layers with other matrices of it.
+        name: The name that the names of its parts are made from.
+        basis: A layer whose rule can build similar layers with another matrix.
         matrix: Shape `(n, cout)` of the matrix.
     """
 
@@ -31,15 +31,15 @@ class Matrix(Protocol):
 
 
 def folded_pair(pair: Matrix, filters, back, bias=None) -> list[NewLayer]:
-    """Makes the layers that `fold` leaves of a decomposed layer.
+    """Makes the layers that `fold` puts in the place of a decomposed layer.
 
-    These are `<layer>_basis` and a pointwise `<layer>`, or one merged `<layer>` where
+    These are `<layer>_basis` and a pointwise `<layer>`, or one merged `<layer>` if
     that has no more weights (`linalg.folded_weights`).
 
     Args:
         pair: The layer, as a `Matrix`.
-        filters: Array of shape `(n, rank)`, the basis filters that are left.
-        back: Array of shape `(rank, cout)`, by which they become the output channels.
+        filters: Array of shape `(n, rank)`, the basis filters that are kept.
+        back: Array of shape `(rank, cout)`, which maps them to the output channels.
         bias: Array of shape `(cout,)`, or `None` for none.
 
     Returns:
@@ -59,11 +59,11 @@ def folded_pair(pair: Matrix, filters, back, bias=None) -> list[NewLayer]:
 
 
 def folded_layers(pair: Matrix, rank, use_bias=True) -> list[keras.layers.Layer]:
-    """The same layers without weights, not built, for any rank.
+    """Makes the layers of `folded_pair` without weights, not built, for any rank.
 
     Args:
         pair: The layer, as a `Matrix`.
-        rank: Integer, the number of bases that are left.
+        rank: Integer, the number of kept bases.
         use_bias: Boolean, whether the last layer has a bias.
 
     Returns:

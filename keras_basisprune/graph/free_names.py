@@ -1,12 +1,11 @@
-"""Names that nothing in a model has."""
+"""Names that are still free in a model."""
 
 
 class FreeNames:
-    """Gives names for what is added to a model's graph, each of them once.
+    """Finds names for operations that are added to a model's graph, each of them once.
 
     Args:
-        operations: The model's operations, such as `model.operations`: whatever has a
-            `name` that is taken.
+        operations: Operations whose `name` is taken, such as `model.operations`.
 
     Example:
 
@@ -19,7 +18,7 @@ class FreeNames:
         self._taken = {op.name for op in operations}
 
     def __call__(self, name) -> str:
-        """The name itself, or with the first number behind it that is free."""
+        """Returns the name itself, or with the first free number appended."""
         found, count = name, 0
         while found in self._taken:
             count += 1

@@ -1,22 +1,22 @@
-"""What is computed besides, in the graph of a user's model."""
+"""Operations that this package adds to the graph of a user's model."""
 
 import keras
 
 
 class GraphFunction(keras.Operation):
-    """A function of tensors, as one operation of a graph, under a name of its own.
+    """A function of tensors, as one operation of a graph, under a given name.
 
     A function of `keras.ops` that is called on a symbolic tensor is named by Keras,
-    which counts names from zero in every process; so an operation of a model that was
-    loaded from a file may have that name already, and no model can be made of both.
-    Unlike `keras.layers.Lambda`, it neither casts nor reads masks, which would be such
+    which counts names from zero in every process. An operation of a model that was
+    loaded from a file may already have that name, and then no model can hold both.
+    Unlike `keras.layers.Lambda`, it neither casts nor reads masks, which would add such
     operations again.
 
     Args:
-        function: Takes tensors and returns a tensor, by `keras.ops`.
-        shape: The shape of what it returns, the batch axis included, `None` where it
-            isn't known.
-        dtype: Its dtype.
+        function: Takes tensors and returns a tensor, using `keras.ops`.
+        shape: The shape of the result, the batch axis included, `None` for unknown
+            sizes.
+        dtype: The dtype of the result.
         name: A name that no other operation of the graph has, from `FreeNames`.
 
     Example:

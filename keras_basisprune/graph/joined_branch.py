@@ -1,4 +1,4 @@
-"""Find the sum that a layer's output goes into."""
+"""Finds the sum that a layer's output goes into."""
 
 import dataclasses
 
@@ -14,8 +14,8 @@ class JoinedBranch:
     """A layer's output `y` goes into a sum as `factor * y + constant`.
 
     Attributes:
-        factor: Array of shape `(cout,)`, what BatchNormalization multiplies by; `(1,)`
-            without BatchNormalization.
+        factor: Array of shape `(cout,)`, the factors of BatchNormalization; of shape
+            `(1,)` without BatchNormalization.
         others: The other `KerasTensor`s that are added.
     """
 
@@ -26,9 +26,9 @@ class JoinedBranch:
 def joined_branch(call, consumers, results=()) -> JoinedBranch | None:
     """Finds the sum that a convolution's output goes into, as in residual networks.
 
-    On the way there may be BatchNormalization in inference, and what does nothing in
-    inference (dropout). Anything else ends the search: a second reader, or that the
-    tensor is a result of the model.
+    On the way there may be BatchNormalization in inference, and layers that do nothing
+    in inference (dropout). Anything else ends the search, such as a second reader, or
+    an output of the model.
 
     Args:
         call: The `Call` of a convolution or dense layer without activation.

@@ -1,4 +1,4 @@
-"""A copy of a model in which what shall be decomposed is plainly linear."""
+"""A copy of a model in which the layers to decompose are purely linear."""
 
 import dataclasses
 
@@ -12,12 +12,13 @@ from keras_basisprune.graph.rules import rule_of
 
 @dataclasses.dataclass(frozen=True)
 class LinearTwin:
-    """A flat copy of a model, and which of its layers stand for which originals.
+    """A flat copy of a model, and a map from original layers to its linear ones.
 
     Attributes:
-        model: A Functional `keras.Model` without nested models, of the same function.
-        layers: Maps the `id` of an original layer to the linear layer (a convolution
-            or dense layer without activation) of its twin.
+        model: A Functional `keras.Model` without nested models that computes the same
+            function.
+        layers: Maps the `id` of an original layer to its linear part in the copy (a
+            convolution or dense layer without activation).
     """
 
     model: keras.Model
@@ -27,11 +28,11 @@ class LinearTwin:
 def linear_twin(model, traced, chosen) -> LinearTwin:
     """Copies a model and splits layers into their linear part and the rest.
 
-    A convolution or dense layer `<layer>` becomes the same without activation but
-    always with a bias, followed by `<layer>_activation`; a separable convolution
-    becomes `<layer>_depthwise` and the pointwise convolution `<layer>`. The outputs of
-    `<layer>` are what a basis is taken of. The given model is not changed. Time and
-    memory are those of a copy.
+    A convolution or dense layer `<layer>` is copied without activation but always with
+    a bias, followed by `<layer>_activation`; a separable convolution becomes
+    `<layer>_depthwise` and the pointwise convolution `<layer>`. Bases are computed from
+    the outputs of `<layer>`. The given model is not changed. Time and memory are those
+    of a copy.
 
     Args:
         model: A built Functional or Sequential `keras.Model`.

@@ -1,4 +1,4 @@
-"""The positions of maps that layers are fitted on."""
+"""Draws the positions of feature maps that layers are fitted on."""
 
 import math
 
@@ -8,16 +8,16 @@ from keras_basisprune.graph.output_positions import output_positions
 from keras_basisprune.graph.position_jitter import position_jitter
 from keras_basisprune.graph.sampled_positions import sampled_positions
 
-# Positions over all samples that a layer is fitted on, at most.
+# The most positions, over all samples, that a layer is fitted on.
 SAMPLES = 30_000
 # Largest `kh kw cin` for which a whole kernel is fitted: time grows with its cube.
 LARGEST = 4608
 
 
 class MapPositions:
-    """Positions of the maps of one batch, drawn for each sample by its content.
+    """Positions in the maps of one batch, drawn for each sample from its content.
 
-    The same sample gets the same positions in any batch, and in maps of the same size.
+    The same sample gets the same positions in every batch, and in all maps of one size.
 
     Args:
         arrays: List of arrays, one per input of the model: the batch.
@@ -29,24 +29,24 @@ class MapPositions:
 
     @staticmethod
     def for_fitting(batches) -> list["MapPositions"]:
-        """Positions of several batches, about 30,000 of all their samples together.
+        """Draws positions for several batches, about 30,000 in all samples together.
 
         Args:
             batches: A list of lists of arrays, one per input of the model.
 
         Returns:
-            A list of `MapPositions`, one per batch; each map gives one at least.
+            A list of `MapPositions`, one per batch, with at least one position per map.
         """
         samples = sum(len(arrays[0]) for arrays in batches)
         count = max(1, math.ceil(SAMPLES / samples))
         return [MapPositions(arrays, count) for arrays in batches]
 
     def of_outputs(self, layer, inputs) -> np.ndarray:
-        """Positions in what a layer makes of an array, as `patches` takes them."""
+        """Returns positions in a layer's output map, as `patches` takes them."""
         return self.of_map(output_positions(layer, inputs.shape))
 
     def of_map(self, size) -> np.ndarray:
-        """Positions in maps of so many, as `sampled_positions` returns them."""
+        """Returns positions in maps of a size, as `sampled_positions` returns them."""
         return sampled_positions(size, self._jitter)
 
 

@@ -1,4 +1,4 @@
-"""Find layers by name, regular expression, class or predicate."""
+"""Finds layers by name, regular expression, class or predicate."""
 
 import re
 
@@ -14,7 +14,7 @@ def match_layers(layers, patterns, argument) -> list:
         layers: A list of layers.
         patterns: A layer name or regular expression (which must match the whole name),
             a layer class, a predicate `layer -> bool`, or a list of these.
-        argument: Name of the argument that `patterns` came by, for messages.
+        argument: Name of the argument that `patterns` comes from, for messages.
 
     Returns:
         The layers that match, pattern by pattern.
@@ -38,12 +38,12 @@ def match_layers(layers, patterns, argument) -> list:
 
 
 def check_patterns(argument, patterns) -> list:
-    """The same patterns as a list; raises `ValueError` if one is of another kind."""
+    """Returns the patterns as a list, or raises `ValueError` for another kind."""
     several = isinstance(patterns, list | tuple | set | frozenset)
     found = list(patterns) if several else [patterns]
     for pattern in found:
         named = isinstance(pattern, str | re.Pattern)
-        # A layer can be called, but it is no predicate.
+        # A layer can be called, but it is not a predicate.
         called = callable(pattern) and not isinstance(pattern, keras.layers.Layer)
         if not (named or called):
             raise ValueError(

@@ -1,11 +1,11 @@
-"""What BatchNormalization multiplies by in inference."""
+"""The factors of BatchNormalization in inference."""
 
 import keras
 import numpy as np
 
 
 def norm_factor(norm) -> np.ndarray:
-    """The factor per channel, `gamma / sqrt(variance + epsilon)`, in float64."""
+    """Returns `gamma / sqrt(variance + epsilon)` per channel, in float64."""
     variance = keras.ops.convert_to_numpy(norm.moving_variance).astype(np.float64)
     factor = 1 / np.sqrt(variance + norm.epsilon)
     if norm.scale:

@@ -1,4 +1,4 @@
-"""Where a model normalizes by batch."""
+"""Finds the calls of BatchNormalization in a model."""
 
 import keras
 
@@ -6,15 +6,15 @@ from keras_basisprune.graph.trace import Trace
 
 
 def norm_positions(traced: Trace) -> list[int]:
-    """Positions of the calls of BatchNormalization, the first one of each layer.
+    """Finds the calls of BatchNormalization, the first one of each layer.
 
-    Layers inside wrappers such as `TimeDistributed` are not among them.
+    Layers inside wrappers such as `TimeDistributed` are not included.
 
     Args:
         traced: A model's `Trace`.
 
     Returns:
-        A list of positions in `traced.calls`, rising.
+        A list of positions in `traced.calls`, ascending.
     """
     first: dict[int, int] = {}
     for position, call in enumerate(traced.calls):

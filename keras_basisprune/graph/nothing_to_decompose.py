@@ -1,4 +1,4 @@
-"""The error of a model without a layer to decompose."""
+"""The error raised for a model without a layer to decompose."""
 
 
 class NothingToDecompose(ValueError):

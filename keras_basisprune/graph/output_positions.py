@@ -1,15 +1,15 @@
-"""How large a layer's output map is."""
+"""The size of a layer's output map."""
 
 import math
 
 
 def output_positions(layer, shape) -> int:
-    """Number of positions in the map that a layer makes.
+    """Returns the number of positions in a layer's output map.
 
     Args:
         layer: A convolution or dense layer.
-        shape: Shape of its input, the batch axis included. Every batch has its own,
-            if the model takes images of any size.
+        shape: Shape of its input, the batch axis included. It may differ from batch to
+            batch, if the model takes images of any size.
 
     Returns:
         An integer, 1 for a dense layer's vectors.

@@ -1,4 +1,4 @@
-"""Random numbers that belong to samples, whatever their order and batches."""
+"""Random numbers per sample, independent of order and batches."""
 
 import zlib
 
@@ -13,8 +13,8 @@ def position_jitter(arrays, count) -> np.ndarray:
         count: Number of random numbers per sample.
 
     Returns:
-        A float32 array of shape `(samples, count)` with values in [0, 1). Samples that
-        are equal get equal numbers, wherever they stand.
+        A float32 array of shape `(samples, count)` with values in [0, 1). Equal samples
+        get equal numbers, at any position.
     """
     drawn = np.empty((len(arrays[0]), count), np.float32)
     for index in range(len(drawn)):

@@ -1,4 +1,4 @@
-"""Clone a model while replacing layers; flatten nested models; carry weights over."""
+"""Clones a model while replacing layers; flattens nested models; copies weights."""
 
 import dataclasses
 import operator
@@ -15,14 +15,14 @@ from keras_basisprune.graph.trace import Call, Trace, is_from_keras, trace
 
 @dataclasses.dataclass(frozen=True)
 class NewLayer:
-    """A layer that takes another's place, with the weights that it shall have.
+    """A layer that replaces another one, with its weights.
 
     Attributes:
-        layer: An unbuilt `keras.layers.Layer` (or other operation). Its name may be
-            changed if it is taken.
+        layer: An unbuilt `keras.layers.Layer` (or other operation). It is renamed if
+            its name is taken.
         weights: Maps attribute names of the built layer (`"kernel"`, `"bias"`, or
-            `"query_dense.kernel"`) to arrays. If it takes the place of a layer of the
-            same class, other weights are carried over where their shapes agree.
+            `"query_dense.kernel"`) to arrays. If it replaces a layer of the same class,
+            other weights are copied from there, where their shapes agree.
     """
 
     layer: keras.layers.Layer
@@ -35,8 +35,8 @@ Replace = Callable[[keras.Operation, str], Sequence[NewLayer] | None]
 def flatten(model: keras.Model) -> keras.Model:
     """Clones a model with every nested model inlined.
 
-    The result is one Functional model that computes the same function, with weights
-    of its own. Layers keep their names; where two nested models share one, the later
+    The result is one Functional model that computes the same function, with copied
+    weights. Layers keep their names; if two nested models share one, the later
     becomes `<nested model>_<layer>`. A `training` argument given to a nested model is
     passed to each of its layers. Each layer keeps its own `trainable` flag (freezing a
     nested model sets those of its layers).
@@ -69,7 +69,7 @@ def rewrite(
     became: dict[int, list[Call]] | None = None,
     behind: Mapping[int, keras.layers.Layer] | None = None,
 ) -> keras.Model:
-    """Clones a model while replacing layers, and carries all weights over.
+    """Clones a model while replacing layers, and copies all weights.
 
     Nested models are inlined. Shared layers stay shared: a layer is cloned or replaced
     once and called as often as before. The given model is not changed. Time and
@@ -77,21 +77,22 @@ def rewrite(
 
     Args:
         model: A built Functional or Sequential `keras.Model`.
-        replace: `replace(layer, name)` is asked once per layer (or other operation),
-            where `name` is the layer's name in the new model. It answers `None` (clone
+        replace: `replace(layer, name)` is called once per layer (or other operation),
+            where `name` is the layer's name in the new model. It returns `None` (clone
             the layer) or a list of `NewLayer`s to be applied one after the other
             instead. An empty list passes the input on.
-        traced: The model's `Trace`, if it is at hand. `replace` gets its operations.
-        arguments: `arguments(call)` returns the args and kwargs that take the place of
-            a call's own. Defaults to those.
+        traced: The model's `Trace`, if it is known already. `replace` gets its
+            operations.
+        arguments: `arguments(call)` returns the args and kwargs for a call in the new
+            model. Defaults to those of the call.
         became: A dict to be filled: it maps the `id` of each call of `traced` to the
-            calls that stand for it in the new model, one after the other. These read
-            and make tensors of the new model's own graph.
-        behind: Maps the `id` of calls of `traced` to a layer that is applied to what
-            the call makes, wherever that goes. The same layer may stand behind several.
+            calls that replace it in the new model, one after the other. Their tensors
+            belong to the graph of the new model.
+        behind: Maps the `id` of calls of `traced` to a layer that is applied to the
+            outputs of the call, for all readers. One layer may follow several calls.
 
     Returns:
-        A Functional `keras.Model` with weights of its own, not compiled.
+        A Functional `keras.Model` with copied weights, not compiled.
 
     Raises:
         ValueError: If the model is subclassed or not built, or a layer can't be
@@ -151,11 +152,11 @@ def clone(op: keras.Operation, name: str, **changes) -> keras.Operation:
 
 
 def built_chain(chain: Sequence[NewLayer], shape) -> Callable:
-    """Layers that are not part of a model, as a function of arrays.
+    """Builds layers that are not part of a model, and returns them as a function.
 
     Args:
         chain: A list of `NewLayer`s, to be applied one after the other.
-        shape: The shape of the inputs of the first, the batch axis included.
+        shape: Input shape of the first one, the batch axis included.
 
     Returns:
         A function from an array to an array.
@@ -175,13 +176,11 @@ def built_chain(chain: Sequence[NewLayer], shape) -> Callable:
 
 
 def _functions(op, keys):
-    """The user's own functions among the arguments that a layer was made with.
+    """Returns the custom functions among a layer's constructor arguments.
 
     Configs hold them by name or as code, and can't be read back without registration.
     """
-    if not is_from_keras(
-        type(op).from_config
-    ):  # the layer knows how to read its config
+    if not is_from_keras(type(op).from_config):  # the layer can read its own config
         return {}
     found = {}
     for key in keys:
@@ -191,15 +190,15 @@ def _functions(op, keys):
         if callable(value) and not layer and not is_from_keras(kind):
             found[key] = value
     if type(op) is keras.layers.Lambda:
-        # Of a loaded layer, the function seems to be one of Keras.
+        # The function of a loaded layer seems to come from Keras.
         found |= {"function": op.function, "arguments": op.arguments}
-        if "output_shape" in keys:  # there is no public name for it
+        if "output_shape" in keys:  # it has no public name
             found["output_shape"] = op._output_shape
     return found
 
 
 def _chain(call, replace, names):
-    """The layers that stand for `call.op` in the new model, names made unique."""
+    """Returns the layers that replace `call.op`, with unique names."""
     name = unique_name(call.op.name, names, call.scope)
     news = replace(call.op, name)
     if news is None:
@@ -211,12 +210,12 @@ def _chain(call, replace, names):
             news[position] = item
         names.add(unique)
     if news:
-        names.add(name)  # of a replaced layer too: its pair is folded back to it
+        names.add(name)  # even of a replaced layer, since folding restores its name
     return news
 
 
 def _apply(chain, args, kwargs, scope):
-    """Calls the layers of a chain: what comes out, and the calls."""
+    """Calls the layers of a chain; returns the outputs and the `Call`s."""
     if not chain:
         return keras.tree.flatten((args, kwargs))[0], []
     calls = []

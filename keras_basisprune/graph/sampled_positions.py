@@ -1,17 +1,17 @@
-"""Which positions of a large map are looked at."""
+"""Chooses positions of large maps."""
 
 import numpy as np
 
 
 def sampled_positions(size, jitter) -> np.ndarray:
-    """Chooses positions of a map that stand for all of them.
+    """Chooses positions that represent a whole map.
 
-    The flattened map is cut into as many stretches as there are positions to choose,
-    and one is drawn of each: other ones in each sample, so that over some hundred
-    samples all of the map is seen.
+    The flattened map is divided into as many sections as there are positions to choose,
+    and one is drawn from each, different ones in each sample, so that a few hundred
+    samples cover the whole map.
 
     Args:
-        size: Number of positions there are.
+        size: Number of positions in the map.
         jitter: Array of shape `(samples, count)`, from `position_jitter`.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Read a Keras model as a flat list of layer calls, nested models inlined."""
+"""Reads a Keras model as a flat list of layer calls, nested models inlined."""
 
 import dataclasses
 import inspect
@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from keras_basisprune.graph._remembered import remembered
-from keras_basisprune.graph.foreign_model import foreign_model
+from keras_basisprune.graph.describe_non_model import describe_non_model
 from keras_basisprune.utils.check_shape import check_shape
 
 
@@ -20,7 +20,7 @@ class Call:
             such as `x + y` or a `keras.ops` function).
         args: Positional arguments, `KerasTensor`s among them.
         kwargs: Keyword arguments, a `training` given to an enclosing model included.
-        outputs: Structure of `KerasTensor`s that the call makes.
+        outputs: Structure of `KerasTensor`s that the call returns.
         scope: Names of the enclosing nested models, outermost first.
     """
 
@@ -37,7 +37,7 @@ class Call:
 
     @property
     def output_tensors(self) -> list:
-        """The `KerasTensor`s that the call makes, in order."""
+        """The `KerasTensor`s that the call returns, in order."""
         return keras.tree.flatten(self.outputs)
 
 
@@ -66,27 +66,27 @@ class Trace:
         return readers
 
     def producers(self) -> dict[int, Call]:
-        """Maps `id(tensor)` to the call that makes the tensor."""
+        """Maps `id(tensor)` to the call that returns the tensor."""
         return {id(t): call for call in self.calls for t in call.output_tensors}
 
 
 def trace(model: keras.Model, input_shape=None, argument="model") -> Trace:
     """Reads a Functional or Sequential model as a flat list of calls.
 
-    Nested models are inlined, once per call; calls in them from which no output of the
-    model follows are left out. The model is not changed: no layer gains a node. Time
+    Nested models are inlined, once per call; their calls that no output of the model
+    depends on are left out. The model is not changed: no layer gains a node. Time
     and memory are linear in the number of calls (times the depth of nesting); no weight
-    is touched.
+    is read.
 
-    A model is read once: its `Trace` is kept with it, goes when it goes, and is
-    returned again, until a Sequential model in it has gained or lost a layer. So nobody
-    may change a `Trace`. With an `input_shape`, the model is read anew.
+    A model is read once: its `Trace` is stored with it and returned again, until a
+    Sequential model in it has gained or lost a layer. So a `Trace` must never be
+    changed. With an `input_shape`, the model is read again.
 
     Args:
         model: A built Functional or Sequential `keras.Model`.
         input_shape: Shape of the input without the batch axis, for a model with one
             input whose sizes are `None`. Defaults to the model's own shape.
-        argument: Name of the argument that the model came by, for messages.
+        argument: Name of the argument that held the model, for messages.
 
     Returns:
         A `Trace`. Shapes of its tensors follow `input_shape`.
@@ -118,7 +118,7 @@ def trace(model: keras.Model, input_shape=None, argument="model") -> Trace:
 
 
 def _used(traced) -> Trace:
-    """Without the calls that lead to outputs of nested models that nobody reads."""
+    """Removes calls that only lead to unread outputs of nested models."""
     needed = {id(tensor) for tensor in keras.tree.flatten(traced.outputs)}
     calls = []
     for call in reversed(traced.calls):
@@ -132,9 +132,9 @@ def check_model(argument, model, readable=True):
     """Raises a `ValueError` unless an argument is a model whose layers can be read.
 
     Args:
-        argument: Its name, for the message.
+        argument: Name of the argument, for the message.
         model: What should be a built Functional or Sequential `keras.Model`.
-        readable: Whether it must be; else any `keras.Model` will do.
+        readable: Whether it must be one; otherwise any `keras.Model` is accepted.
     """
     if not (is_graph(model) if readable else isinstance(model, keras.Model)):
         received = " ".join(repr(model).split())
@@ -142,12 +142,12 @@ def check_model(argument, model, readable=True):
         raise ValueError(
             f"Expected `{argument}` to be a built Functional or Sequential "
             f"`keras.Model`. Received: {argument}={received} (of type "
-            f"{type(model).__name__}). {foreign_model(model)}"
+            f"{type(model).__name__}). {describe_non_model(model)}"
         )
 
 
 def is_graph(op) -> bool:
-    """Whether `op` is a model whose layers can be read (Functional or Sequential)."""
+    """Returns whether `op` is a Functional or Sequential model, which can be read."""
     if not (isinstance(op, keras.Model) and is_from_keras(type(op).call)):
         return False  # an overridden `call` may do more than the layers
     kinds = keras.Sequential | keras.Function
@@ -155,7 +155,7 @@ def is_graph(op) -> bool:
 
 
 class _Probe(keras.Operation):
-    """Stands in for an operation while its model is read, so that it gains no node."""
+    """Replaces an operation while its model is read, so that it gains no node."""
 
     def __init__(self, output_spec):
         super().__init__()
@@ -165,17 +165,17 @@ class _Probe(keras.Operation):
         return self._output_spec(*args, **kwargs)
 
     def call(self, *args, **kwargs):
-        raise NotImplementedError("A probe is only ever called on symbolic tensors.")
+        raise NotImplementedError("A probe is only called on symbolic tensors.")
 
 
 class _Reader:
-    """Reads one model; a nested model is read by a reader of its own, once per call."""
+    """Reads one model; a nested model is read by another reader, once per call."""
 
     def __init__(self, training=None, scope=()):
         self._training = training
         self._scope = scope
         self._calls: list[Call] = []
-        self._alias: dict[int, tuple] = {}  # holds both tensors: an id stays taken
+        self._alias: dict[int, tuple] = {}  # holds both tensors, so ids stay taken
 
     def read(self, model, shapes=None) -> Trace:
         graph = _plain_functional(model)
@@ -190,7 +190,7 @@ class _Reader:
         return Trace(inputs, _input_layers(graph), self._calls, outputs)
 
     def _visit(self, op, *args, **kwargs):
-        given = kwargs  # what shapes depend on
+        given = kwargs  # the arguments that shapes depend on
         if self._training is not None and _takes_training(op):
             kwargs = {**kwargs, "training": self._training}
         if is_graph(op):
@@ -223,7 +223,7 @@ class _Reader:
         return outputs
 
     def _cast(self, tensor, like):
-        """Casts as a nested model does with what it is called with."""
+        """Casts an input as a nested model does when it is called."""
         if tensor is None or tensor.dtype == like.dtype:
             return tensor
         source = keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype)
@@ -243,7 +243,7 @@ class _Reader:
 
 
 def _plain_functional(model):
-    """The same graph without compile state, subclass or Sequential shell."""
+    """Returns a plain Functional model of the same graph, not compiled."""
     if isinstance(model, keras.Sequential):
         outputs = model.outputs if len(model.outputs) > 1 else model.outputs[0]
         return keras.Model(model.inputs[0], outputs, name=model.name)
@@ -267,7 +267,7 @@ def _fresh_inputs(graph, shapes):
 
 
 def _arranged(given, model) -> list:
-    """What a nested model is called with, in the order of its inputs."""
+    """Returns the tensors passed to a nested model, in the order of its inputs."""
     own = model.inputs if isinstance(model, keras.Sequential) else model.input
     if isinstance(given, dict) and not isinstance(own, dict):
         return [given[tensor.name] for tensor in model.inputs]
@@ -279,7 +279,7 @@ def _symbolic(value) -> bool:
 
 
 def _takes_training(op) -> bool:
-    """Whether `training` matters: a user's layer may hand it to its sublayers."""
+    """Returns whether `training` matters: a custom layer may pass it to sublayers."""
     if not isinstance(op, keras.layers.Layer):
         return False
     accepts = "training" in inspect.signature(op.call).parameters
@@ -287,5 +287,5 @@ def _takes_training(op) -> bool:
 
 
 def is_from_keras(thing) -> bool:
-    """Whether Keras itself defines a class or function."""
+    """Returns whether Keras itself defines a class or function."""
     return thing.__module__.startswith("keras.")

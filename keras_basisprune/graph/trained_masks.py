@@ -1,4 +1,4 @@
-"""Find the layers of a model whose training says what may leave."""
+"""Finds the layers of a model with trained scales and masks."""
 
 import dataclasses
 
@@ -10,12 +10,12 @@ from keras_basisprune.layers import TrainedMask
 
 
 @dataclasses.dataclass(frozen=True)
-class Weighed:
-    """The bases or channels of one layer, and the layer that weighs them.
+class MaskedPart:
+    """The bases or channels of one layer, and the layer that scales them.
 
     Attributes:
-        name: Name of the layer whose bases or channels they are; plans and scores go
-            by it.
+        name: Name of the layer whose bases or channels they are; plans and scores use
+            it.
         kind: `"bases"` or `"channels"`.
         layer: The `TrainedMask` that holds their scales and mask.
     """
@@ -26,7 +26,7 @@ class Weighed:
 
     @property
     def count(self) -> int:
-        """How many there are, masked ones included."""
+        """Number of bases or channels, masked ones included."""
         return self.layer.scale.shape[0]
 
     @property
@@ -36,42 +36,44 @@ class Weighed:
 
     @property
     def strength(self) -> np.ndarray:
-        """Float64 array of shape `(count,)`: what each contributes; masked ones 0."""
+        """Float64 array of shape `(count,)`: what each contributes; 0 if masked."""
         return self.layer.strength() * self.mask
 
 
 def trained_masks(
     traced: Trace, required_of: str | None = None, argument: str = "model"
-) -> dict[str, Weighed]:
-    """Finds what a model weighs, in order of execution.
+) -> dict[str, MaskedPart]:
+    """Finds the bases and channels with trained masks, in order of execution.
 
     Args:
         traced: The model's `Trace`.
-        required_of: Name of the model, if there must be some.
-        argument: Name of the argument that it came by, for the message.
+        required_of: Name of the model, if it must have trained masks.
+        argument: Name of the argument that held the model, for the message.
 
     Returns:
-        A dict from the name of the layer whose bases or channels are weighed to a
-        `Weighed`. Empty for an ordinary model.
+        A dict from the name of the layer whose bases or channels are scaled to a
+        `MaskedPart`. Empty for an ordinary model.
 
     Raises:
-        ValueError: If bases could not leave (see `basis_pairs`), if two layers weigh
-            what belongs to the same name, or if there is none and one is required.
+        ValueError: If bases could not be removed (see `basis_pairs`), if two layers
+            scale the bases or channels of one layer, or if the model has no trained
+            mask and one is required.
     """
-    basis_pairs(traced)  # refuses bases that could not leave
-    found: dict[str, Weighed] = {}
+    basis_pairs(traced)  # raises if bases could not be removed
+    found: dict[str, MaskedPart] = {}
     for call in traced.calls:
         if not isinstance(call.op, TrainedMask):
             continue
         kind, name = call.op.weighs
         if name in found and found[name].layer is not call.op:
             raise ValueError(
-                f"Expected one layer to weigh what `{name}` makes. Received: two, "
-                f"`{found[name].layer.name}` and `{call.op.name}`. Call "
-                "`keras_basisprune.graph.flatten(model)` if they are of nested models; "
-                "prune and fold the one before the other is made if they are not."
+                "Expected one layer to weigh the bases or channels of "
+                f"`{name}`. Received: two, `{found[name].layer.name}` and "
+                f"`{call.op.name}`. If they are in different nested models, call "
+                "`keras_basisprune.graph.flatten(model)`; if not, prune and fold one "
+                "before the other is added."
             )
-        found[name] = Weighed(name, kind, call.op)
+        found[name] = MaskedPart(name, kind, call.op)
     if required_of is not None and not found:
-        basis_pairs(traced, required_of, argument)  # which says so
+        basis_pairs(traced, required_of, argument)  # raises the error
     return found

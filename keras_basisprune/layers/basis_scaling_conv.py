@@ -1,4 +1,4 @@
-"""The layer that weighs basis features and maps them back to output channels."""
+"""The layer that scales basis features and maps them back to output channels."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_basisprune.layers._what_keras_makes import what_keras_makes
+from keras_basisprune.layers._deserialized import deserialized
 from keras_basisprune.layers.trained_mask import TrainedMask
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_flag import check_flag
@@ -18,7 +18,7 @@ from keras_basisprune.utils.check_whole import check_whole
 
 @keras.saving.register_keras_serializable(package="keras_basisprune")
 class BasisScalingConv(TrainedMask):
-    """Scales basis features and brings them back to the original channels.
+    """Scales basis features and maps them back to the original channels.
 
     It is the second half of a decomposed convolution (or dense layer). The first
     half is a plain convolution whose filters are the `r` orthonormal basis vectors
@@ -29,9 +29,9 @@ class BasisScalingConv(TrainedMask):
     with `kernel = diag(singular values) @ V^T`: a 1x1 convolution of any spatial
     rank, or a dense layer when the input has no spatial axes. If it is `centered`, the
     features' `mean` is subtracted from `x` first, so that the mean output is `bias`
-    whatever is masked (bases that were taken of data). Only `scale` is trainable. A
-    basis with `mask == 0` contributes nothing, and leaves for good when the model is
-    pruned.
+    whichever bases are masked (for bases computed from data). Only `scale` is
+    trainable. A basis with `mask == 0` contributes nothing, and is removed when the
+    model is pruned.
 
     Source: Wong, Kashyap, Moradi 2021, *Basis Scaling and Double Pruning for
     Efficient Transfer Learning* (arXiv:2108.02893), section 3.1.
@@ -55,7 +55,7 @@ class BasisScalingConv(TrainedMask):
         three spatial axes.
 
     Output shape:
-        The same with `filters` instead of `r`.
+        As the input shape, with `filters` instead of `r`.
 
     Weights:
         `scale` of shape `(r,)`, trainable, ones at first; `mask` of shape `(r,)`,
@@ -96,13 +96,11 @@ class BasisScalingConv(TrainedMask):
         if centered and not use_bias:
             raise ValueError(
                 "Expected `use_bias=True` together with `centered=True`. Received: "
-                "use_bias=False. What is subtracted from the features has to come back "
-                "by the bias."
+                "use_bias=False. The mean that is subtracted from the features is "
+                "added again by the bias."
             )
         self.filters = filters
-        self.activation = what_keras_makes(
-            "activation", keras.activations.get, activation
-        )
+        self.activation = deserialized("activation", keras.activations.get, activation)
         self.use_bias = use_bias
         remedy = "Leave it out for Keras' own setting."
         formats = ("channels_last", "channels_first", None)
@@ -188,15 +186,15 @@ class BasisScalingConv(TrainedMask):
         return "bases", self.name.removesuffix("_scaling")
 
     def singular_values(self) -> np.ndarray:
-        """Norms of the rows of the kernel, a float64 array of shape `(r,)`.
+        """Returns the norms of the kernel's rows, a float64 array of shape `(r,)`.
 
-        `V` is orthonormal, so that these are the singular values.
+        Since `V` is orthonormal, these are the singular values.
         """
         kernel = ops.convert_to_numpy(self.kernel.value)
         return np.linalg.norm(kernel.astype(np.float64), axis=1)
 
     def strength(self) -> np.ndarray:
-        """`|s_i| sigma_i` for each basis."""
+        """Returns `|s_i| sigma_i` for each basis."""
         return super().strength() * self.singular_values()
 
     def _channel_axis(self, shape):

@@ -1,38 +1,39 @@
-"""The protocol of what is trained: what a layer weighs, and how strong each is."""
+"""The protocol of trained layers: what a layer scales, and how strong each part is."""
 
 import keras
 import numpy as np
 
-from keras_basisprune.layers._what_keras_makes import what_keras_makes
+from keras_basisprune.layers._deserialized import deserialized
 from keras_basisprune.utils.check_number import check_number
 
 
 class TrainedMask(keras.layers.Layer):
-    """Base of layers whose training says which bases or channels may leave.
+    """Base of layers whose training decides which bases or channels are removed.
 
-    A method that trains has a layer of this kind. Everything else knows this protocol
-    and not the layer: `L1Thresholding` masks the weak ones, `Plan.from_masks` and
-    `prune` read the masks, `fold` multiplies `factors()` into other layers, `recover`
-    trains the scales, and `scores.magnitude`, `energy` and `taylor` score them.
+    A method that trains has a layer of this kind. All other code uses this protocol,
+    not the layer's class: `L1Thresholding` masks weak bases or channels,
+    `Plan.from_masks` and `prune` read the masks, `fold` multiplies `factors()` into
+    other layers, `recover` trains the scales, and `scores.magnitude`, `energy` and
+    `taylor` score them.
 
     A subclass
 
     - calls `add_scale_and_mask(count)` in `build`: `scale` (trainable) and `mask` (1 or
       0, not trainable), of shape `(count,)`. Further weights per basis or channel have
       this shape too.
-    - says by `weighs` what they stand for: `("bases", layer)` or `("channels", layer)`,
-      where `layer` is the name by which plans and scores go.
-    - says by `strength()` how much each contributes, and by `factors()` what each is
-      multiplied by in inference, if that is not `|scale|` and `scale * mask`.
+    - returns from `weighs` what it scales: `("bases", layer)` or `("channels", layer)`,
+      where `layer` is the name that plans and scores use.
+    - returns from `strength()` how much each contributes, and from `factors()` what
+      each is multiplied by in inference, if that is not `|scale|` and `scale * mask`.
 
-    A layer that weighs channels multiplies them by its factors and does nothing else.
+    A layer for channels multiplies them by its factors and does nothing else.
     The channel axis is the last one or, with an attribute
-    `data_format="channels_first"`, the first. A channel that is masked leaves for good
-    when the model is pruned. Outputs stay as they are by that if all that reads the
-    channel reads it behind such a layer, and makes nothing of zeros: so it belongs
-    behind BatchNormalization and activation, and to channels that may leave
-    (`channel_groups`). Channels that are tied together share one layer. No rule of its
-    own is needed.
+    `data_format="channels_first"`, the first. A masked channel is removed when the
+    model is pruned. The outputs do not change if every reader of the channel reads it
+    after such a layer, and gives zero for zeros. So the layer belongs after
+    BatchNormalization and activation, on channels that may be removed
+    (`channel_groups`). Channels that are tied together share one layer. It needs no
+    rule.
 
     Args:
         scale_regularizer: Any Keras regularizer of `scale`.
@@ -69,12 +70,12 @@ class TrainedMask(keras.layers.Layer):
             )
         if l1:
             scale_regularizer = keras.regularizers.L1(l1)
-        self.scale_regularizer = what_keras_makes(
+        self.scale_regularizer = deserialized(
             "scale_regularizer", keras.regularizers.get, scale_regularizer
         )
 
     def add_scale_and_mask(self, count):
-        """Makes the weights `scale` and `mask` of shape `(count,)`, ones at first."""
+        """Creates the weights `scale` and `mask` of shape `(count,)`, ones at first."""
         self.scale = self.add_weight(
             name="scale",
             shape=(count,),
@@ -87,25 +88,25 @@ class TrainedMask(keras.layers.Layer):
 
     @property
     def weighs(self) -> tuple[str, str]:
-        """`("bases", layer)` or `("channels", layer)`: what is weighed, and of which.
+        """What the layer scales: `("bases", layer)` or `("channels", layer)`.
 
-        Of a converted layer the name is that of the layer which was decomposed.
+        For bases, `layer` is the name of the layer that was decomposed.
         """
         raise NotImplementedError(f"{type(self).__name__} lacks `weighs`")
 
     def strength(self) -> np.ndarray:
-        """How much each contributes: a float64 array of shape `(count,)`, not negative.
+        """Returns how much each contributes, a float64 array of shape `(count,)`, >= 0.
 
-        What is masked is as strong as it would be without its mask.
+        Masks do not matter: a masked one is as strong as without its mask.
         """
         return np.abs(_array(self.scale))
 
     def factors(self) -> np.ndarray:
-        """What each is multiplied by in inference, a float64 array of `(count,)`."""
+        """Returns the factors in inference, a float64 array of shape `(count,)`."""
         return _array(self.scale) * _array(self.mask)
 
     def unmasked(self) -> np.ndarray:
-        """Boolean array of shape `(count,)`: those that are not masked."""
+        """Returns a boolean array of shape `(count,)`: those that are not masked."""
         return _array(self.mask) > 0
 
     def get_config(self):

@@ -1,4 +1,4 @@
-"""Matrices in, matrices out: what the decomposition needs. NumPy only."""
+"""The matrix computations of the decomposition. NumPy only."""
 
 from keras_basisprune.linalg._low_rank import LowRank
 from keras_basisprune.linalg.components import components

@@ -11,11 +11,10 @@ class LowRank:
 
     Attributes:
         filters: Array of shape `(n, r)`: the basis filters.
-        kernel: Array of shape `(r, cout)`: the way back. The norms of its rows are the
-            singular values, in descending order.
-        mean: Array of shape `(r,)`, what is subtracted from the features; `None` for
-            nothing.
-        bias: Array of shape `(cout,)`, or `None`: the bias stays as it was.
+        kernel: Array of shape `(r, cout)`, which maps features back to outputs. The
+            norms of its rows are the singular values, in descending order.
+        mean: Array of shape `(r,)` that is subtracted from the features, or `None`.
+        bias: Array of shape `(cout,)`, or `None` to leave the bias unchanged.
     """
 
     filters: np.ndarray
@@ -29,16 +28,16 @@ class LowRank:
         return np.linalg.norm(self.kernel.astype(np.float64), axis=1)
 
     def cut(self, rank) -> "LowRank":
-        """The leading `rank` bases."""
+        """Returns the leading `rank` bases."""
         return self.take(slice(rank))
 
     def take(self, indices) -> "LowRank":
-        """The bases at some positions."""
+        """Returns the bases at some positions."""
         mean = None if self.mean is None else self.mean[indices]
         return LowRank(self.filters[:, indices], self.kernel[indices], mean, self.bias)
 
     def merged(self) -> tuple[np.ndarray, np.ndarray]:
-        """Kernel `(n, cout)` and bias `(cout,)` of the one map that does the same."""
+        """Returns kernel `(n, cout)` and bias `(cout,)` of one equal map."""
         bias = np.zeros(self.kernel.shape[1]) if self.bias is None else self.bias
         if self.mean is not None:
             bias = bias - self.mean @ self.kernel

@@ -4,10 +4,10 @@ import numpy as np
 
 
 class ChannelMoments:
-    """Means and variances of one axis's entries, over all other axes.
+    """Means and variances along one axis, over all other axes.
 
-    Sums are float64, of what is left when the means of the first batch are subtracted:
-    accurate where values vary little around a large mean.
+    Sums are float64, after subtracting the means of the first batch, and so accurate
+    where values vary little around a large mean.
 
     Args:
         axis: Integer, the axis of the channels.
@@ -25,7 +25,7 @@ class ChannelMoments:
         self._count, self._sum, self._squares = 0, 0.0, 0.0
 
     def add(self, values):
-        """Takes in an array of any number of axes."""
+        """Adds an array of any number of axes."""
         axis = self._axis % values.ndim
         others = tuple(a for a in range(values.ndim) if a != axis)
         values = values.astype(np.float64)
@@ -38,11 +38,11 @@ class ChannelMoments:
 
     @property
     def mean(self) -> np.ndarray:
-        """float64 array, one mean per channel."""
+        """Float64 array, one mean per channel."""
         return self._shift.ravel() + self._sum / self._count
 
     @property
     def variance(self) -> np.ndarray:
-        """float64 array, one (biased) variance per channel, at least 0."""
+        """Float64 array, one (biased) variance per channel, at least 0."""
         variance = self._squares / self._count - (self._sum / self._count) ** 2
         return np.maximum(variance, 0.0)

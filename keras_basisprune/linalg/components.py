@@ -4,11 +4,11 @@ import numpy as np
 
 
 def components(count, edges) -> np.ndarray:
-    """Finds which nodes are connected, directly or by others.
+    """Finds which nodes are connected, directly or through others.
 
-    Every node takes the smallest number among its neighbours', and pointers are
-    shortened in between, until nothing changes. Time is linear in nodes and edges,
-    times the logarithm of the longest chain.
+    Every node takes the smallest label of its neighbours, and pointers are shortened
+    in between, until nothing changes. Time is linear in nodes and edges, times the
+    logarithm of the longest chain.
 
     Args:
         count: Number of nodes.

@@ -1,4 +1,4 @@
-"""The order of numbers by size, in which rounding errors do not count."""
+"""The order of numbers by size, ignoring rounding errors."""
 
 import numpy as np
 
@@ -6,17 +6,17 @@ import numpy as np
 def descending(values, tolerance) -> np.ndarray:
     """Sorts numbers, the largest first.
 
-    Singular values come in descending order. Once they were stored in single or half
-    precision, two that are about the same may have changed places; they keep theirs.
+    Singular values are in descending order. Storing them in single or half precision
+    may swap two that are almost equal; such pairs keep their places.
 
     Args:
         values: Array of shape `(count,)`.
-        tolerance: Float > 0: if no number exceeds one before it by more than this
+        tolerance: Float > 0: if no number exceeds an earlier one by more than this
             share, all keep their places.
 
     Returns:
-        An int array of shape `(count,)`: the positions, in the order of their values.
-        Equal values keep their order.
+        An int array of shape `(count,)`: the positions, the largest value first. Equal
+        values keep their order.
 
     Example:
 

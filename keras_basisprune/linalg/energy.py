@@ -1,4 +1,4 @@
-"""Shares of energy: which rank keeps how much of it."""
+"""Shares of energy, and the ranks that keep them."""
 
 import numpy as np
 
@@ -40,7 +40,7 @@ def kept_energy(singular_values, rank):
 
     Args:
         singular_values: Array of shape `(r,)`, descending, not negative.
-        rank: Int in [0, r], how many are kept.
+        rank: Int in [0, r], the number of kept values.
 
     Returns:
         A float in [0, 1]; 1.0 if all singular values are zero.
@@ -65,7 +65,7 @@ def kept_energy(singular_values, rank):
 
 
 def _energy_sums(singular_values):
-    """Running sums of the squares, scaled exactly by a power of two."""
+    """Returns running sums of the squares, scaled exactly by a power of two."""
     values = np.asarray(singular_values, np.float64)
     if values.ndim != 1 or values.size == 0 or not np.all(np.isfinite(values)):
         raise ValueError(

@@ -1,12 +1,11 @@
-"""How many weights a decomposed matrix has in its cheapest form."""
+"""Number of weights of a decomposed matrix in its smallest form."""
 
 
 def folded_weights(rank, n, cout) -> int:
     """Counts the weights that an `(n, cout)` matrix of some rank needs.
 
     Two factors have `rank (n + cout)` weights, their product has `n cout`. The smaller
-    number counts: that is the form which `fold` keeps, the product where both are the
-    same.
+    number counts, since `fold` keeps that form (the product if both are equal).
 
     Args:
         rank: Integer, the number of bases.

@@ -4,18 +4,17 @@ import numpy as np
 
 
 class Moments:
-    """First and second moments of samples that come batch by batch.
+    """First and second moments of samples that are added batch by batch.
 
-    All sums are float64, of what is left when the mean of the first batch is
-    subtracted: so they stay accurate where values vary little around a large mean, and
-    do not depend on how samples are divided into batches, up to rounding. Memory is
-    `size (size + others)` numbers, whatever the number of samples; time is one matrix
-    product per batch.
+    All sums are float64, after subtracting the mean of the first batch. So they are
+    accurate where values vary little around a large mean, and do not depend on how
+    samples are divided into batches, up to rounding. Memory is `size (size + others)`
+    numbers, for any number of samples; time is one matrix product per batch.
 
     Args:
         size: Number of values per sample.
-        others: Number of values that each sample has beside them, of which only the
-            covariance with the first is wanted.
+        others: Number of further values per sample, for which only the covariance with
+            the first ones is computed.
 
     Example:
 
@@ -34,7 +33,7 @@ class Moments:
         self._products = np.zeros((size, others))
 
     def add(self, values, others=None):
-        """Takes in samples.
+        """Adds samples.
 
         Args:
             values: Array of shape `(samples, size)`.
@@ -53,7 +52,7 @@ class Moments:
             self._products += values.T @ others
 
     def check(self, name):
-        """Raises a `ValueError` unless all that came in was finite."""
+        """Raises a `ValueError` unless all samples were finite."""
         sums = (self._sum, self._squares, self._other_sum, self._products)
         if not all(np.isfinite(total).all() for total in sums):
             raise ValueError(

@@ -1,11 +1,10 @@
-"""The basis of a linear map in which its outputs vary most."""
+"""The basis of a linear map along which its outputs vary most."""
 
 import numpy as np
 
 from keras_basisprune.linalg._low_rank import LowRank
 
-# Directions in which outputs vary by less than this share of the largest standard
-# deviation are scaled as if they varied by it.
+# Standard deviations below this share of the largest one are raised to it.
 _FLOOR = 1e-6
 
 
@@ -13,11 +12,11 @@ def principal_basis(matrix, covariance, through, target, floor=_FLOOR) -> LowRan
     """Decomposes a linear map by the principal components of its outputs.
 
     With `C = V diag(l) V^T` the covariance of the outputs, the filters are
-    `matrix @ V / sqrt(l)` and the way back is `sqrt(l) V^T`: features have unit
-    variance over the data (and so one scale when they are quantized), and the norms of
-    the kernel's rows are the standard deviations `sqrt(l)`, which take the place of
-    the singular values. Features are centred, so that the mean of the outputs stays
-    the same whatever basis leaves. At full rank the map is unchanged up to rounding,
+    `matrix @ V / sqrt(l)` and the kernel back to the outputs is `sqrt(l) V^T`. Features
+    have unit variance over the data (and so one scale when they are quantized), and the
+    norms of the kernel's rows are the standard deviations `sqrt(l)`, used in place of
+    the singular values. Features are centred, so that the mean of the outputs is the
+    same whichever bases are removed. At full rank the map is unchanged up to rounding,
     for all inputs. Time is that of one eigen-decomposition, `O(min(n, cout)^3)`, and
     one product `O(n cout min(n, cout))`.
 
@@ -27,9 +26,9 @@ def principal_basis(matrix, covariance, through, target, floor=_FLOOR) -> LowRan
 
     Args:
         matrix: Array of shape `(n, cout)`.
-        covariance: Array of shape `(cout, cout)`: that of the outputs.
+        covariance: Array of shape `(cout, cout)`: the covariance of the outputs.
         through: Array of shape `(cout,)`: the mean of `x @ matrix`.
-        target: Array of shape `(cout,)`: the mean that outputs shall have.
+        target: Array of shape `(cout,)`: the mean that the outputs should have.
         floor: Float, smallest standard deviation by which features are divided,
             relative to the largest.
 
@@ -46,7 +45,7 @@ def principal_basis(matrix, covariance, through, target, floor=_FLOOR) -> LowRan
     through, target = np.asarray(through, np.float64), np.asarray(target, np.float64)
     span = None
     if matrix.shape[0] < matrix.shape[1]:
-        # All that the map can put out lies in the span of its rows.
+        # All possible outputs of the map lie in the span of its rows.
         span = np.linalg.qr(matrix.T)[0]
         covariance = span.T @ covariance @ span
     variances, axes = np.linalg.eigh((covariance + covariance.T) / 2)

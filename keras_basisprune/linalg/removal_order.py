@@ -1,33 +1,33 @@
-"""In which order inputs of a linear map leave when the others make up for them."""
+"""The order in which inputs of a linear map are removed and compensated."""
 
 import numpy as np
 
-_AT_ONCE = 32  # inputs that leave between two updates of all the rest
+_AT_ONCE = 32  # inputs that are removed between two updates of all others
 
 
 def removal_order(covariance, gram, ridge, units=None) -> tuple[np.ndarray, np.ndarray]:
     """Removes the inputs of a linear map one by one, the most dispensable first.
 
-    When an input leaves, the rows of the others are corrected by least squares, so that
-    the outputs stay as they were as well as they can. The loss that remains is known in
-    advance: with `P = (C + e I)^-1` for the inputs that are left, and `G` the Gram
-    matrix of their corrected rows, removing input `i` costs `G_ii / P_ii`, and inputs
-    `B` that leave together cost `tr(P_BB^-1 G_BB)` (the optimal brain surgeon; Hassibi,
-    Stork 1993). `P` and `G` are then downdated, not computed anew. The next 32 inputs
-    are looked for among the 128 that cost least at the moment, and all others are
-    updated after them, in matrix products. Time is `O(n^3)`, memory `O(n^2)`.
+    When an input is removed, the rows of the others are corrected by least squares, so
+    that the outputs change as little as possible. The remaining loss is known in
+    advance: with `P = (C + e I)^-1` for the remaining inputs, and `G` the Gram matrix
+    of their corrected rows, removing input `i` costs `G_ii / P_ii`, and removing inputs
+    `B` together costs `tr(P_BB^-1 G_BB)` (the optimal brain surgeon; Hassibi, Stork
+    1993). `P` and `G` are then downdated, not computed again. The next 32 inputs are
+    chosen from the 128 that currently cost least, and all others are updated after
+    them, in matrix products. Time is `O(n^3)`, memory `O(n^2)`.
 
     Args:
         covariance: Array `C` of shape `(n, n)`, the covariance of the inputs.
         gram: Array `G = W W^T` of shape `(n, n)`, with `W` the map, `(n, cout)`.
         ridge: Float > 0; `e` relative to the mean variance of the inputs.
         units: Integer array of shape `(n,)`, numbers from 0 on: inputs with the same
-            number leave together. Defaults to each by itself.
+            number are removed together. By default, each input is a unit.
 
     Returns:
-        A pair of arrays, an entry for each unit: the units in the order in which they
-        leave, and the loss (expected squared error of the outputs, summed over them)
-        after each of them has left, in the same order. It never decreases.
+        A pair of arrays, one entry per unit: the units in the order of removal, and the
+        loss after each removal (expected squared error of the outputs, summed over
+        them), which never decreases.
 
     Example:
 
@@ -61,7 +61,7 @@ def removal_order(covariance, gram, ridge, units=None) -> tuple[np.ndarray, np.n
 
 
 def _costs(inverse, gram, units):
-    """The units there are, and what each costs when it leaves."""
+    """Returns the units that remain, and the cost of removing each."""
     names, sizes = np.unique(units, return_counts=True)
     if sizes.max() == 1:
         cost = np.empty(len(names))
@@ -80,7 +80,7 @@ def _costs(inverse, gram, units):
 
 
 def _one_by_one(inverse, gram, units, number):
-    """The first few units to leave, exactly, and what each of them costs."""
+    """Returns the first few units to remove, exactly, and the cost of each."""
     chosen, losses = [], []
     while len(chosen) < number and len(units):
         names, cost = _costs(inverse, gram, units)
@@ -94,7 +94,7 @@ def _one_by_one(inverse, gram, units, number):
 
 
 def _downdated(inverse, gram, gone):
-    """The inverse and the Gram matrix of those that stay."""
+    """Returns the inverse and the Gram matrix of the remaining inputs."""
     gone, stays = np.flatnonzero(gone), np.flatnonzero(~gone)
     both, across = np.ix_(gone, gone), np.ix_(gone, stays)
     share = np.linalg.solve(inverse[both], inverse[across]).T

@@ -7,9 +7,9 @@ def ridge_update(covariance, cross_covariance, ridge) -> np.ndarray:
     """Solves `(C + ridge mean(diag C) I) D = X`: ridge regression.
 
     With `C` the covariance of the inputs of a map `W` and `X` the covariance of the
-    inputs with what its outputs lack, `W + D` is the least-squares map, drawn towards
-    `W`: along inputs that hardly vary, it stays as it was. Time is
-    `O(n^3 + n^2 cout)`.
+    inputs with the error of its outputs (target minus output), `W + D` is the
+    least-squares map, regularized towards `W`: along inputs that hardly vary, it is
+    almost unchanged. Time is `O(n^3 + n^2 cout)`.
 
     Args:
         covariance: Array `C` of shape `(n, n)`, symmetric, positive semi-definite.
@@ -18,7 +18,7 @@ def ridge_update(covariance, cross_covariance, ridge) -> np.ndarray:
 
     Returns:
         A float64 array `D` of shape `(n, cout)`; zeros if the inputs do not vary, or
-        nothing lacks.
+        there is no error.
 
     Example:
 

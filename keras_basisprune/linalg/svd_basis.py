@@ -7,7 +7,7 @@ import numpy as np
 # The Gram matrix squares the singular values: vectors whose value is above this share
 # of the largest come out orthogonal to about (machine epsilon / share^2) = 2e-8.
 _SHARP = 1e-4
-# What is below this share of the largest singular value is rounding, and becomes zero.
+# Singular values below this share of the largest are rounding, and set to zero.
 _NOISE = 1e-14
 
 
@@ -29,13 +29,13 @@ class SVDBasis(NamedTuple):
 def svd_basis(matrix):
     """Decomposes a matrix into an orthonormal basis, its weights, and the way back.
 
-    The thin singular value decomposition, by way of the eigenvectors of the smaller
+    Computes the thin singular value decomposition from the eigenvectors of the smaller
     Gram matrix. Kernels are mostly tall or wide, so that matrix is small: over the
     kernels of VGG16 and ResNet50 this takes two fifths of the time of
-    `numpy.linalg.svd` (`docs/benchmarks.md`). The Gram matrix blurs what belongs to
-    tiny singular values; those are projected off the sharp ones and decomposed again
-    by themselves, and where nothing is left, QR completes the basis. All work is done
-    in float64.
+    `numpy.linalg.svd` (`docs/benchmarks.md`). The Gram matrix blurs the vectors of tiny
+    singular values; these are made orthogonal to the accurate ones and decomposed again
+    separately, and if nothing remains, QR completes the basis. All work is done in
+    float64.
 
     Accuracy: `u` and `vt` are orthonormal to 1e-6 after rounding to float32, and
     `u @ diag(s) @ vt` differs from `matrix` by less than 1e-6 in the relative
@@ -104,11 +104,11 @@ def _checked(matrix):
 
 
 def _tall_svd(matrix):
-    """Thin SVD `(u, s, v)` of a float64 matrix with rows >= columns, entries <= 1.
+    """Returns the thin SVD `(u, s, v)` of a matrix, rows >= columns, entries <= 1.
 
-    Each round settles the directions that its Gram matrix shows sharply and goes on
-    with what is left, orthogonal to all that is settled: one round for most kernels,
-    four at the most between the largest singular value and the noise.
+    Each round settles the directions that its Gram matrix shows accurately, and
+    continues with the rest, orthogonal to all that is settled: one round for most
+    kernels, at most four between the largest singular value and the noise.
     """
     u, s, v = _turned(matrix)
     sharp = np.count_nonzero(s > _SHARP * s[0])
@@ -156,6 +156,6 @@ def _in_order(u, s, v):
 def _complement(settled, count):
     """Returns `count` orthonormal columns that are orthogonal to the settled ones."""
     random = np.random.default_rng(0).standard_normal((len(settled), count))
-    for _ in range(2):  # twice is enough: what is left after one is rounding
+    for _ in range(2):  # twice is enough: after the first only rounding remains
         random -= settled @ (settled.T @ random)
     return np.linalg.qr(random)[0]

@@ -18,4 +18,4 @@ def call_flops(call, shapes=None) -> int | None:
     Raises:
         ValueError: If sizes of the output of a convolution or dense layer are unknown.
     """
-    return known(call.op, "flops", call, shapes or Shapes.of(call))
+    return known(call.op, "flops", call, shapes or Shapes.from_call(call))

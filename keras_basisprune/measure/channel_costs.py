@@ -42,7 +42,7 @@ class ChannelCosts:
             if part.may_change(self._free):
                 self.parts.append(part)
             else:
-                self.fixed += amount(Shapes.of(call))
+                self.fixed += amount(Shapes.from_call(call))
 
     def __call__(self, alive) -> float:
         """The cost when the groups where `alive` (a boolean array) is true are left."""

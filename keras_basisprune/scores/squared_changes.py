@@ -7,10 +7,10 @@ from keras_basisprune.data.batching.fill_up import fill_up
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.data.ends import (
     MANY,
-    WithoutEnd,
+    EndlessData,
     check_ends,
+    endless_error,
     length,
-    without_end,
 )
 from keras_basisprune.utils.shown import described, shown
 
@@ -51,7 +51,7 @@ def squared_changes(model, variables, data, loss, batch_size) -> list[np.ndarray
             model.fit(**arrays, batch_size=size, shuffle=False, verbose=0)
         else:
             model.fit(data, shuffle=False, verbose=0, callbacks=_callbacks(data))
-    except WithoutEnd:
+    except EndlessData:
         raise
     except Exception as error:  # each backend has its own
         raise ValueError(
@@ -95,7 +95,7 @@ class _Watch(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if batch + 1 >= MANY:
-            raise without_end("data", self._data, f"{batch + 1:,} batches")
+            raise endless_error("data", self._data, f"{batch + 1:,} batches")
 
 
 class _Collector(keras.optimizers.Optimizer):

@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_basisprune.graph.channel_groups import groups_of
 from keras_basisprune.graph.channel_map import channel_map
-from keras_basisprune.graph.decomposable import decomposable, decomposed_unasked
+from keras_basisprune.graph.decomposable import decomposable, decomposed_by_default
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.methods import METHODS
 from keras_basisprune.search.chosen_methods import short_name
@@ -71,6 +71,6 @@ def _leaving(model, parts) -> tuple[list[str], dict[str, list[str]]]:
 def _no_basis(layer) -> str | None:
     """Why no basis is taken of a layer; `None` if one is."""
     reason = decomposable(layer)
-    if reason is None and not decomposed_unasked(layer):
+    if reason is None and not decomposed_by_default(layer):
         return "only convolutions are decomposed in a search"
     return reason

@@ -1,1 +1,1 @@
-"""What arguments must be: one check a file, for every room above."""
+"""Checks of arguments, one per file, for all other rooms; and files."""

@@ -1,5 +1,5 @@
-"""The error of a share that can't be had."""
+"""The error of a share that can't be reached."""
 
 
 class CannotReach(ValueError):
-    """So little can't be left: what may leave a network is less than was asked for."""
+    """The requested share can't be reached: too little may be removed."""

@@ -9,7 +9,7 @@ def check_choice(argument, value, choices, remedy=""):
     Args:
         argument: Name of the argument, for the message.
         value: What should be one of `choices`.
-        choices: A tuple of strings, `None` among them or not.
+        choices: A tuple of strings, which may contain `None`.
         remedy: A sentence that says what to pass.
     """
     if (value is None or isinstance(value, str)) and value in choices:

@@ -11,7 +11,7 @@ def check_number(argument, value, interval, expected="", remedy="") -> float:
     Args:
         argument: Name of the argument, for the message.
         value: What should be a real number, of Python or NumPy, or an array without
-            axes. Booleans are none.
+            axes. Booleans are not accepted.
         interval: The interval, in the usual notation: `"(0, 1]"`, `"[0, inf)"`.
         expected: What was expected, in words. Defaults to a number in the interval.
         remedy: A sentence that says what to pass.
@@ -28,7 +28,7 @@ def check_number(argument, value, interval, expected="", remedy="") -> float:
 
 
 def is_number(value, interval) -> bool:
-    """Whether a value is such a number."""
+    """Returns whether a value is a number in an interval."""
     number = _number(value)
     return number is not None and _inside(number, interval)
 

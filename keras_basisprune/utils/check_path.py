@@ -7,17 +7,17 @@ from keras_basisprune.utils.shown import shown
 
 
 def check_path(argument, value, write=None) -> pathlib.Path:
-    """Raises `ValueError` unless a value can be a path, and be written to.
+    """Raises `ValueError` unless a value is a path that can be written to.
 
-    A folder that bears the name of a file that is to be written is its owner's, and so
-    is a file where a folder is to be. Links are followed, unless they lead nowhere.
+    A folder is never replaced by a file, nor a file by a folder. Links are followed,
+    but broken links are refused.
 
     Args:
         argument: Name of the argument that it comes from, for the message.
         value: What should be a string or `pathlib.Path`, and not empty.
-        write: `"file"` if a file is to be written there (one that is there may be
-            replaced), `"folder"` if files are to be written into it, `"either"` for one
-            of these; `None` for neither. Nothing is made.
+        write: `"file"` to write a file there (an existing one may be replaced),
+            `"folder"` to write files into it, `"either"` for one of these; `None` for
+            neither. Nothing is created.
 
     Returns:
         The `pathlib.Path`.
@@ -41,7 +41,7 @@ def check_paths(argument, folder, names):
 
     Args:
         argument: Name of the argument that the folder comes from, for the message.
-        folder: The `pathlib.Path` of the folder, which need not be there yet.
+        folder: The `pathlib.Path` of the folder, which need not exist yet.
         names: The names of the files; with a `/` at the end for folders.
     """
     check_path(argument, folder, "folder")
@@ -72,7 +72,7 @@ def _check_kind(argument, path, write):
 
 
 def _check_folders(argument, path):
-    """What is not there can be made, and what is there be replaced."""
+    """Raises `ValueError` unless files can be created and replaced at a path."""
     inside = path if path.is_dir() else path.parent
     place = next(p for p in (inside, *inside.absolute().parents) if p.exists())
     if not place.is_dir():

@@ -13,7 +13,7 @@ def check_shape(argument, value) -> tuple:
     Args:
         argument: Name of the argument, for the message.
         value: What should be a tuple or list of positive integers, without the batch
-            axis. `None` stands for a size that is not known.
+            axis. `None` stands for an unknown size.
 
     Returns:
         The shape, as a tuple of `int` and `None`.

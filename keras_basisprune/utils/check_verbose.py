@@ -1,4 +1,4 @@
-"""The argument by which progress is shown."""
+"""The argument `verbose`."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from keras_basisprune.utils.shown import shown
 
 
 def check_verbose(verbose) -> bool:
-    """Raises `ValueError` unless `verbose` is what Keras takes it to be.
+    """Raises `ValueError` unless `verbose` is a value that Keras accepts.
 
     Args:
         verbose: `"auto"`, 0, 1, 2, or a boolean.

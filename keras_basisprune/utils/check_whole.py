@@ -14,9 +14,9 @@ def check_whole(argument, value, least=1, most=_MOST, remedy="") -> int:
 
     Args:
         argument: Name of the argument, for the message.
-        value: What should be an integer, of Python or NumPy. Booleans are none.
-        least: The smallest that will do.
-        most: The largest.
+        value: What should be an integer, of Python or NumPy. Booleans are not accepted.
+        least: The smallest accepted integer.
+        most: The largest accepted integer.
         remedy: A sentence that says what to pass.
 
     Returns:

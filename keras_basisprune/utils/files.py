@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Writes files and folders that appear complete or not at all."""
 
 import contextlib
 import fnmatch
@@ -11,29 +11,29 @@ import tempfile
 from keras_basisprune.utils.check_path import check_path
 
 _REPLACED = "replaced"
-_STAGE = re.compile(r"\.(.+)\.[a-z0-9_]{8}")  # what `mkdtemp` makes of a prefix
+_STAGE = re.compile(r"\.(.+)\.[a-z0-9_]{8}")  # names that `mkdtemp` makes of a prefix
 
 
 @contextlib.contextmanager
 def staged(path):
     """Yields a path to write to, and moves what was written to `path` at the end.
 
-    The yielded path lies in a fresh hidden folder beside `path`, so that the move is
-    one rename on one file system. If the block raises, nothing is left behind: not
-    the half-written file, not the parent folders made for it, and whatever stood at
-    `path` before still stands there. A file never takes the place of a folder, nor a
-    folder that of a file; a link stays a link, and what it points to is replaced.
+    The yielded path is in a new hidden folder beside `path`, so that the move is one
+    rename on one file system. If the block raises, nothing is left behind, neither the
+    half-written file nor the parent folders created for it, and `path` is unchanged. A
+    file never replaces a folder, nor a folder a file. If `path` is a link, its target
+    is replaced.
 
     Args:
-        path: The `pathlib.Path` of the file or folder that shall appear. A folder that
-            stands there is replaced by a folder: whether it may be is for the caller.
+        path: The `pathlib.Path` of the file or folder to write. A folder there is
+            replaced by a folder; the caller decides whether it may be.
 
     Yields:
         The `pathlib.Path` to write to; its last part is that of `path`.
 
     Raises:
-        ValueError: If `path` can't be written to or is a link to nothing, or a file
-            shall take the place of a folder, or a folder that of a file.
+        ValueError: If `path` can't be written to or is a broken link, or if a file
+            would replace a folder, or a folder a file.
     """
     path = check_path("path", path, "either")
     place = path.resolve() if path.is_symlink() else path
@@ -53,7 +53,7 @@ def staged(path):
 
 
 def _move(new, path, aside):
-    """Renames `new` to `path`; a folder in the way is put aside until that is done."""
+    """Renames `new` to `path`; an existing folder is put aside until that is done."""
     if not new.is_dir():
         if new.exists():
             check_path("path", path, "file")
@@ -72,11 +72,11 @@ def _move(new, path, aside):
 
 
 def sweep(folder, names):
-    """Removes what killed processes have left of files that were being written.
+    """Removes unfinished files of killed processes.
 
     Args:
-        folder: The `pathlib.Path` of the folder, which need not be there. No one else
-            may be writing these files now.
+        folder: The `pathlib.Path` of the folder, which need not exist. No other process
+            may be writing these files.
         names: Patterns of the names of files and folders that `staged` wrote there.
     """
     for path in folder.glob(".*"):
@@ -93,12 +93,12 @@ def sweep(folder, names):
 
 
 def write_text(path, text):
-    """Writes a text file, whole or not at all."""
+    """Writes a text file, complete or not at all."""
     with staged(check_path("path", path, "file")) as stage:
         stage.write_text(text, encoding="utf-8")
 
 
 def save_model(model, path):
-    """Writes a `.keras` file, whole or not at all."""
+    """Writes a `.keras` file, complete or not at all."""
     with staged(check_path("path", path, "file")) as stage:
         model.save(stage)

@@ -1,4 +1,4 @@
-"""What the methods are called, for those who must not import Keras.
+"""Names of the methods, for modules that must not import Keras.
 
 `methods/table.py` holds the methods; a test compares the two.
 """
@@ -12,10 +12,10 @@ class MethodName:
 
     Attributes:
         name: The name of its row in `METHODS`.
-        title: What it is called, in a few words.
+        title: A description in a few words.
         alias: Another name; empty for none.
         trains: Whether it trains, on labels.
-        compensates: Whether it corrects kernels when channels have left.
+        compensates: Whether it corrects kernels when channels are removed.
     """
 
     name: str
@@ -26,7 +26,7 @@ class MethodName:
 
     @property
     def short(self) -> str:
-        """The alias, or the name where there is none."""
+        """The alias, or the name without one."""
         return self.alias or self.name
 
 
@@ -63,7 +63,7 @@ METHOD_NAMES = (
 
 
 def named_methods(names) -> list[MethodName]:
-    """The methods that names or aliases stand for; others are left out.
+    """Returns the methods with the given names or aliases; unknown ones are ignored.
 
     Args:
         names: An iterable of strings.

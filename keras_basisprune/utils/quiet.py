@@ -1,4 +1,4 @@
-"""Silence for the log lines of TensorFlow, its converter, and LiteRT."""
+"""Silences the logs of TensorFlow, its converter, and LiteRT."""
 
 import contextlib
 import logging
@@ -11,10 +11,9 @@ import warnings
 def quiet():
     """Drops warnings and the log lines that C++ code writes to standard error.
 
-    The converter and the interpreter log through C++, past `sys.stderr`, so the file
-    descriptor itself is turned aside. Errors are not lost: they arrive as
-    exceptions. Set the environment variable `TF_CPP_MIN_LOG_LEVEL=0` to see
-    everything.
+    The converter and the interpreter log through C++, bypassing `sys.stderr`, so the
+    file descriptor itself is redirected. Errors are not lost: they are raised as
+    exceptions. Set the environment variable `TF_CPP_MIN_LOG_LEVEL=0` to see everything.
     """
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
         yield

@@ -1,15 +1,15 @@
-"""Long lists in messages."""
+"""Shortens long lists in messages."""
 
 from collections.abc import Iterable
 
 
 def shortened(words: Iterable, most: int = 20, between: str = ", ") -> str:
-    """Words in a row, the first of them where there are many.
+    """Joins words, only the first ones if there are many.
 
     Args:
-        words: What is listed; texts as they are, all else by `str`.
-        most: Integer, how many are shown.
-        between: What stands between them.
+        words: The items to list; converted by `str`.
+        most: Integer, the most items to show.
+        between: The separator.
 
     Returns:
         A string.

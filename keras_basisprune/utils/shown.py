@@ -1,4 +1,4 @@
-"""Values in words, for the messages of errors."""
+"""Short texts for values, in error messages."""
 
 import numbers
 
@@ -6,7 +6,7 @@ _MOST = 80  # characters
 
 
 def described(data) -> str:
-    """A short text of the shapes of all arrays in a structure."""
+    """Returns a short text with the shapes of all arrays in a structure."""
     if isinstance(data, tuple | list) and len(data) <= 4:
         ends = "()" if isinstance(data, tuple) else "[]"
         return f"{ends[0]}{', '.join(map(described, data))}{ends[1]}"
@@ -14,13 +14,13 @@ def described(data) -> str:
 
 
 def dtype_name(value) -> str:
-    """The name of an array's dtype, whatever backend it is of; empty without one."""
+    """Returns the name of an array's dtype on any backend; empty without one."""
     dtype = getattr(value, "dtype", "")
     return str(getattr(dtype, "name", dtype)).removeprefix("torch.")
 
 
 def shown(value) -> str:
-    """A short text that says what a value is: itself, or its shape, and its type."""
+    """Returns a short text for a value: itself, or its shape, and its type."""
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     if shape is not None and dtype is not None and not isinstance(value, numbers.Real):
         return f"an array of shape {tuple(shape)}, dtype {dtype_name(value)}"

@@ -1,10 +1,10 @@
-"""Arrays that make whole batches."""
+"""Pads arrays to whole batches."""
 
 import numpy as np
 
 
 def fill_up(array, size) -> np.ndarray:
-    """Repeats samples from the beginning on, until all batches are whole.
+    """Repeats samples from the beginning, until all batches are full.
 
     Args:
         array: Array of shape `(n, ...)`, `n` at least 1.

@@ -1,16 +1,16 @@
-"""Does a model run on batches of one size only?"""
+"""Finds out whether a model runs only on batches of one size."""
 
 import keras
 
 
 def fixed_batch(model) -> int | None:
-    """The batch size that a model must be run with, `None` if any will do.
+    """Returns the batch size that a model must be run with, or `None` for any size.
 
-    Keras takes batches of any size, even where `keras.Input(batch_shape=(4, ...))` says
-    another. So the size matters only where layers have taken it over: a
-    `keras.ops.reshape(x, (4, -1))`, say, or the states of a stateful recurrent layer.
-    That is found out by following the shapes of another batch through the model, which
-    computes nothing.
+    Keras accepts batches of any size, even with `keras.Input(batch_shape=(4, ...))`.
+    The size only matters if layers depend on it, for example
+    `keras.ops.reshape(x, (4, -1))`, or the states of a stateful recurrent layer. To
+    find out, the shapes of another batch are followed through the model, without
+    computing anything.
 
     Args:
         model: A built Functional or Sequential `keras.Model`.
@@ -46,7 +46,7 @@ def fixed_batch(model) -> int | None:
 
 
 def _sizes(model):
-    """Yields the batch sizes that inputs of a model, or of one inside it, have."""
+    """Yields the batch sizes of the inputs of a model and its nested models."""
     yield from (tensor.shape[0] for tensor in model.inputs if tensor.shape[0])
     for layer in model.layers:
         if isinstance(layer, keras.Model) and getattr(layer, "inputs", None):
@@ -60,6 +60,6 @@ def _resized(tensor, size):
 
 
 def _keeps_states(layer) -> bool:
-    """Whether a layer, or one inside it, remembers the batch before."""
+    """Returns whether a layer, or one inside it, keeps states between batches."""
     inner = getattr(layer, "layers", ())
     return bool(getattr(layer, "stateful", False)) or any(map(_keeps_states, inner))

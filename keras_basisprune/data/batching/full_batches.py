@@ -1,4 +1,4 @@
-"""Batches of one size, of batches of any."""
+"""Regroups batches of any size into batches of one size."""
 
 import numpy as np
 
@@ -6,8 +6,8 @@ import numpy as np
 def full_batches(batches, size):
     """Cuts and joins batches to one size.
 
-    What is left at the end, or before samples of another shape, is filled up with
-    samples that have been there before. Two batches are in memory at a time.
+    The last batch, also before samples of another shape, is filled up with earlier
+    samples. Two batches are in memory at a time.
 
     Args:
         batches: Iterable of lists of arrays, one per input, of one common length.
@@ -33,7 +33,7 @@ def full_batches(batches, size):
 
 
 def _filled(rest, before, size):
-    """The last samples, and as many of those before as are missing."""
+    """Yields the last samples, filled up with earlier ones."""
     if not len(rest[0]):
         return
     pool = rest if before is None else _joined(rest, before)

@@ -10,10 +10,10 @@ def run_batches(run, arrays, size) -> list[np.ndarray]:
 
     Args:
         run: Takes a list of arrays of `size` samples, one per input, and returns a list
-            of arrays, one per output, with as many.
+            of arrays of `size` samples, one per output.
         arrays: List of arrays, one per input, of one common length.
-        size: Integer. The last batch is filled up (`fill_up`); outputs of what that
-            repeats are left out.
+        size: Integer. The last batch is filled up (`fill_up`); outputs for repeated
+            samples are left out.
 
     Returns:
         A list of arrays, one per output, with the outputs of all samples.

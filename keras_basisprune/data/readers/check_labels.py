@@ -1,4 +1,4 @@
-"""What labels must fulfil before anything is done with them."""
+"""Checks the labels of image data."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ def check_labels(splits, class_names, source):
     Args:
         splits: dict of split name to `(items, labels)`, see `readers`.
         class_names: tuple of str, or `None` to name classes by their numbers.
-        source: str, the source as the user gave it, for the messages.
+        source: str, the source as the user passed it, for the messages.
 
     Returns:
         A tuple `(labels, class_names)`: dict of split name to int64 array of shape

@@ -9,14 +9,14 @@ def fit_image(image, size, channels):
     """Resizes an image and gives it the wanted number of channels.
 
     Grey is repeated to any number of channels, RGB becomes grey by its luminance, a
-    fourth channel (alpha) is dropped where one or three are wanted. Resizing is
-    bilinear with antialiasing (Pillow's), without cropping; 8-bit images stay 8-bit
-    in it, so that their pixels remain whole numbers.
+    fourth channel (alpha) is dropped if one or three are wanted. Resizing is
+    bilinear with antialiasing (Pillow's), without cropping, and in 8 bits for 8-bit
+    images, so that their pixels remain whole numbers.
 
     Args:
         image: uint8 or float32 array in [0, 255] of shape `(height, width)` or
             `(height, width, channels)`.
-        size: `(height, width)`, or `None` to keep the image's own.
+        size: `(height, width)`, or `None` to keep the size.
         channels: int, the number of channels of the result.
 
     Returns:
@@ -53,7 +53,7 @@ def _resize(image, size):
             "Resizing images needs Pillow, which is not installed. "
             "Run: pip install pillow"
         ) from error
-    bilinear = PIL.Image.Resampling.BILINEAR  # antialiases when it makes smaller
+    bilinear = PIL.Image.Resampling.BILINEAR  # antialiases when shrinking
     rgb = image.dtype == np.uint8 and image.shape[-1] == 3  # in one go, else by channel
     planes = [image] if rgb else np.moveaxis(image, -1, 0)
     planes = [PIL.Image.fromarray(np.ascontiguousarray(plane)) for plane in planes]

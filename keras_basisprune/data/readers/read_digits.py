@@ -1,4 +1,4 @@
-"""The handwritten digits that scikit-learn carries."""
+"""The handwritten digits of scikit-learn."""
 
 import numpy as np
 

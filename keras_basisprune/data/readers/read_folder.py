@@ -11,7 +11,7 @@ SPLITS = {
     "validation": ("validation", "val", "valid"),
     "test": ("test",),
 }
-# Beside names that begin with one of these: what systems put into folders.
+# Hidden are names with these prefixes, and the folders of operating systems below.
 _HIDDEN = (".", "__")
 _SYSTEMS = {
     "@eaDir",
@@ -28,13 +28,13 @@ def read_folder(path):
     Classes are the sub-folders in alphabetical order, as in
     `keras.utils.image_dataset_from_directory`; images may lie in deeper folders.
     With `path/train`, the splits `path/validation` (or `val`, `valid`) and `path/test`
-    are taken where they exist and whatever else lies in `path` is passed over. So are,
-    at any depth, hidden files and folders (`.name`, `__name`, and those of systems,
-    such as `@eaDir`), files that are no images by their extension, and links to folders
-    within a class (a class may be a link). What has the name of an image and is none,
-    a pipe for instance, counts as unreadable; none of it is opened. Images are turned
-    upright as their EXIF data says; transparency is dropped; of animations the first
-    frame counts. Grey images have one channel, 16-bit ones are divided by 257.
+    are used if they exist, and all else in `path` is ignored. Also ignored are, at any
+    depth, hidden files and folders (`.name`, `__name`, and system folders such as
+    `@eaDir`), files without an image extension, and links to folders within a class (a
+    class may be a link). A pipe or device with the name of an image counts as
+    unreadable, and is not opened. Images are rotated by their EXIF data, transparency
+    is dropped, and the first frame of an animation is used. Grey images have one
+    channel, 16-bit ones are divided by 257.
 
     Args:
         path: path of the folder.
@@ -44,8 +44,8 @@ def read_folder(path):
 
     Raises:
         ImportError: Pillow is not installed.
-        ValueError: there are no class folders, a split has a class of its own, or a
-            folder can't be listed.
+        ValueError: there are no class folders, a split has a class that the training
+            images lack, or a folder can't be listed.
     """
     try:
         import PIL.Image  # noqa: F401

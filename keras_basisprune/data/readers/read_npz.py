@@ -12,14 +12,14 @@ KEYS = {
     "validation": (("x_val", "y_val"), ("x_validation", "y_validation")),
     "test": (("x_test", "y_test"),),
 }
-# RuntimeError: encrypted, or compressed in a way that Python does not know.
+# RuntimeError: encrypted, or compressed in a way that Python does not support.
 DAMAGE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def read_npz(path):
     """Reads an `.npz` file; pickled objects are refused, never run.
 
-    Keys: `x_train`, `y_train` (or `x`, `y`) and, if there, `x_val`, `y_val`, `x_test`,
+    Keys: `x_train`, `y_train` (or `x`, `y`) and optionally `x_val`, `y_val`, `x_test`,
     `y_test`; `class_names` may name the classes. Images are `(n, height, width)` or
     `(n, height, width, channels)`. Pixels of the whole file are either in [0, 255],
     or floats or booleans in [0, 1], which are multiplied by 255, or 16-bit, which are
@@ -66,7 +66,7 @@ def _arrays(path):
 
 
 def _scale(path, images):
-    """The factor that brings the pixels of all arrays to [0, 255]."""
+    """Returns the factor that scales the pixels of all arrays to [0, 255]."""
     ranges = [_pixel_range(path, key, array) for key, array in images.items()]
     low, high = min(r[0] for r in ranges), max(r[1] for r in ranges)
     kinds = {array.dtype.kind for array in images.values()}
@@ -89,7 +89,7 @@ def _pixel_range(path, key, array):
             f"channels) in `{key}`",
             f"shape {array.shape}, dtype {array.dtype}",
         )
-    low, high = float(array.min()), float(array.max())  # NaN comes through both
+    low, high = float(array.min()), float(array.max())  # both pass NaN on
     if not np.isfinite([low, high]).all():
         first = next(i for i, image in enumerate(array) if not np.isfinite(image).all())
         raise _error(

@@ -19,12 +19,12 @@ PROBED_HOSTS = 3
 
 
 def read_tfds(name):
-    """Reads a data set, which is downloaded and prepared where it is not yet.
+    """Reads a data set; downloads and prepares it first if necessary.
 
-    Data sets lie in the folder `TFDS_DATA_DIR` (environment variable), else in
-    `~/tensorflow_datasets`. Encoded images are held in memory, as they are stored.
-    A split whose labels are all -1 (hidden) counts as missing; a data set with one
-    split only is all training images.
+    Data sets are stored in the folder `TFDS_DATA_DIR` (environment variable), else in
+    `~/tensorflow_datasets`. Images are held in memory as they are encoded on disk.
+    A split whose labels are all -1 (hidden) counts as missing; the only split of a data
+    set is used for training.
 
     Args:
         name: str, such as `"eurosat"`, `"eurosat/rgb"` or `"eurosat/rgb:2.0.0"`.
@@ -34,7 +34,7 @@ def read_tfds(name):
 
     Raises:
         ImportError: TensorFlow Datasets or a package of this data set is missing.
-        OSError: the data set is not prepared and cannot be had.
+        OSError: the data set is not prepared and cannot be downloaded.
         ValueError: there is no such data set, or it holds no images with labels.
     """
     try:
@@ -91,7 +91,7 @@ def _prepare(tfds, builder, name):
             f"Preparing spec='tfds:{name}' needs the package {error.name}, which is "
             f"not installed. Run: pip install {error.name}"
         ) from error
-    except Exception as error:  # data sets raise whatever they like
+    except Exception as error:  # data sets raise all kinds of errors
         raise OSError(
             "Expected `spec` to name a data set that is prepared or can be downloaded. "
             f"Received: spec='tfds:{name}'. It is not in '{builder.data_dir}', and "
@@ -105,7 +105,7 @@ def _prepare(tfds, builder, name):
 
 
 def _silent_hosts(urls):
-    """The hosts (or proxies) asked in vain; empty when one answered."""
+    """Returns the hosts (or proxies) that did not answer; empty if one did."""
     proxies, asked = urllib.request.getproxies(), []
     for url in urls:
         parts = urllib.parse.urlsplit(url)

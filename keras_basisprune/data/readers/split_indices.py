@@ -1,4 +1,4 @@
-"""Which image goes into which split."""
+"""Divides images into splits."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ def split_indices(labels, seed, validation_split, test_split, max_images):
     """Divides images into splits and puts each split into a stratified order.
 
     A validation or test split that the source lacks is taken from its train split,
-    class by class, at least one image of each; the same seed takes the same images
-    whatever `max_images` is, and the same test images whatever `validation_split` is.
-    In every split any first `m` images hold the classes in the split's proportions,
-    each class once before any comes twice, so a subset is simply the beginning.
+    class by class, at least one image of each. The same seed takes the same images for
+    any `max_images`, and the same test images for any `validation_split`. In every
+    split, the first `m` images hold the classes in the split's proportions, each class
+    once before any class twice, so that the first images are a stratified subset.
 
     Args:
         labels: dict of split name to int array of shape `(n,)`; has `"train"`.
@@ -22,8 +22,8 @@ def split_indices(labels, seed, validation_split, test_split, max_images):
         max_images: int, the most images per split, or `None`.
 
     Returns:
-        dict of every split name to `(pool, indices)`: the source's split that its
-        images are in, and where.
+        dict of every split name to `(pool, indices)`: the source's split that holds its
+        images, and their positions there.
 
     Raises:
         ValueError: a class has too few images to be divided.
@@ -72,7 +72,7 @@ def _stratified_order(labels, rng):
     classes = labels[shuffled]
     counts = np.bincount(classes)
     by_class = np.argsort(classes, kind="stable")
-    rank = np.empty(len(labels), np.int64)  # how many of its class come before
+    rank = np.empty(len(labels), np.int64)  # number of earlier images of its class
     starts = np.cumsum(counts) - counts
     rank[by_class] = np.arange(len(labels)) - np.repeat(starts, counts)
     return shuffled[np.argsort(rank / counts[classes], kind="stable")]

@@ -1,1 +1,1 @@
-"""What `.tflite` files say of themselves."""
+"""Reads the contents of `.tflite` files."""

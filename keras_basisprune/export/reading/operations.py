@@ -1,4 +1,4 @@
-"""The operations of a `.tflite` file, with the tensors that they read and make."""
+"""The operations of a `.tflite` file, with their input and output tensors."""
 
 import dataclasses
 import pathlib
@@ -13,8 +13,8 @@ class Tensor:
     """One tensor of a file.
 
     Attributes:
-        dtype: Its type in the words of the schema: `"FLOAT32"`, `"INT8"`, ...
-        shape: Tuple of sizes; 1 for one that is not known.
+        dtype: Its type as the schema names it: `"FLOAT32"`, `"INT8"`, ...
+        shape: Tuple of sizes; 1 for an unknown one.
         buffer: Number of the buffer that holds its values; `None` if it is computed.
     """
 
@@ -29,11 +29,11 @@ class Operation:
 
     Attributes:
         name: Its name in the schema, or that of a custom operation.
-        builtin: Whether LiteRT has it built in.
-        inputs: Tuple of `Tensor`s; `None` for one that is left out.
-        outputs: The same.
-        times: How often it runs: the number of trips of the loops around it, as far as
-            the file says.
+        builtin: Whether it is built into LiteRT.
+        inputs: Tuple of `Tensor`s; `None` for an omitted one.
+        outputs: Tuple of `Tensor`s; `None` for an omitted one.
+        times: How often it runs: the number of iterations of the loops around it, if
+            the file states it.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Operation:
 
 
 def operations(path) -> list[Operation]:
-    """Reads a file.
+    """Reads the operations of a file.
 
     Args:
         path: The path of the file.
@@ -72,7 +72,7 @@ def operations(path) -> list[Operation]:
 
 
 def open_file(path):
-    """Opens a file as a flatbuffer; its parts are read when asked for."""
+    """Opens a file as a flatbuffer; its parts are read on access."""
     from ai_edge_litert import schema_py_generated as schema
 
     return schema.Model.GetRootAs(pathlib.Path(path).read_bytes(), 0)
@@ -84,7 +84,7 @@ def subgraphs(model):
 
 
 def _names(model) -> list[tuple[str, bool]]:
-    """For each operator code, its name and whether it is built in."""
+    """Returns, for each operator code, its name and whether it is built in."""
     from ai_edge_litert import schema_py_generated as schema
 
     builtin_names = _words(schema.BuiltinOperator)
@@ -115,11 +115,11 @@ def _tensors(model, subgraph) -> list[Tensor]:
 
 
 def _times(model, names) -> dict[int, int]:
-    """How often each graph runs, by its number."""
+    """Returns how often each graph runs, by its number."""
     from ai_edge_litert import schema_py_generated as schema
 
     times = {0: 1}
-    for at, subgraph in enumerate(subgraphs(model)):  # bodies come behind their loops
+    for at, subgraph in enumerate(subgraphs(model)):  # loops come before their bodies
         for operator in _operators(subgraph):
             if names[operator.OpcodeIndex()][0] != _LOOP:
                 continue
@@ -132,7 +132,7 @@ def _times(model, names) -> dict[int, int]:
 
 
 def _trips(model, condition, names) -> int:
-    """The smallest number that a loop's condition compares its counters with."""
+    """Returns the smallest number that a loop's condition compares counters with."""
     limits = []
     for operator in _operators(condition):
         if names[operator.OpcodeIndex()][0] != "LESS":

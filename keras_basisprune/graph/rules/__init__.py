@@ -1,4 +1,4 @@
-"""All that the package has to know of each layer class: one file per family."""
+"""What the package knows of each layer class: one file per family."""
 
 from keras_basisprune.graph.rules import (
     attention,

@@ -12,7 +12,7 @@ from keras_basisprune.graph.rules._projections import (
 
 
 def attention_flops(call, layer, shapes) -> int | None:
-    """Of `Attention` and `AdditiveAttention`: scores, and the sum of values."""
+    """Counts `Attention` and `AdditiveAttention`: scores, and the sum of values."""
     given = call.args[0] if call.args else call.kwargs["inputs"]
     query, value = shapes.inputs[:2]
     key = shapes.inputs[2] if len(given) > 2 else value
@@ -26,7 +26,7 @@ def attention_flops(call, layer, shapes) -> int | None:
 
 
 def headed_attention_flops(call, layer, shapes) -> int | None:
-    """Of attention with heads: projections, scores, and the sum of values."""
+    """Counts attention with heads: projections, scores, and the sum of values."""
     given = dict(zip(argument_order(call), shapes.inputs, strict=True))
     given.setdefault("key", given["value"])
     sizes = {name: given[name][1:-1] for name in ("query", "key", "value")}

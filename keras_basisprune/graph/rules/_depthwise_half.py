@@ -4,14 +4,14 @@ import keras
 
 
 def depthwise_half(layer, name) -> keras.layers.Layer:
-    """The depthwise convolution that a separable one starts with.
+    """Makes the depthwise convolution that a separable one starts with.
 
     Args:
         layer: A `SeparableConv1D` or `SeparableConv2D`.
-        name: The name that its own is made of (`depthwise_name`).
+        name: The name that the new one is made from (`depthwise_name`).
 
     Returns:
-        A layer that is not built; its `kernel` is to be the separable layer's
+        A layer that is not built; its `kernel` must be set to the separable layer's
         `depthwise_kernel`. No bias, no activation, not trainable.
     """
     kinds = {
@@ -34,5 +34,5 @@ def depthwise_half(layer, name) -> keras.layers.Layer:
 
 
 def depthwise_name(name) -> str:
-    """The name of the depthwise half of the separable convolution `name`."""
+    """Returns the name of the depthwise half of a separable convolution `name`."""
     return f"{name}_depthwise"

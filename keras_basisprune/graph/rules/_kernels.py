@@ -1,4 +1,4 @@
-"""What layers with a kernel of shape `(..., cin, cout)` have in common."""
+"""Base rule of layers with a kernel of shape `(..., cin, cout)`."""
 
 import math
 
@@ -6,49 +6,49 @@ import keras
 import numpy as np
 
 from keras_basisprune.graph.rewrite import NewLayer, clone
-from keras_basisprune.graph.rules._reads import front
+from keras_basisprune.graph.rules._reads import axis_first
 from keras_basisprune.graph.rules.rule import Rule
 
 
 class KernelRule(Rule):
-    """A kernel whose last axis has the output channels, as that of `Conv2D`."""
+    """A kernel whose last axis has the output channels, as in `Conv2D`."""
 
     inherited = True
     adapted = "kernel"
     width = "filters"  # the argument of the constructor
 
     def weights(self, layer):
-        """Kernel and bias."""
+        """Names kernel and bias."""
         return "kernel", "bias"
 
     def filters(self, layer):
-        """The columns of the kernel as a matrix."""
+        """Returns the columns of the kernel as a matrix."""
         return columns(layer.kernel)
 
     def rows(self, layer):
-        """The kernel, input channels first."""
-        return front(layer.kernel, -2)
+        """Returns the kernel, input channels first."""
+        return axis_first(layer.kernel, -2)
 
     def flops(self, call, shapes):
-        """All weights, at each position of the output."""
+        """Counts all weights, at each position of the output."""
         kernel = shapes.weight(call.op, "kernel")
         return kernel_flops(call.op, math.prod(kernel), shapes.outputs[0], kernel[-1])
 
     def fold(self, layer, name, factor, offset):
-        """Factors go into the columns of the kernel, the rest into the bias."""
+        """Multiplies the columns of the kernel and changes the bias."""
         return folded(layer, name, factor, offset, {"kernel": factor})
 
     def matrix(self, layer):
-        """The kernel."""
+        """Returns the kernel as a matrix."""
         return columns(layer.kernel)
 
     def matrix_shape(self, layer):
-        """Its shape."""
+        """Returns the shape of the matrix."""
         *rows, cout = layer.kernel.shape
         return math.prod(rows), cout
 
     def with_matrix(self, layer, name, matrix, bias=None):
-        """A layer of the same class."""
+        """Makes a layer of the same class."""
         shape = (*layer.kernel.shape[:-1], np.shape(matrix)[-1])
         changes = {self.width: shape[-1], "use_bias": bias is not None, "name": name}
         config = {**_linear(layer.get_config()), **changes}
@@ -57,7 +57,7 @@ class KernelRule(Rule):
         )
 
     def weights_for(self, layer, matrix):
-        """The kernel."""
+        """Returns the kernel for a matrix."""
         return {"kernel": np.reshape(matrix, layer.kernel.shape)}
 
 
@@ -65,7 +65,7 @@ _OUTPUT_SIDE = ("bias", "kernel", "activity", "activation", "depthwise", "pointw
 
 
 def _linear(config):
-    """A layer's config without what belongs to its bias, activation and training."""
+    """Returns a layer's config without its bias, activation and training."""
     return {
         key: value
         for key, value in config.items()
@@ -79,10 +79,10 @@ def _with_bias(layer, kernel, bias):
 
 
 def pointwise_layer(layer, name, matrix, bias=None) -> NewLayer:
-    """A layer that multiplies channels by a matrix at each position by itself.
+    """Makes a layer that multiplies the channels at each position by a matrix.
 
     Args:
-        layer: A convolution or dense layer: on such maps it is to work.
+        layer: A convolution or dense layer, for whose maps the new layer is made.
         name: The name of the new one.
         matrix: Array of shape `(cin, cout)`.
         bias: Array of shape `(cout,)`, or `None` for none.
@@ -105,14 +105,14 @@ def pointwise_layer(layer, name, matrix, bias=None) -> NewLayer:
 
 
 def folded(layer, name, factor, offset, factors) -> NewLayer:
-    """A clone with a bias, whose weights are multiplied by factors.
+    """Clones a layer with a bias, and multiplies its weights by factors.
 
     Args:
         layer: The layer.
         name: The name of the new one.
-        factor: What its outputs are to be multiplied by.
-        offset: What is to be added to them.
-        factors: Maps names of weights to what they are multiplied by.
+        factor: Factor of its outputs.
+        offset: Offset that is added to them.
+        factors: Maps names of weights to their factors.
     """
     weights = {key: _float64(getattr(layer, key)) * by for key, by in factors.items()}
     bias = _float64(layer.bias) if layer.use_bias else 0
@@ -122,20 +122,20 @@ def folded(layer, name, factor, offset, factors) -> NewLayer:
 
 
 def without_lora(layer) -> dict:
-    """What changes in the config of a layer whose LoRA is merged."""
+    """Returns the config changes of a layer whose LoRA is merged."""
     if not getattr(layer, "lora_enabled", False):
         return {}
     return {"lora_rank": None, "lora_alpha": None}
 
 
 def columns(weight) -> np.ndarray:
-    """A weight as a matrix, with its last axis as the columns."""
+    """Returns a weight as a matrix, with its last axis as the columns."""
     weight = keras.ops.convert_to_numpy(weight)
     return weight.reshape(-1, weight.shape[-1])
 
 
 def kernel_flops(layer, weights, shape, width) -> int:
-    """2 x multiply-adds of a kernel that is applied at all positions of a map.
+    """Returns 2 x multiply-adds of a kernel applied at all positions of a map.
 
     Args:
         layer: The layer, for the message.

@@ -1,10 +1,10 @@
-"""Why a layer with a matrix can't be decomposed."""
+"""Reasons why a layer with a matrix can't be decomposed."""
 
 import keras
 
 
 def obstacle_at_the_output(layer) -> str | None:
-    """That it is quantized, has LoRA, or has an activation with weights."""
+    """Returns the reason: it is quantized, has LoRA, or its activation has weights."""
     if mode := getattr(layer, "quantization_mode", None):
         return f"quantized to {mode}: decompose before quantizing"
     if getattr(layer, "lora_enabled", False):

@@ -1,4 +1,4 @@
-"""What a convolution sees at some of its output positions."""
+"""The patches that a convolution reads for some of its output positions."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def patches(layer, inputs, positions) -> np.ndarray:
-    """Cuts the patches out of a layer's inputs from which it makes some outputs.
+    """Cuts out the patches of a layer's inputs that some of its outputs depend on.
 
     `patches(layer, x, positions) @ kernel.reshape(-1, cout)` (plus bias) equals the
     layer's outputs at these positions. Time and memory are those of the patches, plus
@@ -16,8 +16,8 @@ def patches(layer, inputs, positions) -> np.ndarray:
         layer: A built `Conv1D/2D/3D` without groups, without activation.
         inputs: Array of shape `(batch, ..., cin)`, `(batch, cin, ...)` if the layer is
             "channels_first".
-        positions: Integer array of shape `(count,)`, or `(batch, count)` for others in
-            each sample: positions in the flattened output map.
+        positions: Integer array of shape `(count,)`, or `(batch, count)` if they differ
+            by sample: positions in the flattened output map.
 
     Returns:
         An array of shape `(batch * count, n)`, `n = kh * kw * cin`, `inputs`' dtype.
@@ -45,7 +45,7 @@ def patches(layer, inputs, positions) -> np.ndarray:
 
 
 def gathered(inputs, index):
-    """Values at positions of flattened maps, the same for all samples or their own."""
+    """Picks values at positions of flattened maps, the same for all samples or not."""
     maps = inputs.reshape(len(inputs), -1, inputs.shape[-1])
     if index.ndim == 1:
         return maps[:, index]
@@ -57,7 +57,7 @@ def _taps(size, dilation):
 
 
 def _geometry(layer, sizes, reach):
-    """Padding before and after, and output size, per axis."""
+    """Returns padding (before, after) and output size, per axis."""
     if layer.padding == "valid":
         padding = [(0, 0)] * len(sizes)
     elif layer.padding == "causal":

@@ -1,4 +1,4 @@
-"""What is inside of attention layers with heads: projections, and what they read."""
+"""The projections of attention layers with heads, and what they read."""
 
 import inspect
 import operator
@@ -9,7 +9,7 @@ ATTENTION = (keras.layers.GroupQueryAttention, keras.layers.MultiHeadAttention)
 
 
 def argument_order(call) -> tuple[str, ...]:
-    """The arguments of a call that are tensors, in the order of `input_tensors`."""
+    """Returns a call's tensor arguments in the order of `input_tensors`."""
     named = inspect.signature(call.op.call).bind(*call.args, **call.kwargs).arguments
     positional = list(named)[: len(call.args)]
     order = [*positional, *sorted(call.kwargs)]
@@ -18,7 +18,7 @@ def argument_order(call) -> tuple[str, ...]:
 
 
 def projections(layer) -> dict[str, tuple[str, ...]]:
-    """The projections of an attention layer: names of what each tensor goes through.
+    """Returns the projections of an attention layer, by the tensors that they read.
 
     Args:
         layer: A layer of a class in `ATTENTION`.
@@ -35,14 +35,14 @@ def projections(layer) -> dict[str, tuple[str, ...]]:
 
 
 def projection_path(layer, name, weight="kernel") -> str:
-    """The attribute of an attention layer that holds a weight of a projection.
+    """Returns the path of a projection's weight among an attention layer's attributes.
 
-    Not all have a public name: those of grouped queries, and gates.
+    Some have no public name, such as gates, and those of grouped queries.
     """
     public = isinstance(getattr(layer, name, None), keras.layers.Layer)
     return f"{name}.{weight}" if public else f"_{name}.{weight}"
 
 
 def projection(layer, name, weight="kernel"):
-    """A weight of a projection."""
+    """Returns a weight of a projection."""
     return operator.attrgetter(projection_path(layer, name, weight))(layer)

@@ -13,7 +13,7 @@ _CONVOLUTIONAL = (
 
 
 def recurrent_flops(layer, shapes) -> int | None:
-    """Of a recurrent layer: both kernels of its cell, at each time step."""
+    """Counts both kernels of a recurrent layer's cell, at each time step."""
     if type(layer) in _CONVOLUTIONAL:
         return _convolutional(layer, shapes)
     if type(layer.cell) not in _CELLS:
@@ -22,7 +22,7 @@ def recurrent_flops(layer, shapes) -> int | None:
 
 
 def _convolutional(layer, shapes):
-    """Kernels at each position of the state's map, too."""
+    """Counts kernels at each position of the state's map, too."""
     rank = len(layer.cell.kernel.shape) - 2
     sizes = shapes.outputs[0][2 if layer.return_sequences else 1 :]
     first = layer.cell.data_format == "channels_first"

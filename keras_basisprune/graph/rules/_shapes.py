@@ -14,7 +14,7 @@ class Shapes:
         inputs: Shapes of its input tensors, the batch axis included.
         outputs: Shapes of its output tensors.
         changed: Maps names of the layer's attributes (`"kernel"`, `"cell.kernel"`) to
-            shapes of those weights that are to have others than the layer's own.
+            the shapes of weights that should differ from the layer's own.
     """
 
     inputs: tuple[tuple, ...]
@@ -22,23 +22,23 @@ class Shapes:
     changed: Mapping[str, tuple] = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def of(cls, call):
-        """The shapes that a `Call` has."""
+    def from_call(cls, call):
+        """Returns the shapes of a `Call`."""
         sides = call.input_tensors, call.output_tensors
         return cls(*(tuple(tuple(t.shape) for t in side) for side in sides))
 
     def weight(self, layer, path) -> tuple:
-        """The shape of a weight."""
+        """Returns the shape of a weight."""
         if path in self.changed:
             return tuple(self.changed[path])
         return tuple(operator.attrgetter(path)(layer).shape)
 
     def inside(self, prefix, without_axis=None):
-        """The shapes for a layer inside, whose attributes have a prefix.
+        """Returns the shapes for an inner layer, whose attributes have a prefix.
 
         Args:
             prefix: The name of the attribute that holds the layer, and a dot.
-            without_axis: An axis of all tensors that is not there inside.
+            without_axis: An axis that the tensors of the inner layer lack.
         """
         at = without_axis
         if at is None:
@@ -57,5 +57,5 @@ class Shapes:
 
     @staticmethod
     def product(sizes) -> int | None:
-        """The product of sizes; `None` if one of them is not known."""
+        """Returns the product of sizes; `None` if one of them is not known."""
         return None if None in sizes else math.prod(sizes)

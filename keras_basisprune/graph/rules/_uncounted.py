@@ -1,4 +1,4 @@
-"""What multiplies, and what doesn't, where no rule says how much."""
+"""Tells layers without a rule that multiply from those that don't."""
 
 import re
 
@@ -14,7 +14,7 @@ _MULTIPLYING = re.compile(
 
 
 def multiplies_nothing(op) -> int | None:
-    """0 for a layer or operation of Keras that multiplies by no matrix, else `None`."""
+    """Returns 0 for a Keras layer or operation without matrix products, else `None`."""
     kind = type(op)
     if not is_from_keras(kind):
         return None

@@ -18,12 +18,12 @@ from keras_basisprune.graph.rules.rule import Rule
     "Sparsemax",
 )
 class AlongRule(Rule):
-    """Channels pass if it is another axis that is worked along."""
+    """Channels pass if the operator works along another axis."""
 
     free = True
 
     def propagate(self, layer, inputs, flow):
-        """Pins channels that are worked along."""
+        """Pins channels along whose axis the operator works."""
         axes = axes_of(layer.axis, len(flow.call.input_tensors[0].shape))
         if inputs[0].axis in axes:
             flow.pin(inputs[0].ids, f"`{layer.name}` reads across channels")
@@ -55,12 +55,12 @@ class AlongRule(Rule):
     "Var",
 )
 class ReductionRule(Rule):
-    """Axes become one number."""
+    """Axes are reduced to one number."""
 
     free = True
 
     def propagate(self, layer, inputs, flow):
-        """Finds the channel axis again, unless it is one of them."""
+        """Finds the new place of the channel axis, unless it is reduced."""
         (source,) = inputs
         rank = len(flow.call.input_tensors[0].shape)
         gone = axes_of(layer.axis, rank)
@@ -81,7 +81,7 @@ class FlipRule(Rule):
     free = True
 
     def propagate(self, layer, inputs, flow):
-        """Reverses channels if theirs is one of them."""
+        """Reverses the channels if their axis is reversed."""
         (source,) = inputs
         axes = axes_of(layer.axis, len(flow.call.input_tensors[0].shape))
         turned = source.axis in axes
@@ -104,12 +104,12 @@ class PadRule(Rule):
 
 @channel_rule("Split", "ArraySplit")
 class SplitRule(Rule):
-    """Parts of another axis each have all channels."""
+    """Parts along another axis each have all channels."""
 
     free = True
 
     def propagate(self, layer, inputs, flow):
-        """Stops where channels would be parted."""
+        """Stops where channels would be split."""
         rank = len(flow.call.input_tensors[0].shape)
         if layer.axis % rank == inputs[0].axis:
             return flow.stop(inputs, f"`{layer.name}` parts them")
@@ -142,7 +142,7 @@ class SliceRule(Rule):
         return Channels(ids, len(left))
 
     def arguments(self, call, kept_in, kept_out):
-        """Counts only kept channels in the slice of channels."""
+        """Adapts the slice of channels to the kept ones."""
         kept, key = kept_in[0], list(_expanded(call))
         place = _place(key, kept.axis)
         start, stop, step = key[place].indices(kept.total)
@@ -153,9 +153,9 @@ class SliceRule(Rule):
 
 
 def _expanded(call):
-    """One part of the key per axis, and `None` where one is added.
+    """Returns one part of the key per axis, and `None` where an axis is added.
 
-    `None` for a key of other things.
+    Returns `None` for a key with other parts, such as arrays.
     """
     key = call.args[1] if len(call.args) > 1 else call.kwargs["key"]
     key = list(key) if isinstance(key, list | tuple) else [key]
@@ -174,5 +174,5 @@ _PARTS = int | slice | type(Ellipsis)
 
 
 def _place(key, axis):
-    """Where the part for an axis stands in a key."""
+    """Returns the position in a key of the part for an axis."""
     return [i for i, part in enumerate(key) if part is not None][axis]

@@ -9,7 +9,7 @@ from keras_basisprune.graph.rules._kernels import (
     kernel_flops,
 )
 from keras_basisprune.graph.rules._patches import patches
-from keras_basisprune.graph.rules._reads import Read, front
+from keras_basisprune.graph.rules._reads import Read, axis_first
 from keras_basisprune.graph.rules.flow import Channels
 from keras_basisprune.graph.rules.pointwise import no_mixing
 from keras_basisprune.graph.rules.registry import channel_rule
@@ -20,7 +20,7 @@ class Convolution(Rule):
     """A layer that mixes its input channels into new ones."""
 
     def propagate(self, layer, inputs, flow):
-        """Takes what comes in at the layer's channel axis, and issues new channels."""
+        """Reads the layer's channel axis, and creates new channels."""
         (source,) = inputs
         tensor = flow.call.input_tensors[0]
         output = flow.call.output_tensors[0]
@@ -33,7 +33,7 @@ class Convolution(Rule):
         return Channels(no_mixing(layer, ids, flow), flow.channel_axis(output))
 
     def weights(self, layer):
-        """Kernel and bias."""
+        """Names kernel and bias."""
         return "kernel", "bias"
 
     def _made(self, layer, source, flow):
@@ -41,7 +41,7 @@ class Convolution(Rule):
 
 
 def cut_bias(layer, kept) -> dict:
-    """The kept part of a bias, if there is one."""
+    """Returns the kept part of a bias, if there is one."""
     return {"bias": kept.take(layer.bias)} if layer.use_bias else {}
 
 
@@ -60,7 +60,7 @@ class ConvolutionRule(Convolution, KernelRule):
         return made
 
     def cut(self, layer, kept_in, kept_out):
-        """Cuts the kernel at both ends; of groups, each in the same way."""
+        """Cuts the kernel's input and output channels, of all groups alike."""
         rows, columns = kept_in[0], kept_out[0]
         config = {"filters": len(columns)}
         kernel = columns.take(layer.kernel)
@@ -73,37 +73,37 @@ class ConvolutionRule(Convolution, KernelRule):
         return config, {"kernel": kernel, **cut_bias(layer, columns)}
 
     def depthwise(self, layer):
-        """Those with groups are."""
+        """Returns whether there are several groups."""
         return layer.groups > 1
 
     def reads(self, layer, call):
-        """The same rows of the kernel for each part of the filters."""
+        """Returns the rows of all groups of filters, each group as a part."""
         groups, inside = layer.groups, layer.kernel.shape[-2]
         if groups == 1:
             return super().reads(layer, call)
-        if inside == 1:  # a filter for each channel: the channels pass
+        if inside == 1:  # depthwise: the channels pass
             return []
         parts = np.split(keras.ops.convert_to_numpy(layer.kernel), groups, axis=-1)
-        rows = np.concatenate([front(part, -2) for part in parts])
+        rows = np.concatenate([axis_first(part, -2) for part in parts])
         part = np.repeat(np.arange(groups), inside)
         return [Read(call.input_tensors[0], rows, part=part)]
 
     def matrix(self, layer):
-        """The kernel; there is none for several groups."""
+        """Returns the kernel as a matrix, or `None` for several groups."""
         return super().matrix(layer) if layer.groups == 1 else None
 
     def matrix_shape(self, layer):
-        """Its shape."""
+        """Returns the shape of the matrix, or `None`."""
         return super().matrix_shape(layer) if layer.groups == 1 else None
 
     def obstacle(self, layer):
-        """Groups, and what stands at the output."""
+        """Returns a reason: groups, or one at the output."""
         if layer.groups > 1:
             return f"grouped convolution ({layer.groups} groups): not supported"
         return super().obstacle(layer)
 
     def patches(self, layer, inputs, positions):
-        """Patches of `kh kw cin` numbers."""
+        """Returns patches of `kh kw cin` numbers."""
         return patches(layer, inputs, positions)
 
 
@@ -119,32 +119,32 @@ class TransposedRule(Convolution):
     row_axis = -1
 
     def cut(self, layer, kept_in, kept_out):
-        """Cuts the kernel at both ends."""
+        """Cuts the kernel's input and output channels."""
         rows, columns = kept_in[0], kept_out[0]
         kernel = columns.take(rows.take(layer.kernel), -2)
         config = {"filters": len(columns)}
         return config, {"kernel": kernel, **cut_bias(layer, columns)}
 
     def filters(self, layer):
-        """The kernel, output channels last."""
-        return front(layer.kernel, -2).T
+        """Returns the kernel, output channels last."""
+        return axis_first(layer.kernel, -2).T
 
     def rows(self, layer):
-        """The kernel, input channels first."""
-        return front(layer.kernel, -1)
+        """Returns the kernel, input channels first."""
+        return axis_first(layer.kernel, -1)
 
     def flops(self, call, shapes):
-        """All weights, at each position of the input."""
+        """Counts all weights, at each position of the input."""
         kernel = shapes.weight(call.op, "kernel")
         return kernel_flops(
             call.op, np.prod(kernel).item(), shapes.inputs[0], kernel[-1]
         )
 
     def fold(self, layer, name, factor, offset):
-        """Factors go into the last axis but one."""
+        """Multiplies the last axis but one by the factors."""
         factors = {"kernel": np.reshape(factor, (-1, 1))}
         return folded(layer, name, factor, offset, factors)
 
     def obstacle(self, layer):
-        """Always."""
+        """Returns the reason, which always applies."""
         return "transposed convolution: not supported"

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_basisprune.graph.rules._kernels import KernelRule, columns, kernel_flops
 from keras_basisprune.graph.rules._patches import gathered
-from keras_basisprune.graph.rules._reads import Read, front
+from keras_basisprune.graph.rules._reads import Read, axis_first
 from keras_basisprune.graph.rules.flow import Channels
 from keras_basisprune.graph.rules.pointwise import no_mixing
 from keras_basisprune.graph.rules.registry import channel_rule
@@ -24,7 +24,7 @@ class DenseRule(KernelRule):
     width = "units"
 
     def propagate(self, layer, inputs, flow):
-        """Issues new channels; channels of another axis pass unchanged."""
+        """Creates new channels; channels of another axis pass unchanged."""
         (source,) = inputs
         last = len(flow.call.input_tensors[0].shape) - 1
         if source.axis != last:
@@ -32,21 +32,21 @@ class DenseRule(KernelRule):
         return Channels(no_mixing(layer, flow.make(layer.units), flow), last)
 
     def cut(self, layer, kept_in, kept_out):
-        """Cuts the kernel at both ends."""
+        """Cuts the kernel's input and output channels."""
         rows, columns = kept_in[0], kept_out[0]
         if rows.behind != 1:
-            return {}, {}  # it is another axis that was cut
+            return {}, {}  # another axis was cut
         weights = {"kernel": columns.take(rows.take(layer.kernel, 0))}
         if layer.use_bias:
             weights["bias"] = columns.take(layer.bias)
         return {"units": len(columns)}, weights
 
     def reads(self, layer, call):
-        """Channels of another axis pass."""
+        """Returns the kernel, for channels on the last axis; others pass."""
         return [Read(call.input_tensors[0], self.rows(layer), last=True)]
 
     def patches(self, layer, inputs, positions):
-        """Its inputs."""
+        """Returns the inputs at the positions."""
         return gathered(inputs, positions).reshape(-1, inputs.shape[-1])
 
 
@@ -57,11 +57,11 @@ class EinsumDenseRule(Rule):
     adapted = "kernel"
 
     def weights(self, layer):
-        """Kernel and bias."""
+        """Names kernel and bias."""
         return "kernel", "bias"
 
     def propagate(self, layer, inputs, flow):
-        """Issues new channels, if all other axes pass unchanged."""
+        """Creates new channels, if all other axes pass unchanged."""
         (source,) = inputs
         last = len(flow.call.input_tensors[0].shape) - 1
         read, kernel, made = re.split(",|->", layer.equation.replace(" ", ""))
@@ -73,7 +73,7 @@ class EinsumDenseRule(Rule):
         return Channels(no_mixing(layer, ids, flow), last)
 
     def cut(self, layer, kept_in, kept_out):
-        """Cuts the kernel at both ends, and a bias that has the last axis."""
+        """Cuts the kernel's channels, and a bias that has the last axis."""
         rows, columns = kept_in[0], kept_out[0]
         weights = {"kernel": columns.take(rows.take(layer.kernel, 0))}
         if layer.equation[-1] in (layer.bias_axes or ""):
@@ -82,15 +82,15 @@ class EinsumDenseRule(Rule):
         return {"output_shape": shape}, weights
 
     def filters(self, layer):
-        """The columns of the kernel."""
+        """Returns the columns of the kernel."""
         return columns(layer.kernel)
 
     def reads(self, layer, call):
-        """Channels of another axis pass."""
-        return [Read(call.input_tensors[0], front(layer.kernel, 0), last=True)]
+        """Returns the kernel, for channels on the last axis; others pass."""
+        return [Read(call.input_tensors[0], axis_first(layer.kernel, 0), last=True)]
 
     def flops(self, call, shapes):
-        """The kernel, times all that only the input has."""
+        """Counts the kernel, times all axes that only the input has."""
         read, kernel = re.split(",|->", call.op.equation.replace(" ", ""))[:2]
         given = shapes.inputs[0]
         before, dots, after = read.partition("...")
@@ -114,11 +114,11 @@ class EmbeddingRule(Rule):
     adapted = "embeddings"
 
     def weights(self, layer):
-        """The table."""
+        """Names the table."""
         return ("embeddings",)
 
     def propagate(self, layer, inputs, flow):
-        """Issues new channels; what is looked up stays."""
+        """Creates new channels; inputs are pinned."""
         flow.pin(inputs[0].ids, f"positions that `{layer.name}` looks up")
         axis = len(flow.call.output_tensors[0].shape) - 1
         return Channels(flow.make(layer.output_dim), axis)
@@ -129,33 +129,33 @@ class EmbeddingRule(Rule):
         return {"output_dim": len(kept_out[0])}, {"embeddings": table}
 
     def filters(self, layer):
-        """Columns of the table."""
+        """Returns the columns of the table."""
         return columns(layer.embeddings)
 
     def flops(self, call, shapes):
-        """None: rows are looked up."""
+        """Counts nothing: rows are looked up."""
         return 0
 
 
 @channel_rule(BasisScalingConv)
 class BasisScalingRule(Rule):
-    """Basis features come in (bases, by `Plan.bases`), output channels leave."""
+    """Reads bases (removed by `Plan.bases`), and produces output channels."""
 
     inherited = True
 
     def weights(self, layer):
-        """All."""
+        """Names all weights."""
         return "kernel", "bias", "scale", "mask", "mean"
 
     def propagate(self, layer, inputs, flow):
-        """Issues new channels."""
+        """Creates new channels."""
         (source,) = inputs
         flow.pin(source.ids, f"bases of `{layer.name}`: they leave by `Plan.bases`")
         axis = flow.channel_axis(flow.call.output_tensors[0])
         return Channels(no_mixing(layer, flow.make(layer.filters), flow), axis)
 
     def cut(self, layer, kept_in, kept_out):
-        """Cuts the kernel at both ends, scales and masks."""
+        """Cuts the kernel's input and output channels, scales and masks."""
         rows, columns = kept_in[0], kept_out[0]
         kernel = keras.ops.convert_to_numpy(layer.kernel)
         energies = (kernel.astype("float64") ** 2).sum(axis=1)
@@ -169,7 +169,7 @@ class BasisScalingRule(Rule):
         return config, weights
 
     def filters(self, layer):
-        """Scaled rows of the kernel; filters on basis features."""
+        """Returns the scaled rows of the kernel: filters on basis features."""
         scale, mask, kernel = (
             keras.ops.convert_to_numpy(weight).astype(np.float64)
             for weight in (layer.scale, layer.mask, layer.kernel)
@@ -177,6 +177,6 @@ class BasisScalingRule(Rule):
         return (scale * mask)[:, None] * kernel
 
     def flops(self, call, shapes):
-        """The kernel, at each position."""
+        """Counts the kernel, at each position."""
         kernel = shapes.weight(call.op, "kernel")
         return kernel_flops(call.op, math.prod(kernel), shapes.outputs[0], kernel[-1])

@@ -14,7 +14,7 @@ from keras_basisprune.graph.rules._kernels import (
     pointwise_layer,
 )
 from keras_basisprune.graph.rules._patches import gathered
-from keras_basisprune.graph.rules._reads import Read, front
+from keras_basisprune.graph.rules._reads import Read, axis_first
 from keras_basisprune.graph.rules.convolutions import Convolution, cut_bias
 from keras_basisprune.graph.rules.registry import channel_rule
 
@@ -29,32 +29,32 @@ class DepthwiseRule(Convolution):
         return np.repeat(source.ids, layer.depth_multiplier)
 
     def cut(self, layer, kept_in, kept_out):
-        """Cuts the filters of the channels that have left."""
+        """Cuts the filters of the removed channels."""
         kernel = kept_in[0].take(layer.kernel, -2)
         return {}, {"kernel": kernel, **cut_bias(layer, kept_out[0])}
 
     def depthwise(self, layer):
-        """It is."""
+        """Returns `True`."""
         return True
 
     def filters(self, layer):
-        """A filter for each output channel."""
+        """Returns the filter of each output channel."""
         kernel = keras.ops.convert_to_numpy(layer.kernel)
         return kernel.reshape(-1, math.prod(kernel.shape[-2:]))
 
     def flops(self, call, shapes):
-        """All weights, at each position of the output."""
+        """Counts all weights, at each position of the output."""
         kernel = shapes.weight(call.op, "kernel")
         width = math.prod(kernel[-2:])
         return kernel_flops(call.op, math.prod(kernel), shapes.outputs[0], width)
 
     def fold(self, layer, name, factor, offset):
-        """Factors go into the last two axes."""
+        """Multiplies the last two axes by the factors."""
         factors = {"kernel": np.reshape(factor, layer.kernel.shape[-2:])}
         return folded(layer, name, factor, offset, factors)
 
     def obstacle(self, layer):
-        """Always."""
+        """Returns the reason, which always applies."""
         return "depthwise: each channel has a filter of its own, so its rank is 1"
 
 
@@ -62,17 +62,17 @@ class DepthwiseRule(Convolution):
 class SeparableRule(Convolution):
     """A depthwise kernel, and a pointwise one of shape `(1, 1, cin * depth, cout)`.
 
-    The matrix is that of the pointwise half.
+    The matrix is the pointwise kernel.
     """
 
     inherited = True
 
     def weights(self, layer):
-        """Both kernels and the bias."""
+        """Names both kernels and the bias."""
         return "depthwise_kernel", "pointwise_kernel", "bias"
 
     def cut(self, layer, kept_in, kept_out):
-        """Cuts depthwise filters, and the pointwise kernel at both ends."""
+        """Cuts depthwise filters, and the pointwise kernel's rows and columns."""
         rows, columns = kept_in[0], kept_out[0]
         depth = layer.depth_multiplier
         between = (rows.indices[:, None] * depth + np.arange(depth)).ravel()
@@ -84,51 +84,51 @@ class SeparableRule(Convolution):
         return {"filters": len(columns)}, {**weights, **cut_bias(layer, columns)}
 
     def filters(self, layer):
-        """Those of the pointwise half."""
+        """Returns the columns of the pointwise kernel."""
         return columns(layer.pointwise_kernel)
 
     def reads(self, layer, call):
-        """Several rows for each channel, if the depthwise half makes several of it."""
-        rows, depth = front(layer.pointwise_kernel, -2), layer.depth_multiplier
+        """Returns `depth_multiplier` rows for each channel."""
+        rows, depth = axis_first(layer.pointwise_kernel, -2), layer.depth_multiplier
         channel = np.repeat(np.arange(len(rows) // depth), depth)
         return [Read(call.input_tensors[0], rows, channel)]
 
     def flops(self, call, shapes):
-        """All weights of both halves, at each position of the output."""
+        """Counts all weights of both halves, at each position of the output."""
         names = ("depthwise_kernel", "pointwise_kernel")
         kernels = [shapes.weight(call.op, name) for name in names]
         weights = sum(map(math.prod, kernels))
         return kernel_flops(call.op, weights, shapes.outputs[0], kernels[1][-1])
 
     def fold(self, layer, name, factor, offset):
-        """Factors go into the pointwise half."""
+        """Multiplies the pointwise kernel by the factors."""
         factors = {"pointwise_kernel": factor, "depthwise_kernel": 1}
         return folded(layer, name, factor, offset, factors)
 
     def matrix(self, layer):
-        """The pointwise kernel."""
+        """Returns the pointwise kernel as a matrix."""
         return columns(layer.pointwise_kernel)
 
     def matrix_shape(self, layer):
-        """Its shape."""
+        """Returns the shape of the matrix."""
         return tuple(layer.pointwise_kernel.shape[-2:])
 
     def before(self, layer, name):
-        """The depthwise half."""
+        """Makes the depthwise half."""
         half = depthwise_half(layer, name)
         return [NewLayer(half, {"kernel": layer.depthwise_kernel})]
 
     def with_matrix(self, layer, name, matrix, bias=None):
-        """A pointwise convolution."""
+        """Makes a pointwise convolution."""
         return pointwise_layer(layer, name, matrix, bias)
 
     def weights_for(self, layer, matrix):
-        """The pointwise kernel."""
+        """Returns the pointwise kernel for a matrix."""
         shape = layer.pointwise_kernel.shape
         return {"pointwise_kernel": np.reshape(matrix, shape)}
 
     def patches(self, layer, inputs, positions):
-        """What the depthwise half has made, position by position."""
+        """Returns outputs of the depthwise half at the positions."""
         if layer.data_format == "channels_first":
             inputs = np.moveaxis(inputs, 1, -1)
         return gathered(inputs, positions).reshape(-1, inputs.shape[-1])

@@ -1,4 +1,4 @@
-"""Rules for layers and operators that treat each channel by itself."""
+"""Rules for layers and operators that treat each channel independently."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ from keras_basisprune.graph.rules.pointwise import pointwise
 from keras_basisprune.graph.rules.registry import channel_rule
 from keras_basisprune.graph.rules.rule import Rule
 
-# Classes behind `keras.ops` functions of one tensor, number by number.
+# Classes behind elementwise `keras.ops` functions of one tensor.
 _FUNCTIONS = """
     Abs Absolute Angle Arccos Arccosh Arcsin Arcsinh Arctan Arctanh Cast Cbrt Ceil
     Conj Conjugate ConvertToTensor Copy Cos Cosh Deg2rad Erf Erfc Erfinv Exp Exp2
@@ -16,7 +16,7 @@ _FUNCTIONS = """
     SaturateCast Sign Signbit Sin Sinc Sinh Sqrt Square StopGradient Tan Trunc
     ZerosLike
 """.split()
-# Those that activate.
+# Activations.
 _ACTIVATIONS = """
     Celu Elu Gelu HardShrink HardSigmoid HardSilu HardTanh LeakyRelu LogSigmoid Relu
     Relu6 Selu Sigmoid Silu SoftShrink Softplus Softsign SparsePlus SparseSigmoid
@@ -35,7 +35,7 @@ class PointwiseRule(Rule):
     keras.layers.ELU, keras.layers.LeakyReLU, keras.layers.ReLU, *_ACTIVATIONS
 )
 class PointwiseActivationRule(PointwiseRule):
-    """Channels pass, each activated."""
+    """Channels pass an activation."""
 
     follows = True
 
@@ -51,7 +51,7 @@ class PointwiseActivationRule(PointwiseRule):
     "StochasticDepth",  # of ConvNeXt
 )
 class IdleRule(PointwiseRule):
-    """Channels pass, in inference as they are."""
+    """Channels pass, unchanged in inference."""
 
     idle = True
     scales = "any"
@@ -59,14 +59,14 @@ class IdleRule(PointwiseRule):
 
 @channel_rule(keras.layers.AlphaDropout, keras.layers.Dropout)
 class DropoutRule(Rule):
-    """Channels pass, unless the layer says how many there are."""
+    """Channels pass, unless `noise_shape` states their number."""
 
     free = True
     idle = True
     scales = "any"
 
     def propagate(self, layer, inputs, flow):
-        """Pins channels if the shape of the noise names their number."""
+        """Pins channels if `noise_shape` states their number."""
         shape = getattr(layer, "noise_shape", None)
         if shape is not None and shape[inputs[0].axis] not in (None, 1):
             flow.pin(inputs[0].ids, f"`noise_shape` of `{layer.name}` counts them")
@@ -75,7 +75,7 @@ class DropoutRule(Rule):
 
 @channel_rule(keras.layers.Masking)
 class MaskingRule(Rule):
-    """Positions are masked by what all their channels are."""
+    """Positions are masked by the values of all their channels."""
 
     free = True
 
@@ -92,7 +92,7 @@ class ClipRule(Rule):
     free = True
 
     def propagate(self, layer, inputs, flow):
-        """Pins channels with limits of their own."""
+        """Pins channels with individual limits."""
         if np.ndim(layer.x_min) or np.ndim(layer.x_max):
             flow.pin(inputs[0].ids, f"`{layer.name}` has limits for each")
         return inputs[0]
@@ -106,7 +106,7 @@ class ActivationRule(Rule):
     follows = True
 
     def propagate(self, layer, inputs, flow):
-        """Tries whether the function treats each channel by itself."""
+        """Pins channels unless the function treats each independently."""
         if not pointwise(layer.activation):
             flow.pin(inputs[0].ids, f"`{layer.name}` reads across channels")
         return inputs[0]

@@ -1,4 +1,4 @@
-"""The channels of a tensor, what ties them, and what keeps them where they are."""
+"""The channels of a tensor, and what ties and pins them."""
 
 import dataclasses
 
@@ -13,8 +13,8 @@ class Channels:
     """The channels of one tensor.
 
     Attributes:
-        ids: Integer array of shape `(channels,)`: the identity of each channel. What
-            has the same identity lives or dies together.
+        ids: Integer array of shape `(channels,)`: the identity of each channel.
+            Channels of the same identity are kept or removed together.
         axis: The tensor's channel axis, counted from the batch axis (0) on.
     """
 
@@ -27,13 +27,13 @@ class Channels:
 
 @dataclasses.dataclass(frozen=True)
 class KeptChannels:
-    """Which channels of one tensor are kept.
+    """The kept channels of one tensor.
 
     Attributes:
         indices: Integer array, their positions along `axis`, ascending.
-        total: How many there were.
+        total: Number of channels before.
         axis: The tensor's channel axis, counted from the batch axis (0) on.
-        rank: How many axes the tensor has, the batch axis included.
+        rank: Number of axes of the tensor, the batch axis included.
     """
 
     indices: np.ndarray
@@ -45,7 +45,7 @@ class KeptChannels:
         return len(self.indices)
 
     def __bool__(self):
-        return True  # even if none is kept
+        return True  # even if no channel is kept
 
     @property
     def behind(self) -> int:
@@ -53,7 +53,7 @@ class KeptChannels:
         return self.rank - self.axis
 
     def take(self, weight, axis=-1) -> np.ndarray:
-        """The kept part of a weight (or any array) along one of its axes."""
+        """Returns the kept part of a weight (or any array) along one of its axes."""
         weight = keras.ops.convert_to_numpy(weight)
         if len(self) == self.total:
             return weight
@@ -61,11 +61,11 @@ class KeptChannels:
 
 
 class Flow:
-    """What `propagate` of a rule does with channels beside passing them on.
+    """Creates, ties and pins channels, for `propagate` of a rule.
 
     Attributes:
-        call: The `Call` that channels pass through at the moment.
-        notes: What rules remember from one call of a layer to the next.
+        call: The current `Call`.
+        notes: A dict in which rules may store facts from one call to the next.
     """
 
     def __init__(self, axes=None):
@@ -84,14 +84,14 @@ class Flow:
         return np.concatenate([np.empty((0, 2), np.int64), *self._edges])
 
     def make(self, size, key="") -> np.ndarray:
-        """Identities of `size` new channels, the same whenever a layer is called."""
+        """Returns `size` new identities, the same whenever a layer is called."""
         own = (id(self.call.op), key)
         if own not in self._made:
             self._made[own] = self.fresh(size)
         return self._made[own]
 
     def fresh(self, size) -> np.ndarray:
-        """Identities of `size` new channels, others with each call."""
+        """Returns `size` new identities, different ones each time."""
         self.count += size
         return np.arange(self.count - size, self.count)
 
@@ -101,16 +101,16 @@ class Flow:
         self._edges.append(pairs.reshape(-1, 2))
 
     def unite_groups(self, ids, groups):
-        """Ties the positions of groups of channels: each keeps the same number."""
+        """Ties groups of channels by position, so that each keeps equally many."""
         ids = ids.reshape(groups, -1)
         self.unite(ids[:1], ids)
 
     def pin(self, ids, reason):
-        """Makes channels stay, whatever a plan says."""
+        """Keeps channels from being removed, and notes the reason."""
         self.pins.append((np.asarray(ids), reason))
 
     def pinned(self, tensor, reason) -> Channels | None:
-        """New channels of a tensor that have to stay; `None` if it has none."""
+        """Returns new, pinned channels of a tensor; `None` if it has no channels."""
         axis = self._axes.get(id(tensor), len(tensor.shape) - 1)
         if len(tensor.shape) < 2 or tensor.shape[axis] is None:
             return None
@@ -119,7 +119,7 @@ class Flow:
         return Channels(ids, axis)
 
     def stop(self, inputs, reason) -> list:
-        """Pins what goes into the call, and what comes out of it.
+        """Pins the channels of a call's inputs and outputs.
 
         A rule returns this where it can't follow channels.
         """
@@ -131,17 +131,17 @@ class Flow:
     def normalizes(self):
         """Notes that the layer computes statistics across channels.
 
-        What it makes of a channel depends on the others, so that removing channels is
-        not the same as no longer reading them.
+        Its output for a channel depends on the others, so that removing channels is not
+        the same as no longer reading them.
         """
         self.mixing[self.call.op.name] = None
 
     def axis_size(self, axis) -> int | None:
-        """Size of the (first) output along an axis."""
+        """Returns the size of the (first) output along an axis."""
         return self.call.output_tensors[0].shape[axis]
 
     def channel_axis(self, tensor) -> int:
-        """The axis that the layer's own `data_format` names."""
+        """Returns the channel axis by the layer's `data_format`."""
         stated = getattr(self.call.op, "data_format", "channels_last")
         if stated is None:
             stated = keras.config.image_data_format()
@@ -149,7 +149,7 @@ class Flow:
 
 
 def axes_of(axis, rank) -> list[int]:
-    """The axes that an `axis` argument names, counted from the batch axis on."""
+    """Returns the axes of an `axis` argument, counted from the batch axis on."""
     if axis is None:
         return list(range(rank))
     axes = axis if isinstance(axis, list | tuple) else [axis]

@@ -1,10 +1,10 @@
-"""Rules for layers and operators that bring several tensors together."""
+"""Rules for layers and operators that combine several tensors."""
 
 import keras
 import numpy as np
 
 from keras_basisprune.graph.rules.flow import Channels
-from keras_basisprune.graph.rules.registry import channel_rule, unfollowed
+from keras_basisprune.graph.rules.registry import channel_rule, unfollowed_rule
 from keras_basisprune.graph.rules.rule import Rule
 
 
@@ -49,7 +49,7 @@ class JoiningRule(Rule):
     free = True
 
     def propagate(self, layer, inputs, flow):
-        """Ties what meets. A single channel that is spread over many stays."""
+        """Ties channels that are combined. A channel that is broadcast is pinned."""
         tensors, output = flow.call.input_tensors, flow.call.output_tensors[0]
         behind = [
             len(tensor.shape) - source.axis
@@ -58,7 +58,7 @@ class JoiningRule(Rule):
         main = max(range(len(inputs)), key=lambda i: len(inputs[i]))
         size, axis = len(inputs[main]), len(output.shape) - behind[main]
         if output.shape[axis] != size:
-            reason = f"`{layer.name}` spreads one channel over a constant"
+            reason = f"`{layer.name}` broadcasts one channel over a constant"
             return flow.stop(inputs, reason)
         for source, place in zip(inputs, behind, strict=True):
             if place != behind[main]:
@@ -85,7 +85,7 @@ class AddRule(JoiningRule):
 
 
 def _cut_constant(value, kept):
-    """A constant, cut at the channel axis if it has one."""
+    """Cuts a constant at the channel axis if it has one."""
     shape = getattr(value, "shape", ())
     if isinstance(value, keras.KerasTensor) or len(shape) < kept.behind:
         return value
@@ -95,7 +95,7 @@ def _cut_constant(value, kept):
 
 @channel_rule(keras.layers.Concatenate, "Concatenate")
 class ConcatenateRule(Rule):
-    """Channels stand one behind the other."""
+    """Channels are put one after the other."""
 
     free = True
     scales = "any"
@@ -116,7 +116,7 @@ class ConcatenateRule(Rule):
 
 @channel_rule("Stack")
 class StackRule(Rule):
-    """Tensors stand one behind the other on a new axis."""
+    """Tensors are stacked along a new axis."""
 
     free = True
 
@@ -125,18 +125,20 @@ class StackRule(Rule):
         new = layer.axis % len(flow.call.output_tensors[0].shape)
         given = len(keras.tree.flatten((flow.call.args, flow.call.kwargs)))
         if not new or given != len(inputs) or len({s.axis for s in inputs}) > 1:
-            return flow.stop(inputs, f"`{layer.name}` stacks unlike tensors")
+            return flow.stop(
+                inputs, f"`{layer.name}` stacks tensors with different axes"
+            )
         for source in inputs[1:]:
             flow.unite(inputs[0].ids, source.ids)
         return Channels(inputs[0].ids, inputs[0].axis + (new <= inputs[0].axis))
 
 
-@unfollowed(keras.layers.Dot)
+@unfollowed_rule(keras.layers.Dot)
 class DotRule(Rule):
-    """Tensors are multiplied with each other. Only what it costs is known."""
+    """Tensors are multiplied with each other. Only the cost is known."""
 
     def flops(self, call, shapes):
-        """The output, times what is summed over."""
+        """Counts the output, times the size of the summed axis."""
         axes = call.op.axes
         axis = axes if isinstance(axes, int) else axes[0]
         products = shapes.product([*shapes.outputs[0][1:], shapes.inputs[0][axis]])

@@ -9,13 +9,13 @@ from keras_basisprune.graph.rules.rule import Rule
 
 
 def _weights(layer, kept, names=("gamma", "beta")):
-    """The kept parts of those weights (of shape `(channels,)`) that there are."""
+    """Returns the kept parts of a layer's weights of shape `(channels,)`."""
     found = {name: getattr(layer, name, None) for name in names}
     return {name: kept.take(w) for name, w in found.items() if w is not None}
 
 
 def _axes(layer, flow) -> list[int]:
-    """The axes that a layer's `axis` names, counted from the batch axis on."""
+    """Returns the axes of a layer's `axis`, counted from the batch axis on."""
     return axes_of(layer.axis, len(flow.call.input_tensors[0].shape))
 
 
@@ -30,11 +30,11 @@ class BatchNormalizationRule(Rule):
     )
 
     def weights(self, layer):
-        """All."""
+        """Names all weights."""
         return self.names
 
     def propagate(self, layer, inputs, flow):
-        """Passes channels on, if it normalizes each by itself."""
+        """Passes channels on, if each is normalized independently."""
         if inputs[0].axis not in _axes(layer, flow):
             flow.pin(inputs[0].ids, f"`{layer.name}` normalizes along another axis")
         return inputs[0]
@@ -53,7 +53,7 @@ class LayerNormalizationRule(Rule):
     """Statistics across channels; factors and shifts per channel."""
 
     def weights(self, layer):
-        """Factors and shifts."""
+        """Names factors and shifts."""
         return "gamma", "beta", "scale"
 
     def propagate(self, layer, inputs, flow):
@@ -73,7 +73,7 @@ class LayerNormalizationRule(Rule):
         )
 
     def flops(self, call, shapes):
-        """None, whatever axes the weights have."""
+        """Counts nothing, whatever axes the weights have."""
         return 0
 
 
@@ -82,11 +82,11 @@ class GroupNormalizationRule(Rule):
     """Statistics across the channels of each group."""
 
     def weights(self, layer):
-        """Factors and shifts."""
+        """Names factors and shifts."""
         return "gamma", "beta"
 
     def propagate(self, layer, inputs, flow):
-        """Passes channels on; each group keeps the same number."""
+        """Passes channels on; all groups keep equally many."""
         (source,) = inputs
         if [source.axis] != _axes(layer, flow):
             flow.pin(source.ids, f"`{layer.name}` normalizes along another axis")
@@ -96,7 +96,7 @@ class GroupNormalizationRule(Rule):
         return source
 
     def cut(self, layer, kept_in, kept_out):
-        """Cuts all weights. Groups stay, unless each channel is one."""
+        """Cuts all weights. Keeps the groups, unless each channel is one."""
         kept = kept_in[0]
         groups = len(kept) if layer.groups == kept.total else layer.groups
         return {"groups": groups}, _weights(layer, kept)
@@ -107,11 +107,11 @@ class NormalizationRule(Rule):
     """Given means and variances per channel."""
 
     def weights(self, layer):
-        """What was measured, which stays."""
+        """Names the measured statistics, which are not cut."""
         return "adapt_mean", "adapt_variance", "count"
 
     def propagate(self, layer, inputs, flow):
-        """Passes channels on. Statistics that were measured are not cut."""
+        """Passes channels on. Pins channels with measured statistics."""
         (source,) = inputs
         given = np.ndim(layer.input_mean)
         if layer.weights and source.axis in _axes(layer, flow):
@@ -121,7 +121,7 @@ class NormalizationRule(Rule):
         return source
 
     def cut(self, layer, kept_in, kept_out):
-        """Cuts what the config states."""
+        """Cuts the statistics that the config states."""
         given = {"mean": layer.input_mean, "variance": layer.input_variance}
         return {
             name: kept_in[0].take(np.asarray(value)).tolist()
@@ -130,16 +130,16 @@ class NormalizationRule(Rule):
         }, {}
 
     def flops(self, call, shapes):
-        """None, whatever axes the statistics have."""
+        """Counts nothing, whatever axes the statistics have."""
         return 0
 
 
 @channel_rule(keras.layers.Rescaling)
 class RescalingRule(Rule):
-    """A factor and an offset, or one of them per channel."""
+    """A factor and an offset, for all channels or for each."""
 
     def weights(self, layer):
-        """None: they are in the config."""
+        """Names none: they are in the config."""
         return ()
 
     def propagate(self, layer, inputs, flow):
@@ -168,7 +168,7 @@ class PReLURule(Rule):
     follows = True
 
     def weights(self, layer):
-        """The slopes."""
+        """Names the slopes."""
         return ("alpha",)
 
     def cut(self, layer, kept_in, kept_out):
@@ -179,7 +179,7 @@ class PReLURule(Rule):
         return {}, {"alpha": kept_in[0].take(layer.alpha, axis)}
 
     def flops(self, call, shapes):
-        """None, whatever axes the slopes have."""
+        """Counts nothing, whatever axes the slopes have."""
         return 0
 
 
@@ -188,7 +188,7 @@ class LayerScaleRule(Rule):
     """A factor per channel."""
 
     def weights(self, layer):
-        """The factors."""
+        """Names the factors."""
         return ("gamma",)
 
     def propagate(self, layer, inputs, flow):

@@ -1,12 +1,12 @@
-"""Layers of Keras of which nothing is known."""
+"""Layers of Keras that hide what they compute."""
 
 import keras
 
-from keras_basisprune.graph.rules.registry import unfollowed
+from keras_basisprune.graph.rules.registry import unfollowed_rule
 from keras_basisprune.graph.rules.rule import Rule
 
 
-@unfollowed(
+@unfollowed_rule(
     keras.layers.FlaxLayer,
     keras.layers.JaxLayer,
     keras.layers.Lambda,
@@ -18,5 +18,5 @@ class OpaqueRule(Rule):
     """They may multiply by weights, even if they have none that Keras knows of."""
 
     def flops(self, call, shapes):
-        """Not known."""
+        """Returns `None`: not known."""
         return None

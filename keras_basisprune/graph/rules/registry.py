@@ -1,4 +1,4 @@
-"""How a layer class is given a rule, and asked for it."""
+"""Registers rules for layer classes, and finds them."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,7 +7,7 @@ from keras_basisprune.graph.trace import is_from_keras
 from keras_basisprune.layers import TrainedMask
 
 _RULES: dict[type | str, Rule] = {}
-# Of layers whose channels are not followed, but of which something is known.
+# Rules of layers whose channels are not followed, but whose cost is known.
 _UNFOLLOWED: dict[type, Rule] = {}
 
 
@@ -15,27 +15,27 @@ def channel_rule(*kinds: type | str) -> Callable:
     """Registers a rule: all that the package has to know of a layer class.
 
     The decorated class has the methods of `Rule` (and may inherit them): `propagate`
-    says how channels pass, `cut` what remains of the weights. It is asked for layers
-    of exactly this class. A layer without a rule pins its channels: they are never
-    pruned. Later rules replace earlier ones.
+    follows channels through the layer, `cut` returns the remaining weights. It is used
+    for layers of exactly this class. A layer without a rule pins its channels: they are
+    never pruned. Later rules replace earlier ones.
 
-    These two make channels prunable; parameters are counted by what `cut` leaves. What
-    the layer computes is said by the other methods of `Rule`, all of which have a
+    These two make channels prunable; parameters are counted from the result of `cut`.
+    The other methods of `Rule` describe what the layer computes, and all have a
     default. Without `flops`, it counts as 0 (`cost(model).uncounted` names it); without
-    `filters` and `rows`, channels that it makes or reads are scored by `activation` and
-    `taylor` only, and other criteria warn of those that they can't score; without
+    `filters` and `rows`, channels that it outputs or reads are scored by `activation`
+    and `taylor` only, and other criteria warn of those that they can't score; without
     `fold` and `matrix`, it is not folded and not decomposed.
 
     Args:
-        *kinds: Layer classes; or names of classes that Keras itself defines, for those
-            behind `keras.ops` functions and operators, which have no public name.
+        *kinds: Layer classes; or names of classes that Keras itself defines, for
+            `keras.ops` functions and operators, whose classes have no public name.
 
     Returns:
         A decorator that returns the class as it is.
 
     Raises:
-        ValueError: If a kind is not a class or a string, or the class has not both
-            methods.
+        ValueError: If a kind is not a class or a string, or the class lacks one of the
+            two methods.
 
     Example:
 
@@ -76,17 +76,17 @@ def channel_rule(*kinds: type | str) -> Callable:
 
 
 def rule_of(op) -> Rule | None:
-    """The rule for a layer or operation, if there is one."""
+    """Returns the rule for a layer or operation, or `None`."""
     kind = type(op)
     if kind in _RULES:
         return _RULES[kind]
     if issubclass(kind, TrainedMask):
-        return _RULES[TrainedMask]  # all that is to be known, its protocol says
+        return _RULES[TrainedMask]  # its protocol says all that the rule needs
     return _RULES.get(kind.__name__) if is_from_keras(kind) else None
 
 
-def unfollowed(*kinds) -> Callable:
-    """Registers what is known of layer classes whose channels are not followed."""
+def unfollowed_rule(*kinds) -> Callable:
+    """Registers a rule for layer classes whose channels are not followed."""
 
     def register(rule):
         _UNFOLLOWED.update(dict.fromkeys(kinds, rule()))
@@ -96,7 +96,7 @@ def unfollowed(*kinds) -> Callable:
 
 
 def rules_of(op) -> Iterator[Rule]:
-    """The rules by which a layer is known: its own, and those that it inherits."""
+    """Yields the rules that hold for a layer: its own, and inherited ones."""
     kind = type(op)
     own = rule_of(op) or _UNFOLLOWED.get(kind)
     if own is not None:
@@ -108,15 +108,15 @@ def rules_of(op) -> Iterator[Rule]:
 
 
 def known(op, fact, *args):
-    """What the first rule that knows says, of those by which a layer is known.
+    """Returns the first known answer of the rules that hold for a layer.
 
     Args:
         op: A layer or operation.
-        fact: Name of a method of `Rule` that answers `None` where nothing is known.
-        *args: What it is asked with.
+        fact: Name of a method of `Rule` that returns `None` where nothing is known.
+        *args: The arguments of the method.
 
     Returns:
-        The answer, or `None`; that of `Rule` itself if there is no rule.
+        The answer, or `None`; the default of `Rule` if there is no rule.
     """
     for rule in list(rules_of(op)) or [_NOTHING_KNOWN]:
         answer = getattr(rule, fact)(*args)

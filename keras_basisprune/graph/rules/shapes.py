@@ -12,10 +12,10 @@ from keras_basisprune.graph.rules.rule import Rule
 
 @channel_rule(keras.layers.Reshape, "Reshape")
 class ReshapeRule(Rule):
-    """Channels stay whole on one axis, or are repeated along it."""
+    """Channels remain on one axis, or are repeated along it."""
 
     def weights(self, layer):
-        """None."""
+        """Names none: the layer has no weights."""
         return ()
 
     def propagate(self, layer, inputs, flow):
@@ -24,7 +24,7 @@ class ReshapeRule(Rule):
         return _followed(layer, inputs[0], before, flow)
 
     def cut(self, layer, kept_in, kept_out):
-        """Gives the new number of channels to the target shape."""
+        """Puts the new number of channels into the target shape."""
         kept = kept_out[0]
         name = "newshape" if hasattr(layer, "newshape") else "target_shape"
         shape = list(getattr(layer, name))
@@ -53,7 +53,7 @@ class FlattenRule(Rule):
 
 
 def _followed(layer, source, before, flow):
-    """The `Channels` of a reshaped tensor; they are pinned if they get lost."""
+    """Returns the `Channels` of a reshaped tensor; pins them if they get lost."""
     after = flow.call.output_tensors[0].shape
     if not (source.axis and before[0] == after[0]):
         return flow.stop([source], f"`{layer.name}` changes the batch axis")
@@ -64,7 +64,7 @@ def _followed(layer, source, before, flow):
 
 
 def _reshaped(source, before, after, flow):
-    """The `Channels` of a reshaped tensor; `None` if they are not to be followed."""
+    """Returns the `Channels` of a reshaped tensor; `None` if they can't be followed."""
     unknown = None in before[1:] or None in after[1:]
     if unknown or math.prod(before[1:]) != math.prod(after[1:]):
         last = len(before) - 1 == source.axis and before[-1] == after[-1]
@@ -81,13 +81,13 @@ def _reshaped(source, before, after, flow):
     if source.axis != 1 or len(before) != 2:
         return None
     # One axis that is split into several (Dense, then Reshape to a map): the last
-    # axis has the channels, and what has the same position on it is tied.
+    # axis has the channels, and those with the same position on it are tied.
     flow.unite(source.ids[places], source.ids[_line(places, places.ndim - 1)])
     return Channels(source.ids[_line(places, places.ndim - 1)], len(after) - 1)
 
 
 def _line(places, axis):
-    """What stands along an axis at the first position of all others."""
+    """Returns the values along an axis, at the first position of all others."""
     return np.moveaxis(places, axis, -1).reshape(-1, places.shape[axis])[0]
 
 
@@ -98,18 +98,18 @@ class PermuteRule(Rule):
     free = True
 
     def propagate(self, layer, inputs, flow):
-        """Finds the axis again."""
+        """Finds the new place of the channel axis."""
         return Channels(inputs[0].ids, layer.dims.index(inputs[0].axis) + 1)
 
 
 @channel_rule("Moveaxis", "Swapaxes", "Transpose")
 class TransposeRule(Rule):
-    """The same for operators, whose axes count the batch axis."""
+    """The channel axis moves; these operators count the batch axis."""
 
     free = True
 
     def propagate(self, layer, inputs, flow):
-        """Finds the axis again, if the batch axis stays."""
+        """Finds the new place of the channel axis, if the batch axis remains first."""
         order = self._order(layer, len(flow.call.input_tensors[0].shape))
         if order[0]:
             return flow.stop(inputs, f"`{layer.name}` moves the batch axis")
@@ -121,7 +121,7 @@ class TransposeRule(Rule):
             a, b = layer.axis1, layer.axis2
             order[a], order[b] = order[b], order[a]
         elif hasattr(layer, "source"):
-            # An empty array has axes all the same.
+            # An empty array has axes, but needs no memory.
             numbered = np.empty([*range(1, rank + 1), 0])
             ends = [axes_of(a, rank) for a in (layer.source, layer.destination)]
             moved = np.moveaxis(numbered, *ends)
@@ -138,7 +138,7 @@ class ExpandDimsRule(Rule):
     free = True
 
     def propagate(self, layer, inputs, flow):
-        """Finds the axis again."""
+        """Finds the new place of the channel axis."""
         rank = len(flow.call.output_tensors[0].shape)
         new = axes_of(layer.axis, rank)
         if 0 in new:
@@ -149,18 +149,18 @@ class ExpandDimsRule(Rule):
 
 @channel_rule("Squeeze")
 class SqueezeRule(Rule):
-    """Axes of size 1 go."""
+    """Axes of size 1 are removed."""
 
     free = True
 
     def propagate(self, layer, inputs, flow):
-        """Finds the axis again, if it is not one that goes."""
+        """Finds the new place of the channel axis, unless it is removed."""
         rank = len(flow.call.input_tensors[0].shape)
         gone = axes_of(layer.axis, rank)
-        if layer.axis is None:  # one channel would go, if no more are left
+        if layer.axis is None:  # a channel axis with one kept channel would be removed
             return flow.stop(inputs, f"`{layer.name}` does not say its `axis`")
         if inputs[0].axis in gone or 0 in gone:
-            return flow.stop(inputs, f"`{layer.name}` takes their axis away")
+            return flow.stop(inputs, f"`{layer.name}` removes their axis")
         before = [axis for axis in range(rank) if axis not in gone]
         return Channels(inputs[0].ids, before.index(inputs[0].axis))
 
@@ -172,5 +172,5 @@ class RepeatVectorRule(Rule):
     free = True
 
     def propagate(self, layer, inputs, flow):
-        """Channels are the last of three axes."""
+        """Passes channels on, as the last of three axes."""
         return Channels(inputs[0].ids, 2)

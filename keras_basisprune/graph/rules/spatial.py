@@ -1,4 +1,4 @@
-"""Rules for pooling, padding, resizing: what works on the other axes."""
+"""Rules for pooling, padding, resizing: operators on the other axes."""
 
 import keras
 
@@ -35,12 +35,12 @@ from keras_basisprune.graph.rules.rule import Rule
     "Resize",
 )
 class SpatialRule(Rule):
-    """Channels pass, all other axes are worked on."""
+    """Channels pass; the layer works on all other axes."""
 
     free = True
 
     def propagate(self, layer, inputs, flow):
-        """Pins channels of an axis that the layer takes for a spatial one."""
+        """Pins channels on an axis that the layer treats as a spatial one."""
         if inputs[0].axis != flow.channel_axis(flow.call.input_tensors[0]):
             return flow.stop(inputs, f"`{layer.name}` takes their axis for another")
         return inputs[0]
@@ -61,7 +61,7 @@ class SpatialRule(Rule):
     keras.layers.ZeroPadding3D,
 )
 class LinearSpatialRule(SpatialRule):
-    """What comes out is a sum of what is there, or zero."""
+    """Outputs are weighted sums of a channel's inputs, or zero."""
 
     scales = "any"
 
@@ -72,7 +72,7 @@ class LinearSpatialRule(SpatialRule):
     keras.layers.MaxPooling3D,
 )
 class LargestRule(SpatialRule):
-    """What comes out is the largest of what is there."""
+    """Outputs are the largest of some inputs of a channel."""
 
     scales = "positive"
 
@@ -83,13 +83,13 @@ class LargestRule(SpatialRule):
     keras.layers.GlobalAveragePooling3D,
 )
 class GlobalPoolingRule(Rule):
-    """Channels pass; the other axes become one number."""
+    """Channels pass; all other axes are reduced to one number."""
 
     free = True
     scales = "any"
 
     def propagate(self, layer, inputs, flow):
-        """Moves the channels to the axis that is left."""
+        """Moves the channels to the remaining axis."""
         (source,) = inputs
         axis = flow.channel_axis(flow.call.input_tensors[0])
         if source.axis != axis:
@@ -103,6 +103,6 @@ class GlobalPoolingRule(Rule):
     keras.layers.GlobalMaxPooling3D,
 )
 class GlobalLargestRule(GlobalPoolingRule):
-    """The same with the largest number."""
+    """Channels pass; all other axes are reduced to the largest number."""
 
     scales = "positive"

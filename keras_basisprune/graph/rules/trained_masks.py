@@ -1,4 +1,4 @@
-"""The rule for layers that weigh channels, whatever class they are of."""
+"""The rule for layers that scale channels, whatever class they are."""
 
 import keras
 
@@ -9,10 +9,10 @@ from keras_basisprune.layers import TrainedMask
 
 @channel_rule(TrainedMask)
 class TrainedMaskRule(Rule):
-    """One number per channel in each weight. Subclasses have no need of another."""
+    """One number per channel in each weight. Subclasses need no rule."""
 
     def weights(self, layer):
-        """Those of the shape of `scale`."""
+        """Names the weights with the shape of `scale`."""
         return [
             name
             for name, value in vars(layer).items()
@@ -20,14 +20,14 @@ class TrainedMaskRule(Rule):
         ]
 
     def propagate(self, layer, inputs, flow):
-        """Passes the channels on that it weighs."""
+        """Passes the scaled channels on."""
         (source,) = inputs
         kind, name = layer.weighs
         if kind != "channels":
-            return flow.stop(inputs, f"no rule for `{layer.name}`, which weighs {kind}")
+            return flow.stop(inputs, f"no rule for `{layer.name}`, which scales {kind}")
         axis = flow.channel_axis(flow.call.input_tensors[0])
         if source.axis != axis or len(source) != layer.scale.shape[0]:
-            flow.pin(source.ids, f"`{layer.name}` weighs along another axis")
+            flow.pin(source.ids, f"`{layer.name}` scales another axis")
         return source
 
     def cut(self, layer, kept_in, kept_out):

@@ -1,4 +1,4 @@
-"""Weights that keep the channels of a layer from being followed."""
+"""Weights that prevent the channels of a layer from being followed."""
 
 import math
 import operator
@@ -9,11 +9,11 @@ _MERGE = "`fold(model, batch_norm=False)`"
 
 
 def unknown_weights(layer, rule) -> str | None:
-    """Why channels of a layer can't be followed: weights that its rule doesn't know."""
+    """Returns a reason if a layer has weights unknown to its rule, or `None`."""
     names = rule.weights(layer)
     if names is None or not isinstance(layer, keras.layers.Layer):
         return None
-    inside = getattr(layer, "layer", layer)  # what is called in each time step
+    inside = getattr(layer, "layer", layer)  # the layer called in each time step
     if _is_learned(getattr(inside, "activation", None)):
         return f"the activation of `{layer.name}` has weights"
     known = {id(_attribute(layer, name)) for name in names}
@@ -29,9 +29,9 @@ def unknown_weights(layer, rule) -> str | None:
 
 
 def _is_learned(activation):
-    """Whether an activation has weights (a slope per channel, say)."""
+    """Returns whether an activation has weights (for example a slope per channel)."""
     if isinstance(activation, keras.layers.PReLU):
-        return True  # which it is only built with when it is called on numbers
+        return True  # it gets its weights only when it is called on real inputs
     weights = getattr(activation, "weights", ())
     return any(math.prod(weight.shape) > 1 for weight in weights)
 

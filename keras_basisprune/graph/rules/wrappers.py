@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 
-from keras_basisprune.graph.rules._reads import Read, front
+from keras_basisprune.graph.rules._reads import Read, axis_first
 from keras_basisprune.graph.rules._recurrent_flops import recurrent_flops
 from keras_basisprune.graph.rules.flow import Channels
 from keras_basisprune.graph.rules.registry import (
@@ -13,7 +13,7 @@ from keras_basisprune.graph.rules.registry import (
     known,
     rule_of,
     rules_of,
-    unfollowed,
+    unfollowed_rule,
 )
 from keras_basisprune.graph.rules.rule import Rule
 
@@ -25,24 +25,24 @@ from keras_basisprune.graph.rules.rule import Rule
     keras.layers.Bidirectional,
 )
 class RecurrentRule(Rule):
-    """Input channels are followed. What the layer makes stays: it feeds on it."""
+    """Input channels are followed. Outputs are pinned: they are fed back as states."""
 
     def weights(self, layer):
-        """Those of its cells, if they are known."""
+        """Names the weights of its cells, if they are known."""
         names, cells = ("kernel", "recurrent_kernel", "bias"), _cells(layer)
         return [f"{path}cell.{name}" for path in cells for name in names] or None
 
     def propagate(self, layer, inputs, flow):
-        """Lets the first input pass in; states stay."""
+        """Reads the first input; pins states and outputs."""
         reason = f"states of `{layer.name}`"
         if not _cells(layer) or inputs[0].axis != 2:
-            return flow.stop(inputs, f"`{layer.name}` is not followed")
+            return flow.stop(inputs, f"channels are not followed in `{layer.name}`")
         for state in inputs[1:]:
             flow.pin(state.ids, reason)
         return [flow.pinned(tensor, reason) for tensor in flow.call.output_tensors]
 
     def cut(self, layer, kept_in, kept_out):
-        """Cuts the rows of what the input is multiplied by."""
+        """Cuts the rows of the input kernels."""
         config = layer.get_config()
         names = [name for name in ("layer", "backward_layer") if config.get(name)]
         return {name: _unbuilt(config[name]) for name in names}, {
@@ -51,12 +51,12 @@ class RecurrentRule(Rule):
         }
 
     def reads(self, layer, call):
-        """What the input is multiplied by, in all cells."""
-        kernels = [front(cell.kernel, 0) for cell in _cells(layer).values()]
+        """Returns the input kernels of all cells."""
+        kernels = [axis_first(cell.kernel, 0) for cell in _cells(layer).values()]
         return [Read(call.input_tensors[0], np.hstack(kernels))] if kernels else []
 
     def flops(self, call, shapes):
-        """Both kernels of each cell, at each time step."""
+        """Counts both kernels of each cell, at each time step."""
         layer = call.op
         if not isinstance(layer, keras.layers.Bidirectional):
             return recurrent_flops(layer, shapes)
@@ -69,7 +69,7 @@ class RecurrentRule(Rule):
 
 
 def _cells(layer) -> dict:
-    """The cells of a recurrent layer by the paths to them, if they are known."""
+    """Returns the known cells of a recurrent layer, by the paths to them."""
     layers = {"": layer}
     if isinstance(layer, keras.layers.Bidirectional):
         names = ("forward_layer", "backward_layer")
@@ -80,36 +80,36 @@ def _cells(layer) -> dict:
     return {path: inner.cell for path, inner in layers.items()}
 
 
-@unfollowed(
+@unfollowed_rule(
     keras.layers.ConvLSTM1D,
     keras.layers.ConvLSTM2D,
     keras.layers.ConvLSTM3D,
     keras.layers.RNN,
 )
 class UnfollowedRecurrentRule(Rule):
-    """Only what it costs is known."""
+    """Only the cost is known."""
 
     def flops(self, call, shapes):
-        """Both kernels of its cell, at each time step (and position)."""
+        """Counts both kernels of the cell, at each time step (and position)."""
         return recurrent_flops(call.op, shapes)
 
 
 @channel_rule(keras.layers.TimeDistributed)
 class TimeDistributedRule(Rule):
-    """As the rule for the layer inside says, for each time step."""
+    """Applies the rule for the wrapped layer to each time step."""
 
     def weights(self, layer):
-        """Asks the rule for the layer inside."""
+        """Names the weights by the rule for the wrapped layer."""
         rule = rule_of(layer.layer)
         names = None if rule is None else rule.weights(layer.layer)
         return None if names is None else [f"layer.{name}" for name in names]
 
     def propagate(self, layer, inputs, flow):
-        """Asks the rule for the layer inside."""
+        """Follows channels by the rule for the wrapped layer."""
         (source,) = inputs
         outer, rule = flow.call, rule_of(layer.layer)
         if rule is None or source.axis < 2 or len(outer.output_tensors) > 1:
-            return flow.stop(inputs, f"no rule for what `{layer.name}` wraps")
+            return flow.stop(inputs, f"no rule for the layer in `{layer.name}`")
         inside = Channels(source.ids, source.axis - 1)
         before, after = (
             keras.KerasTensor((t.shape[0], *t.shape[2:]), dtype=t.dtype)
@@ -126,32 +126,32 @@ class TimeDistributedRule(Rule):
         return None if made is None else Channels(made.ids, made.axis + 1)
 
     def cut(self, layer, kept_in, kept_out):
-        """Asks the rule for the layer inside."""
+        """Cuts the wrapped layer by its rule."""
         kept = [_one_step(side[0]) for side in (kept_in, kept_out)]
         config, weights = rule_of(layer.layer).cut(layer.layer, kept[:1], kept[1:])
         inner = _unbuilt(layer.get_config()["layer"], **config)
         return {"layer": inner}, {f"layer.{n}": value for n, value in weights.items()}
 
     def filters(self, layer):
-        """Those of the layer inside."""
+        """Returns the filters of the wrapped layer."""
         return known(layer.layer, "filters", layer.layer)
 
     def depthwise(self, layer):
-        """As the layer inside."""
+        """Returns whether the wrapped layer is depthwise."""
         return any(rule.depthwise(layer.layer) for rule in rules_of(layer.layer))
 
     def reads(self, layer, call):
-        """As the layer inside."""
+        """Returns the weights by which the wrapped layer reads."""
         return known(layer.layer, "reads", layer.layer, call)
 
     def flops(self, call, shapes):
-        """What the layer inside does, times the number of steps."""
+        """Counts the wrapped layer, times the number of steps."""
         steps, inner = shapes.inputs[0][1], call.op.layer
         if isinstance(inner, keras.Model):
             return None
         call = dataclasses.replace(call, op=inner)
         if any(rule.inherited for rule in rules_of(inner)):
-            # Steps are positions to it, and it says itself which size is unknown.
+            # It treats steps as positions, and itself reports an unknown size.
             return known(inner, "flops", call, shapes.inside("layer."))
         within = known(inner, "flops", call, shapes.inside("layer.", 1))
         if within in (None, 0):
@@ -160,7 +160,7 @@ class TimeDistributedRule(Rule):
 
 
 def _unbuilt(config, **changes):
-    """The config of a layer inside, which would be built for as many channels."""
+    """Returns a wrapped layer's config without the shape that it was built for."""
     config = {name: part for name, part in config.items() if name != "build_config"}
     return {**config, "config": {**config["config"], **changes}}
 
@@ -170,9 +170,9 @@ def _one_step(kept):
 
 
 def unwrapped(layer) -> tuple[keras.layers.Layer, int]:
-    """The layer that is called at each time step, and how many axes the batch has.
+    """Returns the layer called at each time step, and the number of batch axes.
 
-    Or the layer itself, and 1.
+    For any other layer, the layer itself and 1.
     """
     batch_axes = 1
     while type(layer) is keras.layers.TimeDistributed:

@@ -1,4 +1,4 @@
-"""Parts of a model on arrays, one call after the other."""
+"""Runs parts of a model on arrays, one call after the other."""
 
 from keras_basisprune.graph.running._run_calls import run_calls
 from keras_basisprune.graph.running.live_values import LiveValues

@@ -1,4 +1,4 @@
-"""Compute a part of a model on arrays, one call after the other."""
+"""Computes a part of a model on arrays, one call after the other."""
 
 import keras
 import numpy as np
@@ -11,10 +11,10 @@ def run_calls(calls, values, wanted) -> dict[int, list[np.ndarray]]:
     one batch through `calls`.
 
     Args:
-        calls: A list of `Call`s in execution order, the last ones of which need no
-            other tensors than `values` and the outputs of those before.
+        calls: A list of `Call`s in execution order, which read only tensors of `values`
+            and outputs of earlier calls.
         values: Maps `id(tensor)` to a list of arrays, one per batch.
-        wanted: The `id`s of the tensors to compute, each made by one of `calls`.
+        wanted: The `id`s of the tensors to compute, each an output of one of `calls`.
 
     Returns:
         A dict from the `id`s in `wanted` to lists of arrays, one per batch.
@@ -44,7 +44,7 @@ def _run_batch(calls, arrays, wanted):
     for call in calls:
         args, kwargs = keras.tree.map_structure(current, (call.args, call.kwargs))
         if isinstance(call.op, keras.layers.Layer):
-            # As `predict` does: Keras' random layers keep a `training=True`, their
+            # As in `predict`: Keras' random layers store `training=True`, their
             # default, in the graph.
             kwargs["training"] = False
         outputs = keras.tree.flatten(call.op(*args, **kwargs))

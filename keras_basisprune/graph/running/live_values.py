@@ -1,4 +1,4 @@
-"""The values of a model's tensors on some data, as long as they are needed."""
+"""The values of a model's tensors on some data, kept as long as needed."""
 
 import copy
 
@@ -11,8 +11,8 @@ from keras_basisprune.graph.trace import Trace
 class LiveValues:
     """Runs a traced model step by step, over all data at once.
 
-    Memory is that of all values that later calls still need, for all samples. Over all
-    steps, each call is run once.
+    Memory holds all values that later calls still need, for all samples. Each call is
+    run once, over all steps.
 
     Args:
         traced: The model's `Trace`.
@@ -31,7 +31,7 @@ class LiveValues:
         self._values = dict(zip(inputs, arrays, strict=True))
 
     def advance(self, position):
-        """Computes all that calls from `position` on need."""
+        """Computes all values that the calls from `position` on need."""
         calls = self._calls[self._at : position]
         made = {id(t) for call in calls for t in call.output_tensors}
         wanted = {key for key in made if self._last.get(key, -1) >= position}
@@ -41,15 +41,15 @@ class LiveValues:
         self._at = max(self._at, position)
 
     def of(self, tensor) -> list:
-        """The values of a tensor that is still needed: a list of arrays, by batch."""
+        """Returns the values of a tensor that is still needed, one array per batch."""
         return self._values[id(tensor)]
 
     def __contains__(self, tensor) -> bool:
-        """Whether a tensor has been computed and is still needed."""
+        """Returns whether a tensor has been computed and is still needed."""
         return id(tensor) in self._values
 
     def copy(self) -> "LiveValues":
-        """A second run that goes on from here by itself; arrays are shared."""
+        """Returns an independent run that continues from here; arrays are shared."""
         other = copy.copy(self)
         other._values = dict(self._values)
         return other

@@ -1,4 +1,4 @@
-"""A model's outputs on arrays, whatever batch size it was built for."""
+"""Runs a model on arrays, whatever batch size it was built for."""
 
 import keras
 
@@ -12,9 +12,9 @@ def predict(model, images, batch_size=32):
     Args:
         model: A built Functional or Sequential `keras.Model` with one input.
         images: Array of samples.
-        batch_size: Integer. A model that runs on batches of its own size only
-            (`fixed_batch`) gets those; what the last one is filled up with is thrown
-            away.
+        batch_size: Integer. A model that runs only on batches of its own size
+            (`fixed_batch`) gets those; outputs for padding in the last batch are
+            dropped.
 
     Returns:
         What `model.predict` returns: an array, or a structure of arrays.

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 import keras_basisprune as kbp
-from keras_basisprune.graph.foreign_model import foreign_model
+from keras_basisprune.graph.describe_non_model import describe_non_model
 from keras_basisprune.measure import predicted_latency
 
 IMAGES, LABELS = np.zeros((4, 8, 8, 3), "float32"), np.arange(4) % 2
@@ -206,7 +206,7 @@ def _wrapped():
     ],
 )
 def test_says_what_it_is(make, text):
-    assert re.search(text, foreign_model(make()))
+    assert re.search(text, describe_non_model(make()))
 
 
 def test_a_saved_model_is_named_in_both_of_its_forms(tmp_path):

@@ -1,4 +1,4 @@
-"""What was passed instead of a model, and how to come by one."""
+"""Explains what was passed instead of a model, and how to get one."""
 
 import os
 
@@ -12,8 +12,8 @@ _KERAS_2 = (
     "That is Keras 2 (`tf_keras`). Build the same architecture with `keras` and carry "
     "the weights over: `new.set_weights(old.get_weights())`, or with a file "
     "`old.save_weights('old.weights.h5')` and `new.load_weights('old.weights.h5')`. "
-    "(`keras.models.load_model` reads a `.h5` file that Keras 2 saved if it has none "
-    "but plain layers; depthwise and recurrent ones and operators it refuses.)"
+    "(`keras.models.load_model` reads a `.h5` file of Keras 2 if it has only plain "
+    "layers, no depthwise or recurrent ones and no operators.)"
 )
 _TENSORFLOW = (
     "What TensorFlow makes or loads, a SavedModel say, has no layers that can be read. "
@@ -32,8 +32,8 @@ _MODULES = {
 }
 
 
-def foreign_model(model) -> str:
-    """Says what something is that is no model with layers to be read, and what to do.
+def describe_non_model(model) -> str:
+    """Describes an object that is not a readable model, and says what to do.
 
     Args:
         model: Anything but a built Functional or Sequential `keras.Model`.
@@ -67,7 +67,7 @@ def foreign_model(model) -> str:
 
 
 def _by_origin(model):
-    """By the package that its class, or one that it is derived from, is of."""
+    """Returns the sentence for the package of an object's class or its bases."""
     for kind in type(model).__mro__:
         for module, sentence in _MODULES.items():
             if f"{kind.__module__}.".startswith(f"{module}."):
