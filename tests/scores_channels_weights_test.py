@@ -73,7 +73,7 @@ def test_tie_depthwise_and_concatenation_against_numpy(name, aggregate):
     members = {n: NORMS[name](kernel(model, n)) for n in ("a", "b", "c", "d")}
     wanted = of_groups(groups, members, aggregate)
     assert len(set(groups.layers["a"]) & set(groups.layers["d"])) == 3
-    found = getattr(channels, name)(model, aggregate)
+    found = getattr(channels, name)(model, aggregate=aggregate)
     assert found.shape == (len(groups),)
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
     if aggregate == "sum":
@@ -89,7 +89,7 @@ def test_each_layer_is_normalized_before_it_counts(name, normalize):
     members = {n: NORMS[name](kernel(model, n)) for n in ("a", "b", "c", "d")}
     members = {n: s / getattr(np, normalize)(s) for n, s in members.items()}
     wanted = of_groups(kbp.graph.channel_groups(model), members, "mean")
-    found = getattr(channels, name)(model, "mean", normalize=normalize)
+    found = getattr(channels, name)(model, aggregate="mean", normalize=normalize)
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
 
 
