@@ -134,7 +134,7 @@ def test_headline_tells_gain_from_loss(tmp_path, after, end):
     ("changes", "why"),
     [
         ({"trials": 0}, "there was no trial."),
-        ({"trials": 0, "layers": 1}, "every layer had to be left alone."),
+        ({"trials": 0, "layers": 1}, "no layer could be made smaller."),
         ({"least": None}, "the original's score is not known."),
     ],
 )
@@ -174,10 +174,20 @@ def test_headline_tells_a_margin_from_the_budget(tmp_path):
 
 def test_how_sure_the_loss_is(tmp_path):
     text = "On the validation data 0.78 points were lost, give or <take>."
-    page, _ = page_of(tmp_path, certainty=text)
+    page, _ = page_of(tmp_path, loss_statement=text)
     assert text in plain(page.text)
-    for nothing in ({}, {"certainty": ""}):
+    for nothing in ({}, {"loss_statement": ""}):
         assert "were lost" not in page_of(tmp_path, **nothing)[0].text
+
+
+def test_reports_of_version_1_have_other_names(tmp_path):
+    old = {"certainty": "Certainly <lost>.", "classes": "Class <7> fell."}
+    row = {"class": 7, "images": 3, "before": 1.0, "after": 0.0}
+    page, _ = page_of(tmp_path, version=1, recall=[row], **old)
+    for text in old.values():
+        assert text in plain(page.text)
+    with pytest.raises(ValueError, match="to have a complete 'loss_statement'"):
+        page_of(tmp_path, version=1, certainty=3)
 
 
 def test_before_and_after(tmp_path):
@@ -290,7 +300,7 @@ def test_spectra_are_a_table_and_charts(tmp_path):
 def test_layers_left_alone(tmp_path):
     page, report = page_of(tmp_path)
     assert page.table("alone") == {
-        "layer": ["kind", "why"],
+        "layer": ["kind", "reason"],
         report["layers"][-1]["name"]: [
             "Conv2D",
             "its output is the output of the model",
@@ -446,8 +456,8 @@ def test_no_report(tmp_path):
     ("text", "message"),
     [
         ("{", "to be JSON. Received a file that can't be read"),
-        ("[]", "of version 1. Received: version=None. Use the version"),
-        ('{"version": 2}', "of version 1. Received: version=2. Use the version"),
+        ("[]", "of version 1 or 2. Received: version=None. Use the version"),
+        ('{"version": 3}', "of version 1 or 2. Received: version=3. Use the version"),
         ('{"version": 1}', "to have a complete 'versions'. Received: nothing. Pass"),
     ],
 )
@@ -501,7 +511,7 @@ def test_recall_of_classes_and_bounds(tmp_path):
         {"class": 0, "images": 1200, "before": 0.95, "after": 0.94, "lost": 12},
         {"class": 7, "images": 3, "before": 1.0, "after": 0.0, "lost": 3},
     ]
-    report = sample_report(recall=rows, classes="Class <7> fell.")
+    report = sample_report(recall=rows, class_warning="Class <7> fell.")
     report["trials"][report["chosen"]]["bound"] = 0.0234
     page = write(tmp_path, report)
     assert page.table("classes") == {

@@ -99,7 +99,7 @@ def compress(flags, console):
         save_model(model, folder / "original.keras")
     write_text(folder / "report.txt", f"{result.report}\n")
     console.print(escape(f"\n{result.report}\n"), highlight=False)
-    for text in (result.details["certainty"], result.details["classes"]):
+    for text in (result.details["loss_statement"], result.details["class_warning"]):
         if text:
             console.print(f"{text}\n", highlight=False)
     if not result.met_budget:

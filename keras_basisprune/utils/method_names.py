@@ -41,7 +41,7 @@ METHOD_NAMES = (
     MethodName("slimming", "Network slimming", trains=True),
     MethodName(
         "compensated_channels",
-        "Channels that the others can stand in for",
+        "Channels that the others can replace",
         "channels",
         compensates=True,
     ),
