@@ -1,4 +1,4 @@
-"""Compresses with this package to shares of the FLOPs, and trains what is left.
+"""Compresses with this package to shares of the FLOPs, and trains the results.
 
     python -m benchmarks.peers.run_ours --network=vgg --model=vgg.keras \\
         --data=cifar10.npz --recovery=4000 --output=rows.json
@@ -55,7 +55,7 @@ def after_recovery(model: keras.Model, train, test) -> float | None:
 
 
 def bases(model: keras.Model, converted, keep: float, train, test) -> dict:
-    """Fewer bases, by regression: a row's figures."""
+    """Returns a row's figures for fewer bases, by regression."""
     images = train[0][: common.IMAGES]
     start = time.time()
     small = model
@@ -76,7 +76,7 @@ def bases(model: keras.Model, converted, keep: float, train, test) -> dict:
 
 
 def channels(model: keras.Model, how: str, keep: float, train, test) -> dict:
-    """Fewer channels by `criterion` or `criterion+compensate`: a row's figures."""
+    """Returns a row's figures for channels by `criterion[+compensate]`."""
     images = train[0][: common.IMAGES]
     criterion, _, then = how.partition("+")
     select = functools.partial(plan_of, model, criterion, keep, train)
