@@ -133,9 +133,7 @@ def main(argv):
     print(f"\n{result.report}\n\nFiles in {folder}:")
     for path in sorted(folder.iterdir()):
         print(f"  {path.name}")
-    print(
-        f"\nOpen {folder / 'report.html'} in a browser: what was tried, what is left."
-    )
+    print(f"\nOpen {folder / 'report.html'} in a browser: all trials, and the result.")
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ BROKEN = {
         lambda path, whole: path.write_text("a"),
         "failed with OSError: Unable",
     ),
-    "folder.keras": (lambda path, whole: path.mkdir(), "a folder. Keras 3 loads no Sa"),
+    "folder.keras": (lambda path, whole: path.mkdir(), "a folder. Keras 3 can't load"),
     "pipe.keras": (lambda path, whole: os.mkfifo(path), "where there is no file"),
     "link.keras": (lambda path, whole: path.symlink_to("x"), "where there is no file"),
     "model.txt": (

@@ -23,15 +23,15 @@ _MODEL = flags.DEFINE_string("model", None, "The .keras file.", required=True)
 _DATA = flags.DEFINE_string("data", None, "The .npz of the data.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON of rows to add to.", required=True)
 _RECOVERY = flags.DEFINE_integer("recovery", None, "Training images, all if not set.")
-_TRAIN = flags.DEFINE_bool("train", True, "Whether to train what is left.")
+_TRAIN = flags.DEFINE_bool("train", True, "Whether to train the results.")
 _SHARES = flags.DEFINE_list("shares", ["0.5", "0.25", "0.1"], "FLOPs to keep.")
 _CRITERIA = flags.DEFINE_list(
     "criteria",
     ["regression"],
     "regression: bases. Channels: the same share of every layer by the L2 norm of "
     "filters (l2); ranked over all layers by BatchNorm scales (bn_scale), taylor, or "
-    "what compensation leaves to be lost (compensated). +compensate behind any "
-    "of these compensates before the training.",
+    "the loss that remains after compensation (compensated). With +compensate, any of "
+    "these compensates before the training.",
 )
 _GRADIENTS = flags.DEFINE_integer("gradients", 256, "Images for taylor.")
 

@@ -25,7 +25,7 @@ _WEIGHTS = flags.DEFINE_string("weights", None, "From export_weights.", required
 _DATA = flags.DEFINE_string("data", None, "The .npz of the data.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON of rows to add to.", required=True)
 _RECOVERY = flags.DEFINE_integer("recovery", None, "Training images, all if not set.")
-_TRAIN = flags.DEFINE_bool("train", True, "Whether to train what is left.")
+_TRAIN = flags.DEFINE_bool("train", True, "Whether to train the results.")
 _SHARES = flags.DEFINE_list("shares", ["0.5", "0.25", "0.1"], "FLOPs to keep.")
 _CRITERIA = flags.DEFINE_list(
     "criteria",

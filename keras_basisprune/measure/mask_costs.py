@@ -75,7 +75,7 @@ class _MaskedChannels:
                 raise ValueError(
                     f"Expected `{weighed.layer.name}` to weigh the channels of a layer "
                     f"of the model. Received: `{weighed.name}`, which has not those "
-                    f"{weighed.count}. Let its `weighs` name the layer that makes them."
+                    f"{weighed.count}. Let its `weighs` name their layer."
                 )
         self._costs = {"params": ChannelCosts(traced, channels, "params")}
         try:

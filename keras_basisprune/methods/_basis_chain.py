@@ -24,8 +24,8 @@ def basis_chain(layer, name, low, kept, l1) -> list[NewLayer]:
         A list of `NewLayer`s, for `rewrite`: these two, after the layers for any
         preceding step (the depthwise half of a separable convolution).
     """
-    r, left = len(kept), np.delete(np.arange(len(low.kernel)), kept)
-    values = low.singular_values[np.concatenate([kept, left])]
+    r, removed = len(kept), np.delete(np.arange(len(low.kernel)), kept)
+    values = low.singular_values[np.concatenate([kept, removed])]
     energy, low = kept_energy(values, r), low.take(kept)
     centered, bias = low.mean is not None, getattr(layer, "bias", None)
     scaling = BasisScalingConv(

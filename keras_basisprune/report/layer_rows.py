@@ -1,4 +1,4 @@
-"""What every layer kept, and the spectra by which it was cut."""
+"""Rows on every layer of a report, and spectra."""
 
 from keras_basisprune.graph.basis_name import basis_name
 from keras_basisprune.graph.basis_pairs import basis_pairs

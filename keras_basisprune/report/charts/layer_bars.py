@@ -1,4 +1,4 @@
-"""What each layer kept."""
+"""Bars of the ranks and channels that each layer kept."""
 
 from keras_basisprune.report.charts._style import LIGHT, figure, literal, short
 
