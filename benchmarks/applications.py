@@ -1,12 +1,12 @@
-"""Converts every model of `keras.applications` and writes what it took as a table.
+"""Converts every model of `keras.applications`, and writes a table of the costs.
 
     python -m benchmarks.applications
     python -m benchmarks.applications --models=VGG16 --models=MobileNetV2 --output=
 
 Each model has random weights, random BatchNormalization statistics, no top, and the
-smallest input that it allows. It runs in a process of its own, so that its peak memory
-is its own: what the process grew by from before the model was built until it was
-converted, the original model included.
+smallest input that it allows. It runs in a separate process, so that peak memory is
+that of one model: the growth of the process from before the model was built until it
+was converted, the original model included.
 """
 
 import dataclasses
@@ -55,24 +55,24 @@ _ONE = flags.DEFINE_enum("one", None, MODELS, "Measure this model and print JSON
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What the conversion of one model took, and how exact it is.
+    """The cost of converting one model, and how exact the result is.
 
     Attributes:
         name: The model.
         params: Number of weights.
         seconds: Wall time of `convert`.
-        peak: Bytes that the process grew by at most, the original model included.
-        model: Bytes that it had grown by when the original model was built.
+        peak: Largest growth of the process in bytes, the original model included.
+        model: Growth of the process in bytes when the original model was built.
         weights: Bytes of the original model's weights.
         converted: Largest difference of the converted model's outputs to the
             original's, relative to the largest output.
         pruned: The same for the pruned model, to the masked one (half of all bases).
         folded: The same for the folded model.
-        saved: Whether the converted model gives the same outputs to the bit after it
+        saved: Whether the outputs of the converted model are bitwise the same after it
             was saved as `.keras` and loaded.
         decomposed: Number of layers that were decomposed.
         left: Number of layers with a kernel that were left alone.
-        reasons: Why they were, each reason once.
+        reasons: The reasons for these, each once.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Row:
 
 
 def build(name):
-    """A model of `keras.applications`: random weights, no top, the smallest input."""
+    """Builds a Keras Application: random weights, no top, the smallest input."""
     import keras
 
     size = _SIZES.get(name, 32)
@@ -100,7 +100,7 @@ def build(name):
 
 
 def includes(name):
-    """What `convert` is asked to decompose: ConvNeXt's pointwise layers are Dense."""
+    """Returns the `include` for `convert`: ConvNeXt's pointwise layers are Dense."""
     import keras
 
     if name.startswith("ConvNeXt"):
@@ -109,11 +109,11 @@ def includes(name):
 
 
 def randomize_norms(model):
-    """Random BatchNormalization.
+    """Sets random weights and statistics of BatchNormalization.
 
-    Factors are small enough that differences die out from layer to layer. With factors
-    around 1, deep EfficientNets with random weights are chaotic: they answer to a
-    change of their input by 1e-7 with quite another output, and so to any rounding.
+    Factors are small enough that differences decrease from layer to layer. With factors
+    around 1, deep EfficientNets with random weights are chaotic: a change of the input
+    by 1e-7, or any rounding, changes the output completely.
     """
     rng = np.random.default_rng(0)
     for weight in model.weights:
@@ -126,7 +126,7 @@ def randomize_norms(model):
 
 
 def random_images(model):
-    """Two images of random pixels in the range that the model expects."""
+    """Returns two images of random pixels in the range that the model expects."""
     rng = np.random.default_rng(0)
     own = any(layer.__class__.__name__ == "Rescaling" for layer in model.layers)
     own |= any("normalization" in layer.name for layer in model.layers[:3])
@@ -141,7 +141,7 @@ def measure(name) -> Row:
     import keras_basisprune as kbp
 
     warm = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3)])
-    kbp.convert(warm)  # what TensorFlow loads at its first operation is not counted
+    kbp.convert(warm)  # so that loading TensorFlow's libraries is not counted
     keras.utils.set_random_seed(0)
     before = resident()
     model = build(name)
@@ -185,7 +185,7 @@ def _saved_and_loaded(model):
 
 
 def measure_apart(name) -> Row:
-    """Measures one model in a process of its own."""
+    """Measures one model in a separate process."""
     command = [sys.executable, "-m", "benchmarks.applications", f"--one={name}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -213,7 +213,7 @@ def _difference(a, b):
 
 
 def table(rows) -> str:
-    """A Markdown table."""
+    """Returns a Markdown table."""
     columns = (
         "model | parameters | seconds | peak MB | x weights | added x | converted "
         "| pruned | folded | saved | decomposed | left"

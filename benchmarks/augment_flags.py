@@ -1,4 +1,4 @@
-"""The flags by which benchmarks change images at random, in training."""
+"""Flags of benchmarks that change images at random in training."""
 
 from absl import flags
 
@@ -12,5 +12,5 @@ _SHARES = [
 
 
 def augment():
-    """What the flags ask for, for a `Recovery`; `None` for nothing."""
+    """Returns the `augment` of a `Recovery` by the flags; `None` if nothing changes."""
     return augmentation(_FLIP.value, *(share.value for share in _SHARES))

@@ -1,13 +1,13 @@
-"""Time and memory of `convert` with bases of data, against `model.predict`.
+"""Measures time and memory of `convert` with data, against `model.predict`.
 
     python -m benchmarks.basis_cost
     python -m benchmarks.basis_cost --cases=MobileNet:64:600 --basis=regression
 
 Each case is a Keras Application with random weights, an input size and a number of
-random images; it runs in a process of its own. 600 images are what bases are commonly
-taken of. With a few dozen, what does not depend on their number weighs most: building
-two networks, compiling, and the decompositions. Times are wall seconds of the first
-call (which compiles) and of the second; memory is what the process grew by at most.
+random images; it runs in a separate process. 600 images are a common number for bases.
+With a few dozen, costs that do not depend on the number dominate: building two
+networks, compiling, and the decompositions. Times are wall seconds of the first call
+(which compiles) and of the second; memory is the largest growth of the process.
 """
 
 import json
@@ -41,7 +41,7 @@ COLUMNS = (
 
 
 def measure(case, basis, rank):
-    """Times and bytes of one case, as a dict."""
+    """Returns times and bytes of one case, as a dict."""
     import keras
 
     import keras_basisprune as kbp
@@ -72,7 +72,7 @@ def measure(case, basis, rank):
 
 
 def measured_apart(case):
-    """The same in a process of its own."""
+    """Returns what `measure` returns, from a separate process."""
     command = [sys.executable, "-m", "benchmarks.basis_cost", f"--cases={case}"]
     command += ["--one", f"--basis={_BASIS.value}", f"--rank={_RANK.value}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -82,7 +82,7 @@ def measured_apart(case):
 
 
 def line(row) -> str:
-    """One row of the Markdown table."""
+    """Returns one row of the Markdown table."""
     first, again, convert = row["first"], row["again"], row["convert"]
     return (
         f"| {row['case']} | {row['images']} | {first:.1f} s | {again:.1f} s | "

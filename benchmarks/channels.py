@@ -4,7 +4,7 @@
     python -m benchmarks.channels --names=VGG16 --names=NASNetLarge
 
 Each model has random weights, no top, and the smallest input that it allows. Prints a
-table; `--plot` writes the curve of time over the number of calls too.
+table; `--plot` also writes the curve of time over the number of calls.
 `make test-large` measures the same, compares with an oracle, and writes the page
 docs/channels.md.
 """
@@ -28,19 +28,19 @@ ENDS = ("input of the model", "output of the model")
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What `channel_groups`, `select_channels` and `prune` make of one model.
+    """Results of `channel_groups`, `select_channels` and `prune` for one model.
 
     Attributes:
         name: The model.
         calls: Number of calls of layers and operations.
         channels: Number of output channels of layers that have weights.
         groups: Number of groups.
-        prunable: Number of groups that may leave.
-        reasons: Why others stay, but for inputs and outputs of the model.
+        prunable: Number of groups that may be removed.
+        reasons: Why others are kept, except inputs and outputs of the model.
         mixing: Number of layers with statistics across channels.
         seconds: Wall time of `channel_groups`, the best of three.
-        half: Share of the FLOPs that is left when half of them were asked for, random
-            groups first.
+        half: Share of the FLOPs that is kept by a plan for one half, with random
+            scores.
         prune_seconds: Wall time of `prune` by that plan.
         difference: Largest difference of the pruned model's outputs to the oracle's,
             relative to the largest output; NaN if it was not measured.
@@ -60,7 +60,7 @@ class Row:
 
 
 def measure(name, model):
-    """A `Row` without the difference, the plan and the pruned model."""
+    """Returns a `Row` without the difference, the plan and the pruned model."""
     import keras_basisprune as kbp
     from keras_basisprune.graph.trace import trace
 
@@ -90,7 +90,7 @@ def measure(name, model):
 
 
 def table(rows) -> str:
-    """A Markdown table."""
+    """Returns a Markdown table."""
     columns = (
         "model | calls | channels | groups | prunable | stays because | across "
         "channels | channel_groups, s | half | prune, s | to the oracle"
@@ -133,7 +133,7 @@ Time of `kbp.graph.channel_groups` against the number of channels and calls:
 
 
 def write(rows, path):
-    """Writes the page with the table, whole or not at all, and the curve beside it."""
+    """Writes the page with the table, whole or not at all, and the curve."""
     draft = pathlib.Path(f"{path}.part")
     draft.write_text(f"{_HEAD}{table(rows)}\n", encoding="utf-8")
     plot(rows, pathlib.Path(path).with_suffix(".png"))
@@ -141,7 +141,7 @@ def write(rows, path):
 
 
 def plot(rows, path):
-    """The curve of time over the number of channels of all tensors with weights."""
+    """Plots time over the number of channels of all tensors with weights."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 4), layout="constrained")

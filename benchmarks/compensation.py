@@ -1,4 +1,4 @@
-"""Compensation against pruning by L1 norm and training again: time, data, accuracy.
+"""Compares compensation with pruning by L1 norm and retraining: time, data, accuracy.
 
     python -m benchmarks.compensation --model=baseline.keras --data=eurosat.npz \\
         --keep=0.75,0.5,0.25 --epochs=10
@@ -6,16 +6,16 @@
 The claims of compensation-aware pruning (CaP, arXiv:2108.13728) are 95 % less time and
 90 % less data, at equal or better accuracy. At each share of the FLOPs:
 
-- *L1 norm*: channels leave by the L1 norm of their filters, each layer loses the same
-  share; all weights are trained again on all training images with labels.
-- *L1 norm, recalibrated*, *L1 norm, compensated*: the same channels leave;
-  BatchNormalization is estimated anew, or kernels are corrected, on a tenth of the
-  images, without labels. Nothing is trained.
-- *compensated*: those channels leave that the others can best stand in for, and kernels
-  are corrected; the same tenth.
-- *CaP's search*: how many leave each layer is found by the agreement of the network
-  with the original (`methods.compensation_aware`); kernels are corrected; the same
-  tenth.
+- *L1 norm*: channels are removed by the L1 norm of their filters, each layer loses the
+  same share; all weights are trained again on all training images with labels.
+- *L1 norm, recalibrated*, *L1 norm, compensated*: the same channels are removed;
+  statistics of BatchNormalization are recomputed, or kernels are corrected, on a tenth
+  of the images, without labels. Nothing is trained.
+- *compensated*: the channels that the others can best replace are removed, and kernels
+  are corrected, on the same tenth.
+- *CaP's search*: the number of channels of each layer is found by the agreement of the
+  network with the original (`methods.compensation_aware`); kernels are corrected, on the
+  same tenth.
 
 Prints a Markdown table: test accuracy, and seconds from the original to the result.
 """
@@ -38,13 +38,13 @@ _SHARE = flags.DEFINE_float("share", 0.1, "Share of the images for compensation.
 
 
 def by_norm(model, keep):
-    """The plan by L1 norm, each layer alike."""
+    """Returns the plan by L1 norm, with the same share of each layer."""
     scores = kbp.scores.channels.l1_norm(model, aggregate="mean", normalize="mean")
     return kbp.select_channels(model, scores=scores, keep=keep)
 
 
 def trained(model, train):
-    """All weights after some epochs on all images."""
+    """Trains all weights for some epochs on all images."""
     keras.utils.set_random_seed(0)
     steps = _EPOCHS.value * -(-len(train[0]) // 32)
     rate = keras.optimizers.schedules.CosineDecay(_RATE.value, steps)
@@ -54,7 +54,7 @@ def trained(model, train):
 
 
 def ways(model, train, keep):
-    """The rows: names, numbers of images and functions that make a small network."""
+    """Returns the rows: names, numbers of images, functions that make networks."""
     few = train[0][: int(_SHARE.value * len(train[0]))]
 
     def compensated():
@@ -90,7 +90,7 @@ def ways(model, train, keep):
 
 
 def main(_):
-    logging.getLogger("tensorflow").setLevel("ERROR")  # of each new network's compiling
+    logging.getLogger("tensorflow").setLevel("ERROR")  # quiet compiling
     model = keras.models.load_model(_MODEL.value)
     size, channels = model.input_shape[1], model.input_shape[-1]
     data = kbp.load_data(_DATA.value, image_size=size, channels=channels)

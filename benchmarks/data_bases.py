@@ -1,19 +1,19 @@
-"""Accuracy without training: bases of the weights, the activations, by regression.
+"""Measures accuracy without training: bases of weights, activations, regression.
 
     python -m benchmarks.data_bases --model=a.keras,b.keras,c.keras \\
         --data=eurosat.npz --keep=0.5,0.35,0.25,0.15,0.08,0.05 --images=300,1000,3000
 
-The models are trained classifiers, the same but for the seed of their training. For
+The models are trained classifiers that differ only in the seed of their training. For
 each share of the decomposed layers' parameters to keep, ranks are chosen by energy per
 parameter (`select_bases`). No label is used and nothing is trained, unless `--recover`
-names shares: there, the network that the last row's images gave is trained on for five
-epochs, all weights, on all training images: towards the labels, or
-(`--recovery=distilled`) towards what the original network says of the images and their
-mirror images, without labels. Each model is taken with a seed of its own (with one
-model, `--seeds` of them), which draws other images (and another order in recovery).
-`--mirrored=4000` adds rows for which 4,000 images are drawn and their mirror images
-added. Prints a Markdown table: test accuracy in percent, mean over the seeds and,
-behind ±, half the distance of highest and lowest.
+names shares: for these, the network of the last row is trained for five more epochs,
+all weights, on all training images: towards the labels, or (`--recovery=distilled`)
+towards the outputs of the original network for the images and their mirror images,
+without labels. Each model has its own seed (with one model, `--seeds` of them), which
+draws other images (and another order in recovery). `--mirrored=4000` adds rows for
+which 4,000 images are drawn and their mirror images added. Prints a Markdown table:
+test accuracy in percent, mean over the seeds and, after ±, half the difference of
+highest and lowest.
 """
 
 import itertools
@@ -61,13 +61,13 @@ class Table:
         self._baselines: list[float] = []
 
     def start(self, model, test):
-        """Takes in the network that the next ones are made of."""
+        """Prints the network from which the next ones are made."""
         self._params = kbp.measure.cost(model).params
         self._baselines.append(100 * kbp.measure.accuracy(model, test))
         print(f"baseline: {self._baselines[-1]:.2f}", flush=True)
 
     def add(self, row, keep, small, test, seconds):
-        """Takes in one network that was made in some seconds."""
+        """Adds a network, with the seconds that it took."""
         accuracy = kbp.measure.accuracy(small, test)
         self._cells.setdefault((row, keep), []).append(100 * accuracy)
         self._rows.setdefault(row, []).append(seconds)
@@ -100,7 +100,7 @@ def _mean(values) -> str:
 
 
 def ranks(converted, keep):
-    """The plan for a share of the decomposed layers' parameters."""
+    """Returns the plan for a share of the decomposed layers' parameters."""
     traced = trace(converted)
     costs = FoldCosts(converted, basis_pairs(traced), traced)
     inside, rest = sum(map(math.prod, costs.sizes().values())), costs.rest("params")
@@ -109,7 +109,7 @@ def ranks(converted, keep):
 
 
 def plain(model, table, test, keeps):
-    """Rows of the weights' SVD, which need no images and so know no seeds."""
+    """Adds rows of the weights' SVD, which need no images and no seeds."""
     start = time.time()
     converted = kbp.convert(model)
     for keep in keeps:
@@ -119,7 +119,7 @@ def plain(model, table, test, keeps):
 
 
 def from_data(model, table, images, label, test, keeps):
-    """Rows of one choice of images; returns the last conversions."""
+    """Adds rows of one choice of images; returns the last conversions."""
     made = {}
     start = time.time()
     converted = kbp.convert(model, data=images, verbose=0)
@@ -139,19 +139,19 @@ def from_data(model, table, images, label, test, keeps):
 
 
 def axes() -> tuple[int, ...]:
-    """The axes along which images are mirrored."""
+    """Returns the axes along which images are mirrored."""
     return {"none": (), "horizontal": (2,), "both": (1, 2)}[_FLIPS.value]
 
 
 def with_mirrored(images):
-    """The images and all their mirror images."""
+    """Returns the images and all their mirror images."""
     for axis in axes():
         images = np.concatenate([images, np.flip(images, axis)])
     return images
 
 
 class Mirrored(keras.utils.PyDataset):
-    """Batches of images, mirrored at random, and what a network says of them."""
+    """Batches of images, mirrored at random, with the outputs of a network."""
 
     def __init__(self, network, images, seed):
         super().__init__()
@@ -175,7 +175,7 @@ class Mirrored(keras.utils.PyDataset):
 
 
 def recovered(model, converted, train, seed):
-    """The network after some epochs of training of all weights."""
+    """Trains all weights of a network for some epochs."""
     keras.utils.set_random_seed(seed)
     small = kbp.fold(converted, batch_norm=False)
     steps = _EPOCHS.value * -(-len(train[0]) // 32)
@@ -192,7 +192,7 @@ def recovered(model, converted, train, seed):
 
 
 def measure(model, table, data, keeps, seed):
-    """All rows of images that one seed draws."""
+    """Adds all rows for the images that one seed draws."""
     train, test = data.train, data.test
     order = np.random.default_rng(seed).permutation(len(train[0]))
     for count in map(int, _IMAGES.value):
@@ -217,7 +217,7 @@ def main(_):
     print(data, flush=True)
     keeps = sorted({float(k) for k in (*_KEEP.value, *_RECOVER.value)}, reverse=True)
     table, seeds = Table(keeps), itertools.count()
-    logging.getLogger("tensorflow").setLevel("ERROR")  # of each new network's compiling
+    logging.getLogger("tensorflow").setLevel("ERROR")  # quiet compiling
     for model in models:
         table.start(model, data.test)
         plain(model, table, data.test, keeps)

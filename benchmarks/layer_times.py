@@ -1,4 +1,4 @@
-"""Milliseconds of single convolutions by their number of filters, on LiteRT.
+"""Measures milliseconds of single convolutions by number of filters, on LiteRT.
 
     python -m benchmarks.layer_times --size=32 --channels=64 \\
         --filters=13,16,17,24,31,32,33,48,64,65
@@ -21,7 +21,7 @@ _REPEAT = flags.DEFINE_integer("repeat", 3, "Measurements of each.")
 
 
 def milliseconds(kernel, filters) -> float:
-    """The best of several measurements."""
+    """Returns the best of several measurements."""
     shape = (_SIZE.value, _SIZE.value, _CHANNELS.value)
     layer = keras.layers.Conv2D(filters, kernel, padding="same")
     times = (LatencyTable().milliseconds(layer, shape) for _ in range(_REPEAT.value))

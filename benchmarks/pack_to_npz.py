@@ -2,10 +2,10 @@
 
 A pack is an xz-compressed `.npz` with `blob` (all JPEG files one after the other),
 `off` (where each begins), `y` (labels), `split` (0 train, 1 validation, 2 test) and
-`classes`; or `x_train`, `y_train`, `x_test`, `y_test` as arrays. `--per_class` keeps so
-many training images of each class. `--validation` takes so many more of each class as
-validation images, or, with `--validation_from=test`, of the test images, which are
-fewer then: for networks that were trained on all training images.
+`classes`; or `x_train`, `y_train`, `x_test`, `y_test` as arrays. `--per_class` is the
+number of training images to keep of each class. `--validation` is the number of further
+images of each class for validation. With `--validation_from=test` these are removed
+from the test images: for networks that were trained on all training images.
 
     python -m benchmarks.pack_to_npz --pack=eurosat_64_13k.npz.xz \\
         --per_class=400 --output=eurosat.npz
@@ -61,7 +61,7 @@ def read_pack(path, per_class=None, seed=0) -> dict[str, np.ndarray]:
 
 
 def _arrays(pack, per_class, rng):
-    """A pack of arrays; grey images get an axis for their channel."""
+    """Reads a pack of arrays; grey images get an axis for their channel."""
     arrays = {}
     for part in ("train", "test"):
         images, labels = pack[f"x_{part}"], pack[f"y_{part}"].astype(np.int64)
@@ -74,13 +74,13 @@ def _arrays(pack, per_class, rng):
 
 
 def _some_of_each(labels, per_class, rng):
-    """Positions of so many of each class, at random."""
+    """Returns positions of a number of random images of each class."""
     groups = [np.flatnonzero(labels == k) for k in range(labels.max() + 1)]
     return np.concatenate([rng.permutation(g)[:per_class] for g in groups])
 
 
 def split_off(arrays, part, count, seed):
-    """Moves so many images of each class of one part to the validation images."""
+    """Moves a number of images of each class from one part to the validation images."""
     labels = arrays[f"y_{part}"]
     rng = np.random.default_rng((seed, 1))
     chosen = np.sort(_some_of_each(labels, count, rng))

@@ -1,4 +1,4 @@
-"""The most memory that this process holds while something runs."""
+"""Measures the peak memory of this process."""
 
 import pathlib
 import resource
@@ -6,10 +6,10 @@ import threading
 
 
 class PeakMemory:
-    """Watches the memory of this process while its block runs.
+    """Measures the peak memory of this process while its block runs.
 
     Attributes:
-        bytes: The most that it held.
+        bytes: The peak.
     """
 
     def __enter__(self):
@@ -32,7 +32,7 @@ class PeakMemory:
 
 
 def resident() -> int:
-    """Bytes of memory that this process holds now."""
+    """Returns the bytes of memory that this process holds now."""
     pages = pathlib.Path("/proc/self/statm").read_text().split()[1]
     return int(pages) * resource.getpagesize()
 

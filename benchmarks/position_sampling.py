@@ -1,4 +1,4 @@
-"""How much singular values change when 64 positions per image are looked at, not all.
+"""Measures how much singular values change with 64 positions per image, not all.
 
     python -m benchmarks.position_sampling --model=baseline.keras --data=eurosat.npz
 
@@ -21,7 +21,7 @@ _IMAGES = flags.DEFINE_list("images", ["300", "600"], "Numbers of images.")
 
 
 def singular_values(model, images, positions):
-    """Maps layers to singular values, by so many positions per image."""
+    """Maps layers to singular values, for a number of positions per image."""
     activation_bases.POSITIONS = positions
     pairs = basis_pairs(trace(kbp.convert(model, data=images, verbose=0)))
     return {name: pair.singular_values for name, pair in pairs.items()}

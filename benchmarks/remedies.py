@@ -1,11 +1,11 @@
-"""What one way of cutting and training gives, at a given share: for hard cases.
+"""Cuts and trains a network to given shares with given options, for hard cases.
 
     python -m benchmarks.remedies --model=eurosat.keras --data=eurosat.npz \\
         --keep=0.3,0.1 --epochs=20 --flip=horizontal_and_vertical
 
-`compress` looks for the smallest network; this makes one network of a given size, by
-the same parts, and prints what it is worth. With several shares it is cut to the first,
-trained, cut to the next, trained. No label is used, unless `--nodistill`.
+`compress` looks for the smallest network; this makes one network of a given size, with
+the same functions, and prints its accuracy. With several shares it is cut to the first,
+trained, cut to the next, trained. No label is used, unless with `--nodistill`.
 """
 
 import dataclasses
@@ -105,13 +105,13 @@ def main(argv):
 
 
 def _save(network):
-    """Writes what there is so far, with BatchNormalization: it can be cut again."""
+    """Writes the current network, with BatchNormalization, so it can be cut again."""
     if _OUTPUT.value:
         network.save(_OUTPUT.value)
 
 
 def _for_all(values) -> list:
-    """A value for each cut; the last one goes for the rest."""
+    """Returns a value for each cut; the last one is used for the rest."""
     values = list(values)
     return values + values[-1:] * (len(_KEEP.value) - len(values))
 

@@ -1,12 +1,12 @@
-"""How long a search takes, in units of fine-tuning the original once.
+"""Measures the time of a search, in units of fine-tuning the original once.
 
     python -m benchmarks.search_cost --start=vgg_cifar.keras --data=cifar10.npz \\
         --finetune_epochs=8 --epochs=6 --flip=horizontal --shift=0.1 \\
         --cost=params --output_dir=cifar_0
 
 Fine-tunes all weights of a trained classifier on the data, with labels; then `compress`
-makes that network small. Both in one run, on the same threads. `output_dir` then holds
-what `benchmarks.search_table` reads.
+makes that network small. Both are done in one run, on the same threads. `output_dir`
+then holds the files that `benchmarks.search_table` reads.
 """
 
 import dataclasses

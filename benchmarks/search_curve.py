@@ -1,11 +1,10 @@
-"""A Markdown table of the networks that a search has trained, judged on test images.
+"""Prints a Markdown table of the networks that searches have trained, on test images.
 
     python -m benchmarks.search_curve --data=mnist.npz mnist_0 mnist_1
 
-The networks are those that `compress` keeps in `state/` of its folder. `missed` are
-those that were not within the budget on the validation images, by the margin if there
-was one. Untrained ones are not kept: their scores on validation images are in
-`report.json`.
+The networks are those that `compress` keeps in `state/` of its folder. `missed` marks
+those that were not within the budget on the validation images, or not by the margin.
+Untrained networks are not kept: their scores on validation images are in `report.json`.
 """
 
 import json

@@ -1,11 +1,11 @@
-"""A Markdown table of what searches have found, from their folders.
+"""Prints a Markdown table of the results of searches, from their folders.
 
     keras-basisprune compress --model=a.keras --data=mnist.npz --recover=all \\
         --output_dir=mnist_0
     python -m benchmarks.search_table mnist=mnist_0,mnist_1,mnist_2 fashion=fashion_0
 
 Each argument is a name and the folders of `compress` that belong to it, one per seed.
-Means, and ± half the distance of highest and lowest.
+Numbers are means, ± half the difference of highest and lowest.
 """
 
 import json
@@ -22,7 +22,7 @@ _COLUMNS = (
 
 
 def figures(folder) -> list[float]:
-    """The numbers of one search, in the order of the columns."""
+    """Returns the numbers of one search, in the order of the columns."""
     text = (pathlib.Path(folder) / "report.json").read_text(encoding="utf-8")
     report = json.loads(text)
     rows = {row["label"]: row for row in report["before_after"]}

@@ -3,9 +3,9 @@
     python -m benchmarks.svd_basis
     python -m benchmarks.svd_basis --weights=mine.keras --weights=other.weights.h5
 
-Kernels are random (he_normal) unless `--weights` names files. Each kernel is
-decomposed by both, one right after the other, so that whatever else the machine does
-hits both alike; of `--repeats` passes the fastest counts, kernel by kernel.
+Kernels are random (he_normal) unless `--weights` names files. Each kernel is decomposed
+by both, one right after the other, so that other load on the machine affects both
+alike; the fastest of `--repeats` passes counts, kernel by kernel.
 """
 
 import dataclasses

@@ -1,8 +1,7 @@
 """Runs the example of docs/training.md that trains scales under L1.
 
-The code is read from the page as it is printed there. The networks are small and are
-trained on the handwritten digits of scikit-learn (8 x 8, no download). Prints a
-Markdown table.
+The code is read from the page. The networks are small and are trained on the
+handwritten digits of scikit-learn (8 x 8, no download). Prints a Markdown table.
 
     python -m benchmarks.training_block
 """
@@ -20,21 +19,21 @@ COLUMNS = "network | parameters | removed | validation | test | test points lost
 
 
 def code() -> str:
-    """The block of docs/training.md in which `L1Thresholding` is used."""
+    """Returns the block of docs/training.md in which `L1Thresholding` is used."""
     text = PAGE.read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     return next(block for block in blocks if "L1Thresholding" in block)
 
 
 def run(model, data) -> keras.Model:
-    """What the block makes of a model: its `plain`."""
+    """Runs the block with a model; returns its `plain`."""
     names = {"keras": keras, "kbp": kbp, "model": model, "data": data}
     exec(code(), names)
     return names["plain"]
 
 
 def plain_network(width=32) -> keras.Model:
-    """Two convolutions, with and without BatchNormalization."""
+    """Builds two convolutions, with and without BatchNormalization."""
     inputs = keras.Input((8, 8, 1))
     x = keras.layers.Rescaling(1 / 255)(inputs)
     x = keras.layers.Conv2D(width, 3, activation="relu")(x)
@@ -45,7 +44,7 @@ def plain_network(width=32) -> keras.Model:
 
 
 def separable_network(width=16) -> keras.Model:
-    """Depthwise and pointwise convolutions in turns, as in MobileNet."""
+    """Builds alternating depthwise and pointwise convolutions, as in MobileNet."""
     inputs = keras.Input((8, 8, 1))
     x = keras.layers.Rescaling(1 / 255)(inputs)
     x = keras.layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
@@ -71,7 +70,7 @@ NETWORKS = {
 
 
 def trained(build, width, data, epochs=25) -> keras.Model:
-    """A network of this kind, trained on the digits; the same every time."""
+    """Returns a network of this kind, trained on the digits; always the same."""
     keras.utils.set_random_seed(0)
     model = build(width)
     model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy")

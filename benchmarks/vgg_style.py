@@ -1,4 +1,4 @@
-"""Trains a VGG-style network with BatchNormalization on any data, from nothing.
+"""Trains a VGG-style network with BatchNormalization on any data, from scratch.
 
     python -m benchmarks.vgg_style --data=fashion.npz --image_size=28 --channels=1 \\
         --output=fashion_vgg.keras
@@ -22,7 +22,7 @@ _SEED = flags.DEFINE_integer("seed", 0, "Seed of everything random.")
 
 
 def network(shape, widths, classes):
-    """Two convolutions with BatchNormalization and ReLU per stage."""
+    """Builds two convolutions with BatchNormalization and ReLU per stage."""
     inputs = keras.Input(shape)
     x = keras.layers.Rescaling(1 / 255)(inputs)
     for stage, width in enumerate(widths, start=1):

@@ -1,10 +1,10 @@
-"""From a trained network to a small LiteRT file, on real handwritten digits.
+"""Makes a small LiteRT file from a trained network, on real handwritten digits.
 
 A convolutional network is trained on the digits 0 to 4 of scikit-learn's scans (no
 download) and transferred to the digits 5 to 9. Then `compress` looks for the smallest
-network that is at most one point less accurate: channels and bases leave, what stays is
-trained towards the outputs of the original, again and again until nothing more can go.
-Takes some minutes on two cores. Called again, it goes on where it was interrupted.
+network that is at most one point less accurate: channels and bases are removed, and the
+rest is trained towards the outputs of the original, until nothing more can be removed.
+Takes some minutes on two cores. Called again, it continues where it was interrupted.
 
     python -m examples.digits_demo --output_dir=demo_output
 """
@@ -27,7 +27,7 @@ EPOCHS = 12
 
 
 def backbone(batch_norm=True):
-    """Five convolutions, far more than ten digits need."""
+    """Builds five convolutions, far more than ten digits need."""
     inputs = keras.Input((16, 16, 1))
     x = keras.layers.Rescaling(1 / 255)(inputs)
     widths = ((32, 1), (64, 2), (128, 1), (256, 2), (256, 1))
@@ -49,14 +49,14 @@ def backbone(batch_norm=True):
 
 
 def classifier(base):
-    """The backbone with a new head for five classes."""
+    """Returns the backbone with a new head for five classes."""
     inputs = keras.Input((16, 16, 1))
     outputs = keras.layers.Dense(5, activation="softmax", name="head")(base(inputs))
     return keras.Model(inputs, outputs)
 
 
 def half(data, first):
-    """Images of five digits from `first` on: train, validation, test."""
+    """Returns images of five digits from `first` on: train, validation, test."""
     parts = []
     for images, labels in (data.train, data.validation, data.test):
         chosen = (labels >= first) & (labels < first + 5)
@@ -65,7 +65,7 @@ def half(data, first):
 
 
 def train(model, train_data, validation_data):
-    """Ordinary Keras training."""
+    """Trains as usual in Keras."""
     steps = EPOCHS * -(-len(train_data[1]) // 32)
     rate = keras.optimizers.schedules.CosineDecay(1e-3, steps)
     model.compile(
@@ -77,7 +77,7 @@ def train(model, train_data, validation_data):
 
 
 def transferred(batch_norm=True):
-    """A classifier of the digits 5 to 9, and its data: train, validation, test."""
+    """Returns a classifier of the digits 5 to 9, and its data."""
     data = kbp.load_data(
         "digits", image_size=16, channels=1, validation_split=0.2, test_split=0.25
     )
@@ -97,7 +97,7 @@ def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
     keras.utils.set_random_seed(FLAGS.seed)
-    logging.getLogger("tensorflow").setLevel("ERROR")  # it warns of many small models
+    logging.getLogger("tensorflow").setLevel("ERROR")  # quiet compiling
     folder = pathlib.Path(FLAGS.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     model, (train_data, validation_data, test_data) = transferred()
@@ -108,7 +108,7 @@ def main(argv):
         train_data[0],
         validation_data,
         max_drop=FLAGS.max_drop,
-        # Digits that are shifted are the same digits: a few hundred go further so.
+        # Shifted digits are the same digits, so a few hundred are enough.
         recover=kbp.Recovery(
             epochs=FLAGS.epochs,
             augment=keras.layers.RandomTranslation(0.1, 0.1, name="shift"),
@@ -133,9 +133,7 @@ def main(argv):
     print(f"\n{result.report}\n\nFiles in {folder}:")
     for path in sorted(folder.iterdir()):
         print(f"  {path.name}")
-    print(
-        f"\nOpen {folder / 'report.html'} in a browser: what was tried, what is left."
-    )
+    print(f"\nOpen {folder / 'report.html'} in a browser: all trials, and the result.")
 
 
 if __name__ == "__main__":

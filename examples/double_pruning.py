@@ -1,11 +1,11 @@
-"""Double pruning: bases, then channels; and either alone at the same FLOPs.
+"""Compares double pruning (bases, then channels) with either alone, at equal FLOPs.
 
     python -m examples.double_pruning --model=baseline.keras --data=tfds:eurosat \\
         --keep=0.5,0.25,0.1
 
 The model is a trained classifier. For each share of its FLOPs, it is made small by
-bases alone, by channels alone, and by both: first the one, to the square root of the
-share, then the other. Nothing is trained and no label is used, unless there are
+bases alone, by channels alone, and by both: first by one of them, to the square root of
+the share, then by the other. Nothing is trained and no label is used, unless with
 `--recover_epochs` (all weights, Adam with cosine decay, labels). Prints a Markdown
 table and writes it with the networks.
 """
@@ -37,14 +37,14 @@ COLUMNS = (
 
 
 def by_bases(model, images, flops):
-    """Bases by regression, ranks by energy, to so many FLOPs."""
+    """Cuts to a number of FLOPs by bases: regression, ranks by energy."""
     keep = flops / kbp.measure.cost(model).flops
     small = kbp.convert(model, keep=keep, data=images, verbose=0)
     return kbp.fold(small, batch_norm=False)
 
 
 def by_channels(model, images, flops):
-    """Channels that the others can best stand in for leave, to so many FLOPs."""
+    """Cuts to a number of FLOPs by channels: those that others can best replace."""
     keep = flops / kbp.measure.cost(model).flops
     plan = kbp.select_channels(model, keep=keep, data=images, scope=FLAGS.scope)
     return kbp.compensate(model, plan, images, verbose=0)
@@ -59,7 +59,7 @@ WAYS = {
 
 
 def recover(model, train):
-    """Trains all weights for a while."""
+    """Trains all weights for some epochs."""
     if not FLAGS.recover_epochs:
         return model
     keras.utils.set_random_seed(FLAGS.seed)
@@ -71,7 +71,7 @@ def recover(model, train):
 
 
 def _summary(model, before, test):
-    """FLOPs, parameters and accuracy in a few words."""
+    """Returns FLOPs, parameters and accuracy as a short text."""
     after = kbp.measure.cost(model)
     return (
         f"{after.flops / before.flops:.0%} of the FLOPs, "
@@ -81,7 +81,7 @@ def _summary(model, before, test):
 
 
 def row(how, keep, model, data, images):
-    """One line of the table, and the small network."""
+    """Returns one line of the table, and the small network."""
     before = kbp.measure.cost(model)
     small, first, seconds = model, "", 0.0
     for passed, step in enumerate(WAYS[how], start=1):

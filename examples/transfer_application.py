@@ -1,11 +1,11 @@
-"""Transfer a Keras Application to a small task, then make it small.
+"""Transfers a Keras Application to a small task, then makes it small.
 
-Trains the application with a new head on the data (the baseline), and from there makes
-a small network of
+Trains the application with a new head on the data (the baseline), and then makes a
+small network for
 
 - each share in `--keep` of the decomposed layers' parameters: choose ranks, fit layer
   after layer by regression on at most 3,000 training images, fold; no training and no
-  labels, unless `--recover_epochs` asks to train all weights for so many epochs then;
+  labels, unless all weights are then trained for `--recover_epochs`;
 - each threshold in `--thresholds`, as in the paper: bases of the weights, train scales,
   BatchNormalization and head, prune, fold.
 
@@ -53,7 +53,7 @@ flags.DEFINE_integer("seed", 0, "Seed of everything random.")
 flags.DEFINE_string("output_dir", "transfer_output", "Where the files go.")
 flags.mark_flag_as_required("data")
 
-IMAGES = 3000  # that bases are taken of, at most
+IMAGES = 3000  # the most images that bases are fitted on
 RECOVER_RATE = 1e-3
 COLUMNS = (
     "network | test accuracy | validation | parameters | FLOPs | "
@@ -63,7 +63,7 @@ COLUMNS = (
 
 
 def train(model, data, epochs, rate):
-    """Ordinary Keras training of all weights, towards the labels."""
+    """Trains all weights as usual in Keras, towards the labels."""
     steps = epochs * -(-len(data.train[1]) // 32)
     model.compile(
         keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, steps)),
@@ -74,7 +74,7 @@ def train(model, data, epochs, rate):
 
 
 def baseline(data, folder):
-    """The application with a new head, trained on the data; kept for the next run."""
+    """Returns the application with a new head, trained; stores it for the next run."""
     path = folder / "baseline.keras"
     if path.exists():
         return keras.models.load_model(path)
@@ -110,16 +110,16 @@ def makers(model, data):
 
 
 def share_of_all(model, keep):
-    """A share of the convolutions' parameters, as one of all that the model has."""
+    """Converts a share of the convolutions' parameters to one of the whole model."""
     layers = [x for x in model.layers if isinstance(x, keras.layers.Conv2D)]
     inside = sum(math.prod(layer.kernel.shape) for layer in layers)
     gained = sum(layer.filters for layer in layers if not layer.use_bias)
-    whole = model.count_params() + gained  # bases of data keep means, by a bias
+    whole = model.count_params() + gained  # bases of data add a bias, for the means
     return 1 - (1 - keep) * inside / whole
 
 
 def of_data(model, data, images, plan):
-    """The small network that the bases of a plan, fitted on images, give."""
+    """Returns the small network with the bases of a plan, fitted on images."""
     converted = kbp.convert(model, plan, basis="regression", data=images)
     if FLAGS.recover_epochs:
         keras.utils.set_random_seed(FLAGS.seed)
@@ -129,7 +129,7 @@ def of_data(model, data, images, plan):
 
 
 def of_weights(model, data, threshold):
-    """The small network that one threshold on the scales of the SVD's bases gives."""
+    """Returns the small network by a threshold on the scales of the SVD's bases."""
     keras.utils.set_random_seed(FLAGS.seed)
     converted = kbp.convert(model, l1=FLAGS.l1)
     recipe = kbp.Recipe(threshold=threshold, epochs=FLAGS.epochs)
@@ -138,12 +138,12 @@ def of_weights(model, data, threshold):
 
 
 def file_name(label):
-    """The start of the names of a network's files."""
+    """Returns the start of the names of a network's files."""
     return label.replace(" ", "_")
 
 
 def row(label, model, before, data, folder):
-    """One line of the table: what a network can do and what it costs."""
+    """Returns one line of the table: accuracy and costs of a network."""
     cost = kbp.measure.cost(model)
     files = {
         kind: kbp.export_tflite(
@@ -169,7 +169,7 @@ def row(label, model, before, data, folder):
 
 
 def write(rows, folder):
-    """Writes the table as far as it is."""
+    """Writes the lines of the table so far."""
     table = "\n".join(f"| {line} |" for line in rows)
     (folder / "table.md").write_text(f"{table}\n", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Make big pre-trained Keras networks small: basis pruning for Keras 3.
+"""Makes large pre-trained Keras networks small: basis pruning for Keras 3.
 
 The public names are those of `api.py`.
 """
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 
 def _is_command_line() -> bool:
-    """Whether this process is `keras-basisprune` or `python -m keras_basisprune.cli`.
+    """Returns whether this process runs the command line of this package.
 
-    Importing Keras takes seconds and starts TensorFlow, which logs; the command line
-    shows help and wrong flags without, and says first that TensorFlow is to be quiet.
+    That is `keras-basisprune` or `python -m keras_basisprune.cli`. Importing Keras
+    takes seconds and starts TensorFlow, which logs; the command line shows help and
+    errors in flags without it, and silences TensorFlow first.
     """
     program = pathlib.PurePath((getattr(sys, "argv", None) or [""])[0])
-    if program.name == "-m":  # so until the module that is run has been found
+    if program.name == "-m":  # until Python has found the module to run
         return "keras_basisprune.cli" in sys.orig_argv
     return program.stem == "keras-basisprune"
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING or not _is_command_line():
 else:
 
     def __getattr__(name):
-        """Public names and rooms, for modules of the user that the command imports."""
+        """Returns public names and subpackages, for modules that `--import` names."""
         if importlib.util.find_spec(f"{__name__}.{name}"):
             return importlib.import_module(f"{__name__}.{name}")
         if name.startswith("_") and name not in ("__all__", "__version__"):

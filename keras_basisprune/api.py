@@ -1,7 +1,7 @@
-"""The public names of `keras_basisprune`: what ten lines of a script need.
+"""The most important public names of `keras_basisprune`.
 
-All else lives in its room, `keras_basisprune.measure.cost` for example; `docs/api.md`
-lists both.
+All others are in the subpackages, `keras_basisprune.measure.cost` for example;
+`docs/api.md` lists both.
 """
 
 from keras_basisprune import (

@@ -196,7 +196,9 @@ def test_nothing_to_cut_is_said_at_once(methods):
             keras.layers.Dense(3, activation="softmax", name="only"),
         ]
     )
-    with pytest.raises(ValueError, match="of which bases or channels can leave") as why:
+    with pytest.raises(
+        ValueError, match="whose bases or channels can be removed"
+    ) as why:
         kbp.compress(flat, PAIR, PAIR, methods=methods, verbose=0)
     assert "`only` (" in str(why.value)
     assert ("bases: only convolutions" in str(why.value)) == ("basis" in methods)

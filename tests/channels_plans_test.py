@@ -15,19 +15,19 @@ import keras_basisprune as kbp
     [
         (
             {"a": kbp.plans.Kept((0, 1), 4), "c": kbp.plans.Kept((1, 2), 4)},
-            r"tied channels alike.*one that `[ac]` keeps and `[ac]` leaves out",
+            r"tied channels alike.*one that `[ac]` keeps and `[ac]` removes",
         ),
         (
             {"d": kbp.plans.Kept((0, 1), 5)},
-            r"channels of `d` that can't leave.*\(output of the model\)",
+            r"channels of `d` that can't be removed.*\(output of the model\)",
         ),
         (
             {"add": kbp.plans.Kept((0,), 4)},
-            r"that make channels.*`add`; there are \['a', ",
+            r"that output channels.*`add`; there are \['a', ",
         ),
         (
             {"e": kbp.plans.Kept((0,), 4)},
-            r"that make channels.*`e`; there are \['a', 'bn'",
+            r"that output channels.*`e`; there are \['a', 'bn'",
         ),
         ({"b": kbp.plans.Kept((0,), 4)}, r"count 2 channels of `b`.*total=4"),
     ],

@@ -113,7 +113,7 @@ IDLE = {
         *COMPRESS,
         "--methods=slimming,basis",
         "--nocompensate",
-    ): "with --methods=slimming,basis. It corrects what reads channels that",
+    ): "with --methods=slimming,basis. It corrects layers that read removed channels",
     (*COMPRESS, "--methods=slimming", "--flip=vertical"): "--flip with --recover=none",
 }
 

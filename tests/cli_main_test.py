@@ -297,7 +297,7 @@ def test_an_interrupt_says_that_the_command_goes_on(
     code, _, err = run(capsys, "compress", "--data=digits", *words, *QUICK)
     assert code == 1
     assert err.endswith(
-        "keras-basisprune: Interrupted. The same command goes on from what is in "
+        "keras-basisprune: Interrupted. The same command continues from the state in "
         f"{tmp_path / 'out'}.\n"
     )
 

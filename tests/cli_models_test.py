@@ -117,15 +117,21 @@ BROKEN = {
     "truncated.keras": (truncated, r"is damaged, or no .keras file: [\d,]+ bytes that"),
     "flipped.keras": (flipped, r"is damaged \(the checksum of .* is wrong\)"),
     "empty.keras": (lambda path, whole: path.touch(), "it is empty. Save it again"),
-    "text.keras": (lambda path, whole: path.write_text("a"), "1 bytes that are no zip"),
+    "text.keras": (
+        lambda path, whole: path.write_text("a"),
+        "1 bytes that are not a",
+    ),
     "text.h5": (
         lambda path, whole: path.write_text("a"),
         "failed with OSError: Unable",
     ),
-    "folder.keras": (lambda path, whole: path.mkdir(), "a folder. Keras 3 loads no Sa"),
+    "folder.keras": (lambda path, whole: path.mkdir(), "a folder. Keras 3 can't load"),
     "pipe.keras": (lambda path, whole: os.mkfifo(path), "where there is no file"),
     "link.keras": (lambda path, whole: path.symlink_to("x"), "where there is no file"),
-    "model.txt": (lambda path, whole: path.touch(), "is none by its name. Such files "),
+    "model.txt": (
+        lambda path, whole: path.touch(),
+        "name is of another kind",
+    ),
     "model.tflite": (lambda path, whole: path.touch(), "a LiteRT file, whose layers"),
 }
 
@@ -318,7 +324,7 @@ LOGS = ("compress", "--model=nothing.keras", "--data=digits")
 def test_tensorboard_needs_a_folder(capsys, folder, place):
     code, err = refused(capsys, *LOGS, f"--tensorboard={place}")
     assert code == 1
-    assert f"Received: {place}, but {folder / 'mine.py'} is no folder" in err
+    assert f"Received: {place}, but {folder / 'mine.py'} is not a folder" in err
 
 
 def test_tensorboard_must_be_installed(capsys, monkeypatch):
@@ -349,7 +355,7 @@ def test_weights_that_are_no_file(capsys, weights):
     words = ("inspect", "--model=MobileNet", f"--weights={weights}")
     code, err = refused(capsys, *words)
     assert code == 1
-    assert f"Received: {weights}, which is no file" in err
+    assert f"Received: {weights}, which is not a file" in err
 
 
 def test_debug_shows_where(capsys):

@@ -155,7 +155,7 @@ def test_few_validation_images_are_no_certainty(model, digits, labelled, tmp_pat
     assert result.met_budget
     chosen = result.trials[result.details["chosen"]]
     assert (chosen.error, chosen.bound) == pytest.approx((0.36884, 0.52713), abs=1e-4)
-    text = result.details["certainty"]
+    text = result.details["loss_statement"]
     assert text.startswith("On the 4 validation images 0.00 points were lost, with a")
     assert "with a standard error of 36.89; on other images" in text
     assert "up to 52.71 may be lost, with 95 % confidence" in text
@@ -164,7 +164,8 @@ def test_few_validation_images_are_no_certainty(model, digits, labelled, tmp_pat
     seen = sorted(set(labels.tolist()))
     assert [row["class"] for row in report["recall"]] == seen
     assert (
-        f"Nothing is known of {10 - len(seen)} of the 10 classes" in report["classes"]
+        f"Nothing is known of {10 - len(seen)} of the 10 classes"
+        in report["class_warning"]
     )
     page = (tmp_path / "report.html").read_text()
     assert "up to 52.7 on other images" in page
@@ -213,7 +214,7 @@ def test_a_rare_class_that_is_lost_is_seen(digits):
     }
     assert result.recall[2] == (1.0, 0.0)
     assert result.recall[0] == result.recall[1] == (1.0, 1.0)
-    assert "class 2 (1.00 to 0.00" in result.details["classes"]
+    assert "class 2 (1.00 to 0.00" in result.details["class_warning"]
 
 
 def test_a_margin_that_is_none(model, digits):

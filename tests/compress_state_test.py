@@ -120,7 +120,7 @@ def test_an_interrupt_of_the_call_says_that_it_goes_on(model, digits, tmp_path):
         def on_epoch_begin(self, epoch, logs=None):
             raise KeyboardInterrupt
 
-    for folder, text in ((tmp_path / "out", "The same call goes on"), (None, "kept")):
+    for folder, text in ((tmp_path / "out", "The same call continues"), (None, "kept")):
         with pytest.raises(KeyboardInterrupt) as stop:
             run(model, digits, folder, callbacks=[Stop()])
         assert text in stop.value.__notes__[0]

@@ -17,7 +17,7 @@ from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.rules import Rule, registry, rule_of
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.measure.channel_costs import ChannelCosts
-from keras_basisprune.surgery import alive_groups
+from keras_basisprune.surgery import kept_groups
 
 
 def layer_scale(x):
@@ -102,7 +102,7 @@ def measured(model, plan):
 
 
 def predicted(traced, channels, plan):
-    alive = alive_groups(traced, channels, plan, {})
+    alive = kept_groups(traced, channels, plan, {})
     return {of: ChannelCosts(traced, channels, of)(alive) for of in ("flops", "params")}
 
 

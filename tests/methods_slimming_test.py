@@ -92,5 +92,5 @@ def test_refuses_a_model_without_batch_normalization():
     with pytest.raises(ValueError, match="model='plain', which has none"):
         slimming(model, l1=1e-4)
     pinned = keras.Sequential([keras.Input((3,)), layers.BatchNormalization()])
-    with pytest.raises(ValueError, match="on channels that may leave"):
+    with pytest.raises(ValueError, match="on channels that may be removed"):
         slimming(pinned, l1=1e-4)

@@ -317,8 +317,8 @@ def test_what_can_just_be_reached():
     assert 0.317 < shares(model, plan)["params"] <= 0.318
     with pytest.raises(
         ValueError,
-        match=r"keep=0.3; without .* 0.317 is left: 35 groups can't leave \(states of "
-        r"`lstm\w*`; output of the model\). Pass keep=0.318 or more.$",
+        match=r"keep=0.3; the smallest share is 0.317: 35 groups can't be removed "
+        r"\(states of `lstm\w*`; output of the model\). Pass keep=0.318 or more.$",
     ):
         kbp.select_channels(
             model, scores=drawn(model), keep=0.3, cost="params", scope="global"
@@ -378,7 +378,7 @@ def test_where_nothing_may_leave():
     model = keras.Model(inputs, layers.Dense(4, name="head")(inputs))
     with pytest.raises(
         ValueError,
-        match=r"1.000 is left: 4 groups can't leave \(output of the model\). No "
-        r"channel may leave: see `channel_groups\(model\)`.$",
+        match=r"share is 1.000: 4 groups can't be removed \(output of the model\). No "
+        r"channel may be removed: see `channel_groups\(model\)`.$",
     ):
         kbp.select_channels(model, scores=drawn(model), keep=0.5, scope="global")

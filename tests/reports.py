@@ -6,7 +6,7 @@ HOSTILE = "a\"b'<script>alert(1)</script>&amp;"
 
 
 def sample_report(layers=6, trials=14, **changes):
-    """A complete report of version 1 whose numbers are made up, but fit together.
+    """A complete report of version 2 whose numbers are made up, but fit together.
 
     Args:
         layers: How many layers; the first has a hostile name, the last is left alone.
@@ -18,7 +18,7 @@ def sample_report(layers=6, trials=14, **changes):
     tried = [_trial(i, trials, rng) for i in range(trials)]
     scored = [i for i, trial in enumerate(tried) if trial["good_enough"]]
     report = {
-        "version": 1,
+        "version": 2,
         "versions": {"keras_basisprune": "0.1.0", "keras": "3.15.1", "numpy": "2.3"},
         "seed": 7,
         "arguments": {

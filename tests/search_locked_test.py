@@ -10,8 +10,8 @@ import threading
 
 import pytest
 
-from keras_basisprune.search.interruptible import interruptible
 from keras_basisprune.search.locked import locked
+from keras_basisprune.search.resume_note import resume_note
 
 HERE = pathlib.Path(__file__).resolve().parent
 WORKER = """
@@ -102,12 +102,12 @@ def test_the_lock_of_a_killed_process_is_none(tmp_path):
 @pytest.mark.parametrize(
     ("folder", "text"),
     [
-        ("out/state", "goes on where it was, from the state in out/state"),
+        ("out/state", "continues where it stopped: state in out/state"),
         (None, "kept"),
     ],
 )
 def test_an_interrupt_says_whether_the_call_goes_on(folder, text):
-    with pytest.raises(KeyboardInterrupt) as stop, interruptible(folder):
+    with pytest.raises(KeyboardInterrupt) as stop, resume_note(folder):
         raise KeyboardInterrupt
     (note,) = stop.value.__notes__
     assert text in note

@@ -16,18 +16,18 @@ import keras_basisprune as kbp
 from keras_basisprune.plan import Kept, Plan
 from keras_basisprune.report import write_report
 from keras_basisprune.report.certificate import certificate
+from keras_basisprune.report.classes_with_low_recall import classes_with_low_recall
 from keras_basisprune.report.document import document
-from keras_basisprune.report.fallen_classes import fallen_classes
 from keras_basisprune.report.layer_rows import layer_rows, spectra
 from keras_basisprune.report.loss_bound import loss_bound
 from keras_basisprune.report.loss_statement import loss_statement
 from keras_basisprune.search.folded import Folded
 from keras_basisprune.search.judge import Judge
 from keras_basisprune.search.objective import Objective
+from keras_basisprune.search.retrain import retrain
 from keras_basisprune.search.run_folder import RunFolder
 from keras_basisprune.search.scorer import Scorer
 from keras_basisprune.search.too_few_images import too_few_images
-from keras_basisprune.search.train_again import train_again
 from keras_basisprune.search.trial import Trial
 
 
@@ -487,26 +487,26 @@ def recall_row(number, images, before, after):
 class TestFallenClasses:
     def test_rare_classes_that_are_lost(self):
         rows = [recall_row(0, 500, 490, 489), recall_row(7, 3, 3, 0)]
-        assert fallen_classes(rows, 0.01) == (
+        assert classes_with_low_recall(rows, 0.01) == (
             "Recall fell by far more than the budget in class 7 (1.00 to 0.00, 3 "
             "images)."
         )
-        one = fallen_classes([recall_row(2, 1, 1, 0)], 0.5)
+        one = classes_with_low_recall([recall_row(2, 1, 1, 0)], 0.5)
         assert "in class 2 (1.00 to 0.00, 1 image)." in one
 
     def test_what_may_be_chance_is_not_told(self):
         rows = [recall_row(0, 500, 490, 486), recall_row(1, 20, 20, 19)]
         rows += [recall_row(2, 10, 0, 0), recall_row(3, 10, 2, 9)]
-        assert fallen_classes(rows, 0.01) == ""
-        assert fallen_classes([], 0.01) == ""
+        assert classes_with_low_recall(rows, 0.01) == ""
+        assert classes_with_low_recall([], 0.01) == ""
 
     def test_the_worst_come_first_and_the_rest_are_counted(self):
         rows = [recall_row(i, 100, 90, 10 + 5 * i) for i in range(7)]
-        text = fallen_classes(rows, 0.01)
+        text = classes_with_low_recall(rows, 0.01)
         assert text.index("class 0 (0.90 to 0.10") < text.index("class 4 (0.90 to 0.3")
         assert "class 5" not in text
         assert text.endswith("100 images), 2 more.")
-        assert fallen_classes(rows, 0.95) == ""
+        assert classes_with_low_recall(rows, 0.95) == ""
 
 
 class TestDocument:
@@ -523,7 +523,7 @@ class TestDocument:
         assert found["history"] == {"loss": [1.0, None]}
         assert found["shape"] == [4, 4]
         assert found["baseline"] == 0.5
-        assert found["version"] == 1
+        assert found["version"] == 2
         assert found["seed"] == 3
         assert found["arguments"] == self.arguments
 
@@ -598,7 +598,7 @@ def test_training_in_a_search_is_that_of_recover(model, cut, images):
     data = (images, None), (images[:30], None)
     config = kbp.Recovery(epochs=2, batch_size=50, seed=3)
     ours, theirs = (kbp.fold(cut, batch_norm=False) for _ in range(2))
-    made = train_again(ours, model, data, config, [], number=4, past=2)
+    made = retrain(ours, model, data, config, [], number=4, past=2)
     later = dataclasses.replace(config, initial_epoch=2)
     history = kbp.recover(
         theirs, images, None, teacher=model, config=later, verbose=0
@@ -619,4 +619,4 @@ def test_a_network_without_weights_to_train_is_refused(images):
     )
     data = (images, None), (images, None)
     with pytest.raises(ValueError, match="`model` to have weights that train"):
-        train_again(network, network, data, config, [], 1, 0)
+        retrain(network, network, data, config, [], 1, 0)

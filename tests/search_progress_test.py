@@ -21,7 +21,7 @@ def task(**changes):
         "recovery": kbp.Recovery(epochs=2),
         "rounds": 5,
         "objective": "flops",
-        "least": 0.89,
+        "min_score": 0.89,
         "max_drop": 0.01,
         "distill": True,
         "methods": [METHODS["basis_regression"], METHODS["slimming"]],

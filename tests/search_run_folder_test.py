@@ -130,7 +130,7 @@ def test_a_broken_state_is_refused(tmp_path, text, why):
     expected = (
         r"Expected `output_dir` to be empty or to hold the state of a search. "
         rf"Received: .*state.json, which can't be read \({why}.*Delete the folder "
-        rf"{tmp_path} to begin anew, or"
+        rf"{tmp_path} to start again, or"
     )
     with pytest.raises(ValueError, match=expected):
         RunFolder(tmp_path, {})
@@ -151,7 +151,7 @@ def test_a_foreign_state_is_refused(tmp_path):
         with pytest.raises(ValueError, match=told) as error:
             RunFolder(tmp_path, {**mine, **change})
         assert "to hold the state of this search" in str(error.value)
-        assert "arguments to go on, delete that folder to begin" in str(error.value)
+        assert "arguments to continue, delete that folder to start" in str(error.value)
         assert str(tmp_path) in str(error.value)
     with pytest.raises(ValueError, match=r"another max_drop \(0.01\)\."):
         RunFolder(tmp_path, {k: v for k, v in mine.items() if k != "max_drop"})

@@ -355,8 +355,8 @@ def test_refuses_what_the_other_layers_use_up():
     model = keras.Model(inputs, layers.Dense(50, name="head")(x))
     rest, one, whole = 4 + 64 * 50 + 50, 18 + 4, 18 * 4
     share, others = (rest + one) / (rest + whole), rest / (rest + whole)
-    match = "`keep` to be a share of the params that can.*Received: keep=0.5; without "
-    match += f"all bases that may leave {share:.3f} is left, {others:.3f} of it in what"
+    match = "`keep` to be a share of the params that can.*Received: keep=0.5; the "
+    match += f"smallest share is {share:.3f}, of which {others:.3f} is in layers that"
     for given in (model, kbp.convert(model)):
         with pytest.raises(CannotReach, match=match):
             kbp.select_bases(given, keep=0.5, cost="params")

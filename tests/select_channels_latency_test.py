@@ -113,7 +113,9 @@ def test_limits(limits, allowed):
 def test_excluded_layers_can_not_leave():
     table = Made(TIMES["in proportion"])
     limits = kbp.Limits(exclude="conv")
-    with pytest.raises(CannotReach, match="keep=0.5; .* 1.000 is left. Pass keep=1.0"):
+    with pytest.raises(
+        CannotReach, match="keep=0.5; the smallest share is 1.000. Pass keep=1.0"
+    ):
         kbp.select_channels(net(), keep=0.5, cost=table, limits=limits)
 
 

@@ -167,7 +167,7 @@ def test_a_plan_for_nothing_changes_nothing():
     [
         ({"ridge": 0}, "`ridge` to be a positive float.*ridge=0"),
         ({"data": np.zeros((2, 3), "f")}, "`data` to hold arrays of the shapes"),
-        ({"plan": kbp.Plan(channels={"b": keep((0,), 6)})}, "`plan`.*that can't leave"),
+        ({"plan": kbp.Plan(channels={"b": keep((0,), 6)})}, "`plan`.*can't be removed"),
     ],
 )
 def test_what_is_refused(changes, message):

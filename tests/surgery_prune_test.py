@@ -196,7 +196,7 @@ def test_separable_convolutions_lose_pointwise_bases():
         (
             kbp.Plan(channels={"wide": kbp.plans.Kept((0,), 6)}),
             1,
-            r"`plan` to name layers .* that make channels.*`wide`.*wide_scaling",
+            r"`plan` to name layers .* that output channels.*`wide`.*wide_scaling",
         ),
         ({"wide": [0]}, 1, r"`plan` to be a `keras_basisprune.Plan`.*of type dict"),
         (kbp.Plan(), 8, r"`round_to=1` together with `plan`.*round_to=8.*from_masks"),

@@ -49,8 +49,8 @@ def test_it_says_how_far_the_weakest_basis_was(scope, cost):
     share = float(re.search(r"has ([\d.e-]+) of the score", text)[1])
     assert share == pytest.approx(weakest(scope, cost), rel=5e-3)
     assert "(of `a`)" in text
-    assert "`threshold` was 0.0001 at last" in text
-    assert "smallest has come to 1." in text
+    assert "the last `threshold` was 0.0001." in text
+    assert "smallest is now 1." in text
     for change in ("epochs", "`l1` in `convert`", "learning rate", "docs/training.md"):
         assert change in text
     # What it says is so: a little more than that share, and something is masked.
@@ -67,30 +67,30 @@ def test_it_says_how_far_the_scales_have_come():
     pairs = [model.get_layer(f"{name}_scaling").scale for name in "ab"]
     least = min(float(np.abs(keras.ops.convert_to_numpy(s)).min()) for s in pairs)
     assert least < 1
-    assert f"smallest has come to {least:.2g}." in text
+    assert f"smallest is now {least:.2g}." in text
 
 
 def test_a_schedule_counts_where_it_has_come_to():
     rising = keras.optimizers.schedules.PolynomialDecay(0.0, 1000, 1.0, power=1.0)
     (text,) = told(L1Thresholding(rising), epochs=2)
-    assert "`threshold` was 0.002 at last" in text  # step 2 of 1000
+    assert "the last `threshold` was 0.002." in text  # step 2 of 1000
 
 
 def test_shares_are_told_as_shares():
     (text,) = told(L1Thresholding(lambda step: (True, 0.01 * step)), epochs=2)
-    assert "asked for a share of 0.02 of the bases at last" in text
+    assert "The last `threshold` was a share of 0.02 of the bases" in text
 
 
 @pytest.mark.parametrize("arguments", [{"start": 5}, {"unit": "step", "start": 9}])
 def test_masking_that_was_never_due(arguments):
     (text,) = told(L1Thresholding(0.9, **arguments))
-    assert "never came to it: look at `start`" in text
+    assert "due for masking: check `start`" in text
 
 
 def test_masking_that_was_taken_back():
     model = classifier()
     callback = L1Thresholding(0.6, start=1, monitor="accuracy", max_drop=0.1)
-    with pytest.warns(UserWarning, match="taken back all that it had masked") as caught:
+    with pytest.warns(UserWarning, match="undone all its masks") as caught:
         model.fit(*UNIT_VECTORS, epochs=3, callbacks=[callback], verbose=0)
     (text,) = [str(w.message) for w in caught if "L1Thresholding" in str(w.message)]
     assert "`accuracy` was worse than 1 by more than max_drop=0.1" in text

@@ -1,4 +1,4 @@
-"""What files import, as the labels of Bazel's targets."""
+"""Finds the imports of files, as labels of Bazel targets."""
 
 import ast
 import sys
@@ -11,14 +11,14 @@ DISTRIBUTIONS = {"absl": "absl_py", "PIL": "pillow", "sklearn": "scikit_learn"}
 
 
 class Imports:
-    """What files import, as labels; each file is read once."""
+    """The imports of files, as labels; each file is read once."""
 
     def __init__(self, root):
         self.root = root
         self.libraries = set()
 
     def __call__(self, paths, own):
-        """The sorted labels of what files import, without the target `own`."""
+        """Returns sorted labels of the imports of files, without the target `own`."""
         labels = {
             _label(self.root, path, module)
             for path in paths
@@ -43,7 +43,7 @@ def _imported(path):
 
 
 def _label(root, path, module):
-    """The label of what provides a dotted name; None for the standard library."""
+    """Returns the label of the target with a dotted name; None for Python's library."""
     first, *rest = module.split(".")
     if first == PACKAGE:
         return _own_label(root, rest)
@@ -58,7 +58,7 @@ def _label(root, path, module):
 
 
 def _own_label(root, rest):
-    """The label of a module of the package, by its name without the package's."""
+    """Returns the label of a module of the package, by its name without the package."""
     if rest and (root / PACKAGE / rest[0]).is_dir():
         return f"//{PACKAGE}/{rest[0]}"
     if rest and (root / PACKAGE / f"{rest[0]}.py").exists():

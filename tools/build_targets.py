@@ -1,16 +1,16 @@
-"""The targets of each kind of folder."""
+"""Makes the Bazel targets of each kind of folder."""
 
 from tools.build_imports import PACKAGE, SCRIPTS
 from tools.build_text import LOAD, list_text, rule_text
 
 RUNNER = "//tools:pytest_main.py"
-# Targets that read the code beside what they import.
+# Targets that read the code besides importing it.
 READERS = ("build_test", "docs_test", "imports_test")
 DATA = {"report": 'glob(["*.j2"])', PACKAGE: '["py.typed"]'}
 
 
 def package_targets(parsed, order):
-    """Modules directly in the package, and who is on which floor."""
+    """Returns targets of modules directly in the package, and groups of the floors."""
     text = LOAD.format('"py_library"')
     for floor in range(1, len(order) + 1):
         text += rule_text(
@@ -34,7 +34,7 @@ def package_targets(parsed, order):
 
 
 def room_targets(parsed, order, room, inner):
-    """One library of a room, with the files of the folders inside of it."""
+    """Returns one library for a room, with the files of the folders inside it."""
     folder = parsed.root / PACKAGE / room
     sources = 'glob(["*.py"])'
     if inner:
@@ -50,7 +50,7 @@ def room_targets(parsed, order, room, inner):
 
 
 def scripts_targets(parsed, folder):
-    """One library of a folder of scripts."""
+    """Returns one library for a folder of scripts."""
     text = LOAD.format('"py_library"')
     if folder == "tools":
         text += '\nexports_files(["pytest_main.py"])\n'
@@ -64,7 +64,7 @@ def scripts_targets(parsed, folder):
 
 
 def tests_targets(parsed):
-    """What tests share, and a target for each file of tests."""
+    """Returns a library of what tests share, and a target for each test file."""
     text = LOAD.format('"py_library", "py_test"')
     paths = sorted((parsed.root / "tests").glob("*.py"))
     shared = [path for path in paths if not path.stem.endswith("_test")]
@@ -89,14 +89,14 @@ def tests_targets(parsed):
             args=[f"tests/{path.name}"],
             data=["//:files" if path.stem in READERS else "//:pyproject.toml"],
             main=RUNNER,
-            legacy_create_init=0,  # `tests` is no package for pytest
+            legacy_create_init=0,  # for pytest, `tests` is not a package
             deps=sorted(deps, key=lambda label: (label.startswith("@"), label)),
         )
     return text.replace(f'"{support}"', '":test_support"')
 
 
 def top_targets(folders):
-    """The package by its name, and all files, for tests that read them."""
+    """Returns the package by its name, and all files, for tests that read them."""
     return (
         '\nexports_files(["pyproject.toml"])\n'
         + rule_text(
@@ -116,7 +116,7 @@ def top_targets(folders):
 
 
 def _on_floor(root, order, floor):
-    """Package specifications of the rooms on a floor; scripts are above all."""
+    """Returns package specifications of the rooms on a floor; scripts are on top."""
     if floor == len(order):
         above = (*SCRIPTS, "tests")
         return [f"//{name}" for name in above if any((root / name).glob("*.py"))]

@@ -1,10 +1,10 @@
-"""What a BUILD file is written of, formatted as buildifier does."""
+"""Writes the parts of a BUILD file, formatted as buildifier does."""
 
 LOAD = '\nload("@rules_python//python:defs.bzl", {})\n'
 
 
 def rule_text(rule, **arguments):
-    """One call; arguments that are empty lists are left out."""
+    """Returns the text of one call, without arguments that are empty lists."""
     lines = [f"\n{rule}("]
     for key, value in arguments.items():
         if value == []:
@@ -18,7 +18,7 @@ def rule_text(rule, **arguments):
 
 
 def list_text(items, indent=4):
-    """A list, on one line if it has one item."""
+    """Returns the text of a list, on one line if it has one item."""
     if len(items) < 2:
         return "[" + "".join(f'"{item}"' for item in items) + "]"
     space = " " * indent

@@ -1,7 +1,7 @@
-"""The rooms of the package, from the bottom up; those on one floor are one list.
+"""The rooms of the package, from the bottom up, one list per floor.
 
-A room imports rooms on the floors below it. `tests/imports_test.py` holds that, and
-`tools/write_build.py` makes the visibility of Bazel's targets of it.
+A room imports only rooms on the floors below it. `tests/imports_test.py` checks that,
+and `tools/write_build.py` writes it as the visibility of Bazel targets.
 """
 
 ORDER = [

@@ -1,4 +1,4 @@
-"""Takes the picture of a report that stands in the documentation.
+"""Takes the picture of a report for the documentation.
 
     python -m tools.report_picture out/report.html docs/report.png --height=1300
 
@@ -43,7 +43,7 @@ def main(argv=None):
         try:
             driver.set_window_size(given.width, 900)
             driver.get(given.report.resolve().as_uri())
-            time.sleep(2)  # charts are drawn
+            time.sleep(2)  # until charts are drawn
             whole = "return document.documentElement.scrollHeight"
             size = {
                 "width": given.width,

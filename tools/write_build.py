@@ -4,10 +4,10 @@
     python -m tools.write_build --check    # only says whether they are up to date
 
 Each folder has one. Each room of the package is one `py_library`, visible from the
-floors above it (`tools/order.py`); folders inside a room hand it their files. Modules
-directly in the package, folders of scripts and what tests share are one `py_library`
-each, test files one `py_test` each. Their `deps` are what the sources import, at the
-top of a file or inside a function.
+floors above it (`tools/order.py`); folders inside a room pass their files to it.
+Modules directly in the package, folders of scripts and shared files of tests are one
+`py_library` each, test files one `py_test` each. Their `deps` are the imports of the
+sources, at the top of a file or inside a function.
 """
 
 import argparse
@@ -38,7 +38,7 @@ HEADER = """\
 def build_texts(root, order=ORDER):
     """Maps the paths of all BUILD files, below `root`, to the texts they should have.
 
-    What Bazel's stand-ins for installed libraries are made of is among them.
+    This includes the files for Bazel's substitutes of installed libraries.
     """
     parsed = Imports(root)
     texts = {PACKAGE: package_targets(parsed, order)}
@@ -107,7 +107,7 @@ def main(argv=None):
 
 
 def _folders(folder):
-    """All folders with Python files below a folder."""
+    """Returns all folders with Python files below a folder."""
     return {path.parent for path in folder.rglob("*.py")} - {folder}
 
 

@@ -1,4 +1,4 @@
-"""What both sides of the comparison share: data, order of batches, result rows."""
+"""Data, order of batches and result rows, shared by both sides of the comparison."""
 
 import json
 import os
@@ -11,11 +11,11 @@ REPEATS = 5  # of the surgery; seconds are medians
 
 
 def load(path: str, recovery: int | None = None) -> tuple:
-    """Reads images for the recovery and, 5,000 at most, for the test.
+    """Reads images for the recovery, and up to 5,000 for the test.
 
     Args:
         path: Path of an `.npz` with `x_train`, `y_train`, `x_test`, `y_test`.
-        recovery: Integer, so many training images are drawn; `None` for all.
+        recovery: Integer, number of training images to draw; `None` for all.
 
     Returns:
         `(x, y), (x_test, y_test)`, images as uint8 in NHWC, labels of shape `(n,)`.
@@ -30,7 +30,7 @@ def load(path: str, recovery: int | None = None) -> tuple:
 
 
 def orders(count: int) -> list[np.ndarray]:
-    """The order of the training images in every epoch of the recovery."""
+    """Returns the order of the training images in every epoch of the recovery."""
     rng = np.random.default_rng(1)
     return [rng.permutation(count) for _ in range(EPOCHS)]
 
@@ -49,10 +49,10 @@ def add_row(path: str, **row) -> None:
 
 
 def timed(function, repeats: int) -> tuple:
-    """A function's last result, and the medians of its seconds.
+    """Returns a function's last result, and the medians of its seconds.
 
     Returns:
-        `(result, seconds)`, the latter an array of wall time and time of the processor.
+        `(result, seconds)`, the latter an array of wall time and processor time.
     """
     seconds = []
     for _ in range(repeats):
@@ -63,5 +63,5 @@ def timed(function, repeats: int) -> tuple:
 
 
 def clocks() -> np.ndarray:
-    """Wall time and the processor time of this process, in seconds."""
+    """Returns the wall time and the processor time of this process, in seconds."""
     return np.array([time.perf_counter(), time.process_time()])

@@ -1,9 +1,9 @@
-"""Writes the weights of a `.keras` file, and outputs to check them by, as `.npz`.
+"""Writes the weights of a `.keras` file, and outputs to check them with, as `.npz`.
 
     python -m benchmarks.peers.export_weights --model=vgg.keras --data=cifar10.npz \\
         --output=vgg_weights.npz
 
-Entries are `<layer>/<weight>`, besides `check_images` and `check_logits`.
+Entries are `<layer>/<weight>`, and `check_images` and `check_logits`.
 """
 
 import os
@@ -21,7 +21,7 @@ _COUNT = flags.DEFINE_integer("count", 64, "Test images to keep outputs of.")
 
 
 def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
-    """Weights of all layers, nested models included, as `<layer>/<weight>`."""
+    """Returns weights of all layers, nested models included, as `<layer>/<weight>`."""
     arrays = {}
     for layer in model.layers:
         if isinstance(layer, keras.Model):
@@ -33,7 +33,7 @@ def weights_of(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def logits_of(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """What the last layer, `head`, makes before its softmax."""
+    """Returns the outputs of the last layer, `head`, before its softmax."""
     head = model.get_layer("head")
     features = keras.Model(model.inputs, head.input).predict(images, verbose=0)
     return features @ np.asarray(head.kernel) + np.asarray(head.bias)

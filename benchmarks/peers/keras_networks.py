@@ -8,7 +8,7 @@ _BLOCKS = 9
 
 
 def vgg(width: float, image_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Builds VGG16 with BatchNormalization and one dense layer behind it."""
+    """Builds VGG16 with BatchNormalization and one dense layer after it."""
     inputs = keras.Input(image_shape)
     x, number = keras.layers.Rescaling(1 / 127.5, -1.0)(inputs), 0
     for depth, channels in _VGG:
@@ -45,7 +45,7 @@ def resnet56(
 
 
 def _convolution(x, channels: int, size: int, stride: int, name: str):
-    """A convolution and its BatchNormalization, `bn` in place of `conv` in its name."""
+    """Builds a convolution and its BatchNormalization (`bn` for `conv` in its name)."""
     x = keras.layers.Conv2D(
         channels,
         size,

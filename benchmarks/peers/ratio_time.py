@@ -1,11 +1,10 @@
-"""Seconds from a network to one of half the FLOPs by bases, step by step.
+"""Times the steps from a network to one of half the FLOPs by bases.
 
     python -m benchmarks.peers.ratio_time --keep=0.5 --images=500
 
-VGG16 with BatchNormalization at 32 x 32, random weights and random images: how long
-ranks and fits take, whatever they are worth. An evaluation on as many images is there
-for comparison: a search that evaluates each layer at each of ten ranks needs 130 of
-them.
+The network is VGG16 with BatchNormalization at 32 x 32, with random weights and images:
+only times of ranks and fits matter here. An evaluation on as many images is timed for
+comparison: a search that evaluates each layer at each of ten ranks needs 130 of them.
 """
 
 import time

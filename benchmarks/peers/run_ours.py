@@ -1,4 +1,4 @@
-"""Compresses with this package to shares of the FLOPs, and trains what is left.
+"""Compresses with this package to shares of the FLOPs, and trains the results.
 
     python -m benchmarks.peers.run_ours --network=vgg --model=vgg.keras \\
         --data=cifar10.npz --recovery=4000 --output=rows.json
@@ -23,15 +23,15 @@ _MODEL = flags.DEFINE_string("model", None, "The .keras file.", required=True)
 _DATA = flags.DEFINE_string("data", None, "The .npz of the data.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON of rows to add to.", required=True)
 _RECOVERY = flags.DEFINE_integer("recovery", None, "Training images, all if not set.")
-_TRAIN = flags.DEFINE_bool("train", True, "Whether to train what is left.")
+_TRAIN = flags.DEFINE_bool("train", True, "Whether to train the results.")
 _SHARES = flags.DEFINE_list("shares", ["0.5", "0.25", "0.1"], "FLOPs to keep.")
 _CRITERIA = flags.DEFINE_list(
     "criteria",
     ["regression"],
     "regression: bases. Channels: the same share of every layer by the L2 norm of "
     "filters (l2); ranked over all layers by BatchNorm scales (bn_scale), taylor, or "
-    "what compensation leaves to be lost (compensated). +compensate behind any "
-    "of these compensates before the training.",
+    "the loss that remains after compensation (compensated). With +compensate, any of "
+    "these compensates before the training.",
 )
 _GRADIENTS = flags.DEFINE_integer("gradients", 256, "Images for taylor.")
 
@@ -55,7 +55,7 @@ def after_recovery(model: keras.Model, train, test) -> float | None:
 
 
 def bases(model: keras.Model, converted, keep: float, train, test) -> dict:
-    """Fewer bases, by regression: a row's figures."""
+    """Returns a row's figures for fewer bases, by regression."""
     images = train[0][: common.IMAGES]
     start = time.time()
     small = model
@@ -76,7 +76,7 @@ def bases(model: keras.Model, converted, keep: float, train, test) -> dict:
 
 
 def channels(model: keras.Model, how: str, keep: float, train, test) -> dict:
-    """Fewer channels by `criterion` or `criterion+compensate`: a row's figures."""
+    """Returns a row's figures for channels by `criterion[+compensate]`."""
     images = train[0][: common.IMAGES]
     criterion, _, then = how.partition("+")
     select = functools.partial(plan_of, model, criterion, keep, train)

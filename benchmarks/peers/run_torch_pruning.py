@@ -1,4 +1,4 @@
-"""Prunes with Torch-Pruning to shares of the FLOPs, and trains what is left.
+"""Prunes with Torch-Pruning to shares of the FLOPs, and trains the results.
 
     python -m benchmarks.peers.run_torch_pruning --network=vgg --data=cifar10.npz \\
         --weights=vgg_weights.npz --recovery=4000 --output=rows.json
@@ -25,7 +25,7 @@ _WEIGHTS = flags.DEFINE_string("weights", None, "From export_weights.", required
 _DATA = flags.DEFINE_string("data", None, "The .npz of the data.", required=True)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON of rows to add to.", required=True)
 _RECOVERY = flags.DEFINE_integer("recovery", None, "Training images, all if not set.")
-_TRAIN = flags.DEFINE_bool("train", True, "Whether to train what is left.")
+_TRAIN = flags.DEFINE_bool("train", True, "Whether to train the results.")
 _SHARES = flags.DEFINE_list("shares", ["0.5", "0.25", "0.1"], "FLOPs to keep.")
 _CRITERIA = flags.DEFINE_list(
     "criteria",
@@ -49,7 +49,7 @@ class MeanOfMembers(tp.importance.Importance):
     """The scores of `kbp.scores.channels`, with `aggregate` and `normalize` `"mean"`.
 
     Args:
-        criterion: `"bn_scale"`, or `"l2"` of the filters that make a channel.
+        criterion: `"bn_scale"`, or `"l2"` of the filters that compute a channel.
     """
 
     def __init__(self, criterion: str):
@@ -69,7 +69,7 @@ class MeanOfMembers(tp.importance.Importance):
 
 
 def importance(criterion: str):
-    """The importance of their package that a criterion stands for."""
+    """Returns the importance of Torch-Pruning that corresponds to a criterion."""
     if _ONCE.value and criterion in ("l2", "bn_scale"):
         return MeanOfMembers(criterion)
     if criterion == "taylor":
@@ -84,7 +84,7 @@ def is_global(criterion: str) -> bool:
 
 
 def gradients(model: nn.Module, train) -> None:
-    """Fills in the gradients that taylor reads."""
+    """Computes the gradients that taylor reads."""
     x, y = train[0][: _GRADIENTS.value], torch.from_numpy(train[1][: _GRADIENTS.value])
     model.eval().zero_grad()
     nn.functional.cross_entropy(model(torch_networks.as_tensor(x)), y).backward()
@@ -119,7 +119,7 @@ def in_steps(model: nn.Module, criterion: str, shares, train):
 def at_once(model: nn.Module, criterion: str, shares, train):
     """Prunes in one step; yields `(share, model, seconds)`.
 
-    The least thousandth of the channels to remove is found by bisection.
+    Bisection finds the smallest number of thousandths of the channels to remove.
     """
     image = torch_networks.as_tensor(train[0][:1])
     whole = torch_training.flops(model, image)
@@ -143,7 +143,7 @@ def at_once(model: nn.Module, criterion: str, shares, train):
 
 
 def one_step(model: nn.Module, criterion: str, ratio: float, train):
-    """A pruned copy, and the seconds of building the pruner and of its step."""
+    """Returns a pruned copy, and the seconds of building the pruner and of its step."""
     small = copy.deepcopy(model)
     image = torch_networks.as_tensor(train[0][:1])
     if criterion == "taylor":

@@ -2,8 +2,8 @@
 
     python -m benchmarks.peers.table --rows=rows.json
 
-Rows whose surgery was timed are those of channels against channels; the seconds of the
-largest share get a table of their own.
+Rows whose surgery was timed compare channels with channels; the seconds of the largest
+share are in a separate table.
 """
 
 import json

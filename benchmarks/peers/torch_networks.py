@@ -1,7 +1,7 @@
 """The networks of the comparison in PyTorch, with the weights of the Keras ones.
 
-Modules have the names of the Keras layers. Keras pads `"same"` at stride 2 below and
-to the right only; so do these.
+Modules have the names of the Keras layers. With `"same"` at stride 2, Keras pads only
+below and to the right; so do these.
 """
 
 from collections import OrderedDict
@@ -28,7 +28,7 @@ class _Mean(nn.Module):
 
 
 def mobilenet(weights: dict[str, np.ndarray]) -> nn.Sequential:
-    """MobileNet (alpha 1) with a pooled, dropped out dense head."""
+    """Builds MobileNet (alpha 1) with pooling, dropout and a dense head."""
     layers = {"scaled": _Scaled()}
 
     def add(name, cin, cout, size, stride=1, groups=1):
@@ -54,7 +54,7 @@ def mobilenet(weights: dict[str, np.ndarray]) -> nn.Sequential:
 
 
 def vgg(weights: dict[str, np.ndarray]) -> nn.Sequential:
-    """VGG16 with BatchNormalization and one dense layer, as wide as the weights."""
+    """Builds VGG16 with BatchNormalization and one dense layer, as wide as weights."""
     layers, number, width = {"scaled": _Scaled()}, 0, 3
     for stage, depth in enumerate(_DEPTHS, 1):
         for _ in range(depth):
@@ -112,7 +112,7 @@ class _ResNet56(nn.Module):
 
 
 def resnet56(weights: dict[str, np.ndarray]) -> nn.Module:
-    """ResNet-56 for 32x32 images with 1x1 projections, as wide as the weights."""
+    """Builds ResNet-56 for 32x32 images with 1x1 projections, as wide as weights."""
     return _ResNet56(weights)
 
 
@@ -160,5 +160,5 @@ def load(network: str, path: str) -> nn.Module:
 
 
 def as_tensor(images: np.ndarray) -> torch.Tensor:
-    """Images in NHWC as floats in NCHW."""
+    """Returns images in NHWC as floats in NCHW."""
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).float()

@@ -1,4 +1,4 @@
-"""What is measured of PyTorch networks, and how they are trained afterwards."""
+"""Measures and trains PyTorch networks."""
 
 import copy
 
@@ -13,7 +13,7 @@ from benchmarks.peers import common, torch_networks
 
 @torch.no_grad()
 def accuracy(model: nn.Module, test) -> float:
-    """Share of the test images that are classified as their labels say."""
+    """Returns the share of the test images that are classified correctly."""
     model.eval()
     images, labels = test
     right = 0
@@ -26,7 +26,7 @@ def accuracy(model: nn.Module, test) -> float:
 
 @torch.no_grad()
 def with_new_statistics(model: nn.Module, images) -> nn.Module:
-    """A copy whose BatchNorm statistics are estimated anew, without labels."""
+    """Returns a copy whose BatchNorm statistics are recomputed, without labels."""
     model = copy.deepcopy(model).train()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -56,13 +56,13 @@ def recover(model: nn.Module, train) -> None:
 
 
 def flops(model: nn.Module, image: torch.Tensor) -> float:
-    """FLOPs of convolutions and dense layers, as `kbp.measure.cost` counts them."""
+    """Counts FLOPs of convolutions and dense layers as `kbp.measure.cost` does."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model.eval()(image)
     return counter.get_total_flops()
 
 
 def costs(model: nn.Module, image: torch.Tensor) -> np.ndarray:
-    """Multiply-adds and parameters by Torch-Pruning's counter, and `flops`."""
+    """Returns multiply-adds and parameters by Torch-Pruning's counter, and `flops`."""
     ops, params = tp.utils.count_ops_and_params(model.eval(), image)
     return np.array([ops, params, flops(model, image)], float)

@@ -1,10 +1,10 @@
-"""The files that the command line can write. A new kind is a row here."""
+"""The kinds of files that the command line can write. A new kind is a row here."""
 
 import dataclasses
 import functools
 from collections.abc import Callable
 
-# Keras and TensorFlow are imported when a file is written: help does without.
+# Keras and TensorFlow are imported when a file is written: help doesn't need them.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,14 +12,15 @@ class Exporter:
     """One kind of file.
 
     Attributes:
-        name: The word for it in `--formats`.
+        name: Its name in `--formats`.
         file: Its name in the output folder; one that ends in `/` is a folder.
         write: `write(model, path, images, **checked_on)` writes it and returns a record
-            that says in words what was written; `checked_on` are the `samples` and the
-            `input_shape` that it is compared with the model on.
-        needs_data: Whether it takes images to calibrate on.
-        check: `check(model)` raises `ValueError` for a model that can't be written so.
-        foreign: `foreign(path)` names what lies there and would be lost.
+            that describes what was written; `checked_on` are the `samples` and the
+            `input_shape` for comparing it with the model.
+        needs_data: Whether it needs images to calibrate on.
+        check: `check(model)` raises `ValueError` for a model that can't be written in
+            this form.
+        foreign: `foreign(path)` lists files at the path that would be lost.
     """
 
     name: str
@@ -31,7 +32,7 @@ class Exporter:
 
     @property
     def is_folder(self) -> bool:
-        """Whether it is a folder, which puts itself into place."""
+        """Whether it is a folder, whose `write` replaces an older one by itself."""
         return self.file.endswith("/")
 
 
@@ -87,5 +88,5 @@ EXPORTERS = {row.name: row for row in _ROWS}
 
 
 def asked_for(flags) -> list[Exporter]:
-    """The rows of `EXPORTERS` that `--formats` names, in the table's order."""
+    """Returns the rows of `EXPORTERS` that `--formats` names, in the table's order."""
     return [row for name, row in EXPORTERS.items() if name in flags.formats]

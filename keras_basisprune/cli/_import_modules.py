@@ -1,4 +1,4 @@
-"""The user's own layers and functions, made known before a model is loaded."""
+"""Imports custom layers and functions before a model is loaded."""
 
 import importlib
 import importlib.util
@@ -9,18 +9,19 @@ import sys
 
 
 def import_modules(names) -> dict:
-    """Imports modules that define what a `.keras` file needs.
+    """Imports modules that define the custom objects of a `.keras` file.
 
-    What they register (`keras.saving.register_keras_serializable`, `channel_rule`) is
-    known from then on. As on `python -m`, the current folder is searched first.
+    Objects that they register (`keras.saving.register_keras_serializable`,
+    `channel_rule`) are known afterwards. As with `python -m`, the current folder is
+    searched first.
 
     Args:
         names: Iterable of the names of modules, or paths of `.py` files, as given by
             `--import`; each may be several, separated by commas.
 
     Returns:
-        A dict of the classes and functions that the modules define themselves, by name,
-        for `keras.saving.custom_object_scope`: they need not be registered.
+        A dict by name of the classes and functions that the modules define themselves,
+        for `keras.saving.custom_object_scope`, so that they need not be registered.
 
     Raises:
         ValueError: If a module can't be found, or fails.
@@ -45,7 +46,7 @@ def _imported(name):
         sys.path.insert(0, place)
     try:
         return _from_file(path) if is_file else importlib.import_module(name)
-    except (Exception, SystemExit) as error:  # whatever a module may do
+    except (Exception, SystemExit) as error:  # modules may raise anything
         raise ValueError(
             "Expected --import to name a module that can be imported, or the path of a "
             f".py file. Received: {name}, which failed with {type(error).__name__}: "
@@ -57,8 +58,8 @@ def _from_file(path):
     place = str(path.resolve())
     for known in list(sys.modules.values()):
         if getattr(known, "__file__", None) == place:
-            return known  # a class that is defined twice is two classes
-    # `layers.py` must not stand in for a module of that name.
+            return known  # importing it again would define its classes twice
+    # `layers.py` must not replace a module of that name.
     name = path.stem.replace(".", "_")
     found = importlib.util.find_spec(name)
     if name in sys.modules or (found and found.origin != place):

@@ -1,4 +1,4 @@
-"""Models from files, or one line on why not."""
+"""Loads models from files, with short messages on errors."""
 
 import pathlib
 import re
@@ -22,7 +22,7 @@ def load_model(name) -> keras.Model:
         The `keras.Model`.
 
     Raises:
-        ValueError: If it is no such file, is damaged, or needs code that is not known.
+        ValueError: If it is not such a file, is damaged, or needs unknown code.
     """
     path = pathlib.Path(name)
     _check(path)
@@ -30,7 +30,7 @@ def load_model(name) -> keras.Model:
         model = keras.models.load_model(path)
     except MemoryError:
         raise
-    except Exception as error:  # of a dozen classes, for damaged files
+    except Exception as error:  # damaged files raise a dozen classes
         raise _refusal(path, _reason(path, error)) from error
     if not isinstance(model, keras.Model):
         raise _refusal(path, f"which holds a {type(model).__name__}. Save a model.")
@@ -39,16 +39,17 @@ def load_model(name) -> keras.Model:
 
 def _check(path):
     if path.is_dir():
-        reason = "a folder. Keras 3 loads no SavedModels: pass the .keras file."
+        reason = "a folder. Keras 3 can't load SavedModels: pass the .keras file."
     elif not path.is_file():
         reason = "where there is no file."
     elif path.suffix == ".tflite":
         reason = (
             "a LiteRT file, whose layers are merged and can't be read. Pass the .keras "
-            "file that it was made of; measure takes both."
+            "file that it was made from; measure accepts both."
         )
     elif path.suffix not in _KERAS:
-        reason = f"which is none by its name. Such files end with {', '.join(_KERAS)}."
+        kinds = ", ".join(_KERAS)
+        reason = f"whose name is of another kind. Such files end with {kinds}."
     elif path.suffix == ".keras" and not zipfile.is_zipfile(path):
         reason = f"which is damaged, or no .keras file: {_size(path)}. Save it again."
     else:
@@ -58,11 +59,11 @@ def _check(path):
 
 def _size(path) -> str:
     size = path.stat().st_size
-    return f"{size:,} bytes that are no zip archive" if size else "it is empty"
+    return f"{size:,} bytes that are not a zip archive" if size else "it is empty"
 
 
 def _reason(path, error) -> str:
-    """Why a file could not be loaded, and what to do."""
+    """Says why a file could not be loaded, and what to do."""
     text = " ".join(str(error).split())
     unknown = _UNKNOWN.search(text)
     if unknown:
@@ -76,7 +77,7 @@ def _reason(path, error) -> str:
             "a module that calls keras.config.enable_unsafe_deserialization()."
         )
     if zipfile.is_zipfile(path) and (damaged := _damaged(path)):
-        return f"which is damaged ({damaged}). Save it again, or copy it anew."
+        return f"which is damaged ({damaged}). Save or copy it again."
     return (
         f"which failed with {type(error).__name__}: {text[:500]} Load it in Python by "
         "keras.models.load_model, and save it again."
@@ -84,13 +85,13 @@ def _reason(path, error) -> str:
 
 
 def _damaged(path) -> str | None:
-    """What is wrong with a zip archive."""
+    """Says what is wrong with a zip archive; `None` if nothing is."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
             missing = {"config.json", "metadata.json", "model.weights.h5"} - names
             bad = archive.testzip()
-    except Exception as error:  # zipfile has as many as Keras
+    except Exception as error:  # zipfile raises many classes, too
         return f"{type(error).__name__}: {error}"
     if bad:
         return f"the checksum of {bad} is wrong"

@@ -6,10 +6,10 @@ from keras_basisprune.cli._exporters import EXPORTERS
 from keras_basisprune.utils.method_names import METHOD_NAMES
 
 COMMANDS = {
-    "inspect": "say of each layer whether it can be decomposed, and what --rank does",
+    "inspect": "list which layers can be decomposed, and the effect of --rank",
     "compress": "remove what the task of --data doesn't need, write small files",
     "export": "turn a .keras file into LiteRT files and a SavedModel",
-    "report": "write report.html anew, from the report.json in a folder",
+    "report": "write report.html again, from the report.json in a folder",
     "measure": "count parameters, FLOPs and bytes, and time one inference",
 }
 _ALL = tuple(COMMANDS)
@@ -17,9 +17,9 @@ _MODEL = ("inspect", "compress", "export", "measure")
 _DATA = ("inspect", "compress", "export")
 _FILES = ("compress", "export")
 _POSITIVE = (1, None)
-_SHARE = (0, 1)  # the upper end is left out
-_LEAST = (0, None)
-# Names of methods, short ones first; and those that a short one stands for.
+_SHARE = (0, 1)  # the upper end is excluded
+_NOT_NEGATIVE = (0, None)
+# Names of methods, short ones first; and the long names of those with a short one.
 _METHODS = [row.short for row in sorted(METHOD_NAMES, key=lambda row: not row.alias)]
 _LONG = [row.name for row in METHOD_NAMES if row.alias]
 
@@ -33,11 +33,11 @@ class Flag:
             commas) or `"multi_string"` (may be given several times).
         name: Its name without dashes.
         default: Its default value.
-        help: What it does, in a sentence or two.
-        commands: The commands that take it.
-        range: Smallest and largest value, `None` for any. Of floats, the largest is
-            left out.
-        choices: What it may be, or what its parts may be; empty for anything.
+        help: A description in a sentence or two.
+        commands: The commands that have it.
+        range: Smallest and largest value, `None` for any. Floats must be less than the
+            largest.
+        choices: Its possible values, or those of its parts; empty for any.
     """
 
     kind: str
@@ -56,8 +56,8 @@ FLAGS = (
          "path of a weights file without top, or none for random ones. Default: "
          "imagenet for compress, else none.", _MODEL),
     Flag("multi_string", "import", None, "Module, or path of a .py file, with the "
-         "layers and functions of your own that the .keras file needs. Give it again, "
-         "or separate by commas, for several.", _MODEL),
+         "custom layers and functions that the .keras file needs. Repeat it for "
+         "several, or separate them by commas.", _MODEL),
     Flag("string", "data", None, "Images: digits (built in), tfds:NAME, a folder with "
          "a sub-folder per class, or an .npz file. Models get pixels in [0, 255].",
          _DATA),
@@ -66,40 +66,40 @@ FLAGS = (
     Flag("integer", "input_size", None, "Height and width of the input of a Keras "
          "Application (default: 96), or of a model that takes any size.", _MODEL,
          (8, 4096)),
-    Flag("integer", "max_images", None, "Use at most so many images of each split.",
+    Flag("integer", "max_images", None, "Use at most this many images of each split.",
          _DATA, _POSITIVE),
     Flag("float", "rank", None, "Bases per layer, an integer, or a share of energy "
-         "below 1.", ("inspect",), _LEAST),
+         "below 1.", ("inspect",), _NOT_NEGATIVE),
     Flag("list", "include", None, "Layer names or regular expressions to decompose. "
          "Default: all convolutions.", ("inspect",)),
-    Flag("list", "exclude", None, "Layer names or regular expressions to leave alone.",
-         ("inspect",)),
+    Flag("list", "exclude", None, "Layer names or regular expressions not to "
+         "decompose.", ("inspect",)),
     Flag("integer", "finetune_epochs", 5, "Epochs of training a Keras Application on "
-         "the data before it is made small.", range=_LEAST),
-    Flag("string", "cost", "flops", "What is to become small: flops, params, "
-         "bytes, latency.", choices=("flops", "params", "bytes", "latency")),
+         "the data before it is made small.", range=_NOT_NEGATIVE),
+    Flag("string", "cost", "flops", "What to make small: flops, params, bytes, "
+         "latency.", choices=("flops", "params", "bytes", "latency")),
     Flag("string", "recover", "none", "What is trained after each cut: none, all "
          "(weights), scales.", choices=("none", "all", "scales")),
     Flag("integer", "epochs", 5, "Epochs of each such training.", range=_POSITIVE),
-    Flag("float", "learning_rate", 1e-3, "Its initial learning rate.", range=_LEAST),
+    Flag("float", "learning_rate", 1e-3, "Initial learning rate of each such training.",
+         range=_NOT_NEGATIVE),
     Flag("bool", "distill", True, "Train towards the outputs of the original, not "
          "towards labels."),
     Flag("string", "flip", "none", "Train on images that are mirrored at random: none, "
          "horizontal, vertical, horizontal_and_vertical.",
          choices=("none", "horizontal", "vertical", "horizontal_and_vertical")),
-    Flag("float", "shift", 0.0, "And shifted at random, by so much of height and width "
-         "at most.", range=_SHARE),
-    Flag("float", "zoom", 0.0, "And zoomed at random, in or out by so much at most.",
-         range=_SHARE),
-    Flag("float", "contrast", 0.0, "And of a contrast that is so much less or more at "
-         "most.", range=_SHARE),
-    Flag("float", "brightness", 0.0, "And darker or lighter by so much of the range of "
-         "pixels at most.", range=_SHARE),
-    Flag("bool", "augment_fit", False, "Fit networks on images that are changed so, "
-         "too, not as they are."),
-    Flag("float", "temperature", 1.0, "By which probabilities are softened when "
-         "networks are trained towards the original's; with 4, small ones count as "
-         "well.", range=(1e-3, 1e3)),
+    Flag("float", "shift", 0.0, "Also shift images at random, by up to this share of "
+         "height and width.", range=_SHARE),
+    Flag("float", "zoom", 0.0, "Also zoom images at random, in or out by up to this "
+         "share.", range=_SHARE),
+    Flag("float", "contrast", 0.0, "Also lower or raise the contrast at random, by up "
+         "to this share.", range=_SHARE),
+    Flag("float", "brightness", 0.0, "Also make images darker or lighter at random, by "
+         "up to this share of the range of pixels.", range=_SHARE),
+    Flag("bool", "augment_fit", False, "Fit networks on images that are changed in "
+         "this way, too, instead of the original ones."),
+    Flag("float", "temperature", 1.0, "Softens probabilities when networks are trained "
+         "towards the original's; with 4, small ones count, too.", range=(1e-3, 1e3)),
     Flag("integer", "rounds", 5, "The most rounds of cutting and training.",
          range=_POSITIVE),
     Flag("integer", "samples", 1000, "Images that each network is fitted on.",
@@ -108,19 +108,20 @@ FLAGS = (
     Flag("float", "max_drop", 0.01, "Accuracy that may be lost on the validation "
          "images; 0.01 is one point.", range=_SHARE),
     Flag("float", "margin", 0.0, "By how many standard errors networks have to be "
-         "better than that, so that other images don't tell otherwise.", range=_LEAST),
+         "better than that, so that it also holds for other images.",
+         range=_NOT_NEGATIVE),
     Flag("integer", "batch_size", 32, "Images per training step.", range=_POSITIVE),
     Flag("integer", "round_to", 1, "Make ranks and channels multiples of this.",
          range=_POSITIVE),
-    Flag("list", "methods", ["basis", "channels"], "How networks are made, some of: "
-         f"{', '.join(_METHODS)}. Training that a method needs is on the labels.",
+    Flag("list", "methods", ["basis", "channels"], "Methods to make networks small, "
+         f"some of: {', '.join(_METHODS)}. Methods that train use the labels.",
          choices=(*_METHODS, *_LONG)),
-    Flag("bool", "compensate", True, "Correct the kernels that read channels which "
-         "have left."),
-    Flag("list", "formats", ["float32", "saved_model"], "Files to write, of "
+    Flag("bool", "compensate", True, "Correct the kernels of layers that read removed "
+         "channels."),
+    Flag("list", "formats", ["float32", "saved_model"], "Files to write, some of "
          f"{', '.join(EXPORTERS)}; all but saved_model are LiteRT files. "
          "compress --formats= writes none.", _FILES, choices=tuple(EXPORTERS)),
     Flag("integer", "runs", 50, "Inferences to time.", ("measure",), (1, 1_000_000)),
-    Flag("integer", "seed", 0, "Seed of everything random.", _DATA, (0, 2**31 - 1)),
-    Flag("bool", "debug", False, "Show where in the code an error came up.", _ALL),
+    Flag("integer", "seed", 0, "Seed of all random numbers.", _DATA, (0, 2**31 - 1)),
+    Flag("bool", "debug", False, "Show the traceback of an error.", _ALL),
 )  # fmt: skip

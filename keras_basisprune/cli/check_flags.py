@@ -1,4 +1,4 @@
-"""What can be told from the command line alone."""
+"""Checks of flags, before any file is read."""
 
 import math
 import os
@@ -15,10 +15,10 @@ _TRAINING += ("temperature",)
 
 
 def check_flags(values, command):
-    """Raises `absl.flags.Error` unless the flags make sense for a command, together.
+    """Raises `absl.flags.Error` unless the flags are right for a command, together.
 
-    A flag that would do nothing is refused, unless it has its default value: it stands
-    for a wish that would not be fulfilled. No file is looked at.
+    A flag that would have no effect is refused, unless it has its default value. No
+    file is read.
 
     Args:
         values: The parsed `absl.flags.FlagValues`.
@@ -69,7 +69,7 @@ def _check_value(flag, value):
 
 
 def _check_needs(values, command):
-    """Raises where something is missing."""
+    """Raises if a flag is missing."""
     if command != "report" and values.model is None:
         raise flags.Error(
             "Expected --model: a .keras file, or a Keras Application such as "
@@ -78,15 +78,15 @@ def _check_needs(values, command):
     if command == "compress" and values.data is None:
         raise flags.Error(
             "Expected --data: digits, tfds:NAME, a folder of images per class, or an "
-            ".npz file. Received: none. compress takes its bases of these images."
+            ".npz file. Received: none. compress computes bases on these images."
         )
     if command != "export":
         return
     needy = [name for name in values.formats if EXPORTERS[name].needs_data]
     if needy and values.data is None:
         raise flags.Error(
-            f"Expected --data with --formats={needy[0]}: images, by which the ranges "
-            "of activations are found. Received: none. Pass some hundred images, or "
+            f"Expected --data with --formats={needy[0]}: images on which the ranges of "
+            "activations are measured. Received: none. Pass a few hundred images, or "
             "choose dynamic, which needs none."
         )
     if not values.formats:
@@ -97,7 +97,7 @@ def _check_needs(values, command):
 
 
 def _idle(values, command):
-    """Yields names of flags that would do nothing, and why."""
+    """Yields names of flags that would have no effect, and the reasons."""
     model = values.model or ""
     if _is_path(model):
         names = ("weights", "finetune_epochs")
@@ -123,10 +123,10 @@ def _idle(values, command):
     if values.flip == "none" and not any(values[n].value for n in _CHANGES[1:]):
         yield ("augment_fit",), f"without one of --{', --'.join(_CHANGES)}."
     if not any(method.compensates for method in methods):
-        text = f"with --methods={','.join(values.methods)}. It corrects what reads "
-        yield ("compensate",), f"{text}channels that have left."
+        text = f"with --methods={','.join(values.methods)}. It corrects layers that "
+        yield ("compensate",), f"{text}read removed channels."
 
 
 def _is_path(model) -> bool:
-    """Whether --model names a file, not a Keras Application."""
+    """Returns whether --model names a file, not a Keras Application."""
     return "." in model or os.sep in model

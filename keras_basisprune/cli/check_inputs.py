@@ -1,4 +1,4 @@
-"""What can be checked before a model is loaded, and before it is worked on."""
+"""Checks before a model is loaded, and before it is changed."""
 
 import importlib.util
 import os
@@ -9,14 +9,14 @@ from keras_basisprune.export.prepare import prepare
 
 
 def check_inputs(flags):
-    """Raises unless the files and folders that flags name can be what they must be.
+    """Raises unless the files and folders that flags name exist and fit.
 
     Args:
         flags: The parsed `absl.flags.FlagValues`.
 
     Raises:
-        ValueError: If one is not there, or of another kind.
-        ImportError: If TensorBoard was asked for and is not installed.
+        ValueError: If one does not exist, or is of another kind.
+        ImportError: If TensorBoard is needed and not installed.
     """
     data, weights = flags.data, flags.weights
     built_in = data in (None, "digits") or data.startswith("tfds:")
@@ -28,7 +28,7 @@ def check_inputs(flags):
     if weights not in (None, "none", "imagenet") and not os.path.isfile(weights):
         raise ValueError(
             "Expected --weights to be imagenet, none, or the path of a weights file. "
-            f"Received: {weights}, which is no file."
+            f"Received: {weights}, which is not a file."
         )
     if flags.tensorboard is not None:
         _check_tensorboard(flags.tensorboard)
@@ -46,7 +46,7 @@ def check_exports(flags, model):
     try:
         prepare(model, float32=False)
     except ValueError as error:
-        remedy = "Or pass --formats= to write none."
+        remedy = "Or pass --formats= to write no files."
         raise ValueError(f"{error} {remedy}") from error
     for row in asked_for(flags):
         if row.check is not None:
@@ -64,7 +64,7 @@ def _check_tensorboard(folder):
     path = pathlib.Path(folder).absolute()
     place = next(p for p in (path, *path.parents) if os.path.lexists(p))
     if not place.is_dir():
-        reason = f"{place} is no folder"
+        reason = f"{place} is not a folder"
     elif not os.access(place, os.W_OK | os.X_OK):
         reason = f"{place} can't be written to"
     else:

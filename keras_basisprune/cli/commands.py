@@ -1,4 +1,4 @@
-"""What each command of the command line does."""
+"""The commands of the command line."""
 
 import contextlib
 import functools
@@ -30,11 +30,11 @@ from keras_basisprune.training.recovery import Recovery
 from keras_basisprune.utils.check_path import check_paths
 from keras_basisprune.utils.files import save_model, sweep, write_text
 
-_OWN = ("original.keras", "report.txt")  # what compress writes here, beside FILES
+_FILES_OF_COMMAND = ("original.keras", "report.txt")  # besides FILES of `compress`
 
 
 def inspect(flags, console):
-    """Prints what `convert` makes of each layer, or why it leaves it alone."""
+    """Prints how `convert` decomposes each layer, or why it doesn't."""
     check_inputs(flags)
     model = _load(flags, console, weights=flags.weights)
     rank = flags.rank
@@ -43,7 +43,7 @@ def inspect(flags, console):
     images = None
     if flags.data is not None:
         images = _images(flags, console, image_shape(flags, model)).train[0]
-    with _busy(console, "Decomposing"):
+    with _spinner(console, "Decomposing"):
         converted = convert(
             model,
             rank=rank,
@@ -64,12 +64,12 @@ def inspect(flags, console):
 
 
 def compress(flags, console):
-    """Transfers if needed, makes small within the budget, writes all files."""
+    """Trains an Application on the data if needed, compresses, writes all files."""
     check_inputs(flags)
     keras.utils.set_random_seed(flags.seed)
-    _check_room(flags, *FILES, *_OWN, "state/", "transfer/")
+    _check_writable(flags, *FILES, *_FILES_OF_COMMAND, "state/", "transfer/")
     if flags.model in application_names():
-        model, data = _transferred(flags, console)
+        model, data = _transfer_learned(flags, console)
     else:
         model = _load(flags, console)
         check_classifier("--model", model)
@@ -94,32 +94,32 @@ def compress(flags, console):
         callbacks=_tensorboard(flags),
     )
     exported = (row.file.rstrip("/") for row in EXPORTERS.values())
-    sweep(folder, (*_OWN, *exported))
-    with _busy(console, "Writing files"):
+    sweep(folder, (*_FILES_OF_COMMAND, *exported))
+    with _spinner(console, "Writing files"):
         save_model(model, folder / "original.keras")
     write_text(folder / "report.txt", f"{result.report}\n")
     console.print(escape(f"\n{result.report}\n"), highlight=False)
-    for text in (result.details["certainty"], result.details["classes"]):
+    for text in (result.details["loss_statement"], result.details["class_warning"]):
         if text:
             console.print(f"{text}\n", highlight=False)
     if not result.met_budget:
         console.print(
             "The accuracy budget could not be met: small.keras is the original, folded."
         )
-    with _busy(console, "Exporting"):  # last: what may fail takes nothing along
+    with _spinner(console, "Exporting"):  # last, so that a failure loses nothing
         shape = data.train[0].shape[1:] if None in model.input_shape[1:] else None
         write_exports(flags, result.model, folder, data.train[0], shape)
     _list_files(folder, console)
-    _say(f"Report: {folder / 'report.html'}", console)
+    _print_line(f"Report: {folder / 'report.html'}", console)
 
 
 def report(flags, console):
-    """Writes report.html anew."""
-    _say(f"Report: {write_report(flags.output_dir)}", console)
+    """Writes report.html again."""
+    _print_line(f"Report: {write_report(flags.output_dir)}", console)
 
 
 def _recovery(flags):
-    """How networks are trained after each cut; `None` for not at all."""
+    """Returns the `Recovery` for training after each cut; `None` for no training."""
     if flags.recover == "none":
         return None
     return Recovery(
@@ -148,7 +148,7 @@ def _search(flags) -> SearchOptions:
 
 
 def _tensorboard(flags):
-    """The callback, if it was asked for."""
+    """Returns a list with the TensorBoard callback, if there is a folder for it."""
     if flags.tensorboard is None:
         return []
     return [keras.callbacks.TensorBoard(flags.tensorboard, histogram_freq=1)]
@@ -157,14 +157,14 @@ def _tensorboard(flags):
 def export(flags, console):
     """Writes LiteRT files and a SavedModel of a `.keras` file."""
     check_inputs(flags)
-    _check_room(flags)
+    _check_writable(flags)
     model = _load(flags, console, weights=flags.weights)
     check_exports(flags, model)
-    images, shape = None, _open_shape(flags, model)
+    images, shape = None, _shape_for_open_sizes(flags, model)
     if flags.data is not None:
         images = _images(flags, console, image_shape(flags, model)).train[0]
     folder = pathlib.Path(flags.output_dir)
-    with _busy(console, "Exporting"):
+    with _spinner(console, "Exporting"):
         records = write_exports(flags, model, folder, images, shape)
     for record in records:
         console.print(escape(str(record)), highlight=False)
@@ -182,29 +182,29 @@ def measure(flags, console):
         text = f"{os.path.getsize(model):,} bytes"
     else:
         model = _load(flags, console, weights=flags.weights)
-        shape = _open_shape(flags, model)
+        shape = _shape_for_open_sizes(flags, model)
         text = str(cost(model, input_shape=shape))
-    with _busy(console, "Timing"):
+    with _spinner(console, "Timing"):
         record = latency(model, runs=flags.runs, input_shape=shape)
     console.print(escape(f"{text}\n{record}"), highlight=False)
 
 
 def _load(flags, console, weights=None):
     verb = "Building" if flags.model in application_names() else "Loading"
-    with _busy(console, f"{verb} {flags.model}"):
+    with _spinner(console, f"{verb} {flags.model}"):
         model = named_model(flags, weights)
     checked_size(flags, model)
     return model
 
 
-def _open_shape(flags, model):
-    """The shape that --input_size gives to a model of images of any size."""
+def _shape_for_open_sizes(flags, model):
+    """Returns the shape by --input_size, if the model accepts images of any size."""
     shape = image_shape(flags, model, needed=False)
     return shape if shape and None in model.inputs[0].shape[1:] else None
 
 
-def _transferred(flags, console):
-    """A Keras Application, trained on the data; kept for a call that goes on."""
+def _transfer_learned(flags, console):
+    """Returns a Keras Application trained on the data; stores it for a resumed call."""
     size = flags.input_size or 96
     data = _images(flags, console, (size, size, 3))
     names = ("model", "weights", "data", "input_size", "max_images", "batch_size")
@@ -219,7 +219,7 @@ def _transferred(flags, console):
 
 def _trained(flags, console, data):
     weights, shape = flags.weights or "imagenet", data.train[0].shape[1:]
-    with _busy(console, f"Building {flags.model}"):
+    with _spinner(console, f"Building {flags.model}"):
         weights = None if weights == "none" else weights
         model = application(
             flags.model,
@@ -245,7 +245,7 @@ def _trained(flags, console, data):
 
 
 def _images(flags, console, shape):
-    with _busy(console, f"Reading {flags.data}"):
+    with _spinner(console, f"Reading {flags.data}"):
         try:
             data = load_data(
                 flags.data,
@@ -263,13 +263,13 @@ def _images(flags, console, shape):
 
 
 @contextlib.contextmanager
-def _busy(console, text):
+def _spinner(console, text):
     with console.status(escape(text)):
         yield
 
 
-def _check_room(flags, *names):
-    """Raises before anything is done, if files can't be written or would be lost."""
+def _check_writable(flags, *names):
+    """Raises, before anything is done, if files can't be written or would be lost."""
     folder = pathlib.Path(flags.output_dir)
     rows = asked_for(flags)
     check_paths("--output_dir", folder, [*names, *(row.file for row in rows)])
@@ -278,7 +278,7 @@ def _check_room(flags, *names):
         if others:
             raise ValueError(
                 f"Expected {folder / row.file} to hold nothing but what this command "
-                "wrote, or not to exist, since a new one takes its place. Received: "
+                "wrote, or not to exist, since it will be replaced. Received: "
                 f"{others[0]!r} in it. Move that, choose another --output_dir, or "
                 f"leave {row.name} out of --formats."
             )
@@ -297,6 +297,6 @@ def _list_files(folder, console):
         console.print(escape(f"  {path.name:<28} {size:>12,} bytes"), highlight=False)
 
 
-def _say(text, console):
-    """One line, however long."""
+def _print_line(text, console):
+    """Prints a line without wrapping it."""
     console.print(escape(text), highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The flags as absl knows them."""
+"""Defines the flags for absl."""
 
 from absl import flags
 
@@ -6,7 +6,7 @@ from keras_basisprune.cli._table import FLAGS
 
 
 def define_flags() -> flags.FlagValues:
-    """The flags of all commands, a fresh set."""
+    """Returns a new set of the flags of all commands."""
     values = flags.FlagValues()
     flags.DEFINE_bool(
         "help", False, "Show this text.", flag_values=values, short_name="h"

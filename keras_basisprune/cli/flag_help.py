@@ -1,4 +1,4 @@
-"""What `--help` says."""
+"""The text of `--help`."""
 
 import textwrap
 
@@ -6,10 +6,10 @@ from keras_basisprune.cli._table import COMMANDS, FLAGS
 
 
 def flag_help(command=None) -> str:
-    """The text on flags, one paragraph each.
+    """Returns the help on flags, one paragraph each.
 
     Args:
-        command: Name of a command, whose flags alone are told; `None` for all flags.
+        command: Name of a command, to describe only its flags; `None` for all flags.
 
     Returns:
         A string of many lines.

@@ -1,22 +1,22 @@
-"""Of which shape images have to be for a model."""
+"""The shape of images for a model."""
 
 
 def image_shape(flags, model, needed=True) -> tuple | None:
-    """The shape of images for a model, whose sizes may be open.
+    """Returns the shape of images for a model, which may accept any size.
 
     Args:
-        flags: The parsed `absl.flags.FlagValues`, of which `--input_size` fills what is
-            open.
+        flags: The parsed `absl.flags.FlagValues`, whose `--input_size` replaces unknown
+            sizes.
         model: The `keras.Model`.
-        needed: Whether the model must take images, as those of `--data`.
+        needed: Whether the model must accept images like those of `--data`.
 
     Returns:
-        `(height, width, channels)`; `None` for a model that takes something else, if
-        that is not `needed`.
+        `(height, width, channels)`; `None` for a model with other inputs, if images are
+        not `needed`.
 
     Raises:
-        ValueError: If the model doesn't take such images, takes any size and there is
-            no `--input_size`, or has another size than that.
+        ValueError: If the model doesn't accept such images, accepts any size and there
+            is no `--input_size`, or has another size than that.
     """
     shape = checked_size(flags, model)
     if shape is None and needed:
@@ -34,11 +34,14 @@ def image_shape(flags, model, needed=True) -> tuple | None:
 
 
 def checked_size(flags, model) -> tuple | None:
-    """Raises `ValueError` if there is an `--input_size` that can't be the model's.
+    """Returns the shape of a model's images, after a check of `--input_size`.
 
     Returns:
-        `(height, width, channels)`, with `None` for what is open; `None` for a model
-        that takes no images.
+        `(height, width, channels)`, with `None` for unknown sizes; `None` for a model
+        with other inputs.
+
+    Raises:
+        ValueError: If `--input_size` does not fit the model.
     """
     size, inputs = flags.input_size, _inputs(model)
     shape = tuple(inputs[0].shape[1:]) if len(inputs) == 1 else ()

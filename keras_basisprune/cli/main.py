@@ -4,10 +4,10 @@ Usage:
   keras-basisprune COMMAND [--flag=value ...]
 
 Commands:
-  inspect   say of each layer whether it can be decomposed, and what --rank would do
+  inspect   list which layers can be decomposed, and the effect of --rank
   compress  remove what the task of --data doesn't need, write small files
   export    turn a .keras file into LiteRT files and a SavedModel
-  report    write report.html anew, from the report.json in a folder
+  report    write report.html again, from the report.json in a folder
   measure   count parameters, FLOPs and bytes, and time one inference
 
 Examples:
@@ -21,7 +21,7 @@ Examples:
       --data=photos/
   keras-basisprune measure --model=small/small_float32.tflite
 
-Flags, of which keras-basisprune COMMAND --help shows those of one command:
+Flags (keras-basisprune COMMAND --help shows those of one command):
 """
 
 import functools
@@ -68,33 +68,33 @@ def main(argv=None) -> int:
             )
         check_flags(values, words[0])
     except flags.Error as error:
-        return _fail(error, 2)
+        return _print_error(error, 2)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", module=r"keras(\.|$)")
     warnings.showwarning = functools.partial(_warn, warnings.showwarning)
     try:
-        with quiet():  # importing TensorFlow logs, whatever the level
+        with quiet():  # importing TensorFlow logs, at any level
             from keras_basisprune.cli import commands
         getattr(commands, words[0])(values, Console())
     except (ValueError, OSError, ImportError) as error:
         if values.debug:
             raise
-        return _fail(error, 1)
+        return _print_error(error, 1)
     except KeyboardInterrupt:
-        goes_on = f" The same command goes on from what is in {values.output_dir}."
-        return _fail(f"Interrupted.{goes_on * (words == ['compress'])}", 1)
-    except Exception as error:  # of Keras, a backend, or a fault of ours
+        note = f" The same command continues from the state in {values.output_dir}."
+        return _print_error(f"Interrupted.{note * (words == ['compress'])}", 1)
+    except Exception as error:  # of Keras, of a backend, or a bug in this package
         if values.debug:
             raise
         text = f"{type(error).__name__}: {error}".rstrip(".")
-        return _fail(f"{text}. Pass --debug to see where it came up.", 1)
+        return _print_error(f"{text}. Pass --debug to see the traceback.", 1)
     return 0
 
 
 def _print(text):
     try:
         print(text, flush=True)
-    except BrokenPipeError:  # who reads it (`head`, say) has read enough
+    except BrokenPipeError:  # the reader (`head`, for example) has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -108,7 +108,7 @@ def _set_folder(values, folder):
 
 
 def _warn(other, message, category, filename, *place):
-    """A warning of this package in one line; others as they were."""
+    """Prints a warning of this package in one line; others are not changed."""
     if pathlib.Path(__file__).parent not in pathlib.Path(filename).parents:
         other(message, category, filename, *place)
         return
@@ -120,7 +120,7 @@ def _warn(other, message, category, filename, *place):
     )
 
 
-def _fail(error, code) -> int:
+def _print_error(error, code) -> int:
     text = " ".join(str(error).split())
     text = text.encode("utf-8", "backslashreplace").decode()  # names of odd bytes
     Console(stderr=True).print(

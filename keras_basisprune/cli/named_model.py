@@ -12,12 +12,12 @@ from keras_basisprune.data.application import application_names
 def named_model(flags, weights=None) -> keras.Model:
     """Builds a Keras Application without its top, or loads a file.
 
-    Modules that `--import` names are imported before, and what they define is known to
-    Keras from then on.
+    Modules that `--import` names are imported first, and Keras then knows the classes
+    and functions that they define.
 
     Args:
         flags: The parsed `absl.flags.FlagValues`.
-        weights: Of an Application: `"imagenet"`, a path, `"none"` or `None`.
+        weights: Weights of an Application: `"imagenet"`, a path, `"none"` or `None`.
 
     Returns:
         The `keras.Model`.
@@ -46,7 +46,7 @@ def _built(name, size, weights):
         return build(include_top=False, weights=weights, input_shape=(size, size, 3))
     except (ValueError, OSError):
         raise
-    except Exception as error:  # a download that failed, for example
+    except Exception as error:  # a failed download, for example
         raise OSError(
             f"{name} could not be built with --weights={weights} "
             f"({type(error).__name__}: {error})."

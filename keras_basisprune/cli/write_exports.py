@@ -1,4 +1,4 @@
-"""The files for other runtimes."""
+"""Writes the files for other runtimes."""
 
 import contextlib
 import dataclasses
@@ -12,20 +12,21 @@ _SAMPLES = 32  # on which files are compared with the model
 
 
 def write_exports(flags, model, folder, images, shape=None) -> list:
-    """Writes the files that `--formats` asks for, all or none.
+    """Writes the files that `--formats` names, all or none.
 
     Args:
         flags: The parsed `absl.flags.FlagValues`.
         model: The `keras.Model`.
-        folder: The `pathlib.Path` of the folder to write to, made if needed.
-        images: Array of images to calibrate and check by; `None` for none.
-        shape: Shape of one image, for a model that takes any size.
+        folder: The `pathlib.Path` of the folder to write to, created if needed.
+        images: Array of images to calibrate and check with; `None` for none.
+        shape: Shape of one image, for a model that accepts any size.
 
     Returns:
-        A list of records, one per file: what was written, in words.
+        A list of records, one per file, which describe what was written.
 
     Raises:
-        ValueError: If the model can't be exported so. No file is left then.
+        ValueError: If the model can't be exported in these forms. Then no file is
+            written.
     """
     samples = None if images is None else images[:_SAMPLES]
     if samples is None and shape is not None:

@@ -13,7 +13,7 @@ from keras_basisprune.utils.shortened import shortened
 
 @dataclasses.dataclass(frozen=True)
 class LayerCost:
-    """What one layer costs.
+    """The cost of a layer.
 
     Attributes:
         name: The layer's name.
@@ -32,11 +32,11 @@ class LayerCost:
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """What a model costs.
+    """The cost of a model.
 
     Attributes:
         params: Number of weights, trainable or not.
-        flops: 2 x multiply-adds of all layers that multiply by kernels, one sample.
+        flops: 2 x multiply-adds of all layers that multiply by kernels, for one sample.
         bytes: Size of the weights in memory.
         layers: A `LayerCost` per layer that has weights or FLOPs, in order.
         uncounted: Names of layers whose FLOPs are not known; they count as 0.
@@ -61,7 +61,7 @@ def count(model, input_shape=None, argument="model") -> Cost:
 
 
 def count_calls(traced) -> Cost:
-    """The same of a model that has been traced."""
+    """Counts what `cost` returns, for a traced model."""
     found: dict[int, LayerCost] = {}
     uncounted: dict[str, None] = {}
     seen: set[int] = set()
@@ -87,7 +87,7 @@ def count_calls(traced) -> Cost:
 
 
 def _layer_cost(layer, flops, seen):
-    """The first call's `LayerCost`; weights of a layer before don't count again."""
+    """Returns the `LayerCost` of a layer's first call; weights count only once."""
     weights = [w for w in getattr(layer, "weights", ()) if id(w) not in seen]
     seen |= {id(w) for w in weights}
     sizes = [math.prod(w.shape) for w in weights]

@@ -1,4 +1,4 @@
-"""Figures by matplotlib, without a screen or global state."""
+"""Matplotlib figures without a screen or global state."""
 
 import pathlib
 
@@ -7,7 +7,7 @@ from keras_basisprune.utils.files import staged
 
 
 def figure(width, height):
-    """An empty figure of `width` x `height` inches."""
+    """Returns an empty figure of `width` x `height` inches."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -23,7 +23,8 @@ def check_picture(argument, path) -> pathlib.Path:
     if path.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise ValueError(
             f"Expected `{argument}` to end with '.png', '.svg' or '.pdf'. Received: "
-            f"{argument}={str(path)!r}. Pass {str(path.with_suffix('.png'))!r}, say."
+            f"{argument}={str(path)!r}. Pass {str(path.with_suffix('.png'))!r}, for "
+            "example."
         )
     return path
 

@@ -1,4 +1,4 @@
-"""Tables as text, by rich."""
+"""Tables as text, made with rich."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""How often a classifier is right."""
+"""Accuracy of a classifier."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ from keras_basisprune.utils.types import Data
 
 
 def accuracy(model: keras.Model, data: Data, *, batch_size: int = 64) -> float:
-    """Share of images whose most probable class is their label.
+    """Returns the share of images whose most probable class is their label.
 
     Args:
         model: A classifier; it need not be compiled.
@@ -24,9 +24,9 @@ def accuracy(model: keras.Model, data: Data, *, batch_size: int = 64) -> float:
         A float in [0, 1].
 
     Raises:
-        ValueError: If an argument is out of its range, the model does not give one
-            number for each of two classes or more, or the data do not fit it or go
-            on for ever.
+        ValueError: If an argument is out of its range, the model does not output one
+            number for each of two classes or more, or the data do not fit it or never
+            end.
     """
     check_model("model", model, readable=isinstance(model, keras.Sequential))
     batch_size = check_whole("batch_size", batch_size)

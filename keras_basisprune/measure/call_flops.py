@@ -4,16 +4,16 @@ from keras_basisprune.graph.rules import Shapes, known
 
 
 def call_flops(call, shapes=None) -> int | None:
-    """2 x multiply-adds of one call, for one sample.
+    """Returns 2 x multiply-adds of one call, for one sample.
 
     Args:
         call: A `Call` of a `Trace`.
-        shapes: The `Shapes` to count for. Defaults to those that the call has.
+        shapes: The `Shapes` to count for. Defaults to those of the call.
 
     Returns:
-        The number, 0 for what only adds or selects, `None` if it isn't known: no rule
-        knows the layer, or the length of a sequence that a recurrent layer or
-        attention reads is unknown.
+        The number, 0 for operations that only add or select, `None` if it isn't known:
+        there is no rule for the layer, or the length of a sequence that a recurrent
+        layer or attention reads is unknown.
 
     Raises:
         ValueError: If sizes of the output of a convolution or dense layer are unknown.

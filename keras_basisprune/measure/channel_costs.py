@@ -1,4 +1,4 @@
-"""What a model costs when some groups of its channels have left."""
+"""Costs of a model without some groups of its channels."""
 
 import math
 import operator
@@ -13,18 +13,18 @@ from keras_basisprune.measure.call_flops import call_flops
 
 
 class ChannelCosts:
-    """Parameters, FLOPs and channels of a model, as a function of what is alive.
+    """Parameters, FLOPs or channels of a model, as a function of the kept groups.
 
-    Costs are those that `cost` measures after `prune`: each layer's rule is asked
-    which shapes its weights would have, and these are counted. No weight of a layer of
-    Keras is read. One evaluation takes time linear in the number of channels of all
-    layers; what is known of a layer with so many channels is not asked for again.
+    Costs are those that `cost` counts after `prune`: each layer's rule says which
+    shapes its weights would have, and these are counted. No weight of a Keras layer is
+    read. One evaluation takes time linear in the number of channels of all layers; the
+    cost of a layer with a given number of channels is computed only once.
 
     Args:
         traced: The model's `Trace`.
         channels: Its `ChannelMap`.
-        kind: `"flops"`, `"params"` or `"channels"` (the number of groups that may
-            leave).
+        kind: `"flops"`, `"params"` or `"channels"` (the number of groups that may be
+            removed).
 
     Raises:
         ValueError: If `kind` is `"flops"` and sizes of the model's input are unknown.
@@ -44,17 +44,17 @@ class ChannelCosts:
             else:
                 self.fixed += amount(Shapes.from_call(call))
 
-    def __call__(self, alive) -> float:
-        """The cost when the groups where `alive` (a boolean array) is true are left."""
+    def __call__(self, kept) -> float:
+        """Returns the cost with the groups where `kept` (a boolean array) is true."""
         if self._only_channels:
-            return float(np.count_nonzero(alive & self._free))
-        return float(self.fixed + sum(part(alive) for part in self.parts))
+            return float(np.count_nonzero(kept & self._free))
+        return float(self.fixed + sum(part(kept) for part in self.parts))
 
     def marginal(self) -> np.ndarray:
-        """What is saved by each group that may leave when it does, the first of all.
+        """Returns the saving of removing each group first, before all others.
 
         Returns:
-            A float64 array of shape `(groups,)`; 0 for those that can't leave.
+            A float64 array of shape `(groups,)`; 0 for groups that can't be removed.
         """
         if self._only_channels:
             return self._free.astype(np.float64)
@@ -65,14 +65,14 @@ class ChannelCosts:
 
 
 def _flops(traced):
-    """Each call, and its FLOPs as a function of shapes."""
+    """Yields each call, and its FLOPs as a function of shapes."""
     for call in traced.calls:
         if call_flops(call):
             yield call, lambda shapes, call=call: call_flops(call, shapes)
 
 
 def _params(traced):
-    """The first call of each layer with weights, and their number."""
+    """Yields the first call of each layer with weights, and a function that counts."""
     seen: set[int] = set()
     for call in traced.calls:
         weights = getattr(call.op, "weights", ())
@@ -98,9 +98,9 @@ def _nothing(traced):
 
 
 class _Part:
-    """The part of the cost that one call has.
+    """The cost of one call.
 
-    It depends on how many channels its tensors have, not on which.
+    It depends on how many channels its tensors have, not on which ones.
     """
 
     def __init__(self, call, channels, amount):
@@ -116,30 +116,30 @@ class _Part:
         return self._call.op.name
 
     def may_change(self, free) -> bool:
-        """Whether channels of it may leave."""
+        """Returns whether some of its channels may be removed."""
         return any(free[of].any() for of in self.ends)
 
-    def __call__(self, alive) -> int:
-        counts = tuple(int(np.count_nonzero(alive[of])) for of in self.ends)
+    def __call__(self, kept) -> int:
+        counts = tuple(int(np.count_nonzero(kept[of])) for of in self.ends)
         if counts not in self._known:
-            self._known[counts] = self._measured(alive) if all(counts) else 0
+            self._known[counts] = self._measured(kept) if all(counts) else 0
         return self._known[counts]
 
-    def _measured(self, alive):
-        kept = [
-            [self._kept(tensor, alive) for tensor in side]
+    def _measured(self, kept):
+        cuts = [
+            [self._kept(tensor, kept) for tensor in side]
             for side in (self._call.input_tensors, self._call.output_tensors)
         ]
-        _, weights = rule_of(self._call.op).cut(self._call.op, *kept)
+        _, weights = rule_of(self._call.op).cut(self._call.op, *cuts)
         sides = self._call.input_tensors, self._call.output_tensors
         inputs, outputs = (
-            tuple(map(_cut_shape, *pair)) for pair in zip(sides, kept, strict=True)
+            tuple(map(_cut_shape, *pair)) for pair in zip(sides, cuts, strict=True)
         )
         changed = {path: np.shape(weight) for path, weight in weights.items()}
         return self._amount(Shapes(inputs, outputs, changed))
 
-    def _kept(self, tensor, alive):
-        kept = self._channels.kept(tensor, alive)
+    def _kept(self, tensor, groups):
+        kept = self._channels.kept(tensor, groups)
         op = self._call.op
         if kept is None or not (
             is_from_keras(type(op)) or type(op) is BasisScalingConv
@@ -148,7 +148,7 @@ class _Part:
         return _Unread(kept.indices, kept.total, kept.axis, kept.rank)
 
     def add_marginal(self, each, free):
-        """Adds what each free group would save to an array of shape `(groups,)`."""
+        """Adds the saving of removing each free group to an array `(groups,)`."""
         present = np.unique(np.concatenate(self.ends))
         counts = [
             np.bincount(np.searchsorted(present, of), minlength=len(present))
@@ -158,20 +158,20 @@ class _Part:
         _, first, alike = np.unique(
             counts, axis=1, return_index=True, return_inverse=True
         )
-        alive = np.ones(len(each), bool)
-        whole, saved = self(alive), np.zeros(len(first))
+        kept = np.ones(len(each), bool)
+        whole, saved = self(kept), np.zeros(len(first))
         for number, group in enumerate(present[first]):
-            alive[group] = False
-            saved[number] = whole - self(alive)
-            alive[group] = True
+            kept[group] = False
+            saved[number] = whole - self(kept)
+            kept[group] = True
         each[present] += saved[alike.reshape(-1)]
 
 
 class _Unread(KeptChannels):
-    """`KeptChannels` for the sake of shapes: weights are neither read nor copied."""
+    """`KeptChannels` for shapes alone: weights are neither read nor copied."""
 
     def take(self, weight, axis=-1) -> np.ndarray:
-        """Zeros, as many as are kept."""
+        """Returns zeros in the shape of the kept weights."""
         shape = list(np.shape(weight))
         shape[axis] = len(self)
         return np.zeros(shape, np.float32)

@@ -1,4 +1,4 @@
-"""Before and after, as a record with a readable table."""
+"""Compares two models, in a record that prints as a table."""
 
 import dataclasses
 import os
@@ -15,7 +15,7 @@ from keras_basisprune.utils.shortened import shortened
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """What two models cost, side by side; prints as a table.
+    """The costs of two models side by side; prints as a table.
 
     Attributes:
         before: `Cost` of the original model.
@@ -30,12 +30,12 @@ class Comparison:
 
     @property
     def params_ratio(self) -> float:
-        """Parameters after / before; NaN if there were none."""
+        """Parameters after / before; NaN if there were none before."""
         return _ratio(self.before.params, self.after.params)
 
     @property
     def flops_ratio(self) -> float:
-        """FLOPs after / before; NaN if there were none."""
+        """FLOPs after / before; NaN if there were none before."""
         return _ratio(self.before.flops, self.after.flops)
 
     def __str__(self):
@@ -67,7 +67,7 @@ def compare(
         after: The small `keras.Model`.
         input_shape: Shape of one sample, for models whose input sizes are `None`.
         **extra: More rows: a pair of numbers, or of files whose bytes are compared,
-            by label (`_` stands for a space).
+            by label (`_` means a space).
 
     Returns:
         A `Comparison`.
@@ -94,7 +94,7 @@ def compare(
 
 
 def _number(label, value):
-    """The number itself, or the size of a file in bytes."""
+    """Returns the number itself, or the size of a file in bytes."""
     try:
         if isinstance(value, str | os.PathLike):
             with open(value, "rb"):  # fails on folders, too

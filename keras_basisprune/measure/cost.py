@@ -18,10 +18,10 @@ def cost(
     FLOPs are 2 x multiply-adds, for a batch of one: of convolutions (grouped,
     depthwise, separable and transposed ones too), dense layers, `EinsumDense`,
     recurrent layers (both kernels, at each time step), attention (projections, scores,
-    and the sum of values), `Dot`, what is inside of `TimeDistributed` and
-    `Bidirectional`, and this package's layers. Biases, activations, normalization and
-    pooling are left out, as is usual: they are some percent. What is not known counts
-    as 0 and is named in `uncounted`: layers of one's own (unless they inherit from a
+    and the sum of values), `Dot`, layers inside `TimeDistributed` and `Bidirectional`,
+    and this package's layers. Biases, activations, normalization and pooling are not
+    counted, as is usual: they are a few percent. Layers whose FLOPs are not known count
+    as 0 and are named in `uncounted`: custom layers (unless they inherit from a
     convolution or a dense layer), functions such as `keras.ops.matmul`, and recurrent
     layers and attention on sequences of unknown length. Time is linear in the number of
     calls; no weight is read.

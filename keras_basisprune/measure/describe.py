@@ -1,4 +1,4 @@
-"""What was decomposed in a model, and what is left alone and why."""
+"""Lists the layers of a model that were decomposed or left alone, and why."""
 
 import dataclasses
 import math
@@ -18,19 +18,18 @@ from keras_basisprune.measure.call_flops import call_flops
 
 @dataclasses.dataclass(frozen=True)
 class LayerDescription:
-    """One layer of a model, decomposed or left alone.
+    """A layer of a model, decomposed or left alone.
 
     Attributes:
         name: Name of the layer (before it was decomposed).
         kind: Its class name.
-        matrix: `(n, cout)`, the shape of its kernel read as a matrix, if it can be.
+        matrix: `(n, cout)`, the shape of its kernel as a matrix, if it has such a form.
         rank: Number of bases that are not masked; full rank if it is not decomposed.
         energy: Share of the kernel's energy (sum of squared singular values) in these
             bases; 1.0 if not decomposed.
-        params: `(before, after)`: weights of the original layer, and of what `fold`
-            makes of it.
+        params: `(before, after)`: weights of the original layer, and after `fold`.
         flops: `(before, after)`: 2 x multiply-adds for one sample, over all its calls;
-            `None` where sizes of the input are unknown, or no rule knows the layer.
+            `None` if sizes of the input are unknown, or there is no rule for the layer.
         reason: Why it was left alone; `None` if it was decomposed.
     """
 
@@ -81,11 +80,11 @@ class Description:
 def describe(
     model: keras.Model, *, input_shape: Sequence[int | None] | None = None
 ) -> Description:
-    """Says of every layer with a kernel what was done to it, or why nothing.
+    """Lists every layer with a kernel: how it was decomposed, or why it was not.
 
-    Works on converted models and on ordinary ones (whose layers are all left alone:
-    "not converted" are those that `convert` could decompose). Time is linear in the
-    number of calls and in the weights of the scaling layers.
+    Works on converted and on ordinary models. In the latter, the reason "not converted"
+    marks layers that `convert` could decompose. Time is linear in the number of calls
+    and in the weights of the scaling layers.
 
     Args:
         model: A built Functional or Sequential `keras.Model`.
@@ -130,7 +129,7 @@ def _decomposed(pair, flops):
     rank = int(pair.mask.sum())
     weights = (n * cout, folded_weights(max(rank, 1), n, cout))
     bias = 0 if pair.scaling.bias is None else cout
-    # `flops` are the scaling layer's; over its weights, 2 x the positions it works at.
+    # `flops` are those of the scaling layer; divided by its weights: 2 x positions.
     each = None if flops is None else flops // (pair.rank * cout)
     return LayerDescription(
         pair.name,
@@ -160,7 +159,7 @@ def _left(layer, reason, matrix, calls):
 
 
 def _flops(calls):
-    """FLOPs of a layer over all its calls; `None` if they are not known."""
+    """Returns FLOPs of a layer over all its calls; `None` if they are not known."""
     try:
         flops = [call_flops(call) for call in calls]
     except ValueError:  # sizes are unknown

@@ -1,4 +1,4 @@
-"""What a converted model costs once it is folded."""
+"""Costs of a converted model after folding."""
 
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.linalg import folded_weights
@@ -15,8 +15,8 @@ class FoldCosts:
 
     Args:
         model: A converted model.
-        pairs: Its `BasisPair`s by name. Ratios follow their masks.
-        traced: Its `Trace`, if it is at hand.
+        pairs: Its `BasisPair`s by name. Ratios depend on their current masks.
+        traced: Its `Trace`, if it is known already.
     """
 
     def __init__(self, model, pairs, traced=None):
@@ -41,21 +41,21 @@ class FoldCosts:
         }
 
     def rest(self, kind) -> float:
-        """What all costs that is not decomposed, in `"params"` or `"flops"`."""
+        """Returns the cost of all other layers, in `"params"` or `"flops"`."""
         self._check(kind)
         return self._rest[kind]
 
     def per_weight(self, kind) -> dict[str, float]:
-        """What one weight of each decomposed layer's kernels costs."""
+        """Returns the cost of one weight of each decomposed layer's kernels."""
         self._check(kind)
         return dict(self._each[kind])
 
     def sizes(self) -> dict[str, tuple[int, int]]:
-        """The matrix shape `(n, cout)` of each decomposed layer."""
+        """Returns the matrix shape `(n, cout)` of each decomposed layer."""
         return dict(self._sizes)
 
     def per_basis(self, kind) -> dict[str, float]:
-        """What one basis of each layer costs, in `"params"` or `"flops"`."""
+        """Returns the cost of one basis of each layer, in `"params"` or `"flops"`."""
         each = self.per_weight(kind)
         return {name: each[name] * sum(sizes) for name, sizes in self._sizes.items()}
 
@@ -64,7 +64,7 @@ class FoldCosts:
             raise ValueError(OPEN_SIZES)
 
     def ratios(self) -> dict[str, float]:
-        """`params_ratio` and, if sizes are known, `flops_ratio`."""
+        """Returns `params_ratio` and, if sizes are known, `flops_ratio`."""
         return {f"{kind}_ratio": self._ratio(kind) for kind in self._each}
 
     def _ratio(self, kind):

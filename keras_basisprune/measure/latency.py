@@ -34,7 +34,7 @@ class Timing:
         p10_ms: The 10th percentile, in milliseconds.
         p90_ms: The 90th percentile, in milliseconds.
         min_ms: The fastest run, in milliseconds.
-        runs: How many runs were timed.
+        runs: Number of runs that were timed.
     """
 
     median_ms: float
@@ -54,13 +54,12 @@ class Timing:
 class Latency:
     """The latency of a model on the CPU of this machine.
 
-    The batch size is 1, or that which is fixed in the model or file: its time is then
-    that of so many samples.
+    The batch size is 1, or the one fixed in the model or file; times are per batch.
 
     Attributes:
         model: The name of the model, or the path of the file.
         litert: A dict from the number of threads to the `Timing` of LiteRT.
-        keras: The `Timing` of Keras with all threads it takes, as a compiled
+        keras: The `Timing` of Keras with all threads that it uses, as a compiled
             TensorFlow function; `None` for a file.
     """
 
@@ -90,17 +89,17 @@ def latency(
 ) -> Latency:
     """Measures the time of one inference on LiteRT, and for a model on Keras too.
 
-    The settings take turns, a few runs each, until all have had `runs` runs: what
-    else goes on in the machine then hits all of them alike. Each turn starts with one
-    run that is not counted, because the turn before has filled the caches.
+    The settings take turns, a few runs each, until all have had `runs` runs, so other
+    load on the machine affects all of them alike. Each turn starts with one run that is
+    not counted, because the turn before has filled the caches.
 
     Args:
         model_or_path: A `.tflite` file with any quantization; or a Functional or
             built Sequential `keras.Model` with layers of Keras only, which is
             exported in float32 to a temporary folder.
         threads: The numbers of threads to run LiteRT with.
-        runs: How many runs to time per setting.
-        warmup: How many runs to make before, per setting.
+        runs: Number of runs to time per setting.
+        warmup: Number of runs to make before, per setting.
         input_shape: The shape of one sample without the batch dimension, for a model
             with open dimensions; a list or dict of shapes for several inputs.
 
@@ -108,7 +107,7 @@ def latency(
         A `Latency` record; times are in milliseconds.
 
     Raises:
-        ValueError: If an argument does not fit, or if LiteRT can not run the model.
+        ValueError: If an argument is wrong, or LiteRT can't run the model.
 
     Example:
 
@@ -204,17 +203,17 @@ def _keras_call(model, input_shape):
 
 
 def _export(model, path, input_shape):
-    """Exports in float32; how well the file agrees is not looked at here."""
+    """Exports in float32, without comparing the outputs of the file."""
     specs = fixed_specs(model, 1, input_shape)
     sample = [np.zeros((1, *spec.shape[1:]), spec.dtype) for spec in specs]
     export_tflite(model, path, samples=sample, tolerance=None, input_shape=input_shape)
 
 
 def _check(threads, runs, warmup):
-    """Raises a `ValueError` unless all are whole numbers that make sense."""
+    """Raises `ValueError` unless all are whole numbers in a sensible range."""
     several = isinstance(threads, list | tuple) and threads
     counts = [
-        check_whole("threads", count, 1, _MOST_THREADS, "Pass (1, 2), say.")
+        check_whole("threads", count, 1, _MOST_THREADS, "Pass (1, 2), for example.")
         for count in (threads if several else [threads])
     ]
     check_whole("runs", runs)

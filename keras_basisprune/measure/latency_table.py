@@ -1,4 +1,4 @@
-"""How long single layers take on this machine, each kind and size measured once."""
+"""Times of single layers on this machine, each kind and size measured once."""
 
 import importlib.metadata
 import json
@@ -28,9 +28,9 @@ _VERSION = 1
 _MOST_THREADS = 1024
 _WARMUP = 5
 _TURNS = 5
-_SECONDS = 0.02  # a turn takes at least: layers of microseconds need many runs
-# What of a layer's config its time does not depend on. LiteRT computes in float32.
-_NO_MATTER = re.compile(
+_SECONDS = 0.02  # minimum of a turn: layers of microseconds need many runs
+# Entries of a layer's config that don't affect its time. LiteRT computes in float32.
+_IRRELEVANT = re.compile(
     "name|trainable|dtype|.*_(initializer|regularizer|constraint)|quantization_config"
 )
 _KERNELS = ("kernel_initializer", "depthwise_initializer", "pointwise_initializer")
@@ -39,21 +39,20 @@ _KERNELS = ("kernel_initializer", "depthwise_initializer", "pointwise_initialize
 class LatencyTable:
     """Milliseconds of single layers on LiteRT in float32, batch size 1.
 
-    A layer is exported by itself and timed on the CPU of this machine, which takes
-    about a second. That is done once for each class, config (but names, initializers,
+    A layer is exported alone and timed on the CPU of this machine, which takes about a
+    second. That is done once for each class, config (except names, initializers,
     regularizers, constraints, dtypes and trainable flags) and size of the input. No
-    random state of Python, NumPy or Keras is touched, so that what is computed later
-    does not depend on what was in the table.
+    random state of Python, NumPy or Keras is changed, so that later results do not
+    depend on what was in the table.
 
     Args:
-        path: Where to keep the table: a JSON file, which is read now if it is there,
-            and written whole after each new entry. It says which machine it is of
-            (processor, LiteRT version). The table of another machine is not used: a
-            new one is begun, and takes its place with the first entry. Defaults to
-            memory only.
+        path: Where to keep the table: a JSON file, which is read now if it exists, and
+            written whole after each new entry. It names the machine (processor, LiteRT
+            version). The table of another machine is not used, and is replaced with the
+            first entry. `None` (default) keeps the table in memory.
         threads: Number of threads to run LiteRT with.
-        runs: How many runs to time per layer, at least, in five turns; fast layers are
-            run more often, for a tenth of a second.
+        runs: The smallest number of runs to time per layer, in five turns; fast layers
+            are run more often, for a tenth of a second.
 
     Raises:
         ValueError: If there is a file at `path` that no `LatencyTable` wrote, or an
@@ -79,7 +78,7 @@ class LatencyTable:
                 self._known = _read(self._path, self._machine)
 
     def milliseconds(self, layer: keras.Layer, input_shape: Sequence[int]) -> float:
-        """The time of one call of a layer, from the table or measured now.
+        """Returns the time of one call of a layer, from the table or measured now.
 
         Args:
             layer: A layer with one input, built or not. It is not called or changed;
@@ -145,7 +144,7 @@ class LatencyTable:
         config = {
             name: value
             for name, value in layer.get_config().items()
-            if not _NO_MATTER.fullmatch(name)
+            if not _IRRELEVANT.fullmatch(name)
         }
         shape = list(input_shape)
         parts = [type(layer).__name__, config, shape, self._threads]
@@ -166,7 +165,7 @@ class LatencyTable:
 
 
 def _random(layer):
-    """A clone with weights that do not draw from anyone's random numbers."""
+    """Returns a clone with random weights, without using any global random state."""
     config = layer.get_config()
     unused = [name for name in config if name.endswith(("regularizer", "constraint"))]
     changes = dict.fromkeys(unused)
@@ -175,15 +174,15 @@ def _random(layer):
     return clone(layer, "layer", dtype="float32", **changes)
 
 
-def _fastest_median(run, least) -> float:
-    """Median of the seconds that a function takes, in the fastest of some turns.
+def _fastest_median(run, min_runs) -> float:
+    """Returns the median seconds that a function takes, in the fastest of some turns.
 
-    What else goes on in the machine slows whole turns down.
+    Other load on the machine slows whole turns.
     """
     medians = []
     for _ in range(_TURNS):
         seconds, end = [], time.perf_counter() + _SECONDS
-        while len(seconds) < least / _TURNS or time.perf_counter() < end:
+        while len(seconds) < min_runs / _TURNS or time.perf_counter() < end:
             begin = time.perf_counter()
             run()
             seconds.append(time.perf_counter() - begin)
@@ -192,12 +191,12 @@ def _fastest_median(run, least) -> float:
 
 
 def _read(path, machine) -> dict[str, float]:
-    """The entries of a file, none if it is another machine's."""
+    """Returns the entries of a file; an empty dict if it is of another machine."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         known = dict(content["milliseconds"])
         if content["version"] != _VERSION or not all(map(_is_time, known.values())):
-            raise ValueError("another version, or times that are no numbers > 0")
+            raise ValueError("another version, or times that are not numbers > 0")
         return known if content["machine"] == machine else {}
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
@@ -213,7 +212,7 @@ def _is_time(value) -> bool:
 
 
 def _machine() -> dict[str, str]:
-    """What times depend on beside the layer."""
+    """Describes the machine, on which times depend."""
     try:
         litert = importlib.metadata.version("ai-edge-litert")
     except importlib.metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""What a model costs without what its layers have masked."""
+"""Costs of a model without its masked bases and channels."""
 
 import numpy as np
 
@@ -10,19 +10,19 @@ from keras_basisprune.measure.fold_costs import FoldCosts
 
 
 class MaskCosts:
-    """The cost of a model after pruning and folding, relative to what it was.
+    """The cost of a model after pruning and folding, relative to the original.
 
-    That of bases is what `FoldCosts` says. That of channels is what `cost` measures
-    after `prune`, without the layers that weigh them. Where a model has both, the
-    ratios are multiplied, which is an estimate.
+    For bases, it is computed by `FoldCosts`. For channels, it is what `cost` counts
+    after `prune`, without the layers that mask them. If a model has both, the ratios
+    are multiplied, which is an estimate.
 
     Args:
-        model: A model with layers that weigh bases or channels.
+        model: A model with `layers.TrainedMask`s.
         traced: Its `Trace`.
-        masks: Its `Weighed`s by name. Ratios follow their masks.
+        masks: Its masked parts by name. Ratios depend on their current masks.
 
     Raises:
-        ValueError: If channels are weighed of a layer that the model does not have.
+        ValueError: If a mask is for the channels of a layer that the model lacks.
     """
 
     def __init__(self, model, traced, masks):
@@ -30,23 +30,26 @@ class MaskCosts:
         self._bases = FoldCosts(model, basis_pairs(traced), traced)
         self._channels = None
         if any(weighed.kind == "channels" for weighed in masks.values()):
-            self._channels = _WeighedChannels(traced, masks)
+            self._channels = _MaskedChannels(traced, masks)
 
     def per_item(self, kind) -> dict[str, float]:
-        """What one basis or channel of each layer costs, in `"params"` or `"flops"`.
+        """Returns the cost of one basis or channel of each layer.
 
-        The mean over a layer's channels, each with all that leaves with it.
+        For channels it is the mean over a layer, each with all channels tied to it.
+
+        Args:
+            kind: `"params"` or `"flops"`.
         """
-        found = self._bases.per_basis(kind)  # which refuses what can't be counted
+        found = self._bases.per_basis(kind)  # raises if sizes are unknown
         return found | (self._channels.per_channel(kind) if self._channels else {})
 
     def kept_and_total(self) -> tuple[int, int]:
-        """Number of bases and channels that are not masked, and of all."""
+        """Returns the number of bases and channels that are not masked, and of all."""
         masks = self._masks.values()
         return sum(int(m.mask.sum()) for m in masks), sum(m.count for m in masks)
 
     def logs(self) -> dict[str, float]:
-        """`kept_bases` or `kept_channels` (or both), and the ratios."""
+        """Returns `kept_bases` or `kept_channels` (or both), and the ratios."""
         kept: dict[str, float] = {}
         for weighed in self._masks.values():
             key = f"kept_{weighed.kind}"
@@ -58,21 +61,21 @@ class MaskCosts:
         return {**kept, **dict(sorted(ratios.items(), reverse=True))}
 
 
-class _WeighedChannels:
-    """The same for channels."""
+class _MaskedChannels:
+    """Costs of channels."""
 
     def __init__(self, traced, masks):
         self._masks = [m for m in masks.values() if m.kind == "channels"]
         channels = channel_map(traced)
         self._groups = groups_of(traced, channels).layers
-        self._stay = np.zeros(channels.count, bool)
-        self._stay[list(channels.pinned)] = True
+        self._pinned = np.zeros(channels.count, bool)
+        self._pinned[list(channels.pinned)] = True
         for weighed in self._masks:
             if len(self._groups.get(weighed.name, ())) != weighed.count:
                 raise ValueError(
                     f"Expected `{weighed.layer.name}` to weigh the channels of a layer "
                     f"of the model. Received: `{weighed.name}`, which has not those "
-                    f"{weighed.count}. Let its `weighs` name the layer that makes them."
+                    f"{weighed.count}. Let its `weighs` name their layer."
                 )
         self._costs = {"params": ChannelCosts(traced, channels, "params")}
         try:
@@ -85,25 +88,25 @@ class _WeighedChannels:
         return {m.name: float(each[self._groups[m.name]].mean()) for m in self._masks}
 
     def ratios(self):
-        alive = np.ones(len(self._stay), bool)
+        groups = np.ones(len(self._pinned), bool)
         for weighed in self._masks:
             kept = weighed.mask
             if not kept.any():
                 kept = np.arange(weighed.count) == np.argmax(weighed.layer.strength())
-            alive[self._groups[weighed.name][~kept]] = False
-        alive |= self._stay
-        whole = np.ones(len(alive), bool)
+            groups[self._groups[weighed.name][~kept]] = False
+        groups |= self._pinned
+        whole = np.ones(len(groups), bool)
         return {
-            f"{kind}_ratio": self._cost(kind, alive) / self._cost(kind, whole)
+            f"{kind}_ratio": self._cost(kind, groups) / self._cost(kind, whole)
             for kind in self._costs
         }
 
-    def _cost(self, kind, alive):
-        cost = self._costs[kind](alive)
-        if kind == "params":  # the layers that weigh have weights of their own
+    def _cost(self, kind, kept):
+        cost = self._costs[kind](kept)
+        if kind == "params":  # without the weights of the masking layers themselves
             cost -= sum(
                 m.layer.count_params()
-                * (np.count_nonzero(alive[self._groups[m.name]]) / m.count)
+                * (np.count_nonzero(kept[self._groups[m.name]]) / m.count)
                 for m in self._masks
             )
         return cost

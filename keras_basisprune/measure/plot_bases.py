@@ -1,4 +1,4 @@
-"""A picture of the singular values and kept bases of each layer."""
+"""Plots the singular values and kept bases of each layer."""
 
 import math
 import pathlib
@@ -19,16 +19,16 @@ _KEPT, _MASKED = "#1f6feb", "#c9d1d9"
 def plot_bases(
     model: keras.Model, path: Path, *, plan: Plan | None = None
 ) -> pathlib.Path:
-    """Draws, per decomposed layer, `|s_i| sigma_i` of each basis and which are kept.
+    """Draws `|s_i| sigma_i` of each basis of each decomposed layer.
 
-    One panel per layer: the bases in descending order of their singular values,
-    relative to the layer's largest singular value; kept ones are blue, masked ones
-    grey. Needs matplotlib (extra `plots`).
+    There is one panel per layer, with the bases in descending order of their singular
+    values, relative to the layer's largest singular value; kept bases are blue, masked
+    ones grey. Needs matplotlib (extra `plots`).
 
     Args:
         model: A converted model, masked or not.
-        path: Where to write; `.png`, `.svg` or `.pdf`. Parent folders are created.
-        plan: A `Plan`: its bases are drawn as kept instead of those not masked.
+        path: File to write; `.png`, `.svg` or `.pdf`. Parent folders are created.
+        plan: A `Plan` whose bases are drawn as kept; `None` for those not masked.
 
     Returns:
         The path.
@@ -72,7 +72,7 @@ def _check(plan, pairs):
 
 
 def _kept(pair, plan):
-    """Boolean array of shape `(rank,)`."""
+    """Returns a boolean array of shape `(rank,)`."""
     if plan is None or pair.name not in plan.bases:
         return pair.mask
     return np.isin(np.arange(pair.rank), plan.bases[pair.name].indices)

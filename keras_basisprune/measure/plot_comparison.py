@@ -1,4 +1,4 @@
-"""A picture of before and after."""
+"""Plots a comparison of two models."""
 
 import pathlib
 
@@ -14,13 +14,13 @@ _BEFORE, _AFTER = "#c9d1d9", "#1f6feb"
 def plot_comparison(
     comparison: Comparison, path: Path, *, title: str | None = None
 ) -> pathlib.Path:
-    """Draws what is left of each row of a `Comparison`, as a bar from 0 to 100 %.
+    """Draws the share that is kept in each row of a `Comparison`, as bars in per cent.
 
     Needs matplotlib (extra `plots`).
 
     Args:
         comparison: What `compare` returned.
-        path: Where to write; `.png`, `.svg` or `.pdf`. Parent folders are created.
+        path: File to write; `.png`, `.svg` or `.pdf`. Parent folders are created.
         title: Optional line above the picture.
 
     Returns:
@@ -28,7 +28,7 @@ def plot_comparison(
 
     Raises:
         ImportError: If matplotlib is missing.
-        ValueError: If `comparison` is none.
+        ValueError: If `comparison` is not a `Comparison`, or another argument is wrong.
 
     Example:
 
@@ -44,7 +44,7 @@ def plot_comparison(
     if not (title is None or isinstance(title, str)):
         raise ValueError(
             "Expected `title` to be a string or None. "
-            f"Received: title={shown(title)}. Leave it out for none."
+            f"Received: title={shown(title)}. Leave it out for no title."
         )
     rows = {
         "parameters": (comparison.before.params, comparison.after.params),
@@ -55,13 +55,13 @@ def plot_comparison(
     canvas = figure(7.0, 0.55 * len(rows) + 0.8)
     axis = canvas.subplots()
     for place, (before, after) in enumerate(rows.values()):
-        left = after / before
+        kept = after / before
         axis.barh(place, 100, color=_BEFORE, height=0.7)
-        axis.barh(place, 100 * left, color=_AFTER, height=0.7)
+        axis.barh(place, 100 * kept, color=_AFTER, height=0.7)
         text = f"{_number(before)} → {_number(after)}"
-        inside = left > 0.6
+        inside = kept > 0.6
         axis.text(
-            2 if inside else 100 * left + 2,
+            2 if inside else 100 * kept + 2,
             place,
             text,
             va="center",

@@ -1,4 +1,4 @@
-"""The time of a model as the sum of its layers' times."""
+"""Predicts the time of a model as the sum of its layers' times."""
 
 from keras_basisprune.graph.rules import defines, rule_of
 from keras_basisprune.graph.trace import trace
@@ -8,18 +8,18 @@ from keras_basisprune.surgery import fold
 def predicted_latency(model, table) -> float:
     """Adds up the times of the convolutions and dense layers of a model.
 
-    The model is folded first (`fold`), since that is what will run. Everything else
-    (activations of their own, pooling, sums) is left out, as it hardly depends on
-    how channel counts are rounded: the sum says which of two models is faster, rather
-    than how long one takes. That costs a copy of the model, and about a second for
-    each kind and size of layer that is not in the table yet.
+    The model is folded first (`fold`), since that form will run. Other layers (separate
+    activations, pooling, sums) are not counted, as their time hardly depends on how
+    channel counts are rounded: the sum says which of two models is faster, rather than
+    how long one takes. This needs a copy of the model, and about a second for each kind
+    and size of layer that is not in the table yet.
 
     Args:
         model: A Functional or Sequential `keras.Model` with known input sizes.
         table: A `LatencyTable`.
 
     Returns:
-        Milliseconds. A layer that is called several times counts as often.
+        Milliseconds. A layer that is called several times is counted for each call.
 
     Raises:
         ValueError: If the model can't be read, or sizes of its input are unknown.

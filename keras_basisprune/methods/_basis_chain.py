@@ -1,4 +1,4 @@
-"""The two layers that stand for a decomposed one."""
+"""The two layers that replace a decomposed one."""
 
 import keras
 import numpy as np
@@ -11,21 +11,21 @@ from keras_basisprune.linalg import kept_energy
 
 
 def basis_chain(layer, name, low, kept, l1) -> list[NewLayer]:
-    """The basis layer and the scaling layer that stand for a layer.
+    """Makes the basis layer and the scaling layer that replace a layer.
 
     Args:
         layer: A decomposable layer.
-        name: What `<name>_basis` and `<name>_scaling` are named after.
+        name: The stem of the names `<name>_basis` and `<name>_scaling`.
         low: The layer's `LowRank` of full rank.
         kept: Integer array of shape `(r,)`: the positions of the bases to keep.
         l1: Float, strength of the L1 regularization of the scales.
 
     Returns:
-        A list of `NewLayer`s, for `rewrite`: these two, behind what the layer does
-        with its input before (the depthwise half of a separable convolution).
+        A list of `NewLayer`s, for `rewrite`: these two, after the layers for any
+        preceding step (the depthwise half of a separable convolution).
     """
-    r, left = len(kept), np.delete(np.arange(len(low.kernel)), kept)
-    values = low.singular_values[np.concatenate([kept, left])]
+    r, removed = len(kept), np.delete(np.arange(len(low.kernel)), kept)
+    values = low.singular_values[np.concatenate([kept, removed])]
     energy, low = kept_energy(values, r), low.take(kept)
     centered, bias = low.mean is not None, getattr(layer, "bias", None)
     scaling = BasisScalingConv(

@@ -1,4 +1,4 @@
-"""Where the bases of layers come from: their weights, their outputs, a regression."""
+"""Computes bases of layers: of their weights, of their outputs, or by regression."""
 
 import collections
 import functools
@@ -13,7 +13,7 @@ from keras_basisprune.scores.to_decompose import twin_of, weight_basis
 
 
 class BasisSource:
-    """Makes a `LowRank` of each layer. What is made for a plan is not made again.
+    """Makes a `LowRank` of each layer, and keeps what it has made for a plan.
 
     Args:
         model: A `keras.Model`.
@@ -26,7 +26,7 @@ class BasisSource:
     def __init__(self, model, found, basis, data, verbose):
         self._model, self._found, self._basis = model, found, basis
         self._data, self._verbose = data, verbose
-        self._whole: dict[int, LowRank] = {}  # as they are without a regression
+        self._whole: dict[int, LowRank] = {}  # before a regression
         self._fitted: dict[int, LowRank] = {}
 
     @functools.cached_property
@@ -41,7 +41,7 @@ class BasisSource:
         return list(found) if fitted else found
 
     def whole(self, layer) -> LowRank:
-        """A basis of full rank: what a plan is made by."""
+        """Returns a basis of full rank, from which a plan can be made."""
         if self._basis != "weights":
             self._read(self._found.layers, self._verbose)
         elif id(layer) not in self._whole:
@@ -49,7 +49,7 @@ class BasisSource:
         return self._whole[id(layer)]
 
     def fit(self, kept):
-        """Fits all layers by regression, if that is asked for.
+        """Fits all layers by regression, if `basis` is `"regression"`.
 
         Args:
             kept: `kept(low_rank, name)` returns the positions of the bases to keep.
@@ -70,20 +70,23 @@ class BasisSource:
         self._fitted = fitting.fit(self._verbose)
 
     def take(self, layer) -> LowRank:
-        """The basis of full rank that the layer is to get. It is asked for once."""
+        """Returns the final basis of a layer, of full rank; only once per layer."""
         key = id(layer)
         low = self._fitted.pop(key, None) or self._whole.pop(key, None)
         return low or weight_basis(layer)
 
     def _read(self, keys, verbose):
-        """Takes bases of the outputs on the data, unless that is done already."""
+        """Computes bases of the outputs on the data, unless that is done already."""
         keys = [key for key in keys if key not in self._whole]
         if keys:
             found = activation_bases(self._twin, keys, self._batches, verbose)
             self._whole |= found
 
     def _apart(self) -> list[int]:
-        """Layers whose bases are those of their outputs in a regression, too."""
+        """Returns the layers that are not fitted by a regression.
+
+        Their bases are those of their outputs.
+        """
         counts = collections.Counter(id(call.op) for call in self._found.traced.calls)
         return [
             key
@@ -93,6 +96,6 @@ class BasisSource:
 
 
 def _is_fitted(layer) -> bool:
-    """Whether a regression can be made of what a layer's matrix is multiplied by."""
+    """Returns whether a layer's rule provides what a regression needs."""
     rule = rule_of(layer)
     return defines(rule, "patches") and defines(rule, "weights_for")

@@ -1,12 +1,12 @@
-"""What was decomposed and folded before."""
+"""Layers that were decomposed and folded before."""
 
 from keras_basisprune.graph.basis_name import basis_name
 
 
 def is_half_of(model):
-    """Tells which layers of a model are the two halves of one that was decomposed.
+    """Returns a test for layers that are one half of a layer decomposed before.
 
-    They are not decomposed again: what was a rank is a number of channels now.
+    They are not decomposed again: the former rank is a number of channels now.
 
     Args:
         model: A `keras.Model`.

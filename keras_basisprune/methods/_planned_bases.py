@@ -1,4 +1,4 @@
-"""A plan for bases that are made anew: does it fit the model, and what does it keep."""
+"""Checks a plan of bases, and says what it keeps, before layers are decomposed."""
 
 import numpy as np
 
@@ -10,15 +10,15 @@ class PlannedBases:
 
     Args:
         plan: A `Plan`.
-        ranks: Maps the names of the layers that will be decomposed to how many bases
-            each has.
-        refitted: Whether bases are made anew for these ranks, so that only how many
-            lead can be said of them.
+        ranks: Maps the names of the layers that will be decomposed to their numbers of
+            bases.
+        refitted: Whether new bases are fitted for these ranks, so that a plan can only
+            choose how many leading bases are kept.
 
     Raises:
-        ValueError: If the plan names channels or a layer that is not among these,
-            counts other bases, or keeps other bases than the leading ones when they
-            are `refitted`.
+        ValueError: If the plan names channels or a layer that is not in `ranks`, counts
+            other bases, or keeps other bases than the leading ones when they are
+            `refitted`.
     """
 
     def __init__(self, plan, ranks, refitted):
@@ -26,9 +26,9 @@ class PlannedBases:
         if plan.channels:
             raise ValueError(
                 "Expected `rank` to be a Plan of bases. Received: a plan that keeps "
-                f"channels of [{shortened(map(repr, plan.channels))}]. Carry these out "
+                f"channels of [{shortened(map(repr, plan.channels))}]. Prune channels "
                 "first, with `prune` or `compensate` and "
-                "`Plan(channels=plan.channels)`; then convert what is left with "
+                "`Plan(channels=plan.channels)`; then convert the result with "
                 "`Plan(bases=plan.bases)`."
             )
         if unknown := plan.bases.keys() - ranks.keys():
@@ -42,7 +42,7 @@ class PlannedBases:
             self._check(name, ranks[name])
 
     def of(self, name, full) -> np.ndarray:
-        """Integer array: which of the `full` bases of a layer are kept."""
+        """Returns an integer array of those of a layer's `full` bases that are kept."""
         if name not in self._plan.bases:
             return np.arange(full)
         return np.array(self._plan.bases[name].indices)
@@ -57,9 +57,9 @@ class PlannedBases:
         if self._refitted and kept.indices != tuple(range(len(kept.indices))):
             raise ValueError(
                 "Expected `rank` to be a Plan of the leading bases of each layer: with "
-                "basis='regression' they are made anew, the strongest first. Received: "
+                "basis='regression' new ones are fitted, strongest first. Received: "
                 f"a plan that keeps {shortened(kept.indices, 8)} of {full} in "
-                f"`{name}`. Take the basis that the plan was made of ('weights' or "
+                f"`{name}`. Use the basis that the plan was made from ('weights' or "
                 "'activations'), `prune` the converted model by it, or pass a plan "
-                "that `select_bases` made of a model which is not masked."
+                "that `select_bases` made from a model which is not masked."
             )

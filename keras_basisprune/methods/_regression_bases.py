@@ -19,30 +19,30 @@ from keras_basisprune.scores.activation_bases import floor
 
 # Strength of the ridge, relative to the mean variance of a layer's inputs.
 RIDGE = 0.01
-# BatchNormalization factors are taken as this share of the largest at least, when a
-# branch is to make up for what another one lacks.
-WEAK = 0.1
+# Smaller BatchNormalization factors are raised to this share of the largest, when a
+# branch corrects the error of another one.
+SMALLEST_FACTOR = 0.1
 
 
 class RegressionBases:
-    """Fits each layer to its original outputs, from what compressed layers deliver.
+    """Fits each layer to its original outputs, from the inputs of compressed layers.
 
-    Two streams of values run through the network, the original one and that of the
-    compressed layers so far. A layer's kernel `W` is corrected by ridge regression of
-    what its outputs lack on the inputs that it gets in the second stream, and cut to
-    its rank by the principal components of its new outputs. Where the output goes into
-    a sum (residual networks), it is fitted so that the sum is right: what the other
-    branch lacks is made up for. Where `kh kw cin` is larger than 4,608, the correction
-    is one of the outputs instead of the kernel.
+    Two streams of values run through the network: the original one, and that of the
+    layers compressed so far. A layer's kernel `W` is corrected by ridge regression of
+    the error of its outputs on its inputs in the second stream, and cut to its rank by
+    the principal components of its new outputs. Where the output goes into a sum
+    (residual networks), it is fitted so that the sum is right: it also corrects the
+    error of the other branch. Where `kh kw cin` is larger than 4,608, outputs are
+    corrected instead of the kernel.
 
-    Each layer is computed twice per image, once per stream, whatever the depth. Memory:
-    all values that are still needed, of both streams, for all images.
+    Each layer is computed twice per image, once per stream, at any depth. Memory: all
+    values that are still needed, of both streams, for all images.
 
     Args:
         twin: A `LinearTwin`.
         batches: An iterable of lists of arrays, one per input; read once.
         cut: `cut(key, low_rank)` returns the `LowRank` cut to the rank of that layer.
-        fixed: Maps keys to `LowRank`s that are taken as they are.
+        fixed: Maps keys to `LowRank`s that are used unchanged.
     """
 
     def __init__(self, twin, batches, cut, fixed):
@@ -52,7 +52,7 @@ class RegressionBases:
         self._consumers = self._trace.consumers()
         self._results = {id(t) for t in keras.tree.flatten(self._trace.outputs)}
         batches = list(batches)
-        # Values of tensors: as they were, and as compressed layers make them.
+        # Values of tensors: original ones, and those after compressed layers.
         self._before = LiveValues(self._trace, batches)
         self._after = self._before.copy()
         self._positions = MapPositions.for_fitting(batches)
@@ -74,7 +74,7 @@ class RegressionBases:
         return found
 
     def _advance(self, fitted, position):
-        """Computes, in both streams, what calls from `position` on need."""
+        """Computes, in both streams, the values that calls from `position` on need."""
         self._before.advance(position)
         if fitted is None:  # up to the first layer both are the same
             self._after = self._before.copy()
@@ -111,7 +111,7 @@ class RegressionBases:
         )
 
     def _samples(self, call, kernel):
-        """Yields patches of compressed inputs, and what the outputs lack with them."""
+        """Yields patches of compressed inputs, and the error of the outputs."""
         source = call.input_tensors[0]
         branch, patches = self._branch(call), rule_of(call.op).patches
         both = zip(self._before.of(source), self._after.of(source), strict=True)
@@ -123,35 +123,35 @@ class RegressionBases:
             else:
                 lack = (patches(call.op, before, positions) - inputs) @ kernel
             if branch:
-                lack += self._lack_of_others(call.op, branch, index, positions)
+                lack += self._missing_in_sum(call.op, branch, index, positions)
             yield inputs, lack
 
     def _branch(self, call):
-        """The sum that the output goes into, if its other tensors are there."""
+        """Returns the sum that the output goes into, if its other tensors are known."""
         branch = joined_branch(call, self._consumers, self._results)
         if branch and all(t in self._after for t in branch.others):
             return branch
         return None
 
-    def _lack_of_others(self, layer, branch, index, positions):
-        """What the layer would have to add so that the sum is as it was.
+    def _missing_in_sum(self, layer, branch, index, positions):
+        """Returns what the layer must add so that the sum equals the original one.
 
-        Channels whose factor is small can do little, and are not asked for much.
+        Channels with a small factor contribute little, so their correction is limited.
         """
         lack = sum(
             _maps(layer, self._before.of(t)[index])
             - _maps(layer, self._after.of(t)[index])
             for t in branch.others
         )
-        least = WEAK * np.abs(branch.factor).max()
-        factor = np.copysign(np.maximum(np.abs(branch.factor), least), branch.factor)
+        low = SMALLEST_FACTOR * np.abs(branch.factor).max()
+        factor = np.copysign(np.maximum(np.abs(branch.factor), low), branch.factor)
         lack = take_positions(lack, positions)
         return lack.reshape(-1, lack.shape[-1]) / factor
 
 
 @contextlib.contextmanager
 def _weights(layer, kernel, bias):
-    """Gives a layer other weights for a while (a shared layer is called again)."""
+    """Sets other weights, as a context (a shared layer needs its own again)."""
     own = [np.array(keras.ops.convert_to_numpy(w)) for w in layer.weights]
     try:
         for name, value in rule_of(layer).weights_for(layer, kernel).items():
@@ -163,7 +163,7 @@ def _weights(layer, kernel, bias):
 
 
 def _maps(layer, outputs):
-    """Outputs as an array of shape `(batch, positions, channels)`."""
+    """Returns outputs as an array of shape `(batch, positions, channels)`."""
     if getattr(layer, "data_format", "") == "channels_first":
         outputs = np.moveaxis(outputs, 1, -1)
     return outputs.reshape(len(outputs), -1, outputs.shape[-1])

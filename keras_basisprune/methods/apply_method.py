@@ -1,4 +1,4 @@
-"""From a share to the smaller network, by a row of the table."""
+"""Makes a smaller network by a method."""
 
 import keras
 
@@ -16,25 +16,25 @@ def apply_method(
     limits=None,
     compensation=True,
 ) -> tuple[Plan, keras.Model]:
-    """Plans what is kept, and carries it out.
+    """Makes a plan by a method, and carries it out.
 
     Args:
         method: A `Method`.
-        prepared: What `method.prepare` returned, trained if `method.train` is there.
+        prepared: What `method.prepare` returned, trained if there is `method.train`.
         keep: Float in (0, 1], the share of the model's cost to keep.
         data: Unlabelled samples.
         cost: `"flops"`, `"params"`, or a `LatencyTable`.
         scores: What `method.scores` returned, or `None`.
         limits: A `Limits`, or `None`.
-        compensation: Whether kernels are corrected when channels have left, by methods
-            that do so.
+        compensation: Whether methods that correct kernels when channels are removed do
+            so.
 
     Returns:
         A pair of the `Plan` and the smaller `keras.Model`.
 
     Raises:
         CannotReach: If the share can't be reached.
-        NothingToDecompose: If there is no layer of which bases could be taken.
+        NothingToDecompose: If no layer can be decomposed.
     """
     options = {}
     if method.compensates and not compensation:

@@ -1,4 +1,4 @@
-"""Bases of the layers' outputs, each layer fitted after those before it."""
+"""Bases of the layers' outputs, fitted by regression, layer after layer."""
 
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.methods._halves import is_half_of
@@ -8,7 +8,7 @@ from keras_basisprune.plans.select_bases import select_bases
 
 
 def regression_scores(model, *, data):
-    """Takes all bases of the outputs of a model's layers.
+    """Computes all bases of the outputs of a model's layers.
 
     Args:
         model: A `keras.Model` that is not converted.
@@ -25,15 +25,15 @@ def regression_plan(
 ) -> Plan:
     """Chooses the leading bases of the layers' outputs, by energy per cost.
 
-    Layers that were decomposed and folded before are left alone: their rank is a number
-    of channels now.
+    Layers that were decomposed and folded before are not changed: their rank is a
+    number of channels now.
 
     Args:
         model: A `keras.Model` that is not converted.
         keep: Float in (0, 1], the share of the model's cost to keep.
         data: Unlabelled samples.
         cost: `"flops"`, `"params"`, or a `LatencyTable`.
-        scores: What `regression_scores` returned, if that is at hand.
+        scores: What `regression_scores` returned, if that is known already.
         limits: A `Limits`, or `None`.
 
     Returns:
@@ -52,8 +52,8 @@ def regression_network(model, plan, *, data=None):
         data: Unlabelled samples.
 
     Returns:
-        A converted `keras.Model` with those ranks. One whose plan names nothing is a
-        copy of `model`.
+        A converted `keras.Model` with those ranks; a copy of `model` if the plan names
+        no bases.
     """
     if not plan.bases:
         return flatten(model)

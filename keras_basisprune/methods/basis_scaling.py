@@ -1,4 +1,4 @@
-"""What scales say of bases, and budgets for them."""
+"""Basis scaling: trainable scales, and plans by masks or by a budget."""
 
 import keras
 
@@ -12,7 +12,7 @@ from keras_basisprune.training.sparsify import Recipe, sparsify
 def scaled_bases(model, *, data=None, l1=0.0):
     """Decomposes a model at full rank, by its weights or by data.
 
-    Layers that were decomposed and folded before are left alone.
+    Layers that were decomposed and folded before are not changed.
 
     Args:
         model: A `keras.Model`.
@@ -20,7 +20,7 @@ def scaled_bases(model, *, data=None, l1=0.0):
         l1: Float, strength of the L1 regularization of the scales.
 
     Returns:
-        What `convert` makes of it.
+        The converted `keras.Model`.
     """
     return convert(model, l1=l1, exclude=is_half_of(model), data=data, verbose=0)
 
@@ -36,7 +36,7 @@ def basis_training(
     seed=0,
     verbose=0,
 ):
-    """Trains scales, and masks what is weak, by the default recipe.
+    """Trains scales, and masks weak bases, by the default recipe.
 
     Args:
         prepared: What `convert` returned, trained in place.
@@ -44,9 +44,9 @@ def basis_training(
         validation: The same, or `None`.
         keep: Not needed: the recipe's threshold decides what is masked.
         cost: What scores are divided by: `"flops"`, `"params"`, or a `LatencyTable`,
-            which stands for `"flops"`.
+            which means `"flops"` here.
         epochs: Number of epochs. Defaults to that of `Recipe`.
-        seed: Integer, for which the global random state is set.
+        seed: Integer, to which the global random seed is set.
         verbose: As in `keras.Model.fit`.
     """
     keras.utils.set_random_seed(seed)

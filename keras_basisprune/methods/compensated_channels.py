@@ -1,4 +1,4 @@
-"""Channels leave, and those that stay make up for them."""
+"""Channel pruning with compensation by the kept channels."""
 
 from keras_basisprune.plan import Plan
 from keras_basisprune.plans.select_channels import select_channels
@@ -8,7 +8,7 @@ from keras_basisprune.surgery.compensate import compensate
 
 
 def compensated_scores(model, *, data):
-    """Scores channels by what is lost when the others stand in for them.
+    """Scores channels by the loss when the others replace them.
 
     Args:
         model: A `keras.Model`.
@@ -23,14 +23,14 @@ def compensated_scores(model, *, data):
 def compensated_plan(
     model, *, keep, data=None, cost="flops", scores=None, limits=None
 ) -> Plan:
-    """Chooses the channels that the others can least stand in for.
+    """Keeps the channels that the others can least replace.
 
     Args:
         model: A `keras.Model`.
         keep: Float in (0, 1], the share of the model's cost to keep.
         data: Unlabelled samples.
         cost: `"flops"`, `"params"`, or a `LatencyTable`.
-        scores: What `compensated_scores` returned, if that is at hand.
+        scores: What `compensated_scores` returned, if that is known already.
         limits: A `Limits`, or `None`.
 
     Returns:
@@ -42,13 +42,13 @@ def compensated_plan(
 
 
 def compensated_network(model, plan, *, data=None, compensation=True):
-    """Prunes channels, and corrects what read them.
+    """Prunes channels, and corrects the layers that read them.
 
     Args:
         model: A `keras.Model`.
         plan: A `Plan` of channels.
         data: Unlabelled samples.
-        compensation: Whether to correct; else channels are only cut out.
+        compensation: Whether to correct; otherwise channels are only removed.
 
     Returns:
         A smaller `keras.Model`.

@@ -1,4 +1,4 @@
-"""Turn every convolution into basis filters and a scaling layer."""
+"""Turns every convolution into basis filters and a scaling layer."""
 
 from typing import Any
 
@@ -42,30 +42,30 @@ def convert(
 ) -> keras.Model:
     """Decomposes the convolutions of a model into bases with trainable scales.
 
-    With `keep` and `data`, that is all there is to do without training: the ranks by
-    which the model costs that share (`select_bases`), and bases fitted to the data for
-    these ranks. `fold` makes plain layers of them.
+    With `keep` and `data`, one call does everything that works without training: it
+    chooses the ranks at which the model costs that share (`select_bases`), and fits
+    bases of these ranks to the data. `fold` makes plain layers of them.
 
     Every chosen layer `<layer>` becomes `<layer>_basis` (a plain convolution that holds
     the basis filters, frozen) and `<layer>_scaling` (a `BasisScalingConv`, in which
     only the scales are trainable). At full rank the converted model computes the same
     function as the original up to rounding. All other layers keep their weights and
     their `trainable` flag. Nested models are flattened; the given model is not
-    changed. Regularizers and constraints of decomposed kernels and biases are left
-    out, since these are frozen. Compile the result before training it.
+    changed. Regularizers and constraints of decomposed kernels and biases are dropped,
+    since these are frozen. Compile the result before training it.
 
     The bases are those
 
-    - of the *weights*: singular vectors of the kernels, orthonormal, in need of no
-      data;
+    - of the *weights*: singular vectors of the kernels, orthonormal, without data;
     - of the *activations*: principal components of each layer's outputs on `data`,
-      all layers in one pass. No labels are needed; some hundred images are enough. The
-      mean of every output is kept, whatever basis leaves;
+      all layers in one pass. No labels are needed; a few hundred images are enough.
+      Removing bases never changes the mean of the outputs;
     - of a *regression*: layer after layer, each is fitted by reduced-rank regression
       to its original outputs from the inputs that the compressed layers before it
-      deliver, and so makes up for what they lack. This keeps most by far at low ranks
-      (`docs/results.md`). It needs to know the ranks: give `keep`, or `rank`, best a
-      `Plan` made by `select_bases`. At full rank it is the same as `"activations"`.
+      deliver, and so corrects the errors of those before it. At low ranks this is by
+      far the most accurate (`docs/results.md`). It needs the ranks: pass `keep`, or
+      `rank`, preferably as a `Plan` made by `select_bases`. At full rank it is the same
+      as `"activations"`.
 
     Time for `"weights"` is that of one singular value decomposition per layer,
     `O(n cout min(n, cout))` for a kernel of `n = kh kw cin` rows. `"activations"` adds
@@ -74,8 +74,8 @@ def convert(
     does not depend on the number of images. `"regression"` runs each layer twice per
     image, and adds a product `O(n^2)` per sample (30,000 of them at most) and one
     solution `O(n^3)` per layer; all images and the values that are still needed of
-    both networks are in memory. `keep` adds what `"activations"` takes (no copy of the
-    model is built for it), and with a `LatencyTable` what `select_bases` does.
+    both networks are in memory. `keep` adds the cost of `"activations"` (no copy of the
+    model is built for it), and with a `LatencyTable` that of `select_bases`.
 
     Sources: Wong, Kashyap, Moradi 2021, *Basis Scaling and Double Pruning for
     Efficient Transfer Learning* (arXiv:2108.02893), section 3.1; Zhang, Zou, He, Sun
@@ -84,15 +84,15 @@ def convert(
 
     Args:
         model: A built Functional or Sequential `keras.Model`.
-        rank: `None` for full rank, an integer (at most so many bases per layer), a
-            float in (0, 1]: the share of energy (squared singular values) to keep, or
-            a `Plan`: the bases that it keeps of each layer, by their positions in the
-            order of strength, full rank where it names none; the result equals the
-            model that `prune` makes of the converted one of full rank. A regression
-            makes bases anew, and takes plans of leading bases only, as `select_bases`
-            makes them.
-        keep: Float in (0, 1], instead of `rank`: the share of the model's `cost` that
-            stays. Each layer gets its rank by energy per cost.
+        rank: `None` for full rank; an integer: the largest number of bases per layer; a
+            float in (0, 1]: the share of energy (squared singular values) to keep; or
+            a `Plan`: the bases to keep of each layer, by their positions in descending
+            order of strength, with full rank for layers that it does not name. The
+            result then equals that of `prune` with the plan, after `convert` at full
+            rank. A regression fits new bases, so it accepts plans of leading bases
+            only, as `select_bases` makes them.
+        keep: Float in (0, 1], instead of `rank`: the share of the model's `cost` to
+            keep. Ranks are chosen by energy per cost.
         basis: `"weights"`, `"activations"` or `"regression"`. Defaults to `"weights"`
             without `data`; with it to `"regression"` for a `keep`, else to
             `"activations"`.
@@ -100,18 +100,18 @@ def convert(
             `"bases"`, or a `LatencyTable`.
         data: Unlabelled samples for `"activations"` and `"regression"`, as the model
             was trained on: an array, a list or dict of arrays for several inputs, a
-            `tf.data.Dataset` or `keras.utils.PyDataset` of batches (each of its own
-            size, where the model takes images of any size). Labels that come along are
-            left out. They are read once.
+            `tf.data.Dataset` or `keras.utils.PyDataset` of batches (of different image
+            sizes, if the model accepts any size). Labels in a dataset are ignored. Data
+            are read once.
         l1: Float, strength of the L1 regularization of the scales.
         include: What to decompose: a layer name or regular expression (which must
             match the whole name), a layer class, a predicate `layer -> bool`, or a
             list of these. Defaults to every `Conv1D/2D/3D` and the pointwise half of
-            every `SeparableConv1D/2D`. `Dense` layers are decomposed if they are
-            asked for here.
-        exclude: What to leave alone, in the same form. Wins over `include`.
+            every `SeparableConv1D/2D`. `Dense` layers are decomposed only if they are
+            included here.
+        exclude: What not to decompose, in the same form. Overrides `include`.
         limits: A `Limits` for the ranks that `keep` chooses. Layers that its `exclude`
-            names keep all of their bases, and are decomposed nevertheless.
+            names keep all of their bases, but are still decomposed.
         verbose: Whether to show a progress bar while data is read: `"auto"` and 1 do,
             0 doesn't.
 
@@ -123,8 +123,8 @@ def convert(
             layer can be decomposed; if a weight or an output on `data` is not finite;
             if `data` does not fit the model; if an argument is out of its range or
             names no layer; if `keep` can't be reached (then a `CannotReach`); if a plan
-            names channels or other layers, counts other bases, or keeps others than the
-            leading ones for a regression.
+            names channels or other layers, counts other bases, or keeps other bases
+            than the leading ones for a regression.
 
     Example:
 
@@ -151,7 +151,7 @@ def convert(
     plan = _planned(rank, found, basis)
 
     def kept(low, name):
-        """Which bases of a layer are kept."""
+        """Returns the positions of a layer's bases that are kept."""
         full = len(low.kernel)
         if plan is not None:
             return plan.of(name, full)
@@ -169,7 +169,7 @@ def convert(
 
 
 def _ranks(model, found, source, keep, cost, data, limits) -> Plan:
-    """The plan that `select_bases` makes of the bases that are at hand."""
+    """Returns the plan that `select_bases` makes for the bases of `source`."""
     scores = {
         found.names[key]: energy_shares(spectrum(layer, source.whole(layer)))
         for key, layer in found.layers.items()
@@ -214,13 +214,13 @@ def _check_arguments(rank, basis, l1, data):
             "(0, 1] (the share of energy to keep), or a Plan. "
             f"Received: rank={shown(rank)}. Pass, for example, `rank=0.99`."
         )
-    remedy = "Leave it out: it goes by whether there is `data`."
+    remedy = "Leave it out to choose it by `data` and `keep`."
     check_choice("basis", basis, ("weights", "activations", "regression"), remedy)
     if (basis == "weights") != (data is None):
         raise ValueError(
             "Expected `data` for the bases 'activations' and 'regression', and none "
             f"for 'weights'. Received: basis={basis!r}, data={type(data).__name__}. "
-            "Pass some hundred unlabelled samples as `data`, or leave it out."
+            "Pass a few hundred unlabelled samples as `data`, or leave it out."
         )
     remedy = "Pass, for example, `l1=1e-4`."
     check_number("l1", l1, "[0, inf)", "a finite number >= 0", remedy)

@@ -1,4 +1,4 @@
-"""Channels first, then bases of what is left."""
+"""Double pruning: channels first, then bases of the remaining network."""
 
 from keras_basisprune.measure import LatencyTable, predicted_latency
 from keras_basisprune.measure import cost as measured_cost
@@ -12,7 +12,7 @@ from keras_basisprune.methods.compensated_channels import (
 )
 from keras_basisprune.plan import Plan
 
-# How much of a cut channels take: they leave down to `keep ** SPLIT`.
+# How much of a cut is made by channels: they are pruned to `keep ** SPLIT`.
 SPLIT = 1 / 3
 
 
@@ -26,20 +26,20 @@ def double_cut(
     limits=None,
     compensation=True,
 ):
-    """Cuts channels out, and chooses and fits bases of the network that is left.
+    """Removes channels, then chooses and fits bases of the remaining network.
 
     Args:
         model: A `keras.Model` that is not converted.
         keep: Float in (0, 1], the share of the model's cost to keep.
         data: Unlabelled samples.
         cost: `"flops"`, `"params"`, or a `LatencyTable`.
-        scores: What `compensated_scores` returned, if that is at hand.
+        scores: What `compensated_scores` returned, if that is known already.
         limits: A `Limits`, or `None`.
-        compensation: Whether to correct kernels when channels have left.
+        compensation: Whether to correct kernels when channels are removed.
 
     Returns:
-        A pair of the `Plan`, of channels and of bases of what is left then, and the
-        converted, smaller `keras.Model`.
+        A pair of the `Plan` (of channels, and of bases of the remaining network) and
+        the converted, smaller `keras.Model`.
     """
     channels, slim, bases = _chosen(
         model, keep, data, cost, scores, limits, compensation
@@ -51,26 +51,26 @@ def double_cut(
 def double_plan(
     model, *, keep, data, cost="flops", scores=None, limits=None, compensation=True
 ) -> Plan:
-    """Chooses channels, and bases of the network without those that leave.
+    """Chooses channels, and bases of the network without the removed channels.
 
     Args:
-        model: As in `double_cut`, and so are all others.
+        model: As in `double_cut`, like all other arguments.
 
     Returns:
-        A `Plan` of channels, and of bases of what is left then.
+        A `Plan` of channels, and of bases of the remaining network.
     """
     channels, _, bases = _chosen(model, keep, data, cost, scores, limits, compensation)
     return Plan(bases=bases.bases, channels=channels.channels)
 
 
 def double_network(model, plan, *, data, compensation=True):
-    """Carries both parts of a plan out, one after the other.
+    """Carries out both parts of a plan, one after the other.
 
     Args:
         model: A `keras.Model` that is not converted.
         plan: A `Plan` as `double_plan` makes it.
         data: Unlabelled samples.
-        compensation: Whether to correct kernels when channels have left.
+        compensation: Whether to correct kernels when channels are removed.
 
     Returns:
         A converted, smaller `keras.Model`.
@@ -81,7 +81,7 @@ def double_network(model, plan, *, data, compensation=True):
 
 
 def _chosen(model, keep, data, cost, scores, limits, compensation):
-    """The plan of channels, the network without those, and the plan of its bases."""
+    """Returns the plan of channels, the pruned network, and the plan of its bases."""
     given = {"data": data, "cost": cost, "limits": limits}
     channels = compensated_plan(model, keep=keep**SPLIT, scores=scores, **given)
     slim = compensated_network(model, channels, data=data, compensation=compensation)
@@ -90,7 +90,7 @@ def _chosen(model, keep, data, cost, scores, limits, compensation):
 
 
 def _total(model, cost) -> float:
-    """What a whole model costs, in the unit that shares are counted in."""
+    """Returns the cost of a whole model, in the unit that shares are counted in."""
     if isinstance(cost, LatencyTable):
         return predicted_latency(model, cost)
     return getattr(measured_cost(model), cost)

@@ -1,4 +1,4 @@
-"""What is to be known of a method, in one record."""
+"""The record that describes a method."""
 
 import dataclasses
 from collections.abc import Callable
@@ -19,20 +19,20 @@ _FUNCTIONS = ("plan", "prepare", "carry_out", *_OPTIONAL)
 
 
 def _flat(model, data=None, l1=0.0):
-    """The model as it is, flat: nothing has to be prepared."""
+    """Returns a flat copy of the model: nothing has to be prepared."""
     return flatten(model)
 
 
 def _pruned(model, plan, data=None):
-    """What `prune` makes of it."""
+    """Returns what `prune` makes of the model."""
     return prune(model, plan)
 
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """One method to make networks smaller: a row of `METHODS`.
+    """A method that makes networks smaller: a row of `METHODS`.
 
-    All methods are used alike:
+    All methods are used in the same way:
 
     >>> prepared = method.prepare(model, data=images, l1=1e-4)
     >>> if method.train:
@@ -40,47 +40,47 @@ class Method:
     >>> plan = method.plan(prepared, keep=0.5, data=images)
     >>> small = keras_basisprune.fold(method.carry_out(prepared, plan, data=images))
 
-    `compress(methods=[...])` knows of a method what stands here, and no more.
+    `compress(methods=[...])` uses this record alone.
 
     Attributes:
         name: The name by which it is chosen.
-        title: What it is called, in a few words.
+        title: A title of a few words.
         source: Authors, title, arXiv number and section.
         needs: Some of `"data"` (unlabelled samples), `"labels"` and `"training"`.
         removes: Some of `"bases"` and `"channels"`: the parts of its plans.
         plan: `plan(prepared, *, keep, data, cost, scores=None, limits=None)` returns a
             `Plan` of what is kept; `keep` is a share of the model's `cost`: `"flops"`,
             `"params"`, or a `LatencyTable`. `scores` is what `scores` returned, if that
-            is at hand; `limits` as in `select_channels`. Methods whose masks are the
-            answer (`layers.TrainedMask`) return `Plan.from_masks(prepared)` if `keep`
-            is `None`.
+            is known already; `limits` as in `select_channels`. Methods that train masks
+            (`layers.TrainedMask`) return `Plan.from_masks(prepared)` if `keep` is
+            `None`.
         prepare: `prepare(model, *, data, l1)` returns a new model that computes the
-            same function, with what is trained or weighed in it. Defaults to `flatten`.
+            same function, with trainable scales and masks in it. Defaults to `flatten`.
         train: `train(prepared, train, *, validation=None, keep=None, cost="flops",
             epochs=None, seed=0, verbose=0)` trains in place what `prepare` returned,
-            on a pair `(x, y)` of arrays with integer labels. `None`, the default, for
+            on a pair `(x, y)` of arrays with integer labels. `None` (default) for
             methods without training.
-        train_each: Whether training depends on `keep`, so that each share takes a
-            training of its own. Else the model is trained once, with `keep=None`.
-        scores: `scores(prepared, *, data)` returns what does not depend on `keep`, in
-            any form, for `plan`. `None`, the default, where there is no such thing.
+        train_each: Whether training depends on `keep`, so that the model is trained for
+            each share. Otherwise it is trained once, with `keep=None`.
+        scores: `scores(prepared, *, data)` returns anything that `plan` needs and that
+            does not depend on `keep`. `None` (default) if there is no such thing.
         carry_out: `carry_out(prepared, plan, *, data)` returns the smaller model.
             Defaults to `prune`.
-        plan_and_carry_out: Both in one, for methods whose plan takes the smaller model
-            to make: `plan_and_carry_out(prepared, *, keep, data, cost, scores,
-            limits)` returns the pair. `None`, the default: one after the other.
-        compensates: Whether kernels are corrected when channels leave, unless
-            `carry_out` and `plan_and_carry_out` are told `compensation=False`.
-        combines: Names of other rows, all of whose parts it removes: where they are
-            chosen together, `compress` tries it as well; and where only one of them can
-            remove something, that one in its place.
-        split: How much of a cut channels take, for the report: they leave down to
-            `keep ** split`, and bases are cut down to the rest. `None` for methods that
-            divide no cut so, whose name is shown.
-        alias: Another name by which `compress` knows it.
+        plan_and_carry_out: Both in one, for methods that need the smaller model to make
+            the plan: `plan_and_carry_out(prepared, *, keep, data, cost, scores,
+            limits)` returns the pair. `None` (default) calls one after the other.
+        compensates: Whether kernels are corrected when channels are removed, unless
+            `carry_out` and `plan_and_carry_out` get `compensation=False`.
+        combines: Names of other rows whose parts this method removes together. If they
+            are all chosen, `compress` tries this method too; if only one of them can
+            remove something, it is tried instead of this method.
+        split: How much of a cut is made by channels, for the report: they are pruned to
+            `keep ** split`, and bases to the rest. `None` for methods that don't split
+            a cut; the report then shows the method's name.
+        alias: Another name for `compress`.
 
     Raises:
-        ValueError: If a field is not of its kind.
+        ValueError: If a field is of the wrong type, or fields contradict each other.
     """
 
     name: str
@@ -102,19 +102,20 @@ class Method:
 
     @property
     def prepares(self) -> bool:
-        """Whether what it works on is more than the model, flat."""
+        """Whether `prepare` does more than copy the model."""
         return self.prepare is not _flat
 
     def __post_init__(self):
         self._check_texts()
         self._check_functions()
         for field, known in (("needs", _NEEDS), ("removes", _REMOVES)):
-            value, least = getattr(self, field), int(field == "removes")
+            value, shortest = getattr(self, field), int(field == "removes")
             fits = isinstance(value, tuple) and all(part in known for part in value)
-            if not (fits and len(value) >= least):
+            if not (fits and len(value) >= shortest):
                 raise ValueError(
                     f"Expected `{field}` to be a tuple of some of {known}. Received: "
-                    f"{field}={shown(value)}. Leave out what the method does without."
+                    f"{field}={shown(value)}. Leave out what the method doesn't "
+                    f"{'need' if field == 'needs' else 'remove'}."
                 )
         for field in ("train_each", "compensates"):
             check_flag(field, getattr(self, field))
@@ -144,8 +145,8 @@ class Method:
             if value != "" and not (isinstance(value, str) and value.isidentifier()):
                 raise ValueError(
                     f"Expected `{field}` to be a word of letters, digits and "
-                    f"underscores. Received: {field}={shown(value)}. Files and flags "
-                    "bear it, as in 'network_slimming'."
+                    f"underscores. Received: {field}={shown(value)}. It is used in "
+                    "names of files and flags, as in 'network_slimming'."
                 )
 
     def _check_functions(self):

@@ -1,4 +1,4 @@
-"""Prepare a model for network slimming: L1 regularization of BatchNormalization."""
+"""Prepares a model for network slimming: L1 regularization of BatchNormalization."""
 
 import keras
 
@@ -17,20 +17,20 @@ _EPOCHS, _LEARNING_RATE = 10, 1e-3
 def slimming(model: keras.Model, *, l1: float) -> keras.Model:
     """Copies a model, and regularizes the factors of its BatchNormalization.
 
-    Every BatchNormalization with factors, some channels of which may leave, gets
-    `gamma_regularizer=keras.regularizers.L1(l1)`. Training the copy then drives the
-    factors of channels that are not needed towards zero, and
-    `keras_basisprune.scores.channels.bn_scale` finds them. Weights are carried over;
-    until it is trained, the copy computes the same function. Nested models are
-    flattened; the given model is not changed. Layers keep their `trainable` flag:
-    factors of a frozen layer are not regularized by Keras.
+    Every BatchNormalization with factors, on channels some of which may be removed,
+    gets `gamma_regularizer=keras.regularizers.L1(l1)`. Training the copy then drives
+    the factors of channels that are not needed towards zero, and
+    `keras_basisprune.scores.channels.bn_scale` finds them. Weights are copied; until it
+    is trained, the copy computes the same function. Nested models are flattened; the
+    given model is not changed. Layers keep their `trainable` flag: Keras does not
+    regularize the factors of a frozen layer.
 
     Source: Liu, Li, Shen, Huang, Yan, Zhang 2017, *Learning Efficient Convolutional
     Networks through Network Slimming* (arXiv:1708.06519), section 3.
 
     Args:
         model: A built Functional or Sequential `keras.Model`.
-        l1: Float > 0, strength of the regularization. The paper takes 1e-4 to 1e-5.
+        l1: Float > 0, strength of the regularization. The paper uses 1e-4 to 1e-5.
 
     Returns:
         A Functional `keras.Model`, not compiled.
@@ -53,9 +53,9 @@ def slimming(model: keras.Model, *, l1: float) -> keras.Model:
     if not chosen:
         raise ValueError(
             "Expected `model` to have BatchNormalization with factors "
-            "(`scale=True`) on channels that may leave. Received: "
-            f"model={model.name!r}, which has none. Take another criterion, such as "
-            "`scores.channels.l1_norm`; `channel_groups(model)` says what stays."
+            "(`scale=True`) on channels that may be removed. Received: "
+            f"model={model.name!r}, which has none. Use another criterion, such as "
+            "`scores.channels.l1_norm`; `channel_groups(model)` says what is kept."
         )
 
     def replace(layer, name):
@@ -78,7 +78,7 @@ def slimming_training(
     seed=0,
     verbose=0,
 ):
-    """Trains what is trainable under the regularization, by Adam.
+    """Trains all trainable weights under the regularization, by Adam.
 
     Args:
         prepared: What `slimming` returned, trained in place.
@@ -87,7 +87,7 @@ def slimming_training(
         keep: Not needed.
         cost: Not needed.
         epochs: Number of epochs. Defaults to 10.
-        seed: Integer, for which the global random state is set.
+        seed: Integer, to which the global random seed is set.
         verbose: As in `keras.Model.fit`.
     """
     keras.utils.set_random_seed(seed)
@@ -124,7 +124,7 @@ def slimming_plan(
         keep: Float in (0, 1], the share of the model's cost to keep.
         data: Not needed.
         cost: `"flops"`, `"params"`, or a `LatencyTable`.
-        scores: What `slimming_scores` returned, if that is at hand.
+        scores: What `slimming_scores` returned, if that is known already.
         limits: A `Limits`, or `None`.
 
     Returns:
@@ -141,7 +141,7 @@ def slimming_plan(
 
 
 def _chosen(traced) -> set[int]:
-    """The `id`s of the layers to regularize."""
+    """Returns the `id`s of the layers to regularize."""
     channels = channel_map(traced)
     chosen = set()
     for call in traced.calls:

@@ -113,7 +113,7 @@ _ROWS = (
     ),
     Method(
         name="compensated_channels",
-        title="Channels that the others can stand in for",
+        title="Channels that the others can replace",
         source=_COMPENSATION,
         needs=("data",),
         removes=("channels",),

@@ -1,4 +1,4 @@
-"""Scores and a budget or a threshold in, a `Plan` out: which ranks and widths."""
+"""Makes a `Plan` (ranks and widths) of scores and a budget or a threshold."""
 
 from keras_basisprune.plan import Kept, Plan
 from keras_basisprune.plans.limits import Limits

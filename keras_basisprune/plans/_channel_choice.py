@@ -1,10 +1,10 @@
-"""Which groups of channels stay: by a budget, by a threshold, within limits."""
+"""Chooses groups of channels by a budget or a threshold, within limits."""
 
 import numpy as np
 
 from keras_basisprune.graph.match_layers import match_layers
 from keras_basisprune.plan import Kept, Plan
-from keras_basisprune.plans._cannot_leave import cannot_leave
+from keras_basisprune.plans._cannot_remove import cannot_remove
 from keras_basisprune.plans.limits import Limits
 from keras_basisprune.utils.cannot_reach import CannotReach
 
@@ -16,8 +16,8 @@ class ChannelChoice:
         traced: The model's `Trace`.
         channels: Its `ChannelMap`.
         groups: Its `ChannelGroups`.
-        scores: Float64 array of shape `(groups,)`. Infinite ones stay.
-        masked: Boolean array: groups that leave in any case.
+        scores: Float64 array of shape `(groups,)`. Groups with infinite ones are kept.
+        masked: Boolean array: groups that are removed in any case.
         scope: `"global"` or `"local"`.
     """
 
@@ -37,130 +37,129 @@ class ChannelChoice:
         self._wide = [of for name, of in groups.layers.items() if name in named]
 
     def within(self, costs, keep, limits, unit) -> np.ndarray:
-        """The groups by which the model costs a share of what it did.
+        """Returns the groups to keep for a share of the model's cost.
 
         Args:
             costs: A `ChannelCosts`.
             keep: Float in (0, 1], the share.
             limits: A `Limits`.
-            unit: What is counted, in words.
+            unit: The name of the cost.
 
         Returns:
-            A boolean array of shape `(groups,)`: those that stay.
+            A boolean array of shape `(groups,)`: those that are kept.
 
         Raises:
-            CannotReach: If it can't be done within the limits.
+            CannotReach: If the share can't be reached within the limits.
         """
         search = self._search(limits)
-        whole, least = costs(np.ones(len(self._scores), bool)), search.least(costs)
-        if least > keep * whole * (1 + 1e-9):
-            limited = self._search(Limits()).least(costs) < least
-            nothing, share = not len(search.order), least / whole
-            why = cannot_leave(
+        whole, lowest = costs(np.ones(len(self._scores), bool)), search.lowest(costs)
+        if lowest > keep * whole * (1 + 1e-9):
+            limited = self._search(Limits()).lowest(costs) < lowest
+            nothing, share = not len(search.order), lowest / whole
+            why = cannot_remove(
                 share, nothing, self._scores, self._groups.pinned, self._makers, limited
             )
             raise CannotReach(
                 f"Expected `keep` to be a share of the {unit} that can be reached. "
-                f"Received: keep={keep}; without all channels that may leave "
-                f"{share:.3f} is left{why}"
+                f"Received: keep={keep}; the smallest share is {share:.3f}{why}"
             )
         return search.run(costs, keep * whole)
 
-    def least(self, costs, limits) -> float:
-        """The smallest share that can be reached within limits."""
+    def lowest(self, costs, limits) -> float:
+        """Returns the smallest share that can be reached within limits."""
         whole = costs(np.ones(len(self._scores), bool))
-        return self._search(limits).least(costs) / whole
+        return self._search(limits).lowest(costs) / whole
 
     def above(self, threshold, limits) -> np.ndarray:
-        """The groups whose score is that share of the largest at least."""
-        most = np.full(len(self._raw), _largest(self._raw))
+        """Returns the groups with scores of at least this share of the largest."""
+        largest = np.full(len(self._raw), _largest(self._raw))
         if self._local:
             for found in list(self._makers.values())[::-1]:  # its first layer counts
-                most[found] = _largest(self._raw[found])
+                largest[found] = _largest(self._raw[found])
         with np.errstate(divide="ignore", invalid="ignore"):
-            shares = np.where(most > 0, self._raw / most, 0.0)
+            shares = np.where(largest > 0, self._raw / largest, 0.0)
         return self._search(limits).without(shares < threshold)
 
-    def plan(self, alive) -> Plan:
-        """What stays, by the layers that make channels and lose some."""
+    def plan(self, kept) -> Plan:
+        """Returns the plan that keeps some groups, by the layers that lose channels."""
         return Plan(
             channels={
-                name: Kept(tuple(np.flatnonzero(alive[found])), len(found))
+                name: Kept(tuple(np.flatnonzero(kept[found])), len(found))
                 for name, found in self._makers.items()
-                if not alive[found].all()
+                if not kept[found].all()
             }
         )
 
     def _search(self, limits) -> "_Search":
-        stays = ~np.isfinite(self._scores)
-        stays[list(self._groups.pinned)] = True
-        stays[excluded_groups(self._traced, self._channels, limits.exclude)] = True
-        keep_some(self._scores, stays, self._groups, self._channels, limits)
+        fixed = ~np.isfinite(self._scores)
+        fixed[list(self._groups.pinned)] = True
+        fixed[excluded_groups(self._traced, self._channels, limits.exclude)] = True
+        fix_some(self._scores, fixed, self._groups, self._channels, limits)
         wide = _distinct(self._wide)
-        return _Search(self._scores, stays, self._masked, wide, limits)
+        return _Search(self._scores, fixed, self._masked, wide, limits)
 
 
 class _Search:
-    """Lets groups leave, lowest scores first."""
+    """Removes groups that are not `fixed`, lowest scores first."""
 
-    def __init__(self, scores, stays, masked, layers, limits):
+    def __init__(self, scores, fixed, masked, layers, limits):
         self._scores, self._layers, self._limits = scores, layers, limits
         order = np.argsort(scores, kind="stable")
-        self.order = order[~stays[order]]
+        self.order = order[~fixed[order]]
         self._masked = int(np.count_nonzero(masked[self.order]))  # these come first
 
-    def run(self, costs, most) -> np.ndarray:
-        """Boolean array of the groups that are left when the cost is at `most`."""
+    def run(self, costs, max_cost) -> np.ndarray:
+        """Returns a boolean array of the groups that are kept at a cost."""
         low, high = self._masked, len(self.order)
         while low < high:
             middle = (low + high) // 2
-            if costs(self._alive(self.order[:middle])) <= most * (1 + 1e-9):
+            if costs(self._kept(self.order[:middle])) <= max_cost * (1 + 1e-9):
                 high = middle
             else:
                 low = middle + 1
-        return self._alive(self.order[:low])
+        return self._kept(self.order[:low])
 
-    def least(self, costs) -> float:
-        """The cost when all have left that may."""
-        return costs(self._alive(self.order))
+    def lowest(self, costs) -> float:
+        """Returns the cost without all groups that may be removed."""
+        return costs(self._kept(self.order))
 
     def without(self, weak) -> np.ndarray:
-        """What is left when the groups that are `weak` (a boolean array) have gone."""
+        """Returns the groups that are kept without the `weak` (a boolean array)."""
         weak = weak.copy()
         weak[self.order[: self._masked]] = True
-        return self._alive(self.order[weak[self.order]])
+        return self._kept(self.order[weak[self.order]])
 
-    def _alive(self, gone):
-        """What is left when some groups have gone, rounded up."""
-        alive = np.ones(len(self._scores), bool)
-        alive[gone] = False
+    def _kept(self, removed):
+        """Returns the groups that are kept without some, with widths rounded up."""
+        kept = np.ones(len(self._scores), bool)
+        kept[removed] = False
         if self._limits.round_to > 1:
             changed = True
             while changed:
-                changed = any([self._round_up(f, alive) for f in self._layers])
-        return alive
+                changed = any([self._round_up(f, kept) for f in self._layers])
+        return kept
 
-    def _round_up(self, found, alive):
-        count = int(alive[found].sum())
+    def _round_up(self, found, kept):
+        count = int(kept[found].sum())
         missing = self._limits.rounded(count, len(found)) - count
         if not missing:
             return False
-        dead = found[~alive[found]]
-        best = dead[np.argsort(-self._scores[dead], kind="stable")]
-        alive[best[:missing]] = True
+        removed = found[~kept[found]]
+        best = removed[np.argsort(-self._scores[removed], kind="stable")]
+        kept[best[:missing]] = True
         return True
 
 
-def keep_some(scores, stays, groups, channels, limits):
-    """Lets groups stay, in place, without which something would have too few channels.
+def fix_some(scores, fixed, groups, channels, limits):
+    """Fixes groups, in place, without which a layer would have too few channels.
 
-    Of each tensor one channel stays, since `prune` refuses a tensor without any: a
-    slice may hold none of the best of its layer.
+    Each tensor keeps one channel, since `prune` refuses a tensor without channels: a
+    slice may contain none of the best channels of its layer.
     """
 
-    def keep_best(found, least):
-        best = np.lexsort((-scores[found], ~stays[found]))[:least]
-        stays[found[best]] = True
+    def keep_best(found, count):
+        best = np.lexsort((-scores[found], ~fixed[found]))[:count]
+        fixed[found[best]] = True
 
     for found in _distinct(groups.layers.values()):
         keep_best(found, limits.least(len(found)))
@@ -169,7 +168,7 @@ def keep_some(scores, stays, groups, channels, limits):
 
 
 def makers_of(traced, channels) -> dict[str, np.ndarray]:
-    """The groups of the output channels of layers that make channels."""
+    """Returns the groups of output channels, by the layers that compute them."""
     makers = {}
     for call in traced.calls:
         found = channels.of(call.output_tensors[0])
@@ -182,7 +181,7 @@ def makers_of(traced, channels) -> dict[str, np.ndarray]:
 
 
 def _ranks(scores, makers) -> np.ndarray:
-    """Scores replaced by their rank within the first layer that has the group."""
+    """Replaces scores by their rank within the first layer that has the group."""
     ranks, done = np.full(len(scores), np.inf), np.zeros(len(scores), bool)
     for found in makers.values():
         mine = np.unique(found[~done[found] & np.isfinite(scores[found])])
@@ -197,13 +196,13 @@ def _largest(scores) -> float:
 
 
 def _distinct(arrays) -> list[np.ndarray]:
-    """Each of several arrays once, smaller ones first."""
+    """Returns each of several arrays once, smaller ones first."""
     found = {array.tobytes(): array for array in arrays if len(array)}
     return sorted(found.values(), key=len)
 
 
 def excluded_groups(traced, channels, exclude) -> np.ndarray:
-    """The groups of all that the excluded layers and operators put out."""
+    """Returns the groups of the outputs of excluded layers and operators."""
     layers = list({id(c.op): c.op for c in traced.calls}.values())
     chosen = {id(op) for op in match_layers(layers, exclude or (), "exclude")}
     outputs = [t for c in traced.calls if id(c.op) in chosen for t in c.output_tensors]

@@ -1,4 +1,4 @@
-"""What decomposed layers cost, and all the rest of a model."""
+"""Costs of decomposed layers, and of the rest of a model."""
 
 import math
 
@@ -13,17 +13,17 @@ from keras_basisprune.surgery import fold
 
 
 def part_costs(model, traced, parts, cost) -> tuple[dict[str, float], float]:
-    """Counts (or times) each layer as it was before it was decomposed, and the rest.
+    """Counts (or times) the original form of each decomposed layer, and the rest.
 
     Args:
-        model: A converted model or another one.
+        model: A model, converted or not.
         traced: Its `Trace`.
         parts: Its `Part`s.
         cost: `"flops"`, `"params"`, `"bases"`, or a `LatencyTable`.
 
     Returns:
-        A dict from the names of `parts` to what each costs, and a number: what all else
-        costs. With `"bases"` that is nothing.
+        A dict from the names of `parts` to their costs, and a number: the cost of all
+        other layers (0 with `"bases"`).
     """
     if cost == "bases":
         return {part.name: float(part.rank) for part in parts}, 0.0
@@ -69,13 +69,13 @@ def _flops(traced, parts):
 
 
 def whole_time(part, traced, table) -> float:
-    """Milliseconds of a layer as it was before it was decomposed, all calls of it."""
+    """Returns the milliseconds of a layer before decomposition, for all its calls."""
     rank = min(part.matrix)
     return sum(rank_time(part, rank, shape, table) for shape in part.shapes(traced))
 
 
 def rank_time(part, rank, shape, table) -> float:
-    """Milliseconds of one call at some rank, as `fold` would make the layer."""
+    """Returns the milliseconds of one call at some rank, after `fold`."""
     time = 0.0
     for layer in folded_layers(part, rank):
         time += table.milliseconds(layer, shape)
@@ -84,8 +84,10 @@ def rank_time(part, rank, shape, table) -> float:
 
 
 def _rest_time(model, traced, parts, table):
-    """Milliseconds of all other convolutions and dense layers, once BatchNormalization
-    has been folded into them."""
+    """Returns the milliseconds of all other convolutions and dense layers.
+
+    BatchNormalization is folded into them first.
+    """
     ours = {half(part.name) for part in parts for half in (str, basis_name)}
     time = sum(
         table.milliseconds(call.op, tuple(call.input_tensors[0].shape[1:]))

@@ -1,4 +1,4 @@
-"""The layers that a plan of bases is about, whether they are decomposed or not."""
+"""The layers of a plan of bases, decomposed already or not."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -20,15 +20,15 @@ from keras_basisprune.utils.shown import shown
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """A layer that is decomposed, or is to be.
+    """A layer that is decomposed, or will be.
 
     Attributes:
-        name: Its name; plans and scores go by it.
+        name: Its name in plans and scores.
         basis: The layer that holds the basis filters, or the layer itself.
         matrix: Shape `(n, cout)` of the matrix that is factored.
-        scores: Float64 array of shape `(rank,)`: how much each basis is worth.
-        rounding: By what share scores that are the same may differ.
-        centered: Whether a bias is added that the layer has not yet.
+        scores: Float64 array of shape `(rank,)`: the scores of the bases.
+        rounding: Relative difference up to which scores count as equal.
+        centered: Whether a bias is added to a layer without one.
     """
 
     name: str
@@ -44,12 +44,12 @@ class Part:
         return len(self.scores)
 
     @property
-    def alive(self) -> int:
-        """Number of bases that do not score 0 (those of masked bases do)."""
+    def nonzero(self) -> int:
+        """Number of bases that do not score 0 (masked bases do)."""
         return int(np.count_nonzero(self.scores))
 
     def shapes(self, traced) -> list[tuple]:
-        """What its matrix is applied to: the shape of each call, without the batch."""
+        """Returns the input shape of its matrix in each call, without the batch."""
         found = []
         for call in traced.calls:
             if call.op is self.basis:
@@ -61,10 +61,10 @@ class Part:
 
 
 def parts_of(model, traced, scores=None, data=None) -> list[Part]:
-    """Finds the layers, in order of execution, and what their bases are worth.
+    """Returns the layers, in order of execution, with scores of their bases.
 
     Args:
-        model: A converted model or another one.
+        model: A model, converted or not.
         traced: Its `Trace`.
         scores: As in `select_bases`.
         data: As in `select_bases`.
@@ -73,8 +73,8 @@ def parts_of(model, traced, scores=None, data=None) -> list[Part]:
         A list of `Part`s.
 
     Raises:
-        ValueError: If `scores` do not fit the model, or there is `data` for a model
-            that has its bases.
+        ValueError: If `scores` do not fit the model, or there is `data` for a converted
+            model.
     """
     if not (scores is None or isinstance(scores, Mapping)):
         raise ValueError(
@@ -104,7 +104,7 @@ def parts_of(model, traced, scores=None, data=None) -> list[Part]:
 
 
 def _of_layers(model, scores, data):
-    """The same for a model that is not converted."""
+    """Returns the `Part`s of a model that is not converted."""
     if scores is None:
         found = to_decompose(model)
         values = spectra(model, found, data)
@@ -116,8 +116,8 @@ def _of_layers(model, scores, data):
             raise ValueError(
                 "Expected `scores` to name layers of `model` that can be decomposed. "
                 f"Received: {sorted(map(str, unknown))[:20]}; there are "
-                f"{list(found.names.values())[:20]}. Take "
-                "`keras_basisprune.scores.bases(model)`, say, squared."
+                f"{list(found.names.values())[:20]}. Use the squares of "
+                "`keras_basisprune.scores.bases(model)`, for example."
             )
     return [
         Part(
@@ -144,7 +144,7 @@ def _scores(scores, name, rank) -> np.ndarray:
 
 
 def excluded_parts(traced, parts, exclude) -> set[str]:
-    """The names of those that `exclude` matches, or one of whose halves it matches."""
+    """Returns the names of parts that `exclude` matches, by either half, too."""
     if not exclude:
         return set()
     whole = {part.name: folded_layers(part, min(part.matrix))[0] for part in parts}

@@ -1,4 +1,4 @@
-"""Widths that run fastest on this machine."""
+"""Chooses widths that run fastest on this machine."""
 
 import dataclasses
 import math
@@ -10,19 +10,19 @@ from keras_basisprune.measure.channel_costs import ChannelCosts
 from keras_basisprune.surgery import prune
 from keras_basisprune.utils.cannot_reach import CannotReach
 
-_STEPS = (1, 8, 16, 32)  # multiples that widths are tried at
-_ALIKE = 1.02  # times within 2 % are the same
+_STEPS = (1, 8, 16, 32)  # widths are tried at multiples of these
+_SAME_TIME_TOLERANCE = 1.02  # times within 2 % count as equal
 _TRIALS = 5
-_NEAR = 0.9  # so much of the time that may be spent is good enough
+_NEAR = 0.9  # a time of at least this share of the budget is good enough
 
 
 class QuickChannels:
     """Chooses widths by the times of a `LatencyTable`.
 
     A smaller number of channels can be slower than a larger one (docs/compress.md), so
-    that selections of about the same cost differ in time. Several are made, at widths
-    that are multiples of 1, 8, 16 and 32, as far as limits allow. Each is carried out,
-    and the times of the layers that it leaves are added up (`predicted_latency`).
+    selections of about the same cost differ in time. Several are made, at widths that
+    are multiples of 1, 8, 16 and 32, as far as limits allow. Each is carried out, and
+    the times of the resulting layers are added up (`predicted_latency`).
 
     Args:
         model: A `keras.Model`.
@@ -45,91 +45,92 @@ class QuickChannels:
         self._times: dict[bytes, float] = {}
 
     def above(self, threshold) -> np.ndarray:
-        """The groups whose scores reach a threshold, at the quickest widths.
+        """Returns the groups whose scores reach a threshold, at the fastest widths.
 
-        Of those that take at most 2 % longer than the fastest, most groups.
+        Of the selections that take at most 2 % longer than the fastest, that is the one
+        with the most groups.
         """
         found = [self._choice.above(threshold, limits) for limits in self._limits]
-        times = [self._time(alive) for alive in found]
-        fast = [
-            a for a, t in zip(found, times, strict=True) if t <= min(times) * _ALIKE
-        ]
+        times = [self._time(kept) for kept in found]
+        limit = min(times) * _SAME_TIME_TOLERANCE
+        fast = [kept for kept, t in zip(found, times, strict=True) if t <= limit]
         return max(fast, key=np.count_nonzero)
 
     def within(self, keep) -> np.ndarray:
-        """The groups by which the model takes a share of the time that it took.
+        """Returns the groups to keep for a share of the model's time.
 
-        Of the largest selections that do at each multiple, the one with most FLOPs.
+        Of the largest such selections at each multiple, that is the one with the most
+        FLOPs.
 
         Raises:
-            CannotReach: If there is none.
+            CannotReach: If the share can't be reached.
         """
         whole = self._time(self._whole)
         found, share = [], keep
         for limits in self._limits:
-            alive, share = self._largest(limits, share, keep * whole, whole)
-            if alive is not None:
-                found.append(alive)
+            kept, share = self._largest(limits, share, keep * whole, whole)
+            if kept is not None:
+                found.append(kept)
         if not found:
-            least = min(self._times.values()) / whole
+            lowest = min(self._times.values()) / whole
             raise CannotReach(
                 "Expected `keep` to be a share of the milliseconds that can be "
-                f"reached. Received: keep={keep}; without all channels that may leave "
-                f"{least:.3f} is left. Pass keep={math.ceil(least * 1000) / 1000:.3f} "
-                "or more, or wider `limits`."
+                f"reached. Received: keep={keep}; the smallest share is {lowest:.3f}. "
+                f"Pass keep={math.ceil(lowest * 1000) / 1000:.3f} or more, or wider "
+                "`limits`."
             )
         return max(found, key=self._costs)
 
-    def _largest(self, limits, share, most, whole):
-        """The largest selection that was found to take no more time than it may.
+    def _largest(self, limits, share, max_time, whole):
+        """Returns the largest selection found that is within the time.
 
         Args:
             limits: The `Limits`, with a multiple.
             share: The share of FLOPs to begin with.
-            most: Milliseconds that it may take.
+            max_time: Milliseconds that it may take.
             whole: Milliseconds of the whole model.
 
         Returns:
             A pair of a boolean array (or `None`), and the share of FLOPs to begin with
             at another multiple.
         """
-        least, found = self._choice.least(self._costs, limits), None
-        below, above = (least, 0.0), (1.0, whole)  # a share and its time on either side
-        tried = max(share, least)
+        lowest, found = self._choice.lowest(self._costs, limits), None
+        below, above = (lowest, 0.0), (1.0, whole)  # shares on either side, and times
+        tried = max(share, lowest)
         for trial in range(_TRIALS):
-            alive = self._choice.within(self._costs, tried, limits, "flops")
-            time = self._time(alive)
-            if time <= most * (1 + 1e-9):
-                below, found, share = (tried, time), alive, tried
-                if time >= _NEAR * most or tried == 1.0:
+            kept = self._choice.within(self._costs, tried, limits, "flops")
+            time = self._time(kept)
+            if time <= max_time * (1 + 1e-9):
+                below, found, share = (tried, time), kept, tried
+                if time >= _NEAR * max_time or tried == 1.0:
                     break
             else:
                 above = tried, time
-                if tried == least:
+                if tried == lowest:
                     break
-            tried = max(_between(below, above, most), least)
+            tried = max(_between(below, above, max_time), lowest)
             if trial == _TRIALS - 2 and found is None:
-                tried = least
+                tried = lowest
         return found, share
 
-    def _time(self, alive) -> float:
-        key = alive.tobytes()
+    def _time(self, kept) -> float:
+        key = kept.tobytes()
         if key not in self._times:
             small = self._model
-            if not alive.all():
-                small = prune(small, self._choice.plan(alive))
+            if not kept.all():
+                small = prune(small, self._choice.plan(kept))
             self._times[key] = predicted_latency(small, self._table)
         return self._times[key]
 
 
-def _between(below, above, most) -> float:
-    """A share between two, at which the time is expected to be a bit less than `most`.
+def _between(below, above, max_time) -> float:
+    """Returns a share between two, whose time should be a little below `max_time`.
 
-    Times are taken for powers of shares; where the lower one has not been tried yet,
-    they are in proportion.
+    Times are modelled as powers of shares, or as proportional to them if the lower
+    share has not been tried yet.
     """
     (low, fast), (high, slow) = below, above
-    wanted = most * (1 + _NEAR) / 2
+    wanted = max_time * (1 + _NEAR) / 2
     if not fast:
         return high * wanted / slow
     if slow <= fast or low >= high:

@@ -1,4 +1,4 @@
-"""More bases wherever they cost no time."""
+"""Raises ranks wherever more bases cost no time."""
 
 import math
 
@@ -8,20 +8,20 @@ from keras_basisprune.linalg import descending
 from keras_basisprune.plan import Kept, Plan
 from keras_basisprune.plans._part_costs import rank_time
 
-_MULTIPLES = (4, 8, 16)  # what LiteRT's kernels compute at once
-_ALIKE = 1.02  # times within 2 % are the same
+_MULTIPLES = (4, 8, 16)  # numbers of channels that LiteRT's kernels compute at once
+_SAME_TIME_TOLERANCE = 1.02  # times within 2 % count as equal
 
 
 def quick_ranks(plan, parts, traced, table, limits, excluded) -> Plan:
-    """Raises ranks to what runs fastest on this machine.
+    """Raises ranks to those that run fastest on this machine.
 
     A smaller number of channels can be slower than a larger one, and two layers slower
-    than the one that they came from (docs/compress.md). For each layer these are timed
-    as `fold` would make them: its rank, the next multiples of 4, 8 and 16 above, and
-    the whole layer, undecomposed. The fastest is taken; of those that take at most 2 %
-    longer, the one with most bases, which are there for nothing then. A layer that is
-    called several times goes by the input of its first call. Bases are added by their
-    scores. No rank is lowered.
+    than the layer that they replace (docs/compress.md). For each layer these are timed
+    in the form after `fold`: its rank, the next multiples of 4, 8 and 16 above, and the
+    whole layer, undecomposed. Of those that take at most 2 % longer than the fastest,
+    the one with the most bases is chosen, since they cost no time. A layer that is
+    called several times is timed with the input of its first call. Bases are added by
+    their scores. No rank is lowered.
 
     Args:
         plan: A `Plan` of bases of all parts.
@@ -43,7 +43,7 @@ def quick_ranks(plan, parts, traced, table, limits, excluded) -> Plan:
 
 
 def _best(part, kept, shape, table, limits) -> Kept:
-    """The kept bases, and those that can come along for nothing."""
+    """Returns the kept bases, and those that can be added without costing time."""
     mask = part.scores > 0
     mask[list(kept.indices)] = True
     rank, most = len(kept.indices), int(mask.sum())
@@ -53,7 +53,7 @@ def _best(part, kept, shape, table, limits) -> Kept:
     times = {
         count: rank_time(part, count, shape, table) for count in {rank, *counts, *whole}
     }
-    limit = min(times.values()) * _ALIKE
+    limit = min(times.values()) * _SAME_TIME_TOLERANCE
     count = max(count for count, time in times.items() if time <= limit)
     scores = np.where(mask, part.scores, -1.0)
     scores[list(kept.indices)] = math.inf

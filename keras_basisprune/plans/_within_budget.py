@@ -1,4 +1,4 @@
-"""Ranks by which all layers together cost what they may."""
+"""Chooses the ranks of all layers for a total cost."""
 
 import bisect
 import dataclasses
@@ -13,24 +13,24 @@ from keras_basisprune.utils.cannot_reach import CannotReach
 
 
 def within_budget(parts, keep, whole, rest, limits, excluded, scope, cost) -> Plan:
-    """Chooses the bases by which a model costs a share of what it did.
+    """Chooses the bases to keep for a share of the model's cost.
 
     Args:
         parts: The `Part`s of the model.
         keep: Float in (0, 1], the share.
-        whole: Maps their names to what they cost before they were decomposed.
-        rest: What all else costs.
+        whole: Maps their names to their costs before decomposition.
+        rest: The cost of all other layers.
         limits: A `Limits`.
-        excluded: Names of parts that keep all that does not score 0.
-        scope: `"global"`: bases by score per cost; `"local"`: the same share of each
-            layer's, by score.
-        cost: What is counted, in words; `"bases"` for their number alone.
+        excluded: Names of parts that keep all bases that do not score 0.
+        scope: `"global"`: bases by score per cost; `"local"`: the same share of the
+            bases of each layer, by score.
+        cost: The name of the cost; `"bases"` for their number alone.
 
     Returns:
         A `Plan`.
 
     Raises:
-        CannotReach: If it can't be done within the limits.
+        CannotReach: If the share can't be reached within the limits.
     """
     layers = [
         _layer(part, whole[part.name], limits, part.name in excluded, scope, cost)
@@ -50,8 +50,8 @@ def within_budget(parts, keep, whole, rest, limits, excluded, scope, cost) -> Pl
         share = spent(np.inf) / total
         raise CannotReach(
             f"Expected `keep` to be a share of the {cost} that can be reached. "
-            f"Received: keep={keep}; without all bases that may leave {share:.3f} is "
-            f"left, {rest / total:.3f} of it in what is not decomposed. Pass "
+            f"Received: keep={keep}; the smallest share is {share:.3f}, of which "
+            f"{rest / total:.3f} is in layers that are not decomposed. Pass "
             f"keep={math.ceil(share * 1000) / 1000:.3f} or more{_remedy(limits)}."
         )
     lowest = bisect.bisect_left(range(len(cuts) - 1), True, key=lambda i: fits(cuts[i]))
@@ -60,35 +60,35 @@ def within_budget(parts, keep, whole, rest, limits, excluded, scope, cost) -> Pl
 
 def _remedy(limits) -> str:
     own = limits != Limits()
-    return ", or wider `limits`" if own else ", or let channels leave first"
+    return ", or wider `limits`" if own else ", or remove channels first"
 
 
 @dataclasses.dataclass(frozen=True)
 class _Layer:
-    """What is known of a layer: what it costs, and the value of each basis."""
+    """The cost of a layer, and the value of each of its bases."""
 
     name: str
     matrix: tuple[int, int]
     whole: float
     scores: np.ndarray
-    values: np.ndarray  # what bases of all layers are compared by
-    rounding: float  # share by which scores that are the same may differ
+    values: np.ndarray  # by which bases of all layers are compared
+    rounding: float  # relative difference up to which scores count as equal
     limits: Limits
-    least: int
+    min_kept: int
     folds: bool  # whether the cost is that of the folded layer
 
     def rank(self, cut) -> int:
-        """Rank at which each kept basis is worth the cut."""
+        """Returns the rank at which each kept basis has at least the value `cut`."""
         count = len(self.values)
-        rank = max(int(np.count_nonzero(self.values >= cut)), self.least)
+        rank = max(int(np.count_nonzero(self.values >= cut)), self.min_kept)
         rank = self.limits.rounded(rank, count)
         if self.folds and folded_weights(rank, *self.matrix) == math.prod(self.matrix):
-            alive = max(int(np.count_nonzero(self.values)), self.least)
-            return self.limits.rounded(alive, count)
+            nonzero = max(int(np.count_nonzero(self.values)), self.min_kept)
+            return self.limits.rounded(nonzero, count)
         return rank
 
     def spent(self, rank) -> float:
-        """Cost of the folded layer at some rank."""
+        """Returns the cost of the folded layer at some rank."""
         if not self.folds:
             return self.whole * (rank / len(self.values))
         share = folded_weights(rank, *self.matrix) / math.prod(self.matrix)
@@ -109,9 +109,8 @@ def _layer(part, whole, limits, excluded, scope, cost) -> _Layer:
         order = descending(part.scores, part.rounding)
         values[order] = 1 - np.arange(part.rank) / part.rank
         values[part.scores == 0] = 0.0
-    least = part.alive if excluded else limits.least(part.rank)
-    least = max(least, 1)
+    min_kept = max(part.nonzero if excluded else limits.least(part.rank), 1)
     size, rounding = part.matrix, part.rounding
     return _Layer(
-        part.name, size, whole, part.scores, values, rounding, limits, least, folds
+        part.name, size, whole, part.scores, values, rounding, limits, min_kept, folds
     )

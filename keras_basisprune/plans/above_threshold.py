@@ -1,4 +1,4 @@
-"""The bases whose scores reach a threshold, or the best of them by number."""
+"""Chooses the bases whose scores reach a threshold, or a share of them."""
 
 import numpy as np
 
@@ -24,26 +24,26 @@ def above_threshold(
 
     Args:
         scores: A dict from layer names to float64 arrays of shape `(rank,)`, finite and
-            not negative. What scores 0 exactly (a masked basis) is never kept, except
-            to reach what `limits` demand.
+            not negative. Bases that score exactly 0 (masked ones) are never kept,
+            except to reach what `limits` demand.
         threshold: Float >= 0. Scores are divided by the largest (of the layer or, with
-            `scope="global"`, of all); what lies under `threshold` leaves. Give this or
+            `scope="global"`, of all); bases below `threshold` are removed. Pass this or
             `ratio`.
-        ratio: Float in [0, 1), the share of bases that leave, lowest scores first
-            (of each layer, or of all), masked ones counted. Rounded down; bases with
-            equal scores leave together or stay together.
+        ratio: Float in [0, 1), the share of bases to remove, lowest scores first (of
+            each layer, or of all), masked ones included. Rounded down; bases with equal
+            scores are kept or removed together.
         scope: `"local"`: each layer is judged by itself; `"global"`: all together.
-        costs: Maps layer names to what one basis costs. With `scope="global"`, scores
-            are divided by it, so that of two bases with the same score the dearer one
-            leaves first.
-        limits: A `Limits`, whose `exclude` is not looked at.
-        excluded: Names of layers that keep all that does not score 0.
-        rounding: Maps layer names to the share by which scores that are the same may
-            differ (see `linalg.descending`). Defaults to none.
+        costs: Maps layer names to the cost of one basis. With `scope="global"`, scores
+            are divided by it, so that of two bases with the same score the more
+            expensive one is removed first.
+        limits: A `Limits`, whose `exclude` is ignored.
+        excluded: Names of layers that keep all bases that do not score 0.
+        rounding: Maps layer names to the relative difference up to which scores count
+            as equal (see `linalg.descending`). Defaults to 0.
 
     Returns:
-        A `Plan` with an entry for every layer in `scores`. Where limits demand more
-        than the threshold leaves, the highest scores stay.
+        A `Plan` with an entry for every layer in `scores`. If limits demand more bases
+        than reach the threshold, those with the highest scores are kept.
 
     Raises:
         ValueError: If `threshold`, `ratio` or a score is out of its range.
@@ -61,7 +61,7 @@ def above_threshold(
     if not scores:
         raise ValueError(
             "Expected `scores` to name a layer, in a dict. Received: an empty dict. "
-            "Score a converted model, by `keras_basisprune.scores.energy`, say."
+            "Score a converted model, for example by `keras_basisprune.scores.energy`."
         )
     if scope == "global":
         scores = _per_cost(scores, costs)
@@ -76,7 +76,7 @@ def above_threshold(
 
 
 def _checked(name, values) -> np.ndarray:
-    """Scores of one layer as a float64 array; a `ValueError` if they can't be any."""
+    """Returns scores of one layer as a float64 array; raises `ValueError` if wrong."""
     values = check_numeric("scores", values).astype(np.float64)
     fine = np.isfinite(values) & (values >= 0)
     if values.ndim != 1 or not values.size or not fine.all():
@@ -102,7 +102,7 @@ def _per_cost(scores, costs):
 
 
 def _cut_off(values, threshold, ratio) -> float:
-    """The score from which on bases are kept."""
+    """Returns the lowest score that is kept."""
     if threshold is not None:
         return threshold * values.max()
     removed = int(np.floor(ratio * values.size + 1e-9))
@@ -110,7 +110,7 @@ def _cut_off(values, threshold, ratio) -> float:
 
 
 def _keep(values, cut, limits, rounding) -> Kept:
-    alive = int(np.count_nonzero((values >= cut) & (values > 0)))
-    count = limits.rounded(max(alive, limits.least(values.size)), values.size)
+    good = int(np.count_nonzero((values >= cut) & (values > 0)))
+    count = limits.rounded(max(good, limits.least(values.size)), values.size)
     order = descending(values, rounding)[:count]
     return Kept(tuple(sorted(order)), values.size)

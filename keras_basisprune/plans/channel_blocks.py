@@ -7,7 +7,7 @@ import numpy as np
 from keras_basisprune.graph.channel_groups import groups_of
 from keras_basisprune.plans._channel_choice import (
     excluded_groups,
-    keep_some,
+    fix_some,
     makers_of,
 )
 from keras_basisprune.plans.limits import Limits
@@ -47,7 +47,7 @@ def channel_blocks(traced, channels, scores, limits=None, steps=16):
     stays = ~np.isfinite(scores)
     stays[list(groups.pinned)] = True
     stays[excluded_groups(traced, channels, limits.exclude)] = True
-    keep_some(scores, stays, groups, channels, limits)
+    fix_some(scores, stays, groups, channels, limits)
     blocks, done = [], stays.copy()
     for name, found in makers_of(traced, channels).items():
         mine = np.unique(found[~done[found]])

@@ -1,4 +1,4 @@
-"""Arguments that both selections take."""
+"""Checks of arguments that both selections have."""
 
 import numpy as np
 
@@ -29,14 +29,14 @@ def check_selection(keep, threshold, scope) -> tuple[float | None, float | None]
 
 
 def check_cost(cost, unit):
-    """Checks `cost`: a name, `unit` (such as `"bases"`) among them, or a table."""
+    """Checks `cost`: `"flops"`, `"params"`, `unit` (such as `"bases"`), or a table."""
     if not isinstance(cost, LatencyTable):
         remedy = "Or pass a `LatencyTable`, for milliseconds on this machine."
         check_choice("cost", cost, ("flops", "params", unit), remedy)
 
 
 def check_channel_scores(scores, count) -> np.ndarray:
-    """Scores of groups of channels as a float64 array of shape `(count,)`."""
+    """Returns scores of groups of channels as a float64 array of shape `(count,)`."""
     scores = check_numeric("scores", scores).astype(np.float64)
     if scores.shape != (count,) or np.isnan(scores).any():
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Scores of channels per what they cost."""
+"""Scores of channels per cost."""
 
 import keras
 import numpy as np
@@ -14,11 +14,11 @@ from keras_basisprune.utils.check_choice import check_choice
 def per_cost(
     model: keras.Model, scores: npt.ArrayLike, *, cost: str = "flops"
 ) -> np.ndarray:
-    """Divides the score of each group of channels by what its leaving saves.
+    """Divides the score of each group of channels by its cost.
 
-    Of two groups with the same score, the dearer one leaves first then. A group's cost
-    is what the whole model loses when it is the first to leave, with all that is tied
-    to it. Time is linear in the number of channels.
+    Of two groups with the same score, the more expensive one is then removed first. A
+    group's cost is what the whole model saves when this group is removed first, before
+    all others. Time is linear in the number of channels.
 
     Args:
         model: A built Functional or Sequential `keras.Model`.
@@ -27,8 +27,8 @@ def per_cost(
         cost: `"flops"` or `"params"`.
 
     Returns:
-        A float64 array of shape `(groups,)`. Scores of groups that can't leave, or that
-        cost nothing, stay as they are.
+        A float64 array of shape `(groups,)`. Scores of groups that can't be removed, or
+        that cost nothing, are unchanged.
 
     Raises:
         ValueError: If `scores` do not fit the model, or sizes of its input are unknown

@@ -1,4 +1,4 @@
-"""Scores of bases and a budget or a threshold in, a plan out."""
+"""Chooses bases by scores and a budget or a threshold."""
 
 import math
 from collections.abc import Mapping
@@ -38,48 +38,47 @@ def select_bases(
     kept as long as the model costs no more than that share. Costs are those after
     `fold`: a layer with `r` of the bases of an `(n, cout)` matrix costs
     `min(r (n + cout), n cout)` times its positions. A layer that would cost as much as
-    the original keeps all of its bases but those that score 0 (masked ones, which
-    leave in any case). Shares are of the whole model as it was before it was converted,
-    and before anything was masked.
+    the original keeps all of its bases except those that score 0 (masked bases, which
+    are removed in any case). Shares are of the whole original model, before it was
+    converted or masked.
 
-    With `threshold`, bases leave whose score lies under it, whatever that makes of the
-    cost.
+    With `threshold`, bases with a lower score are removed, at whatever cost results.
 
-    Time is linear in the number of bases, times the logarithm of it; of a model that is
-    not converted, that of `scores.bases` comes on top.
+    Time is linear in the number of bases, times its logarithm; for a model that is not
+    converted, the time of `scores.bases` is added.
 
-    With a `LatencyTable`, costs are milliseconds on this machine. A layer with `r`
-    bases is taken to need that share of its time which it has of its weights, as long
-    as ranks are chosen by the budget. Then each is raised to what runs fastest: a
-    smaller number of channels can be slower than a larger one, and two layers slower
-    than the one that they came from (docs/compress.md). Its own rank, the next
-    multiples of 4, 8 and 16, and the whole layer are timed; of those that take at most
-    2 % longer than the fastest, that with most bases is taken. This takes a copy of the
-    model, and about a second for each kind and size of layer that is not in the table
-    yet: up to ten for each decomposed layer, one for each other.
+    With a `LatencyTable`, costs are milliseconds on this machine. To choose ranks by
+    the budget, the time of a layer with `r` bases is assumed to be proportional to its
+    weights. Then each rank is raised to one that runs fastest: a smaller number of
+    channels can be slower than a larger one, and two layers slower than the layer that
+    they replace (docs/compress.md). The chosen rank, the next multiples of 4, 8 and 16,
+    and the whole layer are timed; of those that take at most 2 % longer than the
+    fastest, the one with the most bases is chosen. This needs a copy of the model, and
+    about a second for each kind and size of layer that is not in the table yet: up to
+    ten for each decomposed layer, one for each other layer.
 
     Args:
         model: A converted model of full rank, masked or not; or one that is not
             converted: then the plan is for `convert(model, plan)`.
-        keep: Float in (0, 1], the share of the `cost` that stays. Give this or
+        keep: Float in (0, 1], the share of the `cost` to keep. Pass this or
             `threshold`.
         threshold: Float >= 0. Scores are divided by the largest (of the layer with
-            `scope="local"`, else of all, per cost); what lies under it leaves. At least
-            one basis of each layer stays.
-        scores: A dict from layer names to arrays of shape `(rank,)`, not negative. What
-            scores 0 leaves, but for `limits`. Defaults to the shares of energy in the
-            layer: `scores.energy(model)` or, if the model is not converted, the squares
-            of `scores.bases(model, data)` divided by their sum. Of such a model, only
-            layers that are named are decomposed.
+            `scope="local"`, otherwise of all, per cost); bases below it are removed.
+            Each layer keeps at least one basis.
+        scores: A dict from layer names to arrays of shape `(rank,)`, not negative.
+            Bases that score 0 are removed, unless `limits` keep them. Defaults to the
+            shares of energy in the layer: `scores.energy(model)` or, if the model is
+            not converted, the squares of `scores.bases(model, data)` divided by their
+            sum. If the model is not converted, only layers named here are decomposed.
         data: Unlabelled samples, for a model that is not converted: spectra are those
-            of the layers' outputs, and the plan fits `convert(model, plan, data=data)`,
-            with the basis `"activations"` or `"regression"`. `None` for those of the
-            weights. Where there are `scores`, it is not read.
+            of the layers' outputs, and the plan is for `convert(model, plan,
+            data=data)`, with the basis `"activations"` or `"regression"`. `None` for
+            spectra of the weights. It is not read if there are `scores`.
         cost: What is counted: `"flops"`, `"params"`, `"bases"` (their number, in layers
             that are decomposed), or a `LatencyTable` (milliseconds).
         scope: `"global"`: all bases are ranked together, by score per cost; `"local"`:
             within their layer, so that each keeps the same share of its bases.
-        limits: A `Limits`. Ranks are rounded up, and others go down for it.
+        limits: A `Limits`. Ranks are rounded up, and others are lowered to compensate.
 
     Returns:
         A `Plan` with an entry for every decomposed layer, for `prune` or `convert`.
@@ -94,7 +93,7 @@ def select_bases(
     >>> plan = keras_basisprune.select_bases(model, keep=0.15, data=images)
     >>> small = keras_basisprune.convert(model, plan, basis="regression", data=images)
 
-    Of a model whose scales have been trained:
+    For a model whose scales have been trained:
 
     >>> plan = keras_basisprune.select_bases(converted, threshold=0.01, scope="local")
     >>> small = keras_basisprune.prune(converted, plan)

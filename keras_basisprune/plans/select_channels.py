@@ -1,4 +1,4 @@
-"""Scores of channel groups and a budget or a threshold in, a plan out."""
+"""Chooses channels by scores and a budget or a threshold."""
 
 import keras
 import numpy as np
@@ -37,44 +37,45 @@ def select_channels(
 ) -> Plan:
     """Chooses the channels to keep of each layer: its width.
 
-    Groups of channels (`channel_groups`) leave in the order of their scores, lowest
-    first, until the model costs the share that is asked for, or none is left under the
-    threshold. Costs are those that `measure.cost` finds after `prune`, for every layer
+    Groups of channels (`channel_groups`) are removed in the order of their scores,
+    lowest first, until the model costs the given share, or no score is below the
+    threshold. Costs are those that `measure.cost` counts after `prune`, for every layer
     that has a rule. Every tensor (of slices too) keeps at least one channel, so that
-    `prune` can carry the plan out. Time is linear in the number of channels, times the
-    logarithm of it; that of the scores comes on top.
+    `prune` can carry out the plan. Time is linear in the number of channels, times its
+    logarithm; the time of the scores is added.
 
     With a `LatencyTable`, costs are milliseconds on this machine (`predicted_latency`).
     A smaller number of channels can be slower than a larger one (docs/compress.md), so
-    that selections are made at several widths: multiples of 1, 8, 16 and 32, as far as
-    `limits` allow. For a `keep`, at each multiple up to five shares of FLOPs are tried,
-    until one takes 90 to 100 % of the time that it may; of these, the one with most
-    FLOPs is taken. For a `threshold`, it is the fastest. Each selection costs two
-    copies of the model, and about a second for each kind and size of layer that is not
-    in the table yet: with a new table, five to twenty seconds per layer of the network.
+    selections are made at several widths: multiples of 1, 8, 16 and 32, as far as
+    `limits` allow. With `keep`, up to five shares of FLOPs are tried at each multiple,
+    until one takes 90 to 100 % of the time allowed; of these, the one with the most
+    FLOPs is chosen. With `threshold`, the fastest one is chosen. Each selection needs
+    two copies of the model, and about a second for each kind and size of layer that is
+    not in the table yet: with a new table, five to twenty seconds per layer of the
+    network.
 
     Args:
         model: A built Functional or Sequential `keras.Model`, converted or not.
-        keep: Float in (0, 1], the share of the `cost` that stays. Give this or
+        keep: Float in (0, 1], the share of the `cost` to keep. Pass this or
             `threshold`.
         threshold: Float >= 0. Scores are divided by the largest finite one (of the
-            layer with `scope="local"`, else of all); groups under it leave.
+            layer with `scope="local"`, otherwise of all); groups below it are removed.
         scores: Array of shape `(groups,)` in the numbering of `channel_groups(model)`,
-            as the functions of `scores.channels` return it. Infinite scores stay.
-            Defaults to `scores.channels.compensated(model, data)` with `data`, else to
-            `scores.channels.l2_norm(model)`; channels that are masked
-            (`layers.TrainedMask`) leave in any case then.
-        data: Unlabelled samples for the scores. Where there are `scores`, it is not
-            read.
-        cost: What is counted: `"flops"`, `"params"`, `"channels"` (groups that may
-            leave), or a `LatencyTable` (milliseconds).
+            as the functions of `scores.channels` return it. Groups with infinite scores
+            are kept. Defaults to `scores.channels.compensated(model, data)` with
+            `data`, otherwise to `scores.channels.l2_norm(model)`; with these defaults,
+            masked channels (`layers.TrainedMask`) are removed in any case.
+        data: Unlabelled samples for the scores. It is not read if there are `scores`.
+        cost: What is counted: `"flops"`, `"params"`, `"channels"` (groups that may be
+            removed), or a `LatencyTable` (milliseconds).
         scope: `"local"`: groups are ranked within their layer, so that each layer loses
             the same share; `"global"`: all together. See `plans.per_cost` for scores
-            by what a group costs.
+            per cost.
         limits: A `Limits`.
 
     Returns:
-        A `Plan` whose `channels` name every layer that makes channels and loses some.
+        A `Plan` whose `channels` name every layer that computes channels and loses
+        some.
 
     Raises:
         CannotReach: If `keep` can't be reached within the limits (a `ValueError`).
@@ -100,17 +101,17 @@ def select_channels(
     choice = ChannelChoice(traced, channels, groups, scores, masked, scope)
     if isinstance(cost, LatencyTable):
         quick = QuickChannels(model, traced, channels, choice, limits, cost)
-        alive = quick.above(threshold) if keep is None else quick.within(keep)
+        kept = quick.above(threshold) if keep is None else quick.within(keep)
     elif keep is None:
-        alive = choice.above(threshold, limits)
+        kept = choice.above(threshold, limits)
     else:
         costs = ChannelCosts(traced, channels, cost)
-        alive = choice.within(costs, keep, limits, cost)
-    return choice.plan(alive)
+        kept = choice.within(costs, keep, limits, cost)
+    return choice.plan(kept)
 
 
 def _masked(traced, groups) -> np.ndarray:
-    """Boolean array of the groups that a layer has masked."""
+    """Returns a boolean array of the groups that a layer has masked."""
     found = np.zeros(len(groups), bool)
     for weighed in trained_masks(traced).values():
         of = groups.layers.get(weighed.name, ())

@@ -6,6 +6,8 @@ import re
 from keras_basisprune.utils.check_path import check_path
 
 _REMEDY = "Pass the `output_dir` of `compress(...)`, or run it again to write the file."
+_VERSIONS = (1, 2)
+_RENAMED = {"certainty": "loss_statement", "classes": "class_warning"}  # in version 2
 
 
 def _number(value):
@@ -43,7 +45,7 @@ def _numbers(value):
 
 
 def _pair(value):
-    """Two numbers: what was kept of how many, or before and after."""
+    """Checks for two numbers: kept and total, or before and after."""
     return value is None or (_numbers(value) and len(value) == 2 and None not in value)
 
 
@@ -52,7 +54,7 @@ def _dictionary(value):
 
 
 def _record(fields):
-    """A check for dictionaries that have (at least) these fields."""
+    """Returns a check for dictionaries that have (at least) these fields."""
     return lambda value: (
         isinstance(value, dict)
         and all(key in value and check(value[key]) for key, check in fields.items())
@@ -60,7 +62,7 @@ def _record(fields):
 
 
 def _records(fields):
-    """A check for lists of such dictionaries."""
+    """Returns a check for lists of such dictionaries."""
     is_one = _record(fields)
     return lambda value: isinstance(value, list) and all(map(is_one, value))
 
@@ -98,9 +100,9 @@ _FIELDS = {
 }
 
 _OPTIONAL = {  # what reports of older versions lack
-    "certainty": _text,
-    "classes": _text,
     "pictures": _records({"layer": _text, "png": _base64}),
+    "loss_statement": _text,
+    "class_warning": _text,
     "recall": _records(
         {"class": _whole, "images": _whole, "before": _number, "after": _number}
     ),
@@ -108,12 +110,12 @@ _OPTIONAL = {  # what reports of older versions lack
 
 
 def read_report(folder) -> dict:
-    """The contents of `folder/report.json`.
+    """Reads the contents of `folder/report.json`.
 
     Numbers that are not finite become None, underscores in labels become spaces.
 
     Raises:
-        ValueError: If there is no such file, or it is not a report of version 1.
+        ValueError: If there is no such file, or it is not a report of version 1 or 2.
     """
     path = check_path("folder", folder) / "report.json"
     if not path.is_file():
@@ -131,13 +133,18 @@ def read_report(folder) -> dict:
             f"can't be read: {error}. {_REMEDY}"
         ) from error
     version = report.get("version") if isinstance(report, dict) else None
-    if version != 1:
+    if version not in _VERSIONS:
         raise ValueError(
-            f"Expected {str(path)!r} in `folder` to be a report of version 1. "
+            f"Expected {str(path)!r} in `folder` to be a report of version 1 or 2. "
             f"Received: version={version!r}. Use the version of keras_basisprune that "
             "wrote it, or run `compress(...)` again to write the file."
         )
+    if version == 1:
+        report = {_RENAMED.get(key, key): value for key, value in report.items()}
     _check(report, path)
+    arguments = report["arguments"]
+    if version == 1 and "objective" in arguments:
+        arguments["cost"] = arguments.pop("objective")
     for row in report["before_after"]:
         row["label"] = row["label"].replace("_", " ")
     return report

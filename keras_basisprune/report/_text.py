@@ -1,14 +1,14 @@
 """Numbers and findings of a report as text."""
 
-SPACE = "\N{NO-BREAK SPACE}"
-NOTHING = "–"
+NBSP = "\N{NO-BREAK SPACE}"
+MISSING = "–"
 OBJECTIVES = {
     "flops": "FLOPs",
     "params": "parameters",
     "bytes": "bytes",
     "latency": "time",
 }
-# Rows of `before_after` that the headline names, and how it calls them.
+# Rows of `before_after` that the headline names, and their names there.
 _NAMES = {
     "flops": ("FLOPs", "FLOPs"),
     "params": ("parameters", "parameters"),
@@ -18,57 +18,57 @@ _NAMES = {
 
 
 def percent(share) -> str:
-    """A share as per cent; neither 0 nor 100 unless it is exactly that."""
+    """Formats a share as per cent; neither 0 nor 100 unless it is exactly that."""
     if share is None:
-        return NOTHING
+        return MISSING
     for digits in (1, 2, 3):
         rounded = round(100 * share, digits)
         if rounded not in (0, 100) or share in (0, 1):
             break
-    return f"{rounded + 0.0:.{digits}f}{SPACE}%"
+    return f"{rounded + 0.0:.{digits}f}{NBSP}%"
 
 
 def number(value) -> str:
-    """A count with commas, or a small number with four digits."""
+    """Formats a count with commas, or a small number with four digits."""
     if value is None:
-        return NOTHING
+        return MISSING
     if float(value).is_integer():
         return f"{int(value):,}"
     return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def amount(value, label) -> str:
-    """The value of a row of `before_after` in the unit that its label implies."""
+    """Formats a value of a row of `before_after` in the unit that its label implies."""
     if value is None:
-        return NOTHING
+        return MISSING
     if is_score(label):
         return percent(value)
     if "bytes" in label:
         for unit, size in (("MB", 1e6), ("kB", 1e3)):
             if value >= size:
-                return f"{value / size:.3g}{SPACE}{unit}"
-        return f"{number(value)}{SPACE}bytes"
+                return f"{value / size:.3g}{NBSP}{unit}"
+        return f"{number(value)}{NBSP}bytes"
     if "milliseconds" in label:
-        return f"{value:.3g}{SPACE}ms" if value < 100 else f"{value:,.0f}{SPACE}ms"
+        return f"{value:.3g}{NBSP}ms" if value < 100 else f"{value:,.0f}{NBSP}ms"
     return number(value)
 
 
 def removed(row) -> str:
-    """How much less `after` is than `before`: per cent, or points for scores."""
+    """Formats how much less `after` is: in per cent, or in points for scores."""
     before, after = row["before"], row["after"]
     if before is None or after is None:
-        return NOTHING
+        return MISSING
     if is_score(row["label"]):
         points = round(100 * (after - before), 1)
         return f"{points + 0.0:+.1f} points".replace("-", "−").replace("+0.0", "0.0")
     share = removed_share(row)
     if share is None:
-        return NOTHING
+        return MISSING
     return percent(share) if share >= 0 else f"{percent(-share)} more"
 
 
 def removed_share(row) -> float | None:
-    """The share that left, negative if there is more; None where that has no sense."""
+    """Returns the removed share, negative for an increase; None if meaningless."""
     before, after = row["before"], row["after"]
     if is_score(row["label"]) or not before or after is None:
         return None
@@ -76,47 +76,47 @@ def removed_share(row) -> float | None:
 
 
 def is_score(label) -> bool:
-    """Whether a row is a share of images, whose loss is told in points."""
+    """Returns whether a row is a share of images, whose loss is given in points."""
     return label.startswith(("accuracy", "agreement"))
 
 
 def label(text) -> str:
-    """The label of a row, without the unit that its values carry."""
+    """Returns the label of a row, without the unit that its values have."""
     names = {"milliseconds": "latency", "bytes": "file size"}
     return names.get(text, text.replace(" bytes", " file"))
 
 
 def small(value) -> str:
-    """A difference or tolerance: two digits and the power of ten."""
+    """Formats a difference or tolerance: two digits and the power of ten."""
     return "not a number" if value is None else f"{value:.1e}" if value else "0"
 
 
 def duration(seconds) -> str:
-    """Seconds in words."""
+    """Formats seconds as hours, minutes and seconds."""
     if seconds is None:
-        return NOTHING
+        return MISSING
     if seconds < 60:
-        return f"{seconds:.3g}{SPACE}s"
+        return f"{seconds:.3g}{NBSP}s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     parts = [(hours, "h"), (minutes, "min"), (rest, "s")]
-    return " ".join(f"{count}{SPACE}{unit}" for count, unit in parts if count)
+    return " ".join(f"{count}{NBSP}{unit}" for count, unit in parts if count)
 
 
 def objective_name(report) -> str:
-    """What the search made small, in words."""
+    """Returns the name of the cost that the search made small."""
     objective = report["arguments"].get("cost")
     return OBJECTIVES.get(objective, "the objective")
 
 
 def passed(row) -> bool:
-    """Whether a row of the equality certificate holds."""
+    """Returns whether a row of the equality certificate holds."""
     difference, tolerance = row["difference"], row["tolerance"]
     return None not in (difference, tolerance) and difference <= tolerance
 
 
 def verdict(rows) -> str:
-    """The equality certificate in one sentence."""
+    """Sums up the equality certificate in one sentence."""
     failed = [row["step"] for row in rows if not passed(row)]
     if not rows:
         return "No step was compared."
@@ -129,7 +129,7 @@ def verdict(rows) -> str:
 
 
 def headline(report) -> str:
-    """What was removed at what loss, or that nothing was, in one sentence."""
+    """Says in one sentence what was removed and at what loss."""
     if not report["met_budget"]:
         return f"Nothing was removed: {_why_nothing(report)}"
     rows = {row["label"]: row for row in report["before_after"]}
@@ -147,7 +147,7 @@ def headline(report) -> str:
 
 
 def _loss(report, rows):
-    """The score that was lost, with the budget in brackets."""
+    """Says how much of the score was lost, with the budget in brackets."""
     metric, before = report["metric"], report["baseline"]
     row = rows.get(f"{metric} on validation", {})
     before, after = row.get("before", before), row.get("after")
@@ -172,13 +172,13 @@ def _loss(report, rows):
 
 
 def standard_error(error) -> str:
-    """A standard error in points."""
-    return NOTHING if error is None else f"±{SPACE}{100 * error:.2f}"
+    """Formats a standard error in points."""
+    return MISSING if error is None else f"±{NBSP}{100 * error:.2f}"
 
 
 def at_most(bound) -> str:
-    """An upper bound of a loss in points."""
-    return NOTHING if bound is None else f"{100 * bound:.1f}".replace("-", "−")
+    """Formats an upper bound of a loss in points."""
+    return MISSING if bound is None else f"{100 * bound:.1f}".replace("-", "−")
 
 
 def _budget(report):
@@ -188,14 +188,14 @@ def _budget(report):
 
 
 def _points(points):
-    return f"{points:.1f}{SPACE}point{'' if points == 1 else 's'}"
+    return f"{points:.1f}{NBSP}point{'' if points == 1 else 's'}"
 
 
 def _why_nothing(report):
     trials, metric = report["trials"], report["metric"]
     if not trials:
         if report["layers"] and all(layer["reason"] for layer in report["layers"]):
-            return "every layer had to be left alone."
+            return "no layer could be made smaller."
         return "there was no trial."
     scored = [trial for trial in trials if trial["score"] is not None]
     if not scored:

@@ -1,4 +1,4 @@
-"""How far the forms of a network differ in what they compute."""
+"""Compares the outputs of the forms of a network."""
 
 import keras
 import numpy as np
@@ -17,15 +17,15 @@ def certificate(model, converted, network, folded, images) -> list[dict]:
 
     Args:
         model: The original.
-        converted: It, converted at full rank. In a copy, the strongest basis of every
-            layer is masked, and cut out. `None` if nothing can be decomposed.
+        converted: The original, converted at full rank. In a copy, the strongest basis
+            of every layer is masked and removed. `None` if nothing can be decomposed.
         network: The network that was found, not folded.
-        folded: It, folded.
+        folded: The folded network.
         images: Samples to compare on.
 
     Returns:
         A list of dicts with `"step"`, `"against"`, `"difference"` (the largest absolute
-        one of any output) and `"tolerance"`.
+        difference of any output) and `"tolerance"`.
     """
     rows = []
     if converted is not None:
@@ -37,7 +37,10 @@ def certificate(model, converted, network, folded, images) -> list[dict]:
 
 
 def _masked(converted) -> keras.Model:
-    """A copy in which each layer with several bases lacks the strongest."""
+    """Returns a copy in which the strongest basis of each layer is masked.
+
+    Layers with one basis keep it.
+    """
     copy = flatten(converted)
     for pair in basis_pairs(trace(copy)).values():
         mask = np.array(keras.ops.convert_to_numpy(pair.scaling.mask))

@@ -14,10 +14,10 @@ _PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy")
 
 
 def document(parts, trials, arguments) -> dict:
-    """Puts together what is known of a run, in values that strict JSON knows.
+    """Collects the content of `report.json`, in values that strict JSON can represent.
 
     Args:
-        parts: Dict of what is there already, by the names of `report.json`.
+        parts: Dict of the parts that are known already, by the names of `report.json`.
         trials: A sequence of `Trial`.
         arguments: Dict of the arguments of the call.
 
@@ -25,7 +25,7 @@ def document(parts, trials, arguments) -> dict:
         A dict: `parts` with versions, seed, trials and seconds.
     """
     found = {
-        "version": 1,
+        "version": 2,
         "versions": _versions(),
         "seed": arguments["seed"],
         "arguments": arguments,
@@ -62,7 +62,7 @@ def _seconds(trials) -> dict[str, float]:
 
 
 def _strict(value):
-    """The same without what strict JSON doesn't know."""
+    """Returns a value without what strict JSON can't represent."""
     if isinstance(value, dict):
         return {str(key): _strict(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

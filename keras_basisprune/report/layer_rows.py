@@ -1,4 +1,4 @@
-"""What became of every layer, and the spectra by which it was cut."""
+"""Rows on every layer of a report, and spectra."""
 
 from keras_basisprune.graph.basis_name import basis_name
 from keras_basisprune.graph.basis_pairs import basis_pairs
@@ -12,7 +12,7 @@ _POINTS = 256  # of a spectrum, at most
 
 
 def layer_rows(model, small) -> list[dict]:
-    """What is left of each layer that has a kernel.
+    """Describes what is kept of each layer that has a kernel.
 
     Args:
         model: The original `keras.Model`, flat.
@@ -20,10 +20,10 @@ def layer_rows(model, small) -> list[dict]:
             layer that has been decomposed.
 
     Returns:
-        A list of dicts: `"name"`, `"kind"`, `"channels"` (output channels kept, and in
-        all; `None` if it isn't known), `"rank"` (the same of bases; `None` if it isn't
-        decomposed), `"params"` and `"flops"` (before, after) and `"reason"` (why it was
-        left alone, or `None`).
+        A list of dicts: `"name"`, `"kind"`, `"channels"` (output channels kept and in
+        total; `None` if not known), `"rank"` (bases kept and in total; `None` if the
+        layer isn't decomposed), `"params"` and `"flops"` (before, after) and `"reason"`
+        (why the layer is unchanged, or `None`).
     """
     traced = trace(model)
     before = {layer.name: layer for layer in cost(model).layers}
@@ -62,7 +62,7 @@ def layer_rows(model, small) -> list[dict]:
 
 
 def spectra(converted, rows) -> list[dict]:
-    """Singular values of the layers' outputs, and how many bases are left.
+    """Returns singular values of the layers' outputs, and how many bases are kept.
 
     Args:
         converted: The original, converted at full rank; `None` for no spectra.
@@ -85,7 +85,7 @@ def spectra(converted, rows) -> list[dict]:
 
 
 def _width(layer) -> int | None:
-    """Number of output channels."""
+    """Returns the number of output channels."""
     for name in ("filters", "units"):
         if getattr(layer, name, None):
             return int(getattr(layer, name))

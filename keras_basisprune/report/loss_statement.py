@@ -1,10 +1,10 @@
-"""How sure the loss of the chosen network is, in words."""
+"""States the confidence interval of the chosen network's loss."""
 
 from keras_basisprune.report.loss_bound import CONFIDENCE
 
 
 def loss_statement(baseline, trial, images) -> str:
-    """Says how far the loss of the chosen network may be off, in words.
+    """Returns a sentence on the chosen network's loss and its confidence bound.
 
     Args:
         baseline: Float, the original's score on the validation data.
@@ -12,7 +12,7 @@ def loss_statement(baseline, trial, images) -> str:
         images: Integer, the number of validation images.
 
     Returns:
-        A string, empty where nothing was chosen.
+        A string, empty if no network was chosen.
 
     Example:
 

@@ -30,7 +30,7 @@ def write_report(folder: Path) -> pathlib.Path:
     """Writes `report.html` beside the `report.json` of a `compress` run.
 
     The page is one file that loads nothing from elsewhere. Its charts need JavaScript;
-    all their numbers are in tables as well, which do not.
+    all their numbers are also in tables, which do not.
 
     Args:
         folder: The `output_dir` of `compress`, a string or `pathlib.Path`, which holds
@@ -41,7 +41,7 @@ def write_report(folder: Path) -> pathlib.Path:
 
     Raises:
         ValueError: If there is no `report.json`, or if it is broken or of another
-            version, or if there is a folder named `report.html`, which stays.
+            version, or if there is a folder named `report.html`, which is kept.
 
     Example:
 
@@ -58,7 +58,7 @@ def write_report(folder: Path) -> pathlib.Path:
 
 
 def _page(report):
-    """The whole page as text."""
+    """Returns the whole page as text."""
     import jinja2
     import plotly.offline
 

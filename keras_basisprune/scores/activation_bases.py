@@ -1,4 +1,4 @@
-"""Bases of the outputs of layers, all at once, in one pass over data."""
+"""Computes bases of the outputs of layers, in one pass over data."""
 
 import functools
 import math
@@ -13,21 +13,22 @@ from keras_basisprune.graph.position_jitter import position_jitter
 from keras_basisprune.graph.rules import rule_of
 from keras_basisprune.linalg import LowRank, Moments, principal_basis
 
-# Positions per image that a map gives at most; docs/benchmarks.md has the error.
+# The most positions per image and map; docs/benchmarks.md has the error.
 POSITIONS = 64
 
 
 def activation_bases(twin, keys, batches, verbose) -> dict[int, LowRank]:
-    """Takes the basis of each layer's outputs, all layers in one pass.
+    """Computes the bases of each layer's outputs, all layers in one pass.
 
-    Of maps with more than 64 positions, 64 are drawn, spread over the map and others
-    in each image, by its content. Sums are float64, so that neither batch size nor
-    order of the data matter, up to rounding. Memory is independent of the number of
-    images: the sum of `cout^2` over the layers, and one batch through the network.
+    From maps with more than 64 positions, 64 are sampled, spread over the map and
+    different for each image, depending on its content. Sums are float64, so that
+    neither batch size nor order of the data matter, up to rounding. Memory does not
+    depend on the number of images: the sum of `cout^2` over the layers, and one batch
+    through the network.
 
     Args:
         twin: A `LinearTwin`.
-        keys: Which of its `layers` to take.
+        keys: Keys of those of its `layers` to compute bases for.
         batches: An iterable of lists of arrays, one per input of the twin; read once.
         verbose: Whether to show a progress bar.
 
@@ -58,17 +59,17 @@ def activation_bases(twin, keys, batches, verbose) -> dict[int, LowRank]:
 
 
 def floor(compute_dtype) -> float:
-    """Smallest standard deviation that features are divided by, relatively."""
-    return 1e-3 if compute_dtype == "float16" else 1e-6  # or they overflow
+    """Returns the smallest relative deviation that features are divided by."""
+    return 1e-3 if compute_dtype == "float16" else 1e-6  # less would overflow
 
 
 def _outputs(probe, batches):
     """Yields the outputs of each batch, as lists of arrays.
 
-    TensorFlow compiles the probe anew for the first batch of another size. Mostly that
-    is the last one, and smaller. Where there is one output per sample, it is padded.
+    TensorFlow compiles the probe again for the first batch of another size. Usually
+    that is the last, smaller one. If there is one output per sample, it is padded.
     """
-    size = 0  # what a smaller batch is padded to
+    size = 0  # to which a smaller batch is padded
     for index, arrays in enumerate(batches):
         count = len(arrays[0])
         inputs = [*arrays, position_jitter(arrays, POSITIONS)]
@@ -77,14 +78,14 @@ def _outputs(probe, batches):
         outputs = keras.tree.flatten(probe.predict_on_batch(inputs))
         if missing:
             outputs = [output[:count] for output in outputs]
-            size = 0  # small batches that come again and again are worth compiling for
+            size = 0  # if small batches are frequent, compiling for them is worth it
         if not index and all(len(output) == count for output in outputs):
             size = count
         yield outputs
 
 
 def _probe(model, layers):
-    """A model of the sampled outputs of all calls of `layers`, and whose they are."""
+    """Returns a model of the sampled outputs of all calls of `layers`, and owners."""
     keys = {id(layer): key for key, layer in layers.items()}
     outputs, owners, free = [], [], FreeNames(model.operations)
     jitter = keras.Input((POSITIONS,), dtype="float32", name=free("position_jitter"))
@@ -111,9 +112,9 @@ def _probe(model, layers):
 
 
 def _sampled(output, jitter, first):
-    """The outputs at some positions: shape `(batch, positions, channels)`.
+    """Returns outputs at some positions: shape `(batch, positions, channels)`.
 
-    Sizes of maps may be known only when there is an image.
+    Sizes of maps may be unknown until there is an image.
     """
     if first:
         output = keras.ops.moveaxis(output, 1, -1)

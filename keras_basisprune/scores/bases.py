@@ -1,4 +1,4 @@
-"""Importance of bases, before there are any."""
+"""Importance of bases, before a model is converted."""
 
 from typing import Any
 
@@ -26,12 +26,12 @@ def bases(
     exclude: Any = None,
     verbose: Verbose = "auto",
 ) -> dict[str, np.ndarray]:
-    """Singular values of every layer that `convert` would decompose.
+    """Computes singular values of every layer that `convert` would decompose.
 
-    They say how many bases a layer needs, and are those of the converted model, which
-    is not built. Without `data`, they are those of the kernels. With it, they are
-    standard deviations of the outputs along their principal components, `sqrt(lambda)`
-    (Zhang, Zou, He, Sun 2015, arXiv:1505.06798, section 3.1).
+    They show how many bases a layer needs, and equal those of the converted model,
+    which is not built. Without `data`, they are those of the kernels. With `data`, they
+    are standard deviations of the outputs along their principal components,
+    `sqrt(lambda)` (Zhang, Zou, He, Sun 2015, arXiv:1505.06798, section 3.1).
 
     Time for weights is that of one singular value decomposition per layer, `O(n cout
     min(n, cout))` for a kernel of `n = kh kw cin` rows; for data that of one forward
@@ -41,10 +41,10 @@ def bases(
 
     Args:
         model: A built Functional or Sequential `keras.Model`, not converted.
-        data: Unlabelled samples, as in `convert`; some hundred images are enough.
+        data: Unlabelled samples, as in `convert`; a few hundred images are enough.
             `None` for the weights.
         include: What to decompose, as in `convert`.
-        exclude: What to leave alone, as in `convert`.
+        exclude: What not to decompose, as in `convert`.
         verbose: Whether to show a progress bar while data is read: `"auto"` and 1 do,
             0 doesn't.
 
@@ -65,7 +65,7 @@ def bases(
 
 
 def spectra(model, found, data=None, verbose=False) -> dict[str, np.ndarray]:
-    """The same of a `ToDecompose`."""
+    """Returns what `bases` returns, for a `ToDecompose`."""
     if data is None:
         low_ranks = {}
     else:

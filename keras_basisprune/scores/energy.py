@@ -10,16 +10,16 @@ from keras_basisprune.graph.trained_masks import trained_masks
 def energy(model: keras.Model) -> dict[str, np.ndarray]:
     """Scores each basis by its share of `sum (s_j sigma_j)^2` in its layer.
 
-    `s` are the scales and `sigma` the singular values; of channels that are weighed by
-    a `layers.TrainedMask`, `s sigma` is its `strength()`. No data is needed. Time is
+    `s` are the scales and `sigma` the singular values; for channels with a
+    `layers.TrainedMask`, `s sigma` is its `strength()`. No data is needed. Time is
     linear in the weights of the scaling layers.
 
     Args:
-        model: A converted model, or one with other layers of that kind.
+        model: A converted model, or one with other `layers.TrainedMask`s.
 
     Returns:
         A dict from the name of each decomposed layer to a float64 array of shape
-        `(rank,)`, which sums to 1 (or is zero throughout). Masked bases score 0.
+        `(rank,)`, which sums to 1 (or is all zero). Masked bases score 0.
 
     Example:
 
@@ -30,11 +30,11 @@ def energy(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def energies(masks) -> dict[str, np.ndarray]:
-    """The same for `Weighed`s by name, without a look at the rest of the model."""
+    """Returns the same scores for masked parts by name, without the model."""
     return {name: energy_shares(weighed.strength) for name, weighed in masks.items()}
 
 
 def energy_shares(strengths) -> np.ndarray:
-    """Squares of an array, as shares of their sum (or all zero)."""
+    """Returns the squares of an array, as shares of their sum (or all zero)."""
     squares = strengths**2
     return squares / (squares.sum() or 1.0)

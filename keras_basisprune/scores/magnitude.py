@@ -1,4 +1,4 @@
-"""Importance of bases by the size of what they contribute."""
+"""Importance of bases by the size of their contribution."""
 
 import keras
 import numpy as np
@@ -10,14 +10,14 @@ from keras_basisprune.graph.trained_masks import trained_masks
 def magnitude(model: keras.Model) -> dict[str, np.ndarray]:
     """Scores each basis by `|s_i| sigma_i`, relative to the largest of its layer.
 
-    `s` are the scales and `sigma` the singular values; of channels that are weighed by
-    a `layers.TrainedMask`, the product is its `strength()`. No data is needed. Time is
+    `s` are the scales and `sigma` the singular values; for channels with a
+    `layers.TrainedMask`, the product is its `strength()`. No data is needed. Time is
     linear in the weights of the scaling layers.
 
     Source: Wong, Kashyap, Moradi 2021 (arXiv:2108.02893), section 3.2.
 
     Args:
-        model: A converted model, or one with other layers of that kind.
+        model: A converted model, or one with other `layers.TrainedMask`s.
 
     Returns:
         A dict from the name of each decomposed layer to a float64 array of shape
@@ -32,6 +32,6 @@ def magnitude(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def magnitudes(masks) -> dict[str, np.ndarray]:
-    """The same for `Weighed`s by name, without a look at the rest of the model."""
+    """Returns the same scores for masked parts by name, without the model."""
     strengths = {name: weighed.strength for name, weighed in masks.items()}
     return {name: found / (found.max() or 1.0) for name, found in strengths.items()}

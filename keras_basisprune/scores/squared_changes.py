@@ -1,4 +1,4 @@
-"""First-order estimates of what the loss would change without a weight."""
+"""First-order estimates of the change of the loss without a weight."""
 
 import keras
 import numpy as np
@@ -18,17 +18,17 @@ from keras_basisprune.utils.shown import described, shown
 def squared_changes(model, variables, data, loss, batch_size) -> list[np.ndarray]:
     """Averages `(v dL/dv)^2` over batches, for every element of some variables.
 
-    Gradients come from Keras' own training loop, so that every backend works, by way of
-    an optimizer that changes nothing.
+    Gradients come from Keras' own training loop, so that every backend works, with an
+    optimizer that changes nothing.
 
     Args:
         model: A Functional `keras.Model`. It is compiled.
         variables: The `keras.Variable`s, trainable ones of the model.
-        data: A tuple `(x, y)` or `(x, y, sample_weight)` of arrays, or whatever else
-            `Model.fit` takes.
-        loss: The loss, as `Model.compile` takes it.
-        batch_size: Samples per batch when `data` are arrays. A model that runs on
-            batches of its own size only gets those, the last one filled up.
+        data: A tuple `(x, y)` or `(x, y, sample_weight)` of arrays, or anything else
+            that `Model.fit` accepts.
+        loss: The loss, as for `Model.compile`.
+        batch_size: Samples per batch if `data` are arrays. A model with a fixed batch
+            size gets batches of that size, the last one filled up.
 
     Returns:
         A list of float64 arrays of the shapes of `variables`.
@@ -38,7 +38,7 @@ def squared_changes(model, variables, data, loss, batch_size) -> list[np.ndarray
     """
     check_ends("data", data[0] if isinstance(data, tuple) and data else data)
     collector = _Collector(learning_rate=0.0, name="squared_changes")
-    # XLA takes longer to compile than one short pass lasts; JAX has nothing else.
+    # XLA takes longer to compile than a short pass takes; JAX always uses it.
     jit_compile = "auto" if keras.backend.backend() == "jax" else False
     _check(data)
     try:
@@ -69,7 +69,7 @@ def _filled(arrays, size):
 
 
 def _check(data):
-    """Raises `ValueError` for what `Model.fit` would take, and make nothing of."""
+    """Raises `ValueError` for data that `Model.fit` would accept without any use."""
     if not isinstance(data, tuple):
         return
     arrays = [x for x in keras.tree.flatten(data) if hasattr(x, "dtype")]
@@ -87,7 +87,7 @@ def _callbacks(data) -> list:
 
 
 class _Watch(keras.callbacks.Callback):
-    """Breaks off where data that does not say how much there is does not end."""
+    """Stops with an error if data of unknown length does not end."""
 
     def __init__(self, data):
         super().__init__()
@@ -113,12 +113,12 @@ class _Collector(keras.optimizers.Optimizer):
         self.assign_add(total, keras.ops.square(keras.ops.cast(change, total.dtype)))
 
     def _sum(self, variable):
-        # Private, yet what every custom optimizer goes by: backends hand over
-        # different objects for the same variable.
+        # Private, but every custom optimizer needs it: backends pass different objects
+        # for the same variable.
         return self._sums[self._get_variable_index(variable)]
 
     def mean_squares(self, variable):
-        """The average over all steps, a float64 array."""
+        """Returns the average over all steps, a float64 array."""
         total = keras.ops.convert_to_numpy(self._sum(variable).value)
         steps = int(keras.ops.convert_to_numpy(self.iterations))
         if not steps or not np.isfinite(total).all():

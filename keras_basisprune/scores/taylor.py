@@ -1,4 +1,4 @@
-"""Importance of bases by what the loss would change without them."""
+"""Importance of bases by the change of the loss without them."""
 
 from typing import Any
 
@@ -23,20 +23,19 @@ def taylor(
     First-order Taylor estimate, averaged over the batches of `data`. Gradients come
     from Keras' own training loop, so that every backend works; no weight is changed,
     BatchNormalization runs in inference (dropout as in training), and the
-    regularization of scales is left out. The cost is that of one training epoch over
+    regularization of scales is ignored. The cost is that of one training epoch over
     `data` and a second copy of the model.
 
     Source: Molchanov, Mallya, Tyree, Frosio, Kautz 2019, *Importance Estimation for
     Neural Network Pruning*, section 3.1.
 
     Args:
-        model: A converted model, or one with other layers of the kind of
-            `layers.TrainedMask`.
-        data: A pair `(x, y)` or triple `(x, y, sample_weight)` of arrays, or whatever
-            else `Model.fit` takes.
-        loss: The loss, as `Model.compile` takes it.
-        batch_size: Integer, samples per batch when `data` are arrays. The gradient is
-            averaged over a batch before it is squared; batches weigh the same.
+        model: A converted model, or one with other `layers.TrainedMask`s.
+        data: A pair `(x, y)` or triple `(x, y, sample_weight)` of arrays, or anything
+            else that `Model.fit` accepts.
+        loss: The loss, as for `Model.compile`.
+        batch_size: Integer, samples per batch if `data` are arrays. The gradient is
+            averaged over a batch before it is squared; all batches have equal weight.
 
     Returns:
         A dict from the name of each decomposed layer to a float64 array of shape

@@ -1,4 +1,4 @@
-"""The layers of a model that are to be decomposed, by name."""
+"""Finds the layers of a model to decompose, with their names."""
 
 import dataclasses
 
@@ -19,13 +19,13 @@ from keras_basisprune.linalg import LowRank, svd_basis
 
 @dataclasses.dataclass(frozen=True)
 class ToDecompose:
-    """The layers of a model that are to be decomposed.
+    """The layers of a model to decompose.
 
     Attributes:
         traced: The model's `Trace`.
         layers: Maps the `id` of each such layer to it, in order of execution.
-        names: Maps these `id`s to the names that the layers get in a flat model: plans
-            and scores go by them.
+        names: Maps these `id`s to the names of the layers in a flat model, which plans
+            and scores use.
     """
 
     traced: Trace
@@ -34,7 +34,7 @@ class ToDecompose:
 
 
 def to_decompose(model, include=None, exclude=None) -> ToDecompose:
-    """Finds the layers of a model that are to be decomposed, and checks the model.
+    """Finds the layers of a model to decompose, and checks the model.
 
     Args:
         model: A built Functional or Sequential `keras.Model`.
@@ -45,7 +45,7 @@ def to_decompose(model, include=None, exclude=None) -> ToDecompose:
         A `ToDecompose`.
 
     Raises:
-        NothingToDecompose: If no layer is left.
+        NothingToDecompose: If there is no such layer.
         ValueError: If the model is converted already, can't be read, or has weights
             that are not finite, or a name or expression matches no layer.
     """
@@ -73,7 +73,7 @@ def to_decompose(model, include=None, exclude=None) -> ToDecompose:
 
 
 def twin_of(model, found) -> LinearTwin:
-    """The `LinearTwin` in which the layers of a `ToDecompose` are linear.
+    """Returns the `LinearTwin` in which the layers of a `ToDecompose` are linear.
 
     Raises:
         ValueError: If a kernel holds NaN or infinite values.
@@ -84,13 +84,13 @@ def twin_of(model, found) -> LinearTwin:
 
 
 def weight_basis(layer) -> LowRank:
-    """The singular vectors of the matrix of a layer."""
+    """Returns the singular vectors of the matrix of a layer."""
     u, s, vt = svd_basis(kernel_matrix(layer))
     return LowRank(u, s[:, None] * vt)
 
 
 def spectrum(layer, low) -> np.ndarray:
-    """The singular values that a layer has once a basis of it is stored in its dtype.
+    """Returns the singular values of a layer after rounding a basis to its dtype.
 
     Args:
         layer: The layer.

@@ -1,4 +1,4 @@
-"""Images as training sees them."""
+"""Changes images as training does."""
 
 import numpy as np
 
@@ -6,20 +6,20 @@ from keras_basisprune.training.epochs import EpochData, Epochs
 
 
 def augmented(images, recovery, shape=None) -> np.ndarray:
-    """Images as one epoch of training sees them: changed at random, in another order.
+    """Returns images as one epoch of training sees them: augmented and shuffled.
 
-    Time and memory are those of an epoch's images.
+    Time and memory grow with the number of images.
 
     Args:
         images: Array of shape `(n, ...)`.
-        recovery: A `Recovery`: what changes them, and the seed.
-        shape: What they must fit, the batch axis included; `None` for any size.
+        recovery: A `Recovery`, of which `augment`, `batch_size` and `seed` are used.
+        shape: Shape that they must fit, the batch axis included; `None` for any size.
 
     Returns:
         An array of `n` images.
 
     Raises:
-        ValueError: If `recovery.augment` returns others than were wanted.
+        ValueError: If `recovery.augment` returns images of another shape.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Which rows of the table of methods a search goes by."""
+"""The methods that a search uses."""
 
 import dataclasses
 
@@ -17,7 +17,7 @@ def chosen_methods(methods) -> tuple[Method, ...]:
         The `Method`s, sorted by `short_name`.
 
     Raises:
-        ValueError: If there is none, or one comes twice.
+        ValueError: If there is no method, or one comes twice.
     """
     rows = []
     if isinstance(methods, list | tuple):
@@ -34,18 +34,18 @@ def chosen_methods(methods) -> tuple[Method, ...]:
 
 
 def short_name(method) -> str:
-    """The alias of a method, or its name if it has none."""
+    """Returns the alias of a method, or its name if it has no alias."""
     return method.alias or method.name
 
 
 def own_methods(chosen) -> dict:
-    """Tells apart methods that are not of the table, by what their functions do.
+    """Describes the methods that are not in `METHODS`, by what their functions do.
 
     Args:
         chosen: What `chosen_methods` returned.
 
     Returns:
-        A dict by name, of values that JSON can hold; see `fingerprint`.
+        A dict by name of values that JSON can represent; see `fingerprint`.
     """
     return {
         row.name: {
@@ -58,10 +58,10 @@ def own_methods(chosen) -> dict:
 
 
 def tried_methods(chosen, possible) -> tuple[Method, ...]:
-    """The methods to try, in the order in which they are.
+    """Returns the methods to try, in this order.
 
-    Those that combine several come first, then those that remove channels, then those
-    of bases; and what has to be trained comes after what has not.
+    Methods that combine several come first, then those that remove channels, then those
+    that remove bases; all methods that train come after those that don't.
 
     Args:
         chosen: What `chosen_methods` returned. Rows of the table that combine some of
@@ -69,8 +69,8 @@ def tried_methods(chosen, possible) -> tuple[Method, ...]:
         possible: What `cuttable` returned for them.
 
     Returns:
-        A tuple of `Method`s. Of those that remove more than is possible, what they
-        combine is left.
+        A tuple of `Method`s. Where a method removes more than is possible, the methods
+        that it combines are tried instead.
     """
     names = {row.name for row in chosen}
     combining = (row for row in METHODS.values() if row.combines)
@@ -86,7 +86,7 @@ def tried_methods(chosen, possible) -> tuple[Method, ...]:
 
 
 def _row(method) -> Method | None:
-    """The row that is meant; `None` for anything else."""
+    """Returns the row that is meant; `None` for anything else."""
     if isinstance(method, Method):
         return method
     found = [row for row in METHODS.values() if method in (row.name, short_name(row))]
@@ -94,7 +94,7 @@ def _row(method) -> Method | None:
 
 
 def _names() -> list[str]:
-    """What the rows of the table are called, those with an alias first."""
+    """Returns the short names of all rows, those with an alias first."""
     rows = sorted(METHODS.values(), key=lambda row: not row.alias)
     return [short_name(row) for row in rows]
 

@@ -1,4 +1,4 @@
-"""The whole job: the smallest network within an accuracy budget."""
+"""Searches for the smallest network within an accuracy budget."""
 
 import dataclasses
 import warnings
@@ -25,7 +25,6 @@ from keras_basisprune.search.chosen_methods import (
 from keras_basisprune.search.cuttable import cuttable
 from keras_basisprune.search.cutter import CutOptions
 from keras_basisprune.search.fingerprint import fingerprint
-from keras_basisprune.search.interruptible import interruptible
 from keras_basisprune.search.judge import Judge
 from keras_basisprune.search.locked import locked
 from keras_basisprune.search.low_baseline import low_baseline
@@ -33,6 +32,7 @@ from keras_basisprune.search.objective import Objective
 from keras_basisprune.search.prepared_by import prepared_by
 from keras_basisprune.search.quiet_retracing import quiet_retracing
 from keras_basisprune.search.result import FILES, CompressionResult, make_result
+from keras_basisprune.search.resume_note import resume_note
 from keras_basisprune.search.rounds import Rounds
 from keras_basisprune.search.run_folder import RunFolder, checksum, model_checksum
 from keras_basisprune.search.scorer import Scorer
@@ -75,25 +75,25 @@ def compress(
     """Makes a trained classifier as small as an accuracy budget allows.
 
     Networks of several sizes are made in closed form, from at most 1,000 of the
-    training images and without labels: channels leave, those that the others can best
-    stand in for (`scores.channels.compensated`), and kernels are corrected
-    (`compensate`); then bases are taken of the layers' outputs, ranks are chosen by
+    training images and without labels. The channels that the others can best replace
+    are removed (`scores.channels.compensated`), and kernels are corrected
+    (`compensate`). Then bases of the layers' outputs are computed, ranks are chosen by
     energy per cost (`select_bases`), and layers are fitted one after the other
     (`convert(basis="regression")`). Each network is folded and judged on `validation`.
-    Bisection finds the smallest one that is good enough, and whether channels, bases or
-    both are best to remove.
+    Bisection finds the smallest one that is good enough, and whether it is best to
+    remove channels, bases or both.
 
-    With `recover`, networks that lose more than the budget are looked for, up to ten
-    times as much, and trained, which brings most of it back; if that is not enough,
-    less is cut. What is good enough then is cut again in the next round, until a round
-    gains less than 5 %. Training is towards the outputs of the original, so that labels
-    of `train` are not needed. The given model is not changed.
+    With `recover`, a round looks for a network that loses up to ten times the budget
+    and trains it, which recovers most of the loss; if that is not enough, less is cut.
+    A network that is good enough is cut again in the next round, until a round gains
+    less than 5 %. Training is towards the outputs of the original, so labels of `train`
+    are not needed. The given model is not changed.
 
     Time: a first round makes nine networks at most, a later one six. Each takes about
-    three passes of the images through the network, and per layer of `n = kh kw cin`
-    inputs `O(n^2)` for each of 30,000 samples and `O(n^3)` for the solution; and one
-    pass of `validation` through the result. `recover` adds `epochs` of training the
-    small network per round, or up to eight times that where it fails.
+    three passes of the images through the network, one pass of `validation` through the
+    result, and per layer of `n = kh kw cin` inputs `O(n^2)` for each of 30,000 samples
+    and `O(n^3)` for the solution. `recover` adds `epochs` of training the small network
+    per round, or up to eight times that where it fails.
 
     Sources: Wong, Kashyap, Moradi 2021, *Basis Scaling and Double Pruning for Efficient
     Transfer Learning* (arXiv:2108.02893), section 3.4; *Compensation-aware pruning*
@@ -101,41 +101,41 @@ def compress(
 
     Args:
         model: A trained Functional or Sequential classifier with one input, and one
-            output of shape `(batch, classes)`, softmax (with `recover=None` logits will
-            do).
+            output of shape `(batch, classes)`, softmax (logits too with
+            `recover=None`).
         train: A pair `(x, y)` of arrays, `y` integer labels; or images alone.
         validation: The same, on which the budget is judged. Without labels, the score
             is the share of images on which a network agrees with the original. There
-            is a warning where these are too few to tell the budget from nothing:
-            `max_drop=0.01` takes 299.
+            is a warning if these are too few to resolve the budget: `max_drop=0.01`
+            needs 299.
         max_drop: Float, how much of the score may be lost; 0.01 is one point.
-        cost: What is to become small: `"flops"`, `"params"`, `"bytes"` (of the
-            LiteRT file) or `"latency"` (milliseconds of LiteRT on this machine; widths
-            and ranks are chosen by timed layers).
-        methods: Names of `METHODS` by which networks are made, or `Method`s of your
-            own: `"basis"` (short for `"basis_regression"`), `"channels"`
-            (`"compensated_channels"`), and `"double_pruning"`, which both together
-            include, or any other. Those that train do so once for each network that is
-            cut, on `train`, with its labels; without labels, with the classes that the
-            model predicts.
+        cost: What is made small: `"flops"`, `"params"`, `"bytes"` (of the LiteRT file)
+            or `"latency"` (milliseconds of LiteRT on this machine; widths and ranks are
+            chosen by timed layers).
+        methods: Names of `METHODS` by which networks are made, or custom `Method`s.
+            `"basis"` is short for `"basis_regression"`, `"channels"` for
+            `"compensated_channels"`; these two together include `"double_pruning"`.
+            Methods that train do so once for each network that is cut, on `train` with
+            its labels or, without labels, with the classes that the model predicts.
         recover: What is trained after each cut: `None` for nothing, `"all"` weights,
             `"scales"` (one factor per basis, BatchNormalization and head), or a
             `Recovery` for the details.
-        epochs: Integer, epochs of each training. Defaults to 5, or what `recover` says,
-            and for training that `methods` need, to what each takes by itself.
+        epochs: Integer, epochs of each training. Defaults to the epochs of `recover`
+            (5 if it is a string), and for training that `methods` need, to the default
+            of each method.
         output_dir: Folder for the state of the search, the small network (`.keras` and
-            LiteRT), the plans, `report.json` and `report.html`. The same call goes on
-            from the state there if it was interrupted. One search at a time may use
-            it. What bears the name of one of these files must be a file, else nothing
-            is done. Defaults to none.
-        seed: Integer, of everything random; of training only if `recover` has none of
-            its own (that is not 0). The same seed on the same machine gives the same
-            result (but for `"latency"`, which is measured).
-        test: A pair `(x, y)` that plays no part in the search: what the result reaches
-            on it is in the report.
+            LiteRT), the plans, `report.json` and `report.html`. If the search was
+            interrupted, the same call continues from the state there. One search at a
+            time may use the folder. If something other than a file has one of these
+            names, nothing is done. `None` (default) writes nothing.
+        seed: Integer, for everything random; for training only if `recover` has no seed
+            other than 0. The same seed on the same machine gives the same result
+            (except for `"latency"`, which is measured).
+        test: A pair `(x, y)` that plays no part in the search: the report has the
+            accuracy of the result on it.
         config: A `SearchOptions`.
-        callbacks: Keras callbacks for training, `keras.callbacks.TensorBoard` for
-            example: it also gets the figures of every trial.
+        callbacks: Keras callbacks for training. A `keras.callbacks.TensorBoard` also
+            gets the figures of every trial.
         verbose: Whether to show progress: `"auto"` and 1 do, 0 doesn't.
 
     Returns:
@@ -145,9 +145,8 @@ def compress(
     Raises:
         ValueError: If an argument is out of its range, the model is subclassed, not
             built or not such a classifier, a method can't work on it, the data do not
-            fit it, or `output_dir` holds the state of another search, is used by
-            another one that runs, or holds folders with the names of files that are to
-            be written.
+            fit it, or `output_dir` holds the state of another search, is being used by
+            another search, or holds folders with the names of files to be written.
 
     Example:
 
@@ -193,7 +192,7 @@ def compress(
     original = flatten(model)
     tried = tried_methods(chosen, cuttable(original, chosen))
     images = _fitted_on(train[0], config, recovery, seed)
-    prepared = {  # which says at once if a method can't work on the model
+    prepared = {  # raises at once if a method can't work on the model
         method.name: prepared_by(method, original, images, seed)
         for method in tried
         if method.prepares or method.train
@@ -214,7 +213,7 @@ def compress(
         "own methods": own_methods(chosen),
         **arguments,
     }
-    with locked(state), interruptible(state), quiet_retracing():
+    with locked(state), resume_note(state), quiet_retracing():
         folder = RunFolder(state, belongs_to)
         if state:
             sweep(output_dir, FILES)
@@ -231,7 +230,7 @@ def compress(
             images=images,
             judge=Judge(original, score, goal, folder),
             objective=goal.kind,
-            least=score.baseline - max_drop,
+            min_score=score.baseline - max_drop,
             max_drop=max_drop,
             margin=config.margin,
             methods=tried,
@@ -276,7 +275,7 @@ def _check(max_drop, recover, seed) -> tuple[float, int]:
 
 
 def _fitted_on(images, config, recovery, seed):
-    """Some of the images, as they are or as training sees them."""
+    """Returns some of the images, as they are or as training sees them."""
     if len(images) > config.samples:
         order = np.random.default_rng(seed).permutation(len(images))
         images = images[np.sort(order[: config.samples])]

@@ -1,4 +1,4 @@
-"""Whether bases or channels can leave a network."""
+"""Checks whether bases or channels of a network can be removed."""
 
 import numpy as np
 
@@ -12,47 +12,50 @@ from keras_basisprune.utils.shortened import shortened
 
 
 def cuttable(model, chosen) -> tuple[str, ...]:
-    """Finds what can leave a model by some methods, before anything is tried.
+    """Returns which parts some methods can remove, before anything is tried.
 
-    Methods that prepare a model, and those that are not of `METHODS`, say so by
-    themselves: what they remove counts as possible.
+    Methods that prepare a model, and those that are not in `METHODS`, are not checked:
+    what they remove counts as possible.
 
     Args:
         model: A Functional or Sequential `keras.Model`, flat.
         chosen: What `chosen_methods` returned.
 
     Returns:
-        Those of `"bases"` and `"channels"` that can leave.
+        A sorted tuple of `"bases"`, `"channels"` or both.
 
     Raises:
-        ValueError: If none can, with the reason for every layer with weights.
+        ValueError: If nothing can be removed, with the reason for every layer with
+            weights.
     """
-    sure = [row for row in chosen if row.prepares or row is not METHODS.get(row.name)]
-    possible = {part for row in sure for part in row.removes}
-    asked = {part for row in chosen if row not in sure for part in row.removes}
-    if asked:
-        found, reasons = _leaving(model, asked)
+    unchecked = [
+        row for row in chosen if row.prepares or row is not METHODS.get(row.name)
+    ]
+    possible = {part for row in unchecked for part in row.removes}
+    checked = {part for row in chosen if row not in unchecked for part in row.removes}
+    if checked:
+        found, reasons = _removable(model, checked)
         possible |= set(found)
     if not possible:
         rows = [f"`{name}` ({'; '.join(why)})" for name, why in reasons.items() if why]
         seen = shortened(rows, between="; ") or "a model without weights"
         raise ValueError(
-            "Expected `model` to have a layer of which bases or channels can leave, "
+            "Expected `model` to have a layer whose bases or channels can be removed, "
             f"with methods={[short_name(row) for row in chosen]}. Received: {seen}. "
             "Pass a model with convolutions or with hidden layers, or methods for both."
         )
     return tuple(sorted(possible))
 
 
-def _leaving(model, parts) -> tuple[list[str], dict[str, list[str]]]:
-    """The parts that can leave, and for each layer the reasons why some can't."""
+def _removable(model, parts) -> tuple[list[str], dict[str, list[str]]]:
+    """Returns the parts that can be removed, and by layer the reasons why not."""
     traced = trace(model)
     layers = list({id(call.op): call.op for call in traced.calls}.values())
     layers = [layer for layer in layers if getattr(layer, "weights", ())]
     reasons: dict[str, list[str]] = {layer.name: [] for layer in layers}
     found = []
     if "bases" in parts:
-        obstacles = [_no_basis(layer) for layer in layers]
+        obstacles = [_obstacle(layer) for layer in layers]
         if None in obstacles:
             found.append("bases")
         for layer, reason in zip(layers, obstacles, strict=True):
@@ -68,8 +71,8 @@ def _leaving(model, parts) -> tuple[list[str], dict[str, list[str]]]:
     return found, reasons
 
 
-def _no_basis(layer) -> str | None:
-    """Why no basis is taken of a layer; `None` if one is."""
+def _obstacle(layer) -> str | None:
+    """Returns why a layer is not decomposed; `None` if it is."""
     reason = decomposable(layer)
     if reason is None and not decomposed_by_default(layer):
         return "only convolutions are decomposed in a search"

@@ -1,4 +1,4 @@
-"""Networks of any size, made of one by the rows of the table of methods."""
+"""Cuts a network to any size, by any method of the table."""
 
 import dataclasses
 from typing import Any
@@ -19,9 +19,9 @@ class Cut:
     """A smaller network.
 
     Attributes:
-        plan: The channels that were kept of the network that was cut, and the bases
-            that were kept of what was left then.
-        network: The result: with scales where bases were taken, not folded.
+        plan: The channels that were kept of the network that was cut, and then the
+            bases that were kept of the result.
+        network: The result: with scales where layers were decomposed, not folded.
     """
 
     plan: Plan
@@ -30,14 +30,14 @@ class Cut:
 
 @dataclasses.dataclass(frozen=True)
 class CutOptions:
-    """How networks are cut.
+    """Options of a `Cutter`.
 
     Attributes:
         cost: What shares are counted in: `"flops"` or `"params"`; or a `LatencyTable`,
             by whose times widths and ranks are chosen.
-        limits: The `Limits` of ranks and channels; `None` for none.
-        compensation: Whether kernels are corrected when channels have left.
-        seed: Integer, of what is random in what methods prepare.
+        limits: The `Limits` of ranks and channels; `None` for no limits.
+        compensation: Whether kernels are corrected when channels are removed.
+        seed: Integer, for random numbers in the networks that methods prepare.
     """
 
     cost: str | LatencyTable = "flops"
@@ -49,8 +49,9 @@ class CutOptions:
 class Cutter:
     """Cuts one network to any share of its cost, by any `Method`.
 
-    What does not depend on the share (the network as it was prepared and trained, what
-    `Method.scores` returns) is made once, and once for all methods that make it alike.
+    Whatever does not depend on the share (the prepared and trained network, and what
+    `Method.scores` returns) is computed once, and shared by methods that use the same
+    functions.
 
     Args:
         model: A Functional or Sequential `keras.Model`, flat.
@@ -59,7 +60,7 @@ class Cutter:
         train: A function of a `Method`, the network that it has prepared, and a share
             (`None` for all) that returns the network, trained. Only needed for methods
             that train.
-        prepared: Dict of what methods have prepared of it already, by their names.
+        prepared: Dict by method name of the networks that are prepared already.
     """
 
     def __init__(self, model, images, options, train=None, prepared=()):
@@ -76,7 +77,7 @@ class Cutter:
             method: A `Method`.
 
         Returns:
-            A `Cut`, or `None` if the share can't be reached so.
+            A `Cut`, or `None` if the method can't reach the share.
         """
         options = self._options
         try:
@@ -101,11 +102,11 @@ class Cutter:
         return Cut(plan, network)
 
     def prepared(self, keep, method) -> keras.Model:
-        """What a method cuts: the network itself, or what it has prepared and trained.
+        """Returns what a method cuts: the network, or what it prepared and trained.
 
         Args:
-            keep: Float in (0, 1), the share that it is trained for, if each takes a
-                training of its own.
+            keep: Float in (0, 1), the share that it is trained for, if the method
+                trains for each share.
             method: A `Method`.
 
         Raises:

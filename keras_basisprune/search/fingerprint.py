@@ -1,4 +1,4 @@
-"""Tells functions, layers and numbers apart, by values that JSON can hold."""
+"""Describes functions, layers and numbers by values that JSON can represent."""
 
 import functools
 import hashlib
@@ -7,23 +7,23 @@ import types
 import keras
 import numpy as np
 
-# What a layer's config says of when it was made or called, not of what it does.
-_PASSING = {"name", "build_config", "build_input_shape"}
+# Entries of a layer's config that don't affect what it computes.
+_IGNORED = {"name", "build_config", "build_input_shape"}
 
 
 def fingerprint(thing):
-    """Describes a value such that values which behave differently differ in it.
+    """Describes a value, so that values that behave differently can be told apart.
 
     A layer is described by its config, without names and without what its first call
     adds; a function by its module, name and a checksum of its code; any other callable
-    object by its class. What a function closes over, and the attributes of a callable
-    object, are not seen.
+    object by its class. Variables in a function's closure, and attributes of a callable
+    object, are ignored.
 
     Args:
         thing: A number, string, `None`, `keras.Layer`, or anything that can be called.
 
     Returns:
-        A value that JSON can hold, the same in every process.
+        A value that JSON can represent, the same in every process.
 
     Example:
 
@@ -49,7 +49,7 @@ def fingerprint(thing):
 
 def _lasting(config):
     if isinstance(config, dict):
-        kept = {k: v for k, v in config.items() if k not in _PASSING}
+        kept = {k: v for k, v in config.items() if k not in _IGNORED}
         return {k: _lasting(v) for k, v in kept.items()}
     if isinstance(config, list | tuple):
         return [_lasting(v) for v in config if not _is_input(v)]
@@ -57,12 +57,12 @@ def _lasting(config):
 
 
 def _is_input(config) -> bool:
-    """Whether this is the `InputLayer` that a Sequential gains by its first call."""
+    """Returns whether this is the `InputLayer` that a first call gives a Sequential."""
     return isinstance(config, dict) and config.get("class_name") == "InputLayer"
 
 
 def _code(code):
-    """What a function does, without where its lines stand."""
+    """Returns the content of a code object, without its line numbers."""
     constants = [
         _code(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts
     ]

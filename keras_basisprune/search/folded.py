@@ -1,4 +1,4 @@
-"""A network of a search as plain layers, and its answers on the validation data."""
+"""A network of a search, folded, and its answers on the validation data."""
 
 import functools
 
@@ -9,7 +9,7 @@ from keras_basisprune.surgery import fold
 
 
 class Folded:
-    """Folds and runs a network once, when that is first asked for.
+    """Folds and runs a network once, when the result is first needed.
 
     Args:
         network: The `keras.Model`, converted or not.
@@ -29,13 +29,13 @@ class Folded:
 
     @functools.cached_property
     def right(self) -> np.ndarray:
-        """Which answers of the folded network are right, see `Scorer.right`."""
+        """Boolean array: which answers of the folded network are right."""
         return self._score.right(self.small)
 
     def compared(self) -> dict[str, float]:
-        """Its score and how sure that is, see `Scorer.compared`."""
+        """Returns its score with confidence bounds, see `Scorer.compared`."""
         return self._score.compared(self.right)
 
     def recall(self) -> list[dict]:
-        """How much of each class it finds, see `Scorer.recall`."""
+        """Returns its recall of each class, see `Scorer.recall`."""
         return self._score.recall(self.right)

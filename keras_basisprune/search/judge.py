@@ -1,4 +1,4 @@
-"""What a network costs, and how good it is."""
+"""Measures the cost and the score of networks."""
 
 import functools
 import time
@@ -14,7 +14,7 @@ class Judge:
         original: The original `keras.Model`.
         score: A `Scorer`.
         objective: An `Objective`.
-        folder: A `RunFolder`, which remembers what the original costs.
+        folder: A `RunFolder`, which remembers the original's cost.
     """
 
     def __init__(self, original, score, objective, folder):
@@ -25,7 +25,7 @@ class Judge:
         self._whole = folder.recall("cost of the original", find)
 
     def folded(self, network) -> Folded:
-        """A network in the form in which it is judged."""
+        """Returns a network in the form in which it is judged."""
         return Folded(network, self._score)
 
     def __call__(self, folded, seconds) -> dict:
@@ -33,12 +33,12 @@ class Judge:
 
         Args:
             folded: The network, a `Folded`.
-            seconds: Dict of what has been spent on it so far.
+            seconds: Dict of the time that has been spent on it so far.
 
         Returns:
             A dict with `"kept"`, `"params"`, `"flops"` (shares of the original's),
-            `"score"`, `"error"`, `"bound"` (how sure it is, see `Scorer`) and
-            `"seconds"` (those given and `"evaluation"`, folding included).
+            `"score"`, `"error"`, `"bound"` (see `Scorer.compared`) and `"seconds"`
+            (those given and `"evaluation"`, folding included).
         """
         start = time.perf_counter()
         counted = cost(folded.small)

@@ -1,4 +1,4 @@
-"""One search at a time in a folder."""
+"""Locks a folder, for one search at a time."""
 
 import contextlib
 import datetime
@@ -16,15 +16,14 @@ _OWNER = "owner.json"
 def locked(folder):
     """Keeps other processes and threads from working in a folder at the same time.
 
-    The lock is one of the operating system on the file `.lock`: it vanishes with its
-    process, however that ends, so that no one has to remove it. `owner.json` says
-    whose it is.
+    The operating system locks the file `.lock`. The lock ends with its process, however
+    that ends, so nobody has to remove it. `owner.json` names the process.
 
     Args:
-        folder: The folder, which is created; `None` for memory alone, without a lock.
+        folder: The folder, which is created; `None` for no folder and no lock.
 
     Raises:
-        ValueError: If another search is at work in the folder.
+        ValueError: If another search is using the folder.
     """
     if folder is None:
         yield
@@ -64,7 +63,7 @@ def _ourselves() -> dict:
 
 
 def _owner(folder) -> str:
-    """Who holds the lock, as far as it is known."""
+    """Returns who holds the lock, as far as it is known."""
     try:
         found = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
         return f"process {found['process']} on {found['host']} since {found['since']}"
@@ -73,7 +72,7 @@ def _owner(folder) -> str:
 
 
 def _remove(folder, made):
-    """Leaves no empty folders of ours."""
+    """Removes the lock file and the empty folders that `locked` made."""
     with contextlib.suppress(OSError):
         (folder / ".lock").unlink()
         for path in made:

@@ -1,4 +1,4 @@
-"""What a network costs, in the unit that is to become small."""
+"""Measures the cost that a search makes small."""
 
 import math
 import pathlib
@@ -10,11 +10,11 @@ from keras_basisprune.utils.check_choice import check_choice
 
 _KINDS = ("flops", "params", "bytes", "latency")
 _TURNS = 5
-_TURN_MS = 20  # a turn takes at least: networks of microseconds need many runs
+_TURN_MS = 20  # minimum of a turn: networks of microseconds need many runs
 
 
 class Objective:
-    """What a search makes small.
+    """Computes the cost that a search makes small.
 
     `"flops"` and `"params"` are counted (`cost`); `"bytes"` are those of the LiteRT
     file in float32; `"latency"` are milliseconds of that file on this machine, one
@@ -38,11 +38,11 @@ class Objective:
 
     @property
     def counted(self) -> str:
-        """`"flops"` or `"params"`: by which channels and bases are chosen."""
+        """The cost by which channels and bases are chosen: `"flops"` or `"params"`."""
         return "flops" if self.kind in ("flops", "latency") else "params"
 
     def __call__(self, model, counted=None) -> float:
-        """The cost of a plain network; `counted` is its `Cost`, if it is at hand."""
+        """Returns the cost of a plain network; `counted` is its `Cost`, if known."""
         if self.kind in ("flops", "params"):
             return float(getattr(counted or cost(model), self.kind))
         with tempfile.TemporaryDirectory() as folder:
@@ -53,7 +53,7 @@ class Objective:
             return self._milliseconds(path)
 
     def _milliseconds(self, path) -> float:
-        """What else goes on in the machine slows whole turns down."""
+        """Returns the fastest turn; other load on the machine slows whole turns."""
         medians, runs = [], self._runs
         for _ in range(_TURNS):
             medians.append(latency(path, threads=(1,), runs=runs).litert[1].median_ms)

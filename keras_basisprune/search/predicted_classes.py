@@ -1,4 +1,4 @@
-"""What a classifier says of images."""
+"""The classes that a classifier predicts."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from keras_basisprune.graph.running import predict
 
 
 def predicted_classes(model, images) -> np.ndarray:
-    """The most probable class of each image.
+    """Returns the most probable class of each image.
 
     Args:
         model: A classifier.

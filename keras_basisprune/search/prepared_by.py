@@ -1,9 +1,9 @@
-"""What a method works on, made of a network."""
+"""Prepares a network for a method."""
 
 import keras
 
-# Strength of the regularization of what is trained. The paper of network slimming takes
-# 1e-4 to 1e-5.
+# Strength of the regularization in training. The paper on network slimming uses 1e-4 to
+# 1e-5.
 _L1 = 1e-4
 
 
@@ -14,7 +14,7 @@ def prepared_by(method, model, images, seed) -> keras.Model:
         method: A `Method`.
         model: A `keras.Model`.
         images: Unlabelled samples.
-        seed: Integer, for which the global random state is set.
+        seed: Integer, to which the global random seed is set.
 
     Returns:
         A new `keras.Model`.

@@ -1,4 +1,4 @@
-"""What a search shows of itself while it runs."""
+"""The progress line of a search."""
 
 import math
 import os
@@ -10,16 +10,17 @@ from tqdm.auto import tqdm
 
 _NAMES = {"flops": "FLOPs", "params": "parameters", "latency": "milliseconds"}
 _LINE = "{desc} {n_fmt}/{total_fmt} {bar:6}{postfix}"
-_PASSES = 3  # of a network over an image that is trained on: forth, back, and update
+# Passes through the network per training image: forward, backward, update.
+_TRAINING_PASSES = 3
 
 
 class Progress:
-    """One line on the standard error stream, and above it, once, what it says.
+    """Shows a search in one line on standard error, below an explanation.
 
-    The time that is left is that of the round: of the cuts that may follow, by those
-    before, and of the training, by epochs before (until there are any, by what looking
-    at the validation images takes). What is known from an interrupted search counts
-    with the time that it took then.
+    The explanation is printed once. The remaining time is that of the round: further
+    cuts are estimated from the time of earlier cuts, training from earlier epochs
+    (before the first epoch, from the time that the validation images take). Trials that
+    an interrupted search has left count with the time that they took then.
 
     Args:
         task: A `Task`.
@@ -30,7 +31,7 @@ class Progress:
         self._bar = None
         self._metric = "accuracy" if task.validation[1] is not None else "agreement"
         self._cuts_left, self._cuts = 0, []  # seconds of each
-        self._training = None  # seconds, if known or guessed
+        self._training = None  # seconds, if known or estimated
         self._guessed = True
         self._trained_each = {m.name for m in task.methods if m.train_each}
         if task.verbose:
@@ -54,7 +55,7 @@ class Progress:
         )
 
     def begin(self, number, retry, cuts):
-        """A round begins, or another attempt at it.
+        """Shows that a round begins, or another attempt at it.
 
         Args:
             number: Integer, the round.
@@ -85,7 +86,7 @@ class Progress:
             self._training, self._guessed = seconds["training"], False
         else:
             self._cuts_left = max(self._cuts_left - 1, 0)
-            if trial.method not in self._trained_each:  # which is trained only once
+            if trial.method not in self._trained_each:  # it is trained only once
                 seconds.pop("training", None)
             self._cuts.append(sum(seconds.values()))
             self._guess(seconds.get("evaluation", math.nan))
@@ -94,14 +95,14 @@ class Progress:
         self._say(self._figures(trial), trained=trial.trained)
 
     def prepare(self, method):
-        """A `Method` trains a network, which is cut afterwards."""
+        """Shows that a `Method` trains a network, which is cut afterwards."""
         self._say(f"training by {method.name}")
 
     def train(self) -> list:
-        """Training begins.
+        """Shows that training begins.
 
         Returns:
-            A list of Keras callbacks, which show its epochs.
+            A list of Keras callbacks that show its epochs.
         """
         self._cuts_left, start = 0, time.perf_counter()
         epochs, done = self._task.recovery.epochs, []
@@ -115,23 +116,23 @@ class Progress:
         return [keras.callbacks.LambdaCallback(on_epoch_end=ended)]
 
     def close(self):
-        """The search is over."""
+        """Ends the line."""
         if self._bar is not None:
             self._bar.close()
 
     def _guess(self, evaluation):
-        """Seconds of the training before the first one, by a look at all images."""
+        """Estimates the seconds of the first training from those of an evaluation."""
         task = self._task
         if not task.recovery or not self._guessed or math.isnan(evaluation):
             return
         images = len(task.train[0]) / len(task.validation[0])
-        passes = task.recovery.epochs * (_PASSES + bool(task.distill))
+        passes = task.recovery.epochs * (_TRAINING_PASSES + bool(task.distill))
         self._training = evaluation * images * passes
 
     def _figures(self, trial) -> str:
         if math.isnan(trial.score):
             return "there is no network of this size"
-        least = max(self._task.least + self._task.max_drop - trial.bound, 0.0)
+        least = max(self._task.min_score + self._task.max_drop - trial.bound, 0.0)
         return (
             f"{1 - trial.kept:.1%} removed, {self._metric} {trial.score:.4f} "
             f"({least:.4f})"
@@ -148,7 +149,7 @@ class Progress:
 
 
 def _size() -> dict:
-    """For a terminal that doesn't know its size, on which tqdm would show nothing."""
+    """Returns a size for terminals of unknown size, where tqdm would show nothing."""
     try:
         known = os.get_terminal_size(sys.stderr.fileno()).columns
     except (AttributeError, OSError, ValueError):  # no terminal

@@ -1,4 +1,4 @@
-"""TensorFlow without its warnings about retracing."""
+"""Silences TensorFlow's warnings about retracing."""
 
 import contextlib
 import logging
@@ -6,10 +6,10 @@ import logging
 
 @contextlib.contextmanager
 def quiet_retracing():
-    """Leaves out TensorFlow's warnings about retracing, as a context.
+    """Silences TensorFlow's warnings about retracing, as a context.
 
-    TensorFlow warns when a function is traced often. In a search that is no mistake:
-    every trace is of another network.
+    TensorFlow warns when a function is traced often. In a search this is expected,
+    since every trace belongs to a different network.
     """
     logger = logging.getLogger("tensorflow")
 

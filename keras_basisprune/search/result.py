@@ -15,15 +15,15 @@ from keras_basisprune.plan import Plan
 from keras_basisprune.report import write_report
 from keras_basisprune.report.certificate import certificate
 from keras_basisprune.report.channel_pictures import channel_pictures
+from keras_basisprune.report.classes_with_low_recall import classes_with_low_recall
 from keras_basisprune.report.document import document
-from keras_basisprune.report.fallen_classes import fallen_classes
 from keras_basisprune.report.layer_rows import layer_rows, spectra
 from keras_basisprune.report.loss_statement import loss_statement
 from keras_basisprune.search.trial import Trial
 from keras_basisprune.utils.files import save_model, write_text
 
 _SAMPLES = 64  # images on which forms of the network are compared
-FILES = (  # what is written, beside the state of the search
+FILES = (  # that are written, besides the state of the search
     "original_float32.tflite",
     "plans.json",
     "report.html",
@@ -35,20 +35,21 @@ FILES = (  # what is written, beside the state of the search
 
 @dataclasses.dataclass(frozen=True)
 class CompressionResult:
-    """What `compress` made.
+    """The result of `compress`.
 
     Attributes:
         model: The small model; plain Keras layers only.
         plans: A `Plan` per round: the channels that were kept of the network of the
-            round before, and the bases that were kept of what was left then. They are
-            carried out one after the other: `compensate` (or `prune`) takes
-            `Plan(channels=plan.channels)`, then `convert` `Plan(bases=plan.bases)`.
+            round before, and then the bases that were kept of the result. To carry one
+            out, pass `Plan(channels=plan.channels)` to `compensate` (or `prune`), then
+            `Plan(bases=plan.bases)` to `convert`.
         trials: A `Trial` per network that was tried.
-        history: The logs of training, a list of values per name; empty without.
+        history: The logs of training, a list of values per name; empty if nothing was
+            trained.
         report: A `Comparison` of original and small model, accuracy included.
-        recall: Dict by class of pairs, the shares of its validation images that the
-            original and the small model name so (without labels: of those that the
-            original names so). Classes without images are not in it.
+        recall: Dict by class of pairs: the recall of the original and of the small
+            model on the validation images of that class (without labels: images for
+            which the original predicts it). Classes without images are missing.
         met_budget: Whether the score on the validation data fell by no more than
             `max_drop`. If not, `model` is the original, folded.
         details: Dict, the content of `report.json`.
@@ -73,7 +74,7 @@ def make_result(task, rounds, score, test, arguments, output_dir) -> Compression
         score: The `Scorer`.
         test: A pair `(x, y)` of arrays, or `None`.
         arguments: Dict of the arguments, for the report.
-        output_dir: Folder for the files; `None` for none.
+        output_dir: Folder for the files; `None` to write none.
 
     Returns:
         A `CompressionResult`.
@@ -93,14 +94,16 @@ def make_result(task, rounds, score, test, arguments, output_dir) -> Compression
         "met_budget": last is not None,
         "metric": score.metric,
         "baseline": score.baseline,
-        "least": task.least,
+        "least": task.min_score,
         "before_after": _before_after(report),
         "chosen": last and last.trial,
-        "certainty": loss_statement(
+        "loss_statement": loss_statement(
             score.baseline, last and rounds.trials[last.trial], score.images
         ),
         "recall": recall,
-        "classes": _about_classes(recall, task.max_drop, original.output_shape[-1]),
+        "class_warning": _class_warning(
+            recall, task.max_drop, original.output_shape[-1]
+        ),
         "layers": rows,
         "spectra": spectra(converted, rows),
         "pictures": channel_pictures(small, samples),
@@ -121,25 +124,25 @@ def make_result(task, rounds, score, test, arguments, output_dir) -> Compression
 
 
 def _good_enough(found, task) -> list:
-    """The rounds up to the last one whose network is still good enough.
+    """Returns the rounds up to the last one whose network is still good enough.
 
-    A network that was made again since it was judged may score otherwise, if the
-    machine or a layer does not compute the same twice.
+    A network that was made again after it was judged may score differently, if the
+    machine or a layer is not deterministic.
     """
     found = list(found)
     while found:
         now = found[-1].folded.compared()
-        if now["score"] - task.margin * now["error"] >= task.least:
+        if now["score"] - task.margin * now["error"] >= task.min_score:
             break
         found.pop()
     return found
 
 
-def _about_classes(recall, max_drop, classes) -> str:
-    """The remarks on single classes; with a warning if some are lost."""
-    fallen, unseen = fallen_classes(recall, max_drop), classes - len(recall)
+def _class_warning(recall, max_drop, classes) -> str:
+    """Returns the remarks on single classes; warns if some are lost."""
+    fallen, unseen = classes_with_low_recall(recall, max_drop), classes - len(recall)
     if fallen:
-        warnings.warn(f"{fallen} The score is of all images.", stacklevel=4)
+        warnings.warn(f"{fallen} The score counts all images.", stacklevel=4)
     if not unseen:
         return fallen
     them = "it" if unseen == 1 else "them"
@@ -153,8 +156,8 @@ def _about_classes(recall, max_drop, classes) -> str:
 def _exported(task, original, small, output_dir) -> dict[str, tuple]:
     """Writes LiteRT files, and times them.
 
-    Returns a dict of rows for the comparison; with a warning, it is empty where there
-    can be no such files. A search is not lost by that.
+    Returns a dict of rows for the comparison. If the export fails, there is a warning
+    and the dict is empty. A failed export does not fail the search.
     """
     with tempfile.TemporaryDirectory() as folder:
         place = pathlib.Path(output_dir or folder)
@@ -166,7 +169,7 @@ def _exported(task, original, small, output_dir) -> dict[str, tuple]:
                     export_tflite(model, path, samples=samples, tolerance=None)
                 )
             times = [latency(file.path, threads=(1,)).litert[1] for file in files]
-        except Exception as error:  # whatever a converter may come up with
+        except Exception as error:  # converters raise errors of many kinds
             warnings.warn(
                 "Expected networks that can be exported to LiteRT. Received: "
                 f"{type(error).__name__}: {str(error)[:200]}. The result is complete "
@@ -182,7 +185,7 @@ def _exported(task, original, small, output_dir) -> dict[str, tuple]:
 
 
 def _figures(task, score, test, folded, files) -> dict[str, tuple]:
-    """The rows of the comparison beside what is counted."""
+    """Returns the rows of the comparison besides parameters and FLOPs."""
     figures = {name: pair for name, pair in files.items() if name != "difference"}
     figures[f"{score.metric}_on_validation"] = (
         score.baseline,
@@ -195,7 +198,7 @@ def _figures(task, score, test, folded, files) -> dict[str, tuple]:
 
 
 def _litert_row(files) -> list[dict]:
-    """The line of the certificate for the exported file, if it can be run."""
+    """Returns the row of the certificate for the exported file, if it can be run."""
     difference = files.get("difference", (None, None))[1]
     if difference is None:
         return []
@@ -222,10 +225,10 @@ def _before_after(report) -> list[dict]:
 
 
 def _converted(model, samples):
-    """The model at full rank, `None` if nothing in it can be decomposed."""
+    """Returns the model at full rank; `None` if nothing in it can be decomposed."""
     try:
         return convert(model, data=samples, verbose=0)
-    except ValueError:  # a result is not lost by what the report can't show
+    except ValueError:  # a report without spectra must not lose the result
         return None
 
 

@@ -8,24 +8,23 @@ from keras_basisprune.plan import Plan
 from keras_basisprune.search.cutter import Cut, Cutter
 from keras_basisprune.search.folded import Folded
 from keras_basisprune.search.progress import Progress
+from keras_basisprune.search.retrain import retrain
 from keras_basisprune.search.round_result import RoundResult
 from keras_basisprune.search.smallest_share import smallest_share
-from keras_basisprune.search.train_again import train_again
 from keras_basisprune.search.training import Training
 from keras_basisprune.search.trial import Trial
 from keras_basisprune.search.trials import Trials
 from keras_basisprune.surgery import fold
 
-# How much more than the budget may be lost before training, which brings some back, in
-# units of the budget. Where it doesn't, the next is tried.
+# How much more than the budget may be lost before training, in units of the budget,
+# since training recovers some of it. Where it doesn't, the next one is tried.
 _SLACK = (10, 3, 1, 0)
 _LEAST_UNIT = 0.005
-# A network is trained once more if less than this part of what training has brought is
-# missing.
-_NEARLY = 0.25
-_GAIN = 0.95  # a round that leaves more than this share is the last one
-# Shares that are tried in the first round, and in the others: without training, and
-# before training, when it need not be exact.
+# A network is trained again if it lacks less than this part of what training gained.
+_CLOSE = 0.25
+_GAIN = 0.95  # a round that keeps more than this share is the last one
+# Numbers of shares that are tried in the first round and in the others: without
+# training, and before training, when the share need not be exact.
 _TRIALS = {False: (7, 5), True: (5, 4)}
 _LOWEST = (0.01, 0.1)
 
@@ -33,10 +32,10 @@ _LOWEST = (0.01, 0.1)
 class Rounds:
     """Looks for the smallest network that is good enough.
 
-    Each round cuts the network of the one before (the first, the original) as far as
-    `smallest_share` finds, with some slack if it is trained afterwards. If it is good
-    enough then, the next round cuts it further; if not, there is another attempt with
-    less slack.
+    Each round cuts the network of the round before (the first round, the original) to
+    the share that `smallest_share` finds, with some slack if it is trained afterwards.
+    If it is good enough then, the next round cuts it further; if not, there is another
+    attempt with less slack.
 
     Args:
         task: A `Task`.
@@ -52,9 +51,9 @@ class Rounds:
         self.results: list[RoundResult] = []
         self.history: dict[str, list[float]] = {}
         self._cutter, self._enough, self._failed = None, 0.0, 0.0
-        # Scores of this round, less the margin.
+        # Scores of this round, minus the margin.
         self._asked: dict[tuple[float, str], float] = {}
-        # The newest cut that may be the best, and what it is folded.
+        # The newest cut that may be the best, and its folded form.
         self._good: dict[tuple[float, str], tuple[Cut, Folded]] = {}
         self._methods = {method.name: method for method in task.methods}
         self._progress = Progress(task)
@@ -89,7 +88,7 @@ class Rounds:
             self.results.append(found)
             network = found.network
             if kept > _GAIN * before or not self._task.recovery:
-                break  # without training, nothing was won back that could be lost again
+                break  # without training, a further round has no score to spend
 
     def _slacks(self) -> list[float]:
         if not self._task.recovery:
@@ -104,17 +103,17 @@ class Rounds:
         later, recovery = number > 1, self._task.recovery
         trials, methods = _TRIALS[slack > 0][later], tuple(self._methods)
         self._progress.begin(number, retry, trials + len(methods) - 1)
-        self._asked, self._enough = {}, self._task.least - slack
-        attempt = functools.partial(self._attempt, number)
+        self._asked, self._enough = {}, self._task.min_score - slack
+        attempt = functools.partial(self._score_of_cut, number)
         lowest = max(_LOWEST[later], self._failed)
         if math.sqrt(lowest) > _GAIN:
-            return None  # between that and all there is nothing to gain
+            return None  # any share above this gains too little
         if smallest_share(attempt, self._enough, methods, trials, lowest) is None:
             return None
-        best = self._cheapest(number)
+        best = self._cheapest_good(number)
         if recovery:
             found = self._trained(number, best)
-            if self._nearly(found, best):
+            if self._is_close(found, best):
                 found = self._trained(number, best, found)
             if self.trials[found.trial].good_enough:
                 return found
@@ -127,24 +126,24 @@ class Rounds:
         return RoundResult(network, folded, cut.plan, self._trials.place(question))
 
     def _begin(self, network, number):
-        """Another network is to be cut."""
+        """Begins to cut another network."""
         task, train = self._task, functools.partial(self._training, number)
         prepared = task.prepared if network is task.model else {}
         options = task.cut_options
         self._cutter = Cutter(network, task.images, options, train, prepared)
         self._failed, self._good = 0.0, {}
 
-    def _cheapest(self, number) -> tuple[float, str]:
-        """Share and method of what costs least of what was good enough in this round.
+    def _cheapest_good(self, number) -> tuple[float, str]:
+        """Returns share and method of this round's cheapest good-enough network.
 
-        That is the smallest share, but where costs are measured.
+        That is the smallest share, except where costs are measured.
         """
         good = [key for key in self._asked if self._asked[key] >= self._enough]
         kept = {key: self._trials[_question(number, *key)].kept for key in good}
         return min(good, key=kept.__getitem__)
 
-    def _attempt(self, number, keep, method) -> float:
-        """The score of a cut; keeps the cut while it may be the best."""
+    def _score_of_cut(self, number, keep, method) -> float:
+        """Returns the score of a cut; keeps the cut while it may be the best."""
 
         def find():
             with self._training.timed() as seconds:
@@ -153,38 +152,38 @@ class Rounds:
                 return {"seconds": seconds, "score": math.nan}
             folded = self._task.judge.folded(cut.network)
             answer = self._task.judge(folded, seconds)
-            if self._sure(**answer) >= self._enough:
+            if self._lower_bound(**answer) >= self._enough:
                 others = {k: v for k, v in self._good.items() if k[0] == keep}
                 self._good = {**others, (keep, method): (cut, folded)}
             return {**answer, "plan": cut.plan.to_json()}
 
         question = _question(number, keep, method)
         answer = self._folder.recall(question, find)
-        self._note(question, answer, number, method, trained=False)
-        self._asked[keep, method] = self._sure(**answer)
+        self._record(question, answer, number, method, trained=False)
+        self._asked[keep, method] = self._lower_bound(**answer)
         return self._asked[keep, method]
 
-    def _sure(self, score, error=math.nan, **_) -> float:
-        """A score, less the margin."""
+    def _lower_bound(self, score, error=math.nan, **_) -> float:
+        """Returns a score minus the margin."""
         return score - self._task.margin * error
 
     def _cut(self, keep, method) -> tuple[Cut, Folded]:
-        """A cut that was judged: at hand, or made again as it was."""
+        """Returns a cut that was judged, from memory or made again."""
         known = self._good.get((keep, method))
         if known is None:
             cut = self._cutter.cut(keep, self._methods[method])
             known = cut, self._task.judge.folded(cut.network)
         return known
 
-    def _nearly(self, found, best) -> bool:
-        """Whether so little is missing that it is worth to train once more."""
+    def _is_close(self, found, best) -> bool:
+        """Returns whether a network is so close that training once more is worth it."""
         trial = self.trials[found.trial]
-        sure = self._sure(trial.score, trial.error)
-        gained, missing = sure - self._asked[best], self._task.least - sure
-        return 0 < missing <= _NEARLY * gained and self._task.recovery.weights == "all"
+        score = self._lower_bound(trial.score, trial.error)
+        gained, missing = score - self._asked[best], self._task.min_score - score
+        return 0 < missing <= _CLOSE * gained and self._task.recovery.weights == "all"
 
     def _trained(self, number, best, before=None) -> RoundResult:
-        """The network of a trial after training; after more, of what it was before."""
+        """Trains the network of a trial, or the result `before` once more."""
         task, (keep, method) = self._task, best
         name = f"round_{number}_{keep:.4f}_{method}{'_again' * bool(before)}"
         past = sum(trial.trained for trial in self.trials)
@@ -192,12 +191,12 @@ class Rounds:
 
         def make():
             network = before.network if before else self._cut(*best)[0].network
-            # A copy in both cases: what was cut may still be needed as it is.
+            # A copy in both cases: the cut network may still be needed unchanged.
             if task.recovery.weights == "all":
                 network = fold(network, batch_norm=False)
             else:
                 network = flatten(network)
-            made = train_again(
+            made = retrain(
                 network,
                 task.model if task.distill else None,
                 (task.train, task.validation),
@@ -217,13 +216,13 @@ class Rounds:
         folded = task.judge.folded(network)
         judged = functools.partial(task.judge, folded, seconds)
         answer = self._folder.recall(question, judged)
-        self._note(question, answer, number, method, trained=True)
+        self._record(question, answer, number, method, trained=True)
         text = self._folder.recall(_question(number, *best), dict)["plan"]
         plan = Plan.from_json(text)
         return RoundResult(network, folded, plan, self._trials.place(question))
 
-    def _note(self, question, answer, number, method, trained):
-        """Takes a trial into the list and shows it."""
+    def _record(self, question, answer, number, method, trained):
+        """Adds a trial to the list and shows it."""
         split = self._methods[method].split
         shares = {key: answer.get(key, math.nan) for key in ("kept", "params", "flops")}
         trial = Trial(
@@ -233,12 +232,12 @@ class Rounds:
             error=answer.get("error", math.nan),
             bound=answer.get("bound", math.nan),
             trained=trained,
-            good_enough=self._sure(**answer) >= self._task.least,
+            good_enough=self._lower_bound(**answer) >= self._task.min_score,
             to_channels=math.nan if split is None else split,
             seconds=answer["seconds"],
             method=method,
         )
-        self._trials.note(question, trial)
+        self._trials.record(question, trial)
 
 
 def _question(number, keep, method) -> str:

@@ -1,4 +1,4 @@
-"""The state of a search on disk, from which the same call goes on."""
+"""The state of a search on disk, from which the same call continues."""
 
 import hashlib
 import json
@@ -18,24 +18,24 @@ _VERSION = 3  # 1 had no checksums, 2 no names of methods
 
 
 class RunFolder:
-    """Remembers what a search has found out, in memory and in a folder.
+    """Remembers the intermediate results of a search, in memory and in a folder.
 
     A search is a function of its arguments: run again, it asks the same questions in
-    the same order, so that only the answers need to be stored. `state.json` holds them,
-    with checksums of them and of what they depend on; networks are `.keras` files
-    beside it, and their checksums are among the answers. Each file is written whole or
-    not at all, so the process may be killed at any moment. A network whose file has
-    been changed since is made again, with a warning; a changed `state.json` is refused.
+    the same order, so only the answers need to be stored. `state.json` holds them, with
+    checksums of them and of what they depend on; networks are `.keras` files beside it,
+    and their checksums are among the answers. Each file is written whole or not at all,
+    so the process may be killed at any moment. A network whose file was changed is made
+    again, with a warning; a changed `state.json` is refused.
 
     One process at a time may work in a folder: see `locked`.
 
     Args:
         folder: The folder, which is created; `None` for memory alone.
-        belongs_to: Dict of what the answers depend on, by name: values that JSON knows
-            (compared as they are).
+        belongs_to: Dict of what the answers depend on, by name: values that JSON can
+            represent (compared by equality).
 
     Raises:
-        ValueError: If the folder holds the state of another search, or a broken one.
+        ValueError: If the folder holds the state of another search, or a damaged one.
     """
 
     def __init__(self, folder, belongs_to):
@@ -67,7 +67,7 @@ class RunFolder:
                 "Expected `output_dir` to be empty or to hold the state of a search. "
                 f"Received: {self._state}, which can't be read "
                 f"({type(error).__name__}: {error}). Delete the folder {self._folder} "
-                "to begin anew, or choose another `output_dir`."
+                "to start again, or choose another `output_dir`."
             ) from error
         names = {*known, *self._belongs_to}
         other = sorted(n for n in names if known.get(n) != self._belongs_to.get(n))
@@ -76,31 +76,31 @@ class RunFolder:
             raise ValueError(
                 "Expected `output_dir` to be empty or to hold the state of this "
                 f"search. Received: {self._folder}, whose search had another {told}. "
-                "Give the same arguments to go on, delete that folder to begin anew, "
-                "or choose another `output_dir`."
+                "Pass the same arguments to continue, delete that folder to start "
+                "again, or choose another `output_dir`."
             )
         return answers
 
     def recall(self, question, find):
-        """The answer to a question, found only if it is not known yet.
+        """Returns the answer to a question, computed only if it is not known yet.
 
         Args:
             question: String that names it.
-            find: A function without arguments that returns a value that JSON knows (NaN
-                too); what it returns is on disk before `recall` returns.
+            find: A function without arguments that returns a value that JSON can
+                represent (NaN too); it is on disk before `recall` returns.
         """
         if question not in self._answers:
             self.remember(question, find())
         return self._answers[question]
 
     def remember(self, question, answer):
-        """Writes an answer down, in place of an older one."""
+        """Stores an answer, in place of an older one."""
         answers = {**self._answers, question: answer}
         self._write(answers)
         self._answers = answers
 
     def recall_model(self, name, make, like=None):
-        """The network of a name, made only if it is not there yet.
+        """Returns the network of a name, made only if it is not stored yet.
 
         Args:
             name: String, the name of the file without `.keras`.
@@ -110,13 +110,13 @@ class RunFolder:
         path = None if self._folder is None else self._folder / f"{name}.keras"
         if path:
             check_path("output_dir", path, "file")
-        # A file that no answer speaks of may be of a search whose state was deleted.
+        # A file without an answer may be of a search whose state was deleted.
         if path and path.name in self._answers and path.exists():
             if self._answers[path.name] == _file_checksum(path):
                 return _loaded(path, like)
             warnings.warn(
                 f"{path} is not as this search has written it: it is damaged or was "
-                "exchanged. The network is made again, and takes its place.",
+                "replaced. The network is made again, and the file is overwritten.",
                 stacklevel=2,
             )
         model = make()
@@ -138,7 +138,7 @@ class RunFolder:
 
 
 def _text_checksum(*values) -> str:
-    """The same for values and for what JSON makes of them."""
+    """Returns a checksum that is the same before and after a round trip by JSON."""
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
@@ -158,7 +158,7 @@ def _loaded(path, like):
 
 
 def _custom(values) -> dict:
-    """Functions, regularizers and the like that Keras would not find by name."""
+    """Returns functions, regularizers, ... that Keras would not find by name."""
     found = {}
     for value in values:
         own = isinstance(value, types.FunctionType)
@@ -174,7 +174,7 @@ def _shown(value) -> str:
 
 
 def checksum(*arrays) -> str:
-    """Hexadecimal checksum of arrays: values, shapes and dtypes."""
+    """Returns a hexadecimal checksum of arrays: values, shapes and dtypes."""
     found = hashlib.sha256()
     for array in arrays:
         if array is None:
@@ -187,7 +187,7 @@ def checksum(*arrays) -> str:
 
 
 def model_checksum(model) -> str:
-    """Hexadecimal checksum of a model's layers and weights."""
+    """Returns a hexadecimal checksum of a model's layers and weights."""
     weights = [keras.ops.convert_to_numpy(w) for w in model.weights]
     config = json.dumps(model.get_config(), sort_keys=True, default=str)
     layers = hashlib.sha256(config.encode()).hexdigest()

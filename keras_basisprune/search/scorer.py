@@ -1,4 +1,4 @@
-"""How good a network is, on data with labels or without."""
+"""Scores networks, on data with labels or without."""
 
 import statistics
 
@@ -8,7 +8,7 @@ from keras_basisprune.report.loss_bound import loss_bound
 from keras_basisprune.search.predicted_classes import predicted_classes
 
 # Confidence of one standard error, on one side.
-_ONE_ERROR = statistics.NormalDist().cdf(1.0)
+_ONE_STANDARD_ERROR = statistics.NormalDist().cdf(1.0)
 
 
 class Scorer:
@@ -38,7 +38,7 @@ class Scorer:
             self.baseline = float(np.mean(self._before))
 
     def __call__(self, model) -> float:
-        """The score of a network, in [0, 1]."""
+        """Returns the score of a network, in [0, 1]."""
         return self.compared(self.right(model))["score"]
 
     def right(self, model) -> np.ndarray:
@@ -53,7 +53,7 @@ class Scorer:
         return predicted_classes(model, self._images) == self._labels
 
     def compared(self, right) -> dict[str, float]:
-        """The score of a network, and how sure its distance from the original's is.
+        """Returns the score of a network, with a confidence bound on its loss.
 
         Args:
             right: What `right` returned for the network.
@@ -62,28 +62,28 @@ class Scorer:
             A dict of `"score"`; `"bound"`: with 95 % confidence, no more than that is
             lost against `baseline` on other images of the same kind, both networks
             being judged on the same images; and `"error"`, the standard error of the
-            loss: by how much the bound with 84 % confidence exceeds it. That holds for
-            few images and where no answer is lost, too.
+            loss: by how much the bound with 84 % confidence exceeds it. Both also hold
+            for few images, and where no answer is lost.
         """
         lost = int(np.sum(self._before & ~right))
         gained = int(np.sum(right & ~self._before))
         counts = lost, gained, self.images
-        error = loss_bound(*counts, _ONE_ERROR) - (lost - gained) / self.images
+        error = loss_bound(*counts, _ONE_STANDARD_ERROR) - (lost - gained) / self.images
         score = float(np.mean(right))
         return {"score": score, "error": float(error), "bound": loss_bound(*counts)}
 
     def recall(self, right) -> list[dict]:
-        """How much of each class a network finds, and how much the original found.
+        """Returns the recall of each class, for a network and for the original.
 
-        Without labels, the classes are what the original says.
+        Without labels, the classes are those that the original predicts.
 
         Args:
             right: What `right` returned for the network.
 
         Returns:
-            A list of dicts, one for each class that there are images of: `"class"`,
-            `"images"`, `"before"` and `"after"` (shares of these that are named so),
-            `"lost"` and `"gained"` (numbers of answers).
+            A list of dicts, one for each class with images: `"class"`, `"images"`
+            (their number), `"before"` and `"after"` (recall of the original and of the
+            network), `"lost"` and `"gained"` (numbers of answers).
         """
         rows = []
         for number in np.unique(self._labels):

@@ -6,7 +6,7 @@ import keras
 
 
 def search_boards(callbacks) -> list:
-    """A TensorBoard of its own for the trials, beside each that watches training.
+    """Makes a TensorBoard for the trials, for each one that is passed for training.
 
     Args:
         callbacks: Keras callbacks, of which only `keras.callbacks.TensorBoard` count.

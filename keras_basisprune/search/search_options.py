@@ -1,4 +1,4 @@
-"""How a search goes about it."""
+"""Options of a search."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from keras_basisprune.utils.check_whole import check_whole
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SearchOptions:
-    """How `compress` searches; the defaults are good.
+    """Options of `compress`.
 
     Attributes:
         samples: Training images that each network is fitted on, at most. More are
@@ -17,15 +17,15 @@ class SearchOptions:
         rounds: The most rounds of cutting and training.
         distill: Whether networks are trained towards the outputs of the original (then
             no label of `train` is used) or towards the labels.
-        compensation: Whether kernels are corrected when channels have left.
-        round_to: Ranks and channels are multiples of this where they can be.
-        augment: Whether networks are fitted on images as `recover.augment` changes
-            them: for images to come that differ from those of `train`.
-        margin: By how many standard errors (of the loss, as it shows on `validation`)
-            networks have to be better than the budget asks. A network at the edge of
-            the budget loses more than that on other images in half of all cases with
-            0, and in one of six with 1. With few images errors are large, even where
-            nothing is lost on them: 0.37 for four images, 0.018 for 100.
+        compensation: Whether kernels are corrected when channels are removed.
+        round_to: Ranks and channels are multiples of this where possible.
+        augment: Whether networks are fitted on images that `recover.augment` has
+            changed: for networks that will see other images than those of `train`.
+        margin: By how many standard errors (of the loss on `validation`) networks have
+            to be better than the budget demands. A network at the edge of the budget
+            loses more than that on other images in half of all cases with 0, and in one
+            of six with 1. With few images errors are large, even where nothing is lost
+            on them: 0.37 for four images, 0.018 for 100.
     """
 
     samples: int = 1000
@@ -41,5 +41,5 @@ class SearchOptions:
             check_whole(name, getattr(self, name))
         for name in ("distill", "compensation", "augment"):
             check_flag(name, getattr(self, name))
-        remedy = "It is in standard errors; 0 asks for none."
+        remedy = "It is in standard errors; 0 means no margin."
         check_number("margin", self.margin, "[0, inf)", "a float of 0 or more", remedy)

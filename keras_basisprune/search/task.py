@@ -1,4 +1,4 @@
-"""What a search works on."""
+"""The inputs and options of a search."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from keras_basisprune.methods import Method
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What `Rounds` works on.
+    """The inputs and options of `Rounds`.
 
     Attributes:
         model: The original classifier.
@@ -17,18 +17,19 @@ class Task:
         validation: The same, on which networks are judged.
         images: Unlabelled samples, for cutting.
         judge: A `Judge`.
-        objective: What is to become small, as `compress` calls it.
-        least: The score that is good enough.
-        max_drop: How much less than the original's that is.
+        objective: The cost that is made small, as `compress` calls it.
+        min_score: The score that is good enough.
+        max_drop: How much less than the original's score that is.
         margin: By how many standard errors a score has to be better than that.
         methods: The `Method`s by which networks are cut, in the order they are tried.
-        prepared: Dict by name of what some of these have prepared of the model.
+        prepared: Dict by method name of the networks that are prepared already.
         cut_options: `CutOptions` of a `Cutter`.
         recovery: A `Recovery`, or `None` for no training.
         distill: Whether training is towards the original's outputs.
         rounds: The most rounds.
         callbacks: Keras callbacks for training.
-        epochs: Number of epochs of training that methods need; `None` for their own.
+        epochs: Number of epochs of training that methods need; `None` for the default
+            of each method.
         seed: Integer, the seed of that training.
         verbose: Whether to show progress.
     """
@@ -39,7 +40,7 @@ class Task:
     images: object
     judge: object
     objective: str
-    least: float
+    min_score: float
     max_drop: float
     margin: float
     methods: tuple[Method, ...]

@@ -1,26 +1,26 @@
-"""Whether validation images are too few for a budget."""
+"""Checks whether validation images are too few for a budget."""
 
 from keras_basisprune.report.loss_bound import CONFIDENCE, images_for, loss_bound
 
-_POINT = 0.01  # stands for a budget of nothing, which no number of images can show
+_SMALLEST_BUDGET = 0.01  # in place of 0, which no number of images can resolve
 
 
 def too_few_images(images, max_drop) -> str:
-    """Says that a loss of `max_drop` can't be told from none, and what would do.
+    """Returns a warning if too few images can't resolve a loss of `max_drop`.
 
     Args:
         images: Integer, the number of validation images.
         max_drop: Float in [0, 1), the budget.
 
     Returns:
-        A string, empty where there are enough.
+        A string, empty if there are enough.
 
     Example:
 
     >>> too_few_images(4, 0.05)
     'Expected `validation` to hold enough images to tell whether a network is ...'
     """
-    budget = max_drop or _POINT
+    budget = max_drop or _SMALLEST_BUDGET
     bound, needed = loss_bound(0, 0, images), images_for(budget)
     if images >= needed:
         return ""

@@ -10,27 +10,27 @@ from keras_basisprune.search.predicted_classes import predicted_classes
 class Training:
     """Trains what methods have prepared, once; a `RunFolder` remembers the networks.
 
-    Where there are no labels, the classes that the original predicts take their place.
+    Without labels, the classes that the original predicts are used.
 
     Args:
         task: A `Task`.
         folder: A `RunFolder`.
-        progress: A `Progress`, which shows that there is a training.
+        progress: A `Progress`, which shows the training.
     """
 
     def __init__(self, task, folder, progress):
         self._task, self._folder, self._progress = task, folder, progress
         self._labels = task.train[1]
-        self._spent, self._told = 0.0, None  # seconds now, and when it was trained
+        self._spent, self._told = 0.0, None  # seconds now, and of the training
 
     def __call__(self, number, method, prepared, share):
-        """Trains a network, or finds it trained.
+        """Trains a network, or loads the trained one.
 
         Args:
             number: Integer, the round.
             method: A `Method` that trains.
-            prepared: What it has prepared, trained in place.
-            share: The share to train it for; `None` for all.
+            prepared: The network that it has prepared, trained in place.
+            share: The share to train it for; `None` for all shares.
 
         Returns:
             The trained `keras.Model`.
@@ -44,7 +44,7 @@ class Training:
             task = self._task
             self._progress.prepare(method)
             with warnings.catch_warnings():
-                # By shares something is removed, even if training has masked nothing.
+                # A share removes something even if training has masked nothing.
                 warnings.filterwarnings("ignore", ".*has masked nothing")
                 method.train(
                     prepared,
@@ -65,7 +65,7 @@ class Training:
 
     @contextlib.contextmanager
     def timed(self):
-        """A context of one cut; gives a dict, which holds its seconds afterwards."""
+        """Times one cut, as a context; fills the dict that it yields at the end."""
         seconds, start = {}, time.perf_counter()
         self._spent, self._told = 0.0, None
         yield seconds

@@ -1,10 +1,10 @@
-"""The networks that a search has tried, in a row."""
+"""The list of networks that a search has tried."""
 
 from keras_basisprune.search.search_boards import search_boards
 
 
 class Trials:
-    """Takes trials in, each once, and shows them.
+    """Collects trials, each once, and shows them.
 
     Args:
         callbacks: Keras callbacks; the TensorBoards among them get the figures.
@@ -16,19 +16,19 @@ class Trials:
         self._boards, self._progress = search_boards(callbacks), progress
 
     def __getitem__(self, question):
-        """The `Trial` that answers a question."""
+        """Returns the `Trial` that answers a question."""
         return self._found[question]
 
     def all(self) -> tuple:
-        """All `Trial`s, in order."""
+        """Returns all `Trial`s, in order."""
         return tuple(self._found.values())
 
     def place(self, question) -> int:
-        """The number of a trial, from 0."""
+        """Returns the number of a trial, from 0."""
         return list(self._found).index(question)
 
-    def note(self, question, trial):
-        """Takes a `Trial` into the list, unless the question is known."""
+    def record(self, question, trial):
+        """Adds a `Trial` to the list and to TensorBoard, unless it is known."""
         if question in self._found:
             return
         self._found[question] = trial
@@ -39,6 +39,6 @@ class Trials:
             board.on_epoch_end(len(self._found) - 1, logs)
 
     def close(self):
-        """The search is over."""
+        """Closes the TensorBoards."""
         for board in self._boards:
             board.on_train_end()

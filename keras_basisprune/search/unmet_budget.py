@@ -1,8 +1,8 @@
-"""What is said of a budget that no network meets."""
+"""Explains that no network meets the budget."""
 
 
 def unmet_budget(task, baseline, trials) -> str:
-    """Says that no network that was tried is good enough, and what would help.
+    """Returns a warning that no network is good enough, with what would help.
 
     Args:
         task: A `Task`.
@@ -15,10 +15,10 @@ def unmet_budget(task, baseline, trials) -> str:
     best = max((t.score for t in trials if t.score == t.score), default=None)
     if best is None:
         return (
-            f"The budget of max_drop={task.max_drop} could not be met: of "
-            f"{len(trials)} sizes that were tried, none can be reached by what may "
-            "leave this network (`channel_groups(model)` and `describe(model)` say why "
-            "the rest stays). The original is returned, folded."
+            f"The budget of max_drop={task.max_drop} could not be met: none of the "
+            f"{len(trials)} sizes that were tried can be reached with what may be "
+            "removed from this network (`channel_groups(model)` and `describe(model)` "
+            "say why the rest is kept). The original is returned, folded."
         )
     margin = f" by {task.margin:g} standard errors" if task.margin else ""
     return (

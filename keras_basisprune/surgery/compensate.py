@@ -1,4 +1,4 @@
-"""Prune channels, and let those that stay make up for those that leave."""
+"""Prunes channels and corrects the layers that read them."""
 
 import collections
 import dataclasses
@@ -33,23 +33,24 @@ def compensate(
     ridge: float = 0.01,
     verbose: Verbose = "auto",
 ) -> keras.Model:
-    """Prunes a model and corrects the layers that read what has left.
+    """Prunes a model and corrects the layers that read removed channels.
 
     Layer after layer, the kernel and bias of each convolution and dense layer are
-    corrected by ridge regression, so that it makes what it made in the original model
-    from the inputs that the pruned layers before it deliver: with `C` the covariance of
-    those inputs (patches of them) and `X` their covariance with what the outputs lack,
-    by `(C + ridge mean(diag C) I)^-1 X`. No labels, no gradients. Removed channels that
-    are linear combinations of kept ones cost nothing (as `ridge` goes to 0).
+    corrected by ridge regression, so that, from the inputs that the pruned layers
+    before it deliver, it reproduces its outputs in the original model. With `C` the
+    covariance of those inputs (patches of them) and `X` their covariance with the error
+    of the outputs, the correction is `(C + ridge mean(diag C) I)^-1 X`. No labels and
+    no gradients are needed. Removed channels that are linear combinations of kept ones
+    cost nothing (as `ridge` goes to 0).
 
-    Means are kept by the bias or, without one, by the BatchNormalization behind.
-    Grouped, depthwise and transposed convolutions, kernels with `kh kw cin` above
-    4,608, attention, and layers that are quantized or have LoRA stay as pruning leaves
-    them; a layer that is called several times is fitted on what its first call reads
-    (branches go in the order of a call's arguments). Nested models make no difference.
+    Means are restored in the bias or, without one, in the following BatchNormalization.
+    Not corrected are grouped, depthwise and transposed convolutions, kernels with `kh
+    kw cin` above 4,608, attention, and layers that are quantized or have LoRA. A layer
+    that is called several times is fitted on the inputs of its first call (branches are
+    computed in the order of a call's arguments). Nested models are supported.
 
-    Time is that of one forward pass of both models, and per layer a product `O(n^2)` a
-    sample (30,000 of them at most) and one solution `O(n^3)`, `n = kh kw cin`. All
+    Time is that of one forward pass of both models, and per layer a product `O(n^2)`
+    per sample (30,000 of them at most) and one solution `O(n^3)`, `n = kh kw cin`. All
     images and the values that are still needed of both models are in memory.
 
     Source: *Compensation-aware pruning* (CaP, arXiv:2108.13728).
@@ -57,11 +58,11 @@ def compensate(
     Args:
         model: A built Functional or Sequential `keras.Model`.
         plan: A `Plan`, as for `prune`.
-        data: Unlabelled samples, some hundred of them, as the model was trained on: an
-            array, a list or dict of arrays for several inputs, or a dataset of batches.
-            Where the model takes images of any size, each batch may have its own.
-        ridge: Float > 0, strength of the ridge towards the weights as they were,
-            relative to the mean variance of a layer's inputs.
+        data: A few hundred unlabelled samples, as the model was trained on: an array, a
+            list or dict of arrays for several inputs, or a dataset of batches. If the
+            model accepts images of any size, batches may differ in size.
+        ridge: Float > 0, strength of the ridge towards the original weights, relative
+            to the mean variance of a layer's inputs.
         verbose: Whether to show a progress bar: `"auto"` and 1 do, 0 doesn't.
 
     Returns:
@@ -96,8 +97,7 @@ class _Compensation:
         self._ridge = ridge
         self._pruned, self._kept = done.model, done.kept
         old = depth_first(done.traced)
-        # The pruned model is read by what each call of the original became in it, never
-        # by an order of its own.
+        # The calls of the pruned model, in the order of those of the original.
         new = dataclasses.replace(
             old,
             inputs=keras.tree.pack_sequence_as(old.inputs, done.model.inputs),

@@ -1,4 +1,4 @@
-"""Bring a converted model back to plain Keras layers, in their cheapest form."""
+"""Converts a model back to plain Keras layers, in their cheapest form."""
 
 import keras
 import numpy as np
@@ -20,16 +20,16 @@ from keras_basisprune.utils.check_flag import check_flag
 def fold(model: keras.Model, *, batch_norm: bool = True) -> keras.Model:
     """Folds scales, BatchNormalization and LoRA into plain Keras layers.
 
-    Scales and masks are multiplied into the kernel behind them. Per layer the form
-    with fewer weights is kept: two convolutions `<layer>_basis` and `<layer>` with
+    Scales and masks are multiplied into the kernel after them. Per layer the form with
+    fewer weights is kept: two convolutions `<layer>_basis` and `<layer>` with
     `r (n + cout)` weights, or one merged `<layer>` with `n cout`. A BatchNormalization
     that is the only reader of a convolution or dense layer without activation is
-    multiplied into it, unless it was called with `training=True`; it is taken as it
-    is in inference. LoRA is merged into the kernels, unless they are quantized. Factors
+    multiplied into it, in its form for inference, unless it was called with
+    `training=True`. LoRA is merged into the kernels, unless they are quantized. Factors
     of channels (`layers.TrainedMask`) are multiplied into the convolutions and dense
-    layers that read them; a `keras.layers.Rescaling` holds them where something else
-    does. All layers of the result are Keras' own (and the user's), and trainable where
-    they were made here. Folding twice changes nothing. The given model is not changed.
+    layers that read them; for other readers a `keras.layers.Rescaling` holds them. All
+    layers of the result are Keras' own (and custom layers of the model); those made
+    here are trainable. Folding twice changes nothing. The given model is not changed.
     Time is that of one matrix product per merged layer.
 
     Args:
@@ -78,9 +78,9 @@ def fold(model: keras.Model, *, batch_norm: bool = True) -> keras.Model:
 
 
 def _followers(traced):
-    """Maps `id(layer)` to a call of the one layer that alone reads all that it makes.
+    """Maps `id(layer)` to a call of the layer that is the only reader of its outputs.
 
-    Layers that are called with `training=True` follow nobody.
+    Layers that are called with `training=True` are not included.
     """
     consumers = traced.consumers()
     calls: dict[int, list] = {}
@@ -110,7 +110,7 @@ def _is_linear(layer):
 
 
 def _norms(layer, followers):
-    """The BatchNormalizations that follow `layer`, one directly after the other."""
+    """Returns the BatchNormalizations that follow `layer` directly, in order."""
     linear = keras.activations.linear
     if getattr(layer, "activation", linear) is not linear or layer.activity_regularizer:
         return []
@@ -134,7 +134,7 @@ def _channel_axis(layer, ndim):
 
 
 def _factor(norms):
-    """The factor and offset per channel that BatchNormalizations amount to."""
+    """Returns the factor and offset per channel of successive BatchNormalizations."""
     factor, offset = np.float64(1), np.float64(0)
     for norm in norms:
         own = norm_factor(norm)
@@ -144,7 +144,7 @@ def _factor(norms):
 
 
 def _array(variable):
-    """A weight as a float64 array."""
+    """Returns a weight as a float64 array."""
     return keras.ops.convert_to_numpy(variable).astype(np.float64)
 
 
@@ -167,7 +167,7 @@ def _fold_pair(pair, factor, offset) -> list[NewLayer]:
 
 
 def _with_output_side(new, scaling) -> list[NewLayer]:
-    """A layer with the activation and regularizer of the output of `scaling`."""
+    """Returns a layer with the activation and activity regularizer of `scaling`."""
     activation, linear = scaling.activation, keras.activations.linear
     if activation is linear or hasattr(new.layer, "activation"):
         if activation is not linear:
@@ -184,7 +184,7 @@ def _with_output_side(new, scaling) -> list[NewLayer]:
 
 
 def _without_lora(layer, name) -> list[NewLayer] | None:
-    """A layer with its LoRA merged; `None` if there is none, or it is quantized too."""
+    """Returns a layer with its LoRA merged; `None` without LoRA, or if quantized."""
     rule = rule_of(layer)
     key = None if rule is None else rule.adapted
     changes = without_lora(layer) if key else {}

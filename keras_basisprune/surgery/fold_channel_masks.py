@@ -1,4 +1,4 @@
-"""Take layers that weigh channels out of a model."""
+"""Folds layers that scale and mask channels into the layers that read them."""
 
 import keras
 import numpy as np
@@ -13,20 +13,20 @@ from keras_basisprune.layers import TrainedMask
 
 
 def fold_channel_masks(model) -> keras.Model:
-    """Multiplies the factors of layers that weigh channels into what reads them.
+    """Multiplies the factors of channels into the layers that read them.
 
     Those are the kernels of convolutions and dense layers, also behind pooling,
     dropout, padding, concatenation and `Flatten`. Where another kind of layer reads
-    them (a sum, BatchNormalization), or the model puts them out, a
-    `keras.layers.Rescaling` with a factor per channel takes the place of the layer.
-    Time is that of a copy.
+    them (a sum, BatchNormalization), or the model outputs them, a
+    `keras.layers.Rescaling` with a factor per channel replaces the layer. Time is that
+    of a copy.
 
     Args:
         model: A Functional or Sequential `keras.Model`.
 
     Returns:
-        A `keras.Model` without layers that weigh channels: the given one, if it has
-        none.
+        A `keras.Model` without layers that scale and mask channels; the given model if
+        it has no such layers.
     """
     traced = trace(model)
     calls: dict[int, list] = {}
@@ -63,7 +63,7 @@ def fold_channel_masks(model) -> keras.Model:
 
 
 class _Readers:
-    """Which layers read a tensor by weights, and by which rows of them."""
+    """Finds the layers that multiply a tensor by weights, and the rows they use."""
 
     def __init__(self, traced: Trace):
         self._consumers = traced.consumers()
@@ -74,9 +74,9 @@ class _Readers:
             self._calls.setdefault(id(call.op), []).append(call)
 
     def rows(self, calls, factors) -> dict[int, np.ndarray] | None:
-        """Maps `id`s of layers to the factor of each row of their kernels.
+        """Returns a dict from `id`s of layers to the factors of their kernels' rows.
 
-        `None` if not all that read what is weighed can take its factors over.
+        `None` if the factors can't be multiplied into all layers that read them.
         """
         found: dict[int, np.ndarray] = {}
         seen: set[int] = set()
@@ -137,7 +137,7 @@ class _Readers:
 
 
 def _has_rows(op) -> bool:
-    """Whether a layer multiplies each input channel by a row of `kernel`."""
+    """Returns whether a layer multiplies each input channel by a row of `kernel`."""
     if not is_from_keras(type(op)) or not isinstance(op, keras.layers.Layer):
         return False
     rule = rule_of(op)

@@ -1,4 +1,4 @@
-"""Cut out what a plan does not keep."""
+"""Removes the bases and channels that a plan does not keep."""
 
 import dataclasses
 
@@ -11,7 +11,7 @@ from keras_basisprune.graph.rules import rule_of
 from keras_basisprune.graph.trace import Call, Trace, trace
 from keras_basisprune.graph.trained_masks import trained_masks
 from keras_basisprune.plan import Plan
-from keras_basisprune.surgery._alive_groups import alive_groups
+from keras_basisprune.surgery._kept_groups import kept_groups
 from keras_basisprune.utils.check_kind import check_kind
 from keras_basisprune.utils.check_whole import check_whole
 
@@ -24,15 +24,15 @@ def prune(
 ) -> keras.Model:
     """Removes the bases and channels that a plan does not keep.
 
-    *Bases*: columns of the basis filters, scales, and rows of the scaling kernel leave.
-    The number of channels that a layer takes and gives stays the same. Outputs equal
-    those of the masked model up to rounding.
+    *Bases*: columns of the basis filters, scales, and rows of the scaling kernel are
+    removed. Numbers of input and output channels stay the same. Outputs equal those of
+    the masked model up to rounding.
 
-    *Channels*: output channels leave, and with them whatever the architecture ties to
-    them (`channel_groups`): filters, biases, statistics, and the weights of all layers
-    that read them. Outputs equal, up to rounding, those of the model in which the
-    weights by which other layers read those channels are zero, unless a layer computes
-    statistics across channels (`ChannelGroups.mixing`).
+    *Channels*: output channels are removed, together with everything that the
+    architecture ties to them (`channel_groups`): filters, biases, statistics, and the
+    weights of all layers that read them. Outputs equal, up to rounding, those of the
+    model in which the weights by which other layers read those channels are zero,
+    unless a layer computes statistics across channels (`ChannelGroups.mixing`).
 
     The result can be trained further, and folded. The given model is not changed. Time
     and memory are linear in calls and weights.
@@ -43,20 +43,20 @@ def prune(
     Args:
         model: A converted model; any model, if the plan names channels only.
         plan: A `Plan` whose `bases` name decomposed layers and whose `channels` name
-            layers that make channels. Channels that are tied to those that leave need
-            not be named. Defaults to `Plan.from_masks(model, round_to)`: masked bases
-            (and channels, where layers weigh them: `layers.TrainedMask`) leave.
+            layers that output channels. Channels that are tied to removed ones need not
+            be named. Defaults to `Plan.from_masks(model, round_to)`, which removes
+            masked bases (and channels that a `layers.TrainedMask` has masked).
         round_to: Rank (or width) per layer is rounded up to a multiple of this (at most
-            what there is), since some runtimes are fastest at multiples of 8. Masked
-            bases that come back by it are unmasked. Only without a `plan`.
+            to the full number), since some runtimes are fastest at multiples of 8.
+            Masked bases that are kept for this are unmasked. Only without a `plan`.
 
     Returns:
         A smaller Functional `keras.Model`, not compiled.
 
     Raises:
         ValueError: If the model is not converted (and the plan names no channels), the
-            plan does not fit it, tied channels are both kept and left out, a channel
-            can't leave, or no channel of a layer would be left.
+            plan does not fit it, keeps some of several tied channels and removes
+            others, removes a channel that must be kept, or all channels of a layer.
 
     Example:
 
@@ -68,15 +68,15 @@ def prune(
 
 @dataclasses.dataclass(frozen=True)
 class PrunedCalls:
-    """A pruned model, and what each call of the original has become in it.
+    """A pruned model, and its calls by those of the original.
 
     Attributes:
         model: The smaller `keras.Model`.
         traced: The original's `Trace`.
-        calls: Maps the `id` of each call of `traced` to the one `Call` that stands for
+        calls: Maps the `id` of each call of `traced` to the `Call` that corresponds to
             it in `model`.
-        kept: Maps the `id` of each tensor of `traced` to its `KeptChannels`; to `None`
-            where channels are not known.
+        kept: Maps the `id` of each tensor of `traced` to its `KeptChannels`, or to
+            `None` if its channels are not known.
     """
 
     model: keras.Model
@@ -86,30 +86,30 @@ class PrunedCalls:
 
 
 def pruned_calls(model, plan=None, round_to=1) -> PrunedCalls:
-    """The same as `prune`, for those who go on with both models, call by call."""
+    """Prunes as `prune` does, and returns how calls of both models correspond."""
     traced = trace(model)
     masked = plan is None
     if not masked:
-        remedy = "Make one with `select_bases`, or leave it out: masked bases leave."
+        remedy = "Make one with `select_bases`, or leave it out to remove masked bases."
         check_kind("plan", plan, Plan, remedy)
     round_to = check_whole("round_to", round_to)
     needed = masked or plan.bases or not plan.channels
     masks = trained_masks(traced, model.name if needed else None)
     if not masked and round_to != 1:
         raise ValueError(
-            "Expected `round_to=1` together with `plan`, which says what is kept. "
+            "Expected `round_to=1` together with `plan`, which decides what is kept. "
             f"Received: round_to={round_to}. Make the plan with "
             "`Plan.from_masks(model, round_to)` or `Limits(round_to=...)`."
         )
     plan = Plan.from_masks(model, round_to) if masked else plan
     channels = channel_map(traced)
-    alive = alive_groups(traced, channels, plan, basis_pairs(traced))
+    alive = kept_groups(traced, channels, plan, basis_pairs(traced))
     unmask = {id(m.layer) for m in masks.values()} if masked and round_to > 1 else ()
     return _Surgery(traced, channels, alive, unmask).cut(model)
 
 
 class _Surgery:
-    """Cuts a traced model down to the channels that are alive."""
+    """Cuts a traced model down to the channels that are kept."""
 
     def __init__(self, traced, channels, alive, unmask):
         self._traced, self._unmask = traced, unmask
@@ -125,7 +125,7 @@ class _Surgery:
             self._calls.setdefault(id(call.op), call)
 
     def cut(self, model) -> PrunedCalls:
-        """The smaller model, and its calls."""
+        """Returns the smaller model, and its calls."""
         for call in self._traced.calls:
             for kept in filter(None, self._sides(call)[1]):
                 if kept.total and not len(kept):
@@ -157,7 +157,7 @@ class _Surgery:
         config, weights = rule_of(op).cut(op, *self._sides(call))
         if unmask:
             mask = weights.get("mask", keras.ops.convert_to_numpy(op.mask))
-            alive = bool(mask.any())  # else the layer's output is its bias alone
+            alive = bool(mask.any())  # otherwise the layer outputs only its bias
             weights = {**weights, "mask": mask * 0 + alive}
         if not (config or weights):
             return None

@@ -1,4 +1,4 @@
-"""Estimate the statistics of BatchNormalization anew."""
+"""Recomputes the statistics of BatchNormalization."""
 
 import keras
 import numpy as np
@@ -22,21 +22,21 @@ def recalibrate(
 ) -> keras.Model:
     """Sets each BatchNormalization's mean and variance to those of its inputs on data.
 
-    Layer after layer, so that each sees what the ones before it make with their new
-    statistics; exact means and variances over all data, in inference, no moving
-    averages. Pruning without `compensate` leaves statistics that no longer hold; this
-    mends those. The given model is not changed. Time is that of one forward pass; all
-    images and the values that are still needed are in memory.
+    Pruning without `compensate` makes statistics wrong; this corrects them. They are
+    computed layer after layer, so that each layer reads the outputs of those before it
+    with their new statistics: exact means and variances over all data, in inference,
+    not moving averages. The given model is not changed. Time is that of one forward
+    pass; all images and the values that are still needed are in memory.
 
     Args:
         model: A built Functional or Sequential `keras.Model`.
-        data: Unlabelled samples, some hundred of them: an array, a list or dict of
-            arrays for several inputs, or a dataset of batches.
+        data: A few hundred unlabelled samples: an array, a list or dict of arrays for
+            several inputs, or a dataset of batches.
         verbose: Whether to show a progress bar: `"auto"` and 1 do, 0 doesn't.
 
     Returns:
-        A Functional `keras.Model` with weights of its own, not compiled. Layers that
-        are called several times get the statistics of their first call.
+        A new Functional `keras.Model`, not compiled. Layers that are called several
+        times get the statistics of their first call.
 
     Raises:
         ValueError: If there is no BatchNormalization, `data` does not fit the model, or
@@ -59,7 +59,7 @@ def recalibrate(
     if not positions:
         raise ValueError(
             "Expected `model` to have BatchNormalization layers. Received: a model "
-            "without. `fold` merges them into convolutions: recalibrate before."
+            "without any. `fold` merges them into convolutions: recalibrate before it."
         )
     values = LiveValues(traced, batches)
     for position in tqdm(positions, unit="layer", disable=not verbose):

@@ -2,11 +2,11 @@
 
 
 def all_layers(model) -> list:
-    """Lists the model itself and all its layers, layers inside layers included.
+    """Returns the model itself and all its layers, layers inside layers included.
 
-    The one place where a private name of Keras is used for it: `model.layers` stops at
-    nested models and wrappers, and `trainable` and `momentum` are attributes of the
-    layers inside them.
+    This is the only place that uses a private name of Keras for it: `model.layers`
+    stops at nested models and wrappers, and `trainable` and `momentum` are attributes
+    of the layers inside them.
 
     Args:
         model: A `keras.Model` or another `keras.layers.Layer`.

@@ -11,12 +11,12 @@ from keras_basisprune.utils.check_whole import check_whole
 
 # Words in the names of metrics of which less is better.
 _LOWER = ("loss", "error", "mae", "mse", "mape", "msle", "entropy", "hinge", "diverg")
-# Metrics are float32: what misses the budget by rounding is within it.
+# Metrics are float32: a value that misses the budget by rounding is within it.
 _ROUNDING = 1e-6
 _UNKNOWN = (
     "Bases are masked already, and `baseline` of `{}` is not known: the first epoch's "
-    "value will be taken for it. Pass `baseline`, or, to go on with a run that was "
-    "killed, put `keras.callbacks.BackupAndRestore` behind `L1Thresholding`."
+    "value will be used instead. Pass `baseline`, or, to continue a run that was "
+    "killed, put `keras.callbacks.BackupAndRestore` after `L1Thresholding`."
 )
 
 
@@ -38,11 +38,11 @@ class Guard:
     Attributes:
         monitor: Name of the metric in the epoch's logs.
         max_drop: How much worse than `baseline` the metric may get.
-        baseline: Value to compare with; `None`: the best before anything is masked.
+        baseline: Value to compare with; `None`: the best one before masking.
         mode: `"max"`, `"min"`, or `"auto"` (`"min"` for losses and errors).
-        patience: Epochs for which a broken budget is tolerated, without new masks.
+        patience: Epochs for which an exceeded budget is tolerated, without new masks.
         within: Whether the last epoch was within the budget.
-        good: `(weights, bases kept)` of the last epoch that was, or `None`.
+        good: `(weights, bases kept)` of the last epoch within the budget, or `None`.
     """
 
     monitor: str
@@ -59,14 +59,14 @@ class Guard:
         self.start()
 
     def start(self):
-        """Forgets what an earlier training run saw."""
+        """Resets the state of an earlier training run."""
         self.baseline = self.given
         self.good = None
         self.within = False
         self.strikes = 0
 
     def judge(self, logs, kept, total, weights) -> bool:
-        """Takes note of an epoch; returns whether the last step is to be taken back.
+        """Records an epoch; returns whether the last step must be undone.
 
         Args:
             logs: The epoch's logs.
@@ -83,11 +83,11 @@ class Guard:
         if self.within:
             self.good, self.strikes = (weights(), kept), 0
         elif self.good is not None and kept < self.good[1]:
-            self.strikes += 1  # else it was not by masking: go on training
+            self.strikes += 1  # otherwise masking was not the cause: train on
         return self.strikes > self.patience
 
     def state(self, weights) -> dict:
-        """What `restore` needs, beside `weights`, the model's at present."""
+        """Returns what `restore` needs besides `weights`, the model's current ones."""
         good, kept = self.good or (weights, -1)
         missing = np.nan if self.baseline is None else self.baseline
         numbers = [missing, self.within, self.strikes, kept]
@@ -99,10 +99,10 @@ class Guard:
         return {"guard": np.array(numbers, np.float64), **changed}
 
     def restore(self, state, weights, masked):
-        """Takes over what `state` returned.
+        """Restores what `state` returned.
 
         Args:
-            state: A dict with it, or without it if nothing was loaded.
+            state: A dict that contains it, or not if nothing was loaded.
             weights: The model's weights, the same as for `state`.
             masked: Whether bases are masked already.
         """

@@ -1,4 +1,4 @@
-"""State of a callback that outlives a killed training run."""
+"""Saves the state of a callback, so that a killed training run can be resumed."""
 
 import keras
 import numpy as np
@@ -7,12 +7,12 @@ _ATTRIBUTE = "l1_thresholding_memory"
 
 
 class Memory(keras.Operation):
-    """Carries a callback's state through `keras.callbacks.BackupAndRestore`.
+    """Saves a callback's state with `keras.callbacks.BackupAndRestore`.
 
     That callback calls `model.save_weights()` and `model.load_weights()`, which visit
     every attribute of the model that Keras knows how to save. While a model trains,
     this object is one of them; `keras.Operation` is the smallest public class of that
-    kind. Nothing else sees it: it has no weights, and the model's config leaves it out.
+    kind. It changes nothing else: it has no weights, and the model's config omits it.
 
     Args:
         model: The model that trains.
@@ -33,6 +33,6 @@ class Memory(keras.Operation):
         self.loaded = {key: np.array(store[key]) for key in store.keys()}
 
     def remove(self, model):
-        """Takes this off the model."""
+        """Removes this object from the model."""
         if getattr(model, _ATTRIBUTE, None) is self:
             delattr(model, _ATTRIBUTE)

@@ -8,7 +8,7 @@ import keras
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """What a schedule asks for at one step.
+    """The threshold or share that a schedule demands at one step.
 
     Attributes:
         active: Whether anything is to be masked at this step.
@@ -25,9 +25,9 @@ def target_at(schedule, step) -> Target:
     """Evaluates a threshold or schedule.
 
     Args:
-        schedule: A number; or a callable of the step that returns a number (all of
-            `keras.optimizers.schedules` do), the threshold; or one that returns a
-            pair `(active, sparsity)` as the pruning schedules of
+        schedule: The threshold, as a number or a callable of the step that returns one
+            (all of `keras.optimizers.schedules` do); or a callable that returns a pair
+            `(active, sparsity)`, as the pruning schedules of
             `tensorflow_model_optimization` do, where `sparsity` is the share of bases
             to be masked.
         step: Integer, the number of training steps so far.
@@ -36,7 +36,7 @@ def target_at(schedule, step) -> Target:
         A `Target`.
 
     Raises:
-        ValueError: If the schedule gives anything else, or a value out of range.
+        ValueError: If the schedule returns anything else, or a value out of range.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Random numbers that follow from a seed, whatever came before."""
+"""Sets random states that depend on a seed alone."""
 
 import keras
 import numpy as np
@@ -7,10 +7,10 @@ import numpy as np
 def set_global_seed(*key):
     """Sets Python's, NumPy's and the backend's global random state.
 
-    Keras' dropout draws from it on PyTorch, functions that augment perhaps as well.
+    On PyTorch, Keras' dropout uses it; functions that augment images may use it, too.
 
     Args:
-        *key: Integers >= 0 from which it follows, such as a seed and an epoch.
+        *key: Integers >= 0 that determine it, such as a seed and an epoch.
     """
     keras.utils.set_random_seed(_mixed(*key))
 
@@ -18,8 +18,8 @@ def set_global_seed(*key):
 def set_seeds(layer, *key):
     """Sets the state of every `keras.random.SeedGenerator` of a layer or model.
 
-    Dropout and random augmentation draw from such states, which are variables of the
-    layer; by default they depend on when the layer was made.
+    Dropout and random augmentation use such states, which are variables of the layer;
+    by default they depend on when the layer was made.
 
     Args:
         layer: A `keras.layers.Layer` or model.

@@ -1,27 +1,27 @@
-"""First-order Taylor scores that add up while a model trains."""
+"""First-order Taylor scores, added up while a model trains."""
 
 import keras
 import numpy as np
 
 
 class TaylorSum:
-    """Adds up `(s dL/ds)^2` in the optimizer's `apply`, at no extra pass.
+    """Adds up `(s dL/ds)^2` in the optimizer's `apply`, without an extra pass.
 
     `L` is the loss of a batch. The gradient of the scales' L1 or L2 regularization is
-    taken off again, because it says nothing about what a basis does for the task.
+    subtracted, because it says nothing about what a basis does for the task.
 
-    Works where the training step may assign variables that it does not return: on
-    TensorFlow and PyTorch. On JAX the score takes a data set instead.
+    This needs a training step that may assign variables which it does not return, as on
+    TensorFlow and PyTorch. On JAX the score needs a data set instead.
 
-    Keras calls no `on_train_end` when training raises. The optimizer then goes on
-    adding up, which changes nothing, until the next one of these takes it over.
+    Keras calls no `on_train_end` when training raises. The optimizer then keeps
+    accumulating, harmlessly, until the next `TaylorSum` replaces this one.
 
     Args:
         model: The compiled model that trains.
-        masks: Its `Weighed`s by name.
+        masks: Its masked parts by name, as `trained_masks` returns them.
 
     Raises:
-        ValueError: On JAX, or if scales have a regularizer of another kind.
+        ValueError: On JAX, or if scales have a regularizer other than L1 and L2.
     """
 
     def __init__(self, model, masks):
@@ -40,7 +40,7 @@ class TaylorSum:
             _check(weighed.layer)
         optimizer = model.optimizer  # float16: wrapped in one that scales the loss
         self._optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-        vars(self._optimizer).pop("apply", None)  # of a run that was broken off
+        vars(self._optimizer).pop("apply", None)  # of a run that was interrupted
         apply = self._optimizer.apply
 
         def adding_apply(grads, trainable_variables=None):
@@ -66,7 +66,7 @@ class TaylorSum:
         total.assign_add(keras.ops.square(scale_now * gradient))
 
     def scores(self) -> dict[str, np.ndarray]:
-        """The averages since the last call, per layer; masked bases score 0."""
+        """Returns the averages since the last call, by layer; masked bases score 0."""
         state = self.state()
         self.restore({key: np.zeros_like(value) for key, value in state.items()})
         steps = max(1.0, float(state["taylor_steps"]))
@@ -81,7 +81,7 @@ class TaylorSum:
         return float(keras.ops.convert_to_numpy(self._steps.value)) > 0
 
     def state(self) -> dict[str, np.ndarray]:
-        """What has been added up so far."""
+        """Returns the sums so far."""
         variables = {f"taylor_{name}": total for name, total in self._sums.items()}
         variables["taylor_steps"] = self._steps
         return {
@@ -90,13 +90,13 @@ class TaylorSum:
         }
 
     def restore(self, state):
-        """Takes over what `state` returned."""
+        """Restores what `state` returned."""
         for name, total in self._sums.items():
             total.assign(state[f"taylor_{name}"])
         self._steps.assign(state["taylor_steps"])
 
     def remove(self):
-        """Gives the optimizer its own `apply` back."""
+        """Restores the optimizer's `apply`."""
         vars(self._optimizer).pop("apply", None)
         self._model.make_train_function(force=True)
 
@@ -106,7 +106,7 @@ def _zeros(shape):
 
 
 def _strengths(regularizer):
-    """The factors of L1 and L2, 0 for what a regularizer does not have."""
+    """Returns the factors of L1 and L2, 0 for a missing one."""
     return (float(getattr(regularizer, key, 0.0)) for key in ("l1", "l2"))
 
 
@@ -116,7 +116,7 @@ def _check(layer):
     if regularizer is not None and type(regularizer) not in known:
         raise ValueError(
             "Expected the scales to be regularized by L1, L2 or L1L2 for "
-            "score='taylor', whose gradient can be told from the task's. Received: "
+            "score='taylor', so that its gradient can be subtracted. Received: "
             f"{type(regularizer).__name__} in `{layer.name}`. Pass a few hundred "
             "samples as `data=(x, y)`, or use score='magnitude'."
         )

@@ -1,4 +1,4 @@
-"""Callbacks in whatever form Keras takes them."""
+"""Callbacks in any form that Keras accepts."""
 
 import keras
 
@@ -6,11 +6,11 @@ from keras_basisprune.utils.shown import shown
 
 
 def as_callbacks(callbacks) -> list:
-    """The callbacks that a caller passed, as a list.
+    """Returns callbacks as a list.
 
     Args:
         callbacks: A `keras.callbacks.Callback`, a list (or other structure) of them, or
-            `None`, as `keras.Model.fit` takes them.
+            `None`, as `keras.Model.fit` accepts them.
 
     Returns:
         A list of `keras.callbacks.Callback`.

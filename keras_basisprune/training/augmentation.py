@@ -4,7 +4,7 @@ import keras
 
 _FLIPS = ("none", "horizontal", "vertical", "horizontal_and_vertical")
 _PIXELS = (0, 255)
-# What each share makes of 0.1, for messages.
+# What 0.1 means for each share, for messages.
 _MEANINGS = {
     "shift": "0.1 is a tenth of height and width",
     "zoom": "0.1 shows a tenth more or less of height and width",
@@ -14,24 +14,24 @@ _MEANINGS = {
 
 
 def augmentation(flip="none", shift=0.0, zoom=0.0, contrast=0.0, brightness=0.0):
-    """The `augment` of a `Recovery` that changes images at random, by Keras' layers.
+    """Makes the `augment` of a `Recovery`: Keras layers that change images at random.
 
-    Mirrored, shifted and zoomed, in this order, then of other contrast and brightness,
-    within [0, 255], which pixels have as `load_data` returns them. What a shift or zoom
-    uncovers is filled with the image's mirror image.
+    Images are mirrored, shifted, zoomed, and changed in contrast and brightness, in
+    this order. Pixels are in [0, 255], as `load_data` returns them, and stay in it.
+    Areas that a shift or zoom uncovers are filled with a reflection of the image.
 
     Args:
         flip: `"none"`, `"horizontal"`, `"vertical"` or `"horizontal_and_vertical"`.
         shift: Float in [0, 1), the largest shift up, down, left and right, as a share
             of height and width.
         zoom: Float in [0, 1), how much more or less of the image is shown at most.
-        contrast: Float in [0, 1), by how much of themselves differences to the mean of
-            an image become smaller or larger at most.
+        contrast: Float in [0, 1), the largest relative change of the differences to the
+            mean of an image.
         brightness: Float in [0, 1), how much darker or lighter pixels become at most,
             as a share of 255.
 
     Returns:
-        A `keras.Layer`, or `None` if there is nothing to change.
+        A `keras.Layer`, or `None` if nothing is changed.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -49,7 +49,7 @@ def augmentation(flip="none", shift=0.0, zoom=0.0, contrast=0.0, brightness=0.0)
                 f"Expected `{name}` to be a float in [0, 1). Received: "
                 f"{name}={value}. {_MEANINGS[name]}."
             )
-    # Names are part of the config by which a search is known again.
+    # Names are part of the config by which an interrupted search is recognized.
     # One RandomFlip of both axes would mirror both or none.
     layers = [
         keras.layers.RandomFlip(axis, name=f"flip_{axis}")
@@ -63,7 +63,7 @@ def augmentation(flip="none", shift=0.0, zoom=0.0, contrast=0.0, brightness=0.0)
     if zoom:
         layers.append(keras.layers.RandomZoom(zoom, name="zoom"))
     if contrast:
-        both = (contrast, contrast)  # one number would only be more contrast
+        both = (contrast, contrast)  # a single number would only increase contrast
         layers.append(keras.layers.RandomContrast(both, _PIXELS, name="contrast"))
     if brightness:
         layers.append(

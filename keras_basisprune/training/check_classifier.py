@@ -1,4 +1,4 @@
-"""What a model must be before it is judged as a classifier."""
+"""Checks that a model is a classifier."""
 
 import keras
 
@@ -6,20 +6,23 @@ from keras_basisprune.graph.trace import check_model, is_from_keras, trace
 
 _STEPS = (
     "For any other task go step by step, and judge by your own metric: `convert` with "
-    "`keep` and `data`; or `select_channels`, `compensate`; then `fold` (README)."
+    "`keep` and `data`; or `select_channels`, `compensate`; then `fold` "
+    "(docs/steps.md)."
 )
 
 
 def check_classifier(argument, model):
-    """Raises `ValueError` unless a model has one input and gives probabilities a place.
+    """Raises `ValueError` unless a model has the inputs and outputs of a classifier.
+
+    That is one input, and one output of shape `(batch, classes)` for two or more
+    classes, in a built Functional or Sequential `keras.Model`.
 
     Args:
         argument: Name of the argument, for the message.
-        model: What should be a built Functional or Sequential `keras.Model` with one
-            input, and one output of shape `(batch, classes)` for two or more classes.
+        model: Anything.
 
     Raises:
-        ValueError: If it is not.
+        ValueError: If it is not such a model.
     """
     check_model(argument, model)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
@@ -38,18 +41,18 @@ def check_classifier(argument, model):
 
 
 def _remedy(model, shape) -> str:
-    """What to do with a model of another task."""
+    """Says what to do with a model of another task."""
     if len(shape) != 2:
-        task = "It answers for each place of its input (a segmentation, a sequence?)"
+        task = "It has outputs per position of its input (a segmentation, a sequence?)"
     elif shape[-1] == 1 and _is_sigmoid(model):
         return (
-            "One sigmoid for two classes becomes a classifier of both, with the "
-            "weights as they are, by `y = model.output` and `keras.Model(model.input, "
+            "A sigmoid for two classes becomes a classifier of both, with the same "
+            "weights, by `y = model.output` and `keras.Model(model.input, "
             "keras.layers.Concatenate()([1 - y, y]))`."
         )
     else:
-        task = "It gives numbers (a regression?)"
-    return f"{task}, and only answers that are right or wrong can be judged. {_STEPS}"
+        task = "It outputs numbers (a regression?)"
+    return f"{task}, but only answers that are right or wrong can be judged. {_STEPS}"
 
 
 def _is_sigmoid(model) -> bool:

@@ -1,4 +1,4 @@
-"""What a classifier's outputs must be before it is trained by them."""
+"""Checks that a classifier's outputs are probabilities."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ def check_probabilities(argument, found):
         found: Array or tensor of outputs, of shape `(batch, classes)`.
 
     Raises:
-        ValueError: If one is negative, or those of an image do not sum to one.
+        ValueError: If an output is negative, or those of an image do not sum to 1.
     """
     found = keras.ops.convert_to_numpy(found).astype("float64")
     total = found.sum(-1)

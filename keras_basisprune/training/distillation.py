@@ -1,8 +1,8 @@
-"""The loss by which a small network learns to answer as a large one does."""
+"""The distillation loss: a small network learns the outputs of a large one."""
 
 import keras
 
-_FLOOR = 1e-30  # below the least probability that counts; float32 goes down to 1e-38
+_FLOOR = 1e-30  # below any probability that matters; float32 goes down to 1e-38
 
 
 @keras.saving.register_keras_serializable(package="keras_basisprune")
@@ -42,6 +42,6 @@ class Distillation(keras.losses.Loss):
         return {**super().get_config(), "temperature": self.temperature}
 
     def _softened(self, probabilities):
-        """Logarithms of the softened probabilities."""
+        """Returns logarithms of the softened probabilities."""
         logits = keras.ops.log(keras.ops.maximum(probabilities, _FLOOR))
         return keras.ops.log_softmax(logits / self.temperature)

@@ -1,4 +1,4 @@
-"""What is measured at the end of each epoch of `recover`."""
+"""Validation at the end of each epoch of `recover`."""
 
 import dataclasses
 
@@ -11,12 +11,12 @@ from keras_basisprune.training._seeds import set_seeds
 
 @dataclasses.dataclass(frozen=True)
 class Validation:
-    """What a model is validated on.
+    """The data that a model is validated on.
 
     Attributes:
         images: Array of images.
         labels: Integer labels, or `None`.
-        answers: The teacher's probabilities, or `None`. One of the two is there.
+        answers: The teacher's probabilities, or `None` (then there are labels).
     """
 
     images: np.ndarray
@@ -24,7 +24,7 @@ class Validation:
     answers: np.ndarray | None
 
     def logs(self, model, loss, batch_size) -> dict[str, float]:
-        """Runs the model; what `EpochLogs` says about validation."""
+        """Runs the model; returns the logs of validation."""
         found = predict(model, self.images, batch_size)
         targets = self.labels if self.answers is None else self.answers
         logs = {"val_loss": float(keras.ops.convert_to_numpy(loss(targets, found)))}
@@ -40,18 +40,18 @@ class Validation:
 class EpochLogs(keras.callbacks.Callback):
     """Starts `Epochs`, and writes validation and learning rate into the logs.
 
-    Dropout and the like draw from the seed and the number of the epoch, too.
+    Random layers such as dropout depend on the seed and the number of the epoch, too.
 
-    `keras.Model.fit` validates with the targets and metrics of training; here images
-    with labels and without, and answers of a teacher, may come in any combination. Put
-    it before the callbacks that read the logs.
+    `keras.Model.fit` validates with the targets and metrics of training; here labels
+    and answers of a teacher may be present in any combination. Put this callback before
+    those that read the logs.
 
     Args:
         epochs: The `Epochs` with which the model is trained.
         validation: A `Validation`, or `None`.
         loss: A `keras.losses.Loss`, for `val_loss`.
         keep_best: Boolean, whether the weights of the epoch with the best
-            `val_accuracy`, or else `val_agreement`, are put back at the end. One copy
+            `val_accuracy`, or else `val_agreement`, are restored at the end. One copy
             of the weights is held.
     """
 

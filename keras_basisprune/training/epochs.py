@@ -1,4 +1,4 @@
-"""Batches whose order and augmentation follow from a seed and the epoch's number."""
+"""Batches whose order and augmentation depend on a seed and the epoch's number."""
 
 import dataclasses
 from collections.abc import Callable
@@ -15,15 +15,15 @@ from keras_basisprune.training._seeds import set_global_seed, set_seeds
 
 @dataclasses.dataclass(frozen=True)
 class EpochData:
-    """What epochs are made of.
+    """The data of epochs.
 
     Attributes:
         images: Array of images.
-        targets: Array of as many labels or probabilities; `None` if the teacher is
-            asked about the augmented images of every epoch.
+        targets: Array of as many labels or probabilities; `None` if the teacher
+            predicts them for the augmented images of every epoch.
         augment: A function or layer on batches of images, or `None`.
         teacher: A classifier whose probabilities are the targets, or `None`.
-        shape: What augmented images must fit; `None` for any size.
+        shape: Shape that augmented images must fit; `None` for any size.
     """
 
     images: np.ndarray
@@ -34,12 +34,12 @@ class EpochData:
 
 
 class Epochs(keras.utils.PyDataset):
-    """Shuffled, perhaps augmented batches for `keras.Model.fit`.
+    """Shuffled and optionally augmented batches for `keras.Model.fit`.
 
-    Give `fit` also `shuffle=False`, and call `start` in a callback's `on_epoch_begin`:
-    Keras calls `PyDataset.on_epoch_end` before the first epoch too, not after one that
-    was broken off, and knows no number there; a run that `BackupAndRestore` resumes
-    doesn't begin with the first one.
+    Pass `shuffle=False` to `fit`, and call `start` in a callback's `on_epoch_begin`.
+    `PyDataset.on_epoch_end` can't replace it: Keras calls that before the first epoch
+    too, not after an interrupted one, and without the epoch's number; and a run that
+    `BackupAndRestore` resumes doesn't begin with the first epoch.
 
     Augmented images of one epoch are held in memory at a time, in whatever dtype
     `augment` returns (`float32`, for Keras' layers).
@@ -47,8 +47,8 @@ class Epochs(keras.utils.PyDataset):
     Args:
         data: An `EpochData`.
         batch_size: Integer.
-        seed: Integer, from which the order follows, and what `augment` draws if it is
-            a `keras.layers.Layer` or uses the global random state.
+        seed: Integer that determines the order, and the random numbers of `augment` if
+            it is a `keras.layers.Layer` or uses the global random state.
         epoch: Integer, the first epoch's number.
         whole: Whether the last batch is filled up with images of the first.
     """
@@ -65,7 +65,7 @@ class Epochs(keras.utils.PyDataset):
         return -(-len(self._data.images) // self.batch_size)
 
     def start(self, epoch):
-        """Makes the batches of an epoch, unless they are those at hand.
+        """Makes the batches of an epoch, unless they are made already.
 
         The global random state is set in both cases.
         """

@@ -1,4 +1,4 @@
-"""Plain training of a classifier: Adam, a cosine, labels."""
+"""Plain training of a classifier: Adam with a cosine schedule, on labels."""
 
 import keras
 
@@ -21,8 +21,8 @@ def fit_classifier(
 ) -> keras.callbacks.History:
     """Compiles and trains a classifier in place, on labels.
 
-    What trains is what is trainable, under the regularization that its layers have.
-    Model and data have been checked by those who call this.
+    All trainable weights train, with the regularization of their layers. Callers have
+    checked model and data.
 
     Args:
         model: A classifier with softmax outputs.

@@ -1,4 +1,4 @@
-"""The training of `recover`, of what has been checked."""
+"""The training of `recover`, after the checks."""
 
 import dataclasses
 
@@ -18,15 +18,15 @@ from keras_basisprune.training.match_statistics import match_statistics
 from keras_basisprune.training.quick_statistics import quick_statistics
 from keras_basisprune.training.trained_weights import trained_weights
 
-# How many batches statistics of BatchNormalization are taken of, and how much better
-# the old ones must be: chance in few images is not to decide.
+# Number of batches for the statistics of BatchNormalization, and how much better the
+# old ones must be, so that chance in few images does not decide.
 _BATCHES, _CLEARLY = 4, 0.9
 
 
 def fit_recovered(
     model, train, validation, teacher, config, callbacks, verbose
 ) -> keras.callbacks.History:
-    """Trains as `recover` does, for those who have checked model and data themselves.
+    """Trains as `recover` does, for callers that have checked model and data.
 
     Args:
         model: As in `recover`, trained in place.
@@ -59,7 +59,7 @@ def fit_recovered(
 
 @dataclasses.dataclass(frozen=True)
 class _Supervision:
-    """The batches of every epoch, and how mistakes are counted."""
+    """The batches of every epoch, with loss and metric."""
 
     epochs: Epochs
     loss: keras.losses.Loss
@@ -69,7 +69,7 @@ class _Supervision:
 def _supervision(model, train, teacher, config) -> _Supervision:
     images, targets = train
     if teacher is not None:
-        # Of augmented images the teacher is asked when they have been made.
+        # Augmented images are shown to the teacher once they have been made.
         asked = None if config.augment is not None else teacher
         targets = _answers(asked, images, config)
     data = EpochData(images, targets, config.augment, teacher, model.input_shape)
@@ -85,10 +85,10 @@ def _supervision(model, train, teacher, config) -> _Supervision:
 
 
 def _keep_what_was_fitted(model, train, teacher, loss, config):
-    """`match_statistics`, if the model is better with the statistics that it has.
+    """Calls `match_statistics` if the model is better with its old statistics.
 
-    That is, than with new ones, and than the same answer to all images: a model that
-    was never trained has nothing to keep.
+    That is, better than with new statistics, and than the same answer for all images:
+    an untrained model has nothing to keep.
     """
     if not norm_positions(trace(model)):
         return
@@ -141,7 +141,7 @@ def check_trainable(model, weights):
 
     Args:
         model: A `keras.Model`.
-        weights: Which are to train, as in `Recovery`.
+        weights: Which weights train, as in `Recovery`.
     """
     with trained_weights(model, weights):
         if model.trainable_weights:

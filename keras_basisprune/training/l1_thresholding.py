@@ -19,7 +19,10 @@ from keras_basisprune.scores.energy import energies
 from keras_basisprune.scores.magnitude import magnitudes
 from keras_basisprune.training._guard import Guard, check_guard
 from keras_basisprune.training._memory import Memory
-from keras_basisprune.training._nothing_masked import nothing_masked, taken_back
+from keras_basisprune.training._nothing_masked import (
+    masks_undone_warning,
+    nothing_masked_warning,
+)
 from keras_basisprune.training._schedules import target_at
 from keras_basisprune.training._taylor_sum import TaylorSum
 from keras_basisprune.training._thresholding_arguments import (
@@ -31,27 +34,25 @@ from keras_basisprune.utils.types import Data
 
 
 class L1Thresholding(keras.callbacks.Callback):
-    """Masks the bases whose score lies under a threshold, while the scales train.
+    """Masks the bases whose score is below a threshold, while the scales train.
 
-    The same goes for channels, where layers of the model weigh them
-    (`layers.TrainedMask`): what is said of bases here holds for whatever is weighed.
+    Channels are masked in the same way if layers of the model scale and mask them (see
+    `layers.TrainedMask`); "bases" below then means channels.
 
-    L1 regularization makes scales small but, under Adam, never zero: thresholding is
-    what removes. Bases are masked at the beginning of an epoch (or of a training
-    step), at once and without recompilation; the epoch's training and validation
-    then see the masked model, so that its logs belong to it. A masked basis stays
-    masked.
+    L1 regularization makes scales small but, under Adam, never zero: it is thresholding
+    that removes bases. They are masked at the beginning of an epoch (or of a training
+    step), at once and without recompilation; the epoch's training and validation use
+    the masked model, so that its logs belong to it. A masked basis stays masked.
 
     At the end of each epoch, `kept_bases` (or `kept_channels`), `params_ratio` and
-    `flops_ratio` (of what `fold` would make of the model, relative to the original
-    layers) are written into the logs, so that `History`, the progress bar, and
-    `CSVLogger` and `TensorBoard` (if they come later in `callbacks`) show them. If
-    nothing was masked when training ends, a warning says how far the weakest basis was
-    from it.
+    `flops_ratio` (of the model after `fold`, relative to the original layers) are
+    written into the logs, so that `History`, the progress bar, and `CSVLogger` and
+    `TensorBoard` (if they come later in `callbacks`) show them. If nothing is masked
+    when training ends, a warning says how far the weakest basis was from the threshold.
 
-    Put `keras.callbacks.BackupAndRestore` behind this callback as well: masks are
-    weights of the model, and what else this callback must remember is saved with
-    them, so that a run that was killed between epochs goes on as if nothing had been.
+    Put `keras.callbacks.BackupAndRestore` after this callback: masks are weights of the
+    model, and all other state of this callback is saved with them, so that a run that
+    was killed between epochs continues exactly where it stopped.
 
     Source: Wong, Kashyap, Moradi 2021 (arXiv:2108.02893), section 3.2.
 
@@ -66,22 +67,22 @@ class L1Thresholding(keras.callbacks.Callback):
             dict of arrays. `"taylor"` adds up gradients while the model trains,
             without those of the scales' regularization; on JAX it needs `data`.
         scope: `"local"`, each layer by itself, or `"global"`.
-        cost: With `scope="global"`: `"flops"` or `"params"` divides scores by what a
-            basis costs. `None` doesn't.
-        frequency: Integer, mask every so many epochs or steps.
-        unit: `"epoch"` or `"step"`, what `frequency` and `start` count.
+        cost: With `scope="global"`: `"flops"` or `"params"` divides scores by the cost
+            of a basis; `None` doesn't.
+        frequency: Integer, the number of epochs or steps from one masking to the next.
+        unit: `"epoch"` or `"step"`, the unit of `frequency` and `start`.
         start: Integer, the first epoch or step at which bases are masked.
-        min_kept: Integer, bases or channels that each layer keeps at least.
+        min_kept: Integer, the smallest number of bases or channels that a layer keeps.
         round_to: Integer, ranks are rounded up to a multiple of this.
         monitor: Name of a metric to guard, such as `"val_accuracy"`. Nothing is
-            masked while it is out of the budget; when masking breaks the budget, the
-            last step is taken back (masks and weights) and training stops. The model
-            is left in the last state within the budget, if there was one. One copy
-            of the weights is held.
+            masked while it exceeds the budget; when masking makes it do so, the last
+            step is undone (masks and weights) and training stops. In the end the model
+            has the last state within the budget, if there was one. One copy of the
+            weights is held.
         max_drop: Float, how much worse than `baseline` the metric may get.
         baseline: Float; defaults to the best value before anything is masked.
         mode: `"auto"`, `"max"` or `"min"`: whether more is better.
-        patience: Integer, epochs for which a broken budget is tolerated, without new
+        patience: Integer, epochs for which an exceeded budget is tolerated, without new
             masks.
         data: A pair `(x, y)` for an extra pass of `"taylor"` (see `scores.taylor`),
             with the model's loss, unweighted.
@@ -137,8 +138,8 @@ class L1Thresholding(keras.callbacks.Callback):
         self.guard = monitor and Guard(monitor, max_drop, baseline, mode, patience)
         self.scope = scope
         self._limits = Limits(min_kept=min_kept, round_to=round_to)
-        self._each = None  # what bases of each layer cost, if scores are divided by it
-        self._looked = None  # the step at which the schedule was asked last
+        self._each = None  # the cost of a basis by layer, if scores are divided by it
+        self._looked = None  # the last step at which the schedule was evaluated
         self._memory: Any = None
         self._taylor: Any = None
 
@@ -207,16 +208,18 @@ class L1Thresholding(keras.callbacks.Callback):
             warnings.warn(self._nothing_masked(), stacklevel=2)
 
     def _nothing_masked(self) -> str:
-        if self._masked:  # and taken back
-            return taken_back(self.guard)
-        known = self.score in ("magnitude", "energy")  # others cost a pass over data
+        if self._masked:  # and then undone
+            return masks_undone_warning(self.guard)
+        known = self.score in ("magnitude", "energy")  # others need a pass over data
         scores = self._scores() if known else None
         layers = [weighed.layer for weighed in self._masks.values()]
         scales = np.concatenate([keras.ops.convert_to_numpy(x.scale) for x in layers])
-        return nothing_masked(scores, scales, self.scope, self._each, self._asked)
+        return nothing_masked_warning(
+            scores, scales, self.scope, self._each, self._asked
+        )
 
     def _due(self, position, width) -> bool:
-        """Whether one of the next `width` positions is one at which to mask."""
+        """Returns whether bases are masked at one of the next `width` positions."""
         late = position - self.start
         wait = -late if late < 0 else -late % self.frequency
         return wait < width and (not self.guard or self.guard.within)
@@ -264,14 +267,14 @@ class L1Thresholding(keras.callbacks.Callback):
         return scores
 
     def _state(self) -> dict:
-        """What a resumed run must know beside the weights."""
+        """Returns what a resumed run needs besides the weights."""
         state = {} if self._looked is None else {"looked": np.int64(self._looked)}
         if self.guard:
             state |= self.guard.state(self.model.get_weights())
         return state | (self._taylor.state() if self._taylor else {})
 
     def _recall(self):
-        """Takes over the state that `BackupAndRestore` has loaded, if any."""
+        """Restores the state that `BackupAndRestore` has loaded, if any."""
         loaded = self._memory.loaded
         if "looked" in loaded:
             self._looked = int(loaded["looked"])

@@ -1,4 +1,4 @@
-"""Makes inference and training of BatchNormalization mean the same."""
+"""Makes BatchNormalization compute the same in training as in inference."""
 
 import keras
 import numpy as np
@@ -13,26 +13,26 @@ from keras_basisprune.linalg.channel_moments import ChannelMoments
 
 
 def match_statistics(model, images):
-    """Replaces the moving statistics of BatchNormalization, the function unchanged.
+    """Replaces the moving statistics of BatchNormalization, but not its function.
 
-    A layer that was fitted to what it put out before varies less than that, where it
-    can't follow. In inference BatchNormalization divides by the old deviation; in
-    training it would divide by the new, smaller one, and what the fit has won would be
-    lost in the first step. Here mean and variance become those of the inputs, `gamma`
-    and `beta` make up for it:
+    Outputs of a fitted layer vary less than those it was fitted to, since the fit is
+    not exact. In inference BatchNormalization divides by the old deviation; in training
+    it would divide by the new, smaller one, and the gain of the fit would be lost in
+    the first step. Here mean and variance become those of the inputs, and `gamma` and
+    `beta` are changed so that the outputs stay the same:
 
         gamma' = gamma s' / s,    beta' = beta + gamma (m' - m) / s
 
-    with the moving means `m` and deviations `s = sqrt(variance + epsilon)`. So the
-    model computes the same in inference, and nearly that in training. A layer without
-    `gamma` keeps its variance, one without `beta` its mean; of one that is called
-    several times, the inputs of the first call count.
+    with the moving means `m` and deviations `s = sqrt(variance + epsilon)`. The model
+    then computes the same in inference, and nearly the same in training. A layer
+    without `gamma` keeps its variance, one without `beta` its mean; for a layer that is
+    called several times, the inputs of the first call are used.
 
-    Time is that of a forward pass; memory, of one batch.
+    Time is that of a forward pass, memory that of one batch.
 
     Args:
         model: A Functional or Sequential `keras.Model`, changed in place.
-        images: Array of some hundred samples.
+        images: Array of a few hundred samples.
     """
     traced = depth_first(trace(model))
     moments = {
@@ -59,7 +59,7 @@ def _match(layer, found):
     new_mean = found.mean if layer.center else mean
     new_variance = found.variance if layer.scale else variance
     if not (np.isfinite(new_mean).all() and np.isfinite(new_variance).all()):
-        return  # such a model can't be trained; its losses will say so
+        return  # such a model can't be trained; its losses will show it
     gamma = keras.ops.convert_to_numpy(layer.gamma) if layer.scale else 1.0
     deviation = np.sqrt(variance + layer.epsilon)
     if layer.center:

@@ -1,4 +1,4 @@
-"""Training after pruning: what is left learns to do without what has left."""
+"""Training after pruning."""
 
 from collections.abc import Sequence
 
@@ -29,34 +29,35 @@ def recover(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: Verbose = "auto",
 ) -> keras.callbacks.History:
-    """Trains a classifier that was pruned, with labels or after a teacher.
+    """Trains a classifier that was pruned, with labels or with a teacher.
 
     With a teacher, such as the network before it was pruned, the loss is the
     Kullback-Leibler divergence to the teacher's probabilities (`Distillation`), and no
     label is used. They are computed once, or on the augmented images of each epoch.
-    Regularizers of the layers count in both cases.
+    Regularizers of the layers are added in both cases.
 
-    In training, BatchNormalization goes by the batch, whose statistics pruning has
-    changed. That mends what was only cut, and spoils what was fitted. So if the loss on
-    some training images is lower with the old statistics than with new ones
-    (`recalibrate`), and than that of one answer to all images, the old ones become part
-    of `gamma` and `beta`, and training begins where the model is (`match_statistics`).
+    In training, BatchNormalization uses the statistics of the batch, which pruning has
+    changed. This helps a network that was only pruned and harms one that was fitted. So
+    if the loss on some training images is lower with the old statistics than with new
+    ones (`recalibrate`), and than that of one answer for all images, the old ones
+    become part of `gamma` and `beta`, so that training starts from the same function
+    (`match_statistics`).
 
-    The model is trained in place, and compiled anew: before, for this run; afterwards,
-    with its own `trainable` flags and momenta again, with a fresh Adam, sparse
+    The model is trained in place. It is compiled before, for this run, and again
+    afterwards, with its own `trainable` flags and momenta, a new Adam, sparse
     categorical cross-entropy and accuracy. The same seed, weights and data give the
-    same weights again on the same machine: what is drawn follows from the seed and the
-    epoch's number, for which the global random state is set at the beginning of each
-    epoch (`keras.utils.set_random_seed`). A run with
-    `keras.callbacks.BackupAndRestore` that was killed goes on as if nothing had been.
-    On a GPU, Keras' backend must be told to be deterministic.
+    same weights on the same machine: random numbers depend on the seed and the epoch's
+    number, with which the global random seed is set at the beginning of each epoch
+    (`keras.utils.set_random_seed`). A killed run with
+    `keras.callbacks.BackupAndRestore` continues exactly where it stopped. On a GPU,
+    Keras' backend must be set to be deterministic.
 
     Args:
         model: A Functional or Sequential classifier with softmax outputs, converted or
             not.
         train: A pair `(x, y)` of arrays, `y` integer labels. With a teacher, images
-            alone or `(x, None)` will do.
-        validation: The same.
+            alone or `(x, None)` are enough.
+        validation: The same, or `None`.
         teacher: A classifier with the same classes, for the same images.
         config: A `Recovery`; defaults to `Recovery()`.
         callbacks: Keras callbacks. They see one `fit`, without `on_test_*`, with these
@@ -121,5 +122,5 @@ def _check_teacher(teacher, model, images):
 
 
 def _first_answer(model, images):
-    """What a model makes of the first image."""
+    """Returns a model's output for the first image."""
     return model(fill_up(images[:1], fixed_batch(model)), training=False)

@@ -1,4 +1,4 @@
-"""How a network trains after it was pruned."""
+"""Options of training after pruning."""
 
 import dataclasses
 import math
@@ -13,7 +13,7 @@ from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_whole import check_whole
 from keras_basisprune.utils.shown import shown
 
-# What each number must be: smallest, largest, and an example.
+# Smallest and largest value of each number, and an example.
 _RANGES = {
     "epochs": (1, 2**31 - 1, "5"),
     "learning_rate": (0.0, math.inf, "1e-3"),
@@ -27,34 +27,35 @@ _RANGES = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recovery:
-    """How `recover` trains.
+    """Options of `recover`.
 
     Raises `ValueError` if a value is out of its range.
 
     Attributes:
-        weights: `"all"`, every weight that its layer has made trainable, whatever the
-            `trainable` flags say (of BasisScalingConv that is the scales: its other
-            weights train when it is folded); or `"scales"`: those of BasisScalingConv
-            and BatchNormalization layers, and of the last layer with weights.
+        weights: `"all"`: every weight that its layer has created as trainable,
+            regardless of the `trainable` flags (in BasisScalingConv that is the scales:
+            its other weights train when it is folded); or `"scales"`: the weights of
+            BasisScalingConv and BatchNormalization layers, and of the last layer with
+            weights.
         epochs: Number of epochs.
         learning_rate: Initial rate of Adam; it falls to zero by a cosine.
-        batch_size: Images per training step. A model that runs on batches of its own
-            size only gets those, the last of an epoch filled up with its first images.
+        batch_size: Images per training step. A model with a fixed batch size gets
+            batches of that size, the last of an epoch filled up with its first images.
         augment: A function of a batch of images, or a `keras.layers.Layer` such as
-            `keras.layers.RandomFlip()`, that returns a changed batch; `None` for none.
-            The images of one epoch are then made before it and held in memory, in the
-            dtype that `augment` returns: 4 bytes per value, with Keras' layers.
+            `keras.layers.RandomFlip()`, that returns a changed batch; `None` for no
+            augmentation. The images of an epoch are made before it and held in memory,
+            in the dtype that `augment` returns: 4 bytes per value with Keras' layers.
         momentum: Highest momentum of BatchNormalization's moving statistics while the
             model trains. Pruning changes the statistics at once; with the 0.999 of
             MobileNetV2 they would lag behind for epochs.
-        temperature: By which the teacher's and the model's probabilities are softened,
-            with a teacher.
-        seed: Integer; order, augmentation and dropout follow from it.
-        initial_epoch: The first epoch's number. TensorBoard and the orders of several
-            recoveries go on where the last has ended.
+        temperature: Softens the probabilities of the teacher and of the model; used
+            with a teacher only.
+        seed: Integer that determines order, augmentation and dropout.
+        initial_epoch: The first epoch's number, so that TensorBoard and the order of
+            images can continue where an earlier training has ended.
         keep_best: Whether the weights of the epoch with the best `val_accuracy` (or
-            `val_agreement`; the last of equals) are put back at the end. A run that
-            was killed and goes on remembers none from before.
+            `val_agreement`; the last of equals) are restored at the end. A resumed run
+            does not remember epochs from before it was killed.
     """
 
     weights: str = "all"

@@ -1,4 +1,4 @@
-"""The default recipe: train a converted model's scales until few bases are left."""
+"""The default recipe: trains a converted model's scales, and masks weak bases."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -22,27 +22,27 @@ from keras_basisprune.utils.types import Data, Verbose
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How `sparsify` trains.
+    """Options of `sparsify`.
 
     Attributes:
         threshold: Final threshold of the relative score, in [0, 1).
-        score: Which score, as in `L1Thresholding`.
+        score: The score, as in `L1Thresholding`.
         scope: `"local"` or `"global"`, as in `L1Thresholding`.
         cost: `"flops"`, `"params"` or `None`, as in `L1Thresholding`.
         epochs: Number of epochs.
         ramp: Share of the epochs over which the threshold rises linearly from 0.
         learning_rate: Initial rate of Adam; it falls to zero by a cosine.
-        batch_size: Samples per training step. A model that runs on batches of its own
-            size only gets those, the last one filled up with the first samples.
+        batch_size: Samples per training step. A model with a fixed batch size gets
+            batches of that size, the last one filled up with the first samples.
         momentum: Highest momentum of BatchNormalization's moving statistics while the
             scales train. Masking changes the statistics at once; with the 0.999 of
             MobileNetV2 they would lag behind for epochs.
         round_to: Ranks are rounded up to a multiple of this.
-        max_drop: Stop, and take the last step back, when the validation accuracy
-            falls by more; `None` doesn't guard.
-        baseline: Accuracy from which `max_drop` counts; `None`: the best before
-            anything was masked.
-        patience: Epochs for which a broken budget is tolerated.
+        max_drop: Training stops, and the last step is undone, when the validation
+            accuracy falls by more; `None` for no limit.
+        baseline: Accuracy from which `max_drop` counts; `None`: the best one before
+            anything is masked.
+        patience: Epochs for which an exceeded budget is tolerated.
     """
 
     threshold: float = 1e-3
@@ -70,7 +70,7 @@ class Recipe:
             max_drop=0.0 if self.max_drop is None else self.max_drop,
             baseline=self.baseline,
             patience=self.patience,
-        )  # which says what is wrong with any of these
+        )  # raises if one of these is out of its range
         for name, least in (("epochs", 1), ("batch_size", 1)):
             check_whole(name, getattr(self, name), least)
         check_number("ramp", self.ramp, "[0, 1]", remedy="Start with 0.5.")
@@ -88,11 +88,11 @@ def sparsify(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: Verbose = "auto",
 ) -> keras.callbacks.History:
-    """Trains the scales of a converted classifier, and masks what is weak.
+    """Trains the scales of a converted classifier, and masks weak bases.
 
-    What trains is what is trainable: the scales, and every layer that was not
-    decomposed by its own `trainable` flag (BatchNormalization, the head). L1 strength
-    is that given to `convert`. The model is compiled and trained in place.
+    All trainable weights train: the scales, and the weights of layers that were not
+    decomposed, as their `trainable` flags say (BatchNormalization, the head). The L1
+    strength is the one passed to `convert`. The model is compiled and trained in place.
 
     Args:
         model: A converted classifier with softmax outputs.
@@ -149,7 +149,7 @@ def sparsify(
 
 
 def _thresholding(config, steps) -> L1Thresholding:
-    """The callback, with a threshold that rises over a share of the steps."""
+    """Returns the callback, with a threshold that rises over a share of the steps."""
     rise = keras.optimizers.schedules.PolynomialDecay(
         0.0, max(1, round(config.ramp * steps)), config.threshold, power=1.0
     )

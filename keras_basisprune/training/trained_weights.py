@@ -1,4 +1,4 @@
-"""Which weights of a model train, for a while."""
+"""Sets which weights of a model train."""
 
 import contextlib
 
@@ -11,24 +11,24 @@ from keras_basisprune.training._all_layers import all_layers
 
 @contextlib.contextmanager
 def trained_weights(model, weights):
-    """Sets which weights train, and puts all flags back in the end.
+    """Sets which weights train, as a context, and restores all flags at its end.
 
-    A compiled model knows the weights that trained when it was compiled: compile it
-    anew, inside and afterwards.
+    A compiled model trains the weights that were trainable when it was compiled, so
+    compile it again, inside and afterwards.
 
     Args:
         model: A Functional or Sequential model, converted or not.
-        weights: `"all"`, every weight that its layer has made trainable; or
+        weights: `"all"`, every weight that its layer has created as trainable; or
             `"scales"`, those of BasisScalingConv (and every other `TrainedMask`) and
             BatchNormalization layers and of the head: the last layer with weights on
             the way to each output.
     """
-    # Setting a layer's flag sets those of the layers in it: outer ones come first.
+    # Setting a layer's flag sets those of the layers in it, so outer ones come first.
     layers = sorted(all_layers(model), key=lambda x: len(all_layers(x)), reverse=True)
     flags = [(x, x.trainable) for x in [*layers, *model.variables]]
     try:
         for layer in layers:
-            # On TensorFlow nothing happens, in it neither, when a flag stays the same.
+            # TensorFlow ignores a flag that doesn't change, for inner layers too.
             layer.trainable = False
             layer.trainable = True
         if weights == "scales":
@@ -52,7 +52,7 @@ def _freeze_all_but_scales(model, layers):
 
 
 def _heads(read) -> set[int]:
-    """The `id`s of the last layers with weights on the way to the outputs."""
+    """Returns the `id`s of the last layers with weights on the way to the outputs."""
     made, seen, heads = read.producers(), set(), set()
     pending = keras.tree.flatten(read.outputs)
     while pending:

@@ -47,7 +47,7 @@ METHOD_NAMES = (
     ),
     MethodName(
         "compensated_channels",
-        "Channels that the others can stand in for",
+        "Channels that the others can replace",
         "channels",
         compensates=True,
     ),

@@ -1,10 +1,10 @@
-"""What all charts share: colours, axes, and names that Plotly shows as they are."""
+"""Style of all charts: colours, axes, and names that Plotly shows unchanged."""
 
 import html
 
-# The page's colours by name, for its style sheet and for the charts. All values of
-# one palette differ, so that the page can exchange one for the other. Blue and orange
-# are told apart with any colour vision; contrasts are at least 4.5 for text.
+# The page's colours by name, for its style sheet and for the charts. All values of a
+# palette differ, so that the page can replace one palette by the other. Blue and orange
+# can be distinguished with any colour vision; contrasts are at least 4.5 for text.
 LIGHT = {
     "page": "#f7f8f8",
     "panel": "#ffffff",
@@ -29,7 +29,7 @@ _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-se
 
 
 def figure(traces, height, **layout) -> dict:
-    """A Plotly figure as a dictionary of plain values, in the light colours.
+    """Returns a Plotly figure as a dictionary of plain values, in the light colours.
 
     Args:
         traces: List of Plotly traces.
@@ -65,7 +65,7 @@ def figure(traces, height, **layout) -> dict:
 
 
 def legend_above() -> dict:
-    """A legend in one line above the chart, for `figure(..., legend=...)`."""
+    """Returns a one-line legend above the chart, for `figure(..., legend=...)`."""
     return {
         "orientation": "h",
         "x": 0,
@@ -79,12 +79,12 @@ def legend_above() -> dict:
 
 
 def literal(name) -> str:
-    """A name that Plotly shows as it is, though it reads its texts as HTML."""
+    """Escapes a name for Plotly, which reads its texts as HTML."""
     return html.escape(str(name), quote=False)
 
 
 def short(name, longest) -> str:
-    """`literal`, with the middle left out of more than `longest` characters."""
+    """Escapes a name, and shortens it in the middle to `longest` characters."""
     name = str(name)
     if len(name) > longest:
         half = longest // 2

@@ -15,13 +15,14 @@ _LINES = (
 
 
 def history_charts(report) -> list[dict]:
-    """Charts of losses and of scores by epoch; other curves are left to the table.
+    """Draws losses and scores by epoch; other curves are only in the table.
 
     Args:
         report: The contents of a `report.json`.
 
     Returns:
-        A list of `{"name": "loss" or "score", "figure": dict}`, empty without training.
+        A list of `{"name": "loss" or "score", "figure": dict}`, empty if nothing was
+        trained.
     """
     found = []
     for title, words in _GROUPS:

@@ -1,10 +1,10 @@
-"""What each layer kept."""
+"""Bars of the ranks and channels that each layer kept."""
 
 from keras_basisprune.report.charts._style import LIGHT, figure, literal, short
 
 _WIDE = {"pitch": 26, "longest": 34, "width": 0.36}
 _WIDE |= {"top": -0.4, "alone": -0.18, "bottom": 0.04}
-# With the name above the bars, where there is no room beside them.
+# With the name above the bars, if there is no room beside them.
 _NARROW = {"pitch": 44, "longest": 38, "width": 0.22}
 _NARROW |= {"top": -0.1, "alone": -0.05, "bottom": 0.15}
 _SHARES = {
@@ -17,7 +17,7 @@ _SHARES = {
 
 
 def layer_bars(report, narrow=False) -> dict | None:
-    """Bars of kept ranks and channels, for each layer one under the other.
+    """Draws bars of kept ranks and channels, one below the other for each layer.
 
     Args:
         report: The contents of a `report.json`.
@@ -57,7 +57,7 @@ def layer_bars(report, narrow=False) -> dict | None:
 
 
 def _pair(layers, rows, key, color, places):
-    """Grey bars of all that there was, and over them those of what was kept."""
+    """Returns grey bars of the totals, and over them bars of what was kept."""
     pairs = [layers[row][key] for row in rows]
     shared = {
         "type": "bar",
@@ -94,7 +94,7 @@ def _pair(layers, rows, key, color, places):
 
 
 def _offset(layer, key, places):
-    """Where a bar begins: ranks above, channels below."""
+    """Returns the offset of a bar: ranks above, channels below."""
     if not (layer["rank"] and layer["channels"]):
         return places["alone"]
     return places["top"] if key == "rank" else places["bottom"]

@@ -4,7 +4,7 @@ from keras_basisprune.report.charts._style import LIGHT, figure
 
 
 def spectrum_charts(report) -> list[dict]:
-    """One chart per layer: singular values on a logarithmic axis.
+    """Draws one chart per layer: singular values on a logarithmic axis.
 
     Args:
         report: The contents of a `report.json`.
@@ -79,7 +79,7 @@ def _points(values, places, group):
         "meta": group,
         "name": group,
         "x": [i + 1 for i in places],
-        "y": shown,  # zero has no place on a logarithmic axis
+        "y": shown,  # a logarithmic axis can't show zero
         "hovertemplate": f"basis %{{x}}: %{{y:.3g}} ({group})<extra></extra>",
         "marker": {
             "symbol": "circle" if kept else "circle-open",

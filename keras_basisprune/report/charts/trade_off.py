@@ -1,4 +1,4 @@
-"""Every trial: what was kept against what was reached."""
+"""Scores of all trials against the share that they kept."""
 
 from keras_basisprune.report.charts._style import LIGHT, figure
 
@@ -6,18 +6,18 @@ _TICKS = [a * 10.0**b for b in range(-4, 3) for a in (1, 2, 5)]  # per cent
 
 
 def trade_off(report, objective) -> dict | None:
-    """The chart of scores by the share of the objective that was kept.
+    """Draws scores by the share of the objective that was kept.
 
     Args:
         report: The contents of a `report.json`.
-        objective: How the objective is called, e.g. `"FLOPs"`.
+        objective: The name of the objective, e.g. `"FLOPs"`.
 
     Returns:
         A Plotly figure, whose traces with `meta="trials"` have one point per trial
         with a score, in per cent; None if there is no such trial. Its `meta` holds
-        a range of scores to zoom to, where that helps.
+        a range of scores to zoom in on, if that helps.
     """
-    trials = [trial for trial in report["trials"] if _has_place(trial)]
+    trials = [trial for trial in report["trials"] if _is_drawable(trial)]
     if not trials:
         return None
     traces = [_frontier(trials)]
@@ -26,7 +26,7 @@ def trade_off(report, objective) -> dict | None:
         if group:
             traces.append(_points(group, trained, objective, report["metric"]))
     chosen = report["chosen"]
-    if chosen is not None and _has_place(report["trials"][chosen]):
+    if chosen is not None and _is_drawable(report["trials"][chosen]):
         traces.append(_ring(report["trials"][chosen]))
     ticks = _ticks([100 * trial["kept"] for trial in trials])
     return figure(
@@ -45,7 +45,7 @@ def trade_off(report, objective) -> dict | None:
 
 
 def _near(report, trials):
-    """The scores around the budget, in per cent, if far from some trials; or None."""
+    """Returns scores around the budget in per cent; None if all trials are near it."""
     least, baseline = report["least"], report["baseline"]
     if least is None or baseline is None:
         return None
@@ -55,8 +55,8 @@ def _near(report, trials):
     return {"near": [100 * (least - 4 * budget), 100 * (baseline + 1.5 * budget)]}
 
 
-def _has_place(trial):
-    """Whether a trial can be drawn on a logarithmic axis."""
+def _is_drawable(trial):
+    """Returns whether a trial can be drawn on a logarithmic axis."""
     return trial["score"] is not None and (trial["kept"] or 0) > 0
 
 
@@ -89,7 +89,7 @@ def _hover(trial):
 
 
 def _frontier(trials):
-    """The best score among all trials that kept at most so much."""
+    """Draws the best score among all trials that kept at most a given share."""
     best, x, y = None, [], []
     for trial in sorted(trials, key=lambda one: (one["kept"], -one["score"])):
         if best is None or trial["score"] > best:
@@ -130,7 +130,7 @@ def _ring(trial):
 
 
 def _lines(report):
-    """The original's score and the least that the budget allows."""
+    """Draws lines for the original's score and for the lowest score allowed."""
     return [
         {
             "type": "line",
@@ -148,7 +148,7 @@ def _lines(report):
 
 
 def _ticks(values):
-    """One, two and five times powers of ten around `values`; fewer for many powers."""
+    """Returns 1, 2 and 5 times powers of ten around `values`; fewer for many powers."""
     low, high = min(values), max(values)
     ticks = [tick for tick in _TICKS if low / 2.6 <= tick <= high * 2.6]
     if len(ticks) > 8:

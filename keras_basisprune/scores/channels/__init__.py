@@ -2,8 +2,8 @@
 
 Every function returns a float64 array of shape `(len(channel_groups(model)),)`, in the
 numbering of `channel_groups(model)`. A group's score is aggregated over its members
-(`compensated`: over the layers that read it). Groups that can't leave, and groups that
-a criterion can't judge, score `inf`.
+(`compensated`: over the layers that read it). Groups that can't be removed, and groups
+that a criterion can't judge, score `inf`.
 """
 
 from keras_basisprune.scores.channels.activation import activation

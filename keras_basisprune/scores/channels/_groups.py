@@ -1,4 +1,4 @@
-"""From scores of each layer's channels to scores of groups."""
+"""Aggregates scores of each layer's channels to scores of groups."""
 
 import warnings
 
@@ -16,16 +16,15 @@ _NORMALIZERS = (None, "mean", "max")
 
 
 class Groups:
-    """The groups of a model, and what their members score.
+    """The groups of a model, and the scores of their members.
 
     Args:
         model: A built Functional or Sequential `keras.Model`.
         aggregate: `"sum"`, `"mean"` or `"max"`, over the members of a group.
-        normalize: `None`, or what each layer's scores are divided by: their `"mean"` or
-            their `"max"`.
+        normalize: `"mean"` or `"max"` to divide each layer's scores by it; or `None`.
 
     Raises:
-        ValueError: If an argument is none of these, or the model can't be read.
+        ValueError: If an argument is unknown, or the model can't be read.
     """
 
     def __init__(self, model, aggregate="sum", normalize=None):
@@ -40,7 +39,7 @@ class Groups:
         self._members: list[tuple[np.ndarray, np.ndarray]] = []
 
     def layers(self) -> list[list]:
-        """The calls of each layer that has weights and channels that may leave."""
+        """Returns the calls of each layer with weights and removable channels."""
         calls: dict[int, list] = {}
         for call in self.traced.calls:
             of = self.channels.of(call.output_tensors[0])
@@ -50,7 +49,7 @@ class Groups:
         return list(calls.values())
 
     def makers(self) -> list[list]:
-        """The calls of those layers that make channels, or have filters of their own.
+        """Returns the calls of layers that compute channels, or have filters for each.
 
         The latter are depthwise and grouped convolutions.
         """
@@ -65,11 +64,11 @@ class Groups:
         return not np.isin(made, np.concatenate([[-1], *given])).all()
 
     def add(self, call, scores):
-        """Adds a layer, once: an array with the score of each output channel."""
+        """Adds the scores of a layer's output channels; call it once per layer."""
         of = self.channels.of(call.output_tensors[0])
         scores = np.asarray(scores, np.float64)
         if of is None or of.shape != scores.shape:
-            return  # its weights belong to another axis, and its channels stay
+            return  # its weights belong to another axis, so its channels are kept
         if not np.isfinite(scores).all():
             raise ValueError(
                 f"Expected finite scores of the channels of `{call.op.name}`. "
@@ -81,13 +80,16 @@ class Groups:
         self._members.append((of, scores))
 
     def scores(self, criterion, lacking, inside=0) -> np.ndarray:
-        """Float64 array of shape `(groups,)`; `inf` where there is no say.
+        """Returns the scores of groups, and warns of groups that could not be scored.
 
         Args:
-            criterion: Its name, for the warning that names layers whose channels may
-                leave, but have no score.
-            lacking: What there is not of these layers, in words.
-            inside: Number of calls between the criterion and this one.
+            criterion: Its name, for the warning.
+            lacking: What these layers lack, in words.
+            inside: Number of stack frames between the caller and this function, for the
+                warning.
+
+        Returns:
+            Float64 array of shape `(groups,)`; `inf` for groups without a score.
         """
         of = np.concatenate([np.empty(0, np.int64), *(m[0] for m in self._members)])
         values = np.concatenate([np.empty(0), *(m[1] for m in self._members)])
@@ -108,7 +110,7 @@ class Groups:
         return np.where(self._free & (count > 0), total, np.inf)
 
     def _names(self, missing):
-        """The layers that make channels of some groups, by name and type."""
+        """Returns name and type of the layers that compute channels of some groups."""
         return dict.fromkeys(
             f"`{call.op.name}` (of type {type(call.op).__name__})"
             for call in (calls[0] for calls in self.makers())
@@ -117,26 +119,26 @@ class Groups:
 
 
 def warn_unscored(criterion, count, which, stacklevel):
-    """Warns of channels that may leave, and yet stay for want of a score."""
+    """Warns of channels that could be removed but are kept, without a score."""
     others = [name for name in ("activation", "taylor") if name != criterion]
     remedy = " or ".join(f"`scores.channels.{name}`" for name in others)
     warnings.warn(
         f"Expected channels that `{criterion}` can score. Received: {count:,} groups "
-        f"{which}. They score `inf`, and stay. Score them with {remedy}, or leave "
-        "them as they are.",
+        f"{which}. They score `inf` and are kept. Score them with {remedy}, or keep "
+        "them.",
         stacklevel=stacklevel + 1,
     )
 
 
 def filter_scores(model, score, aggregate, normalize, criterion) -> np.ndarray:
-    """Scores groups by the filters of the layers that make their channels.
+    """Scores groups by the filters of the layers that compute their channels.
 
     Args:
         model: A built Functional or Sequential `keras.Model`.
         score: Takes a float64 matrix of shape `(weights per filter, filters)` and
             returns an array of shape `(filters,)`.
-        aggregate: As of `Groups`.
-        normalize: As of `Groups`.
+        aggregate: As in `Groups`.
+        normalize: As in `Groups`.
         criterion: Its name.
 
     Returns:
@@ -154,7 +156,7 @@ def filter_scores(model, score, aggregate, normalize, criterion) -> np.ndarray:
 
 
 def _filters(layer) -> np.ndarray | None:
-    """The filters of a layer as columns, a float64 matrix; `None` if it has none."""
+    """Returns filters of a layer as columns of a float64 matrix; `None` without any."""
     matrix = known(layer, "filters", layer)
     if matrix is None:
         return None

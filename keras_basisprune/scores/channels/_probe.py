@@ -1,4 +1,4 @@
-"""Look at, or change, tensors of a model on their way, in a copy of it."""
+"""Reads or changes tensors inside a copy of a model."""
 
 import keras
 
@@ -8,10 +8,10 @@ from keras_basisprune.graph.rules import rule_of
 
 
 def ends(traced, makers) -> dict[int, int]:
-    """Finds where what a layer makes is ready to be read.
+    """Finds the tensors in which the outputs of layers are complete.
 
-    That is behind the BatchNormalization and the activation that follow, as long as
-    nothing else reads what is in between.
+    These are after the BatchNormalization and the activation that follow, as long as
+    nothing else reads the tensors in between.
 
     Args:
         traced: The model's `Trace`.
@@ -41,19 +41,19 @@ def _follows(op) -> bool:
 
 
 def rebuild(model, traced, change):
-    """Calls the layers of a copy of a model while tensors are changed.
+    """Calls the layers of a copy of a model, and changes tensors in between.
 
-    The given model is not changed, and its layers gain no node.
+    The given model is not changed, and its layers get no new node.
 
     Args:
         model: A built Functional or Sequential `keras.Model`.
         traced: Its `Trace`.
         change: `change(before, after, free)` gets each tensor of `traced`, the new one
-            and the `FreeNames` for what it adds to the graph, and returns what is to be
+            and the `FreeNames` for operations that it adds, and returns the tensor to
             read instead of the new one.
 
     Returns:
-        A pair: the inputs and the outputs, structures as the model has them.
+        A pair of the inputs and the outputs, in the structures of the model.
     """
     clones = {}
 

@@ -19,11 +19,11 @@ class Reader:
         axis: Its channel axis.
         rows: Float64 array of shape `(n, outputs)`.
         channel: Integer array of shape `(n,)`: the channel that each row belongs to.
-        part: Integer array of shape `(n,)`: only rows of the same part add up (those of
-            a group of a grouped convolution).
-        half: What the tensor goes through before, a function (of a depthwise
-            convolution, say), and how many axes of the tensor it takes for the batch;
-            or `None`.
+        part: Integer array of shape `(n,)`: only rows of the same part are added up
+            (those of a group of a grouped convolution).
+        preprocess: A function that is applied to the tensor first (of a depthwise
+            convolution, for example), and the number of leading axes of the tensor that
+            it takes for the batch; or `None`.
     """
 
     name: str
@@ -32,13 +32,13 @@ class Reader:
     rows: np.ndarray
     channel: np.ndarray
     part: np.ndarray
-    half: tuple | None = None
+    preprocess: tuple | None = None
 
     def features(self, values) -> np.ndarray:
-        """What the rows are multiplied by: array of shape `(batch, places, n)`."""
+        """Returns the factors of the rows: array of shape `(batch, positions, n)`."""
         count, axis = len(values), self.axis
-        if self.half is not None:
-            function, batch_axes = self.half
+        if self.preprocess is not None:
+            function, batch_axes = self.preprocess
             values = values.reshape(-1, *values.shape[batch_axes:])
             values = function(values)
             axis -= batch_axes - 1
@@ -47,7 +47,7 @@ class Reader:
 
 
 def readers(call, channels) -> list[Reader]:
-    """The maps by which a call reads channels that end there.
+    """Returns the linear maps by which a call reads channels that end there.
 
     Args:
         call: A `Call`.
@@ -55,7 +55,7 @@ def readers(call, channels) -> list[Reader]:
 
     Returns:
         A list of `Reader`s, one for each tensor; empty if the layer passes channels on,
-        or is none of those that multiply them by kernels.
+        or does not multiply them by a kernel.
     """
     layer, batch_axes = unwrapped(call.op)
     rule, found = rule_of(layer), []
@@ -69,10 +69,10 @@ def readers(call, channels) -> list[Reader]:
         ndim = len(read.tensor.shape)
         if len(known) != channel[-1] + 1 or (read.last and known.axis != ndim - 1):
             continue
-        half = None
+        preprocess = None
         if before := rule.before(layer, layer.name):
             shape = (None, *read.tensor.shape[batch_axes:])
-            half = built_chain(before, shape), batch_axes
-        name = call.op.name
-        found.append(Reader(name, read.tensor, known.axis, rows, channel, part, half))
+            preprocess = built_chain(before, shape), batch_axes
+        name, axis = call.op.name, known.axis
+        found.append(Reader(name, read.tensor, axis, rows, channel, part, preprocess))
     return found

@@ -1,4 +1,4 @@
-"""Importance of channels by how much they carry on data."""
+"""Importance of channels by their mean absolute activation on data."""
 
 import keras
 import numpy as np
@@ -21,32 +21,32 @@ def activation(
 ) -> np.ndarray:
     """Scores each group of channels by their mean absolute activation on data.
 
-    The mean is over the positions of each sample, and then over all samples, large and
-    small ones alike, of what a layer that makes channels (or has filters for each)
-    delivers: behind the BatchNormalization and the activation that follow it. The model
-    runs in inference. Sums are float64, so that neither batch size nor order of the
-    data matter, up to rounding. The cost is one forward pass and a copy of the model;
-    one batch is in memory at a time.
+    The mean is over the positions of each sample, and then over all samples with equal
+    weight, whatever their size. It is taken of the outputs of each layer that computes
+    channels (or has filters for each), after the BatchNormalization and the activation
+    that follow it. The model runs in inference. Sums are float64, so that neither batch
+    size nor order of the data matter, up to rounding. The cost is one forward pass and
+    a copy of the model; one batch is in memory at a time.
 
     Source: Molchanov, Tyree, Karras, Aila, Kautz 2017, *Pruning Convolutional Neural
     Networks for Resource Efficient Inference* (arXiv:1611.06440), section 2.2; the
-    absolute value makes it fit activations that can be negative.
+    absolute value is for activations that can be negative.
 
     Args:
         model: A built Functional or Sequential `keras.Model`, converted or not.
         data: Unlabelled samples: an array, a list or dict of arrays for several inputs,
-            a `tf.data.Dataset` or `keras.utils.PyDataset` of batches. Labels that come
-            along are left out.
+            a `tf.data.Dataset` or `keras.utils.PyDataset` of batches. Labels in a
+            dataset are ignored.
         aggregate: `"sum"`, `"mean"` or `"max"` over the members of a group. Layers that
             are called several times count once, by the mean of their calls; channels
-            of one layer that are tied to each other count each.
+            of one layer that are tied to each other are counted separately.
         normalize: `"mean"` or `"max"` to divide each layer's scores by their mean or
-            largest first. Defaults to none.
+            largest first. `None` (default) doesn't.
         batch_size: Integer, the most samples that are computed at once.
 
     Returns:
         A float64 array of shape `(len(channel_groups(model)),)`. `inf` for groups that
-        can't leave.
+        can't be removed.
 
     Raises:
         ValueError: If an argument is out of its range, `data` does not fit the model,
@@ -74,7 +74,7 @@ def activation(
 
 
 def _probe(model, groups, makers):
-    """A model of the mean absolute outputs per sample, and which makers' they are."""
+    """Returns a model of the mean absolute outputs per sample, and their layers."""
     wanted = ends(groups.traced, makers)
     outputs, owners = [], []
 
@@ -90,7 +90,7 @@ def _probe(model, groups, makers):
 
 
 def _mean_size(tensor, axis, name):
-    """Mean absolute value per sample and channel: shape `(batch, channels)`."""
+    """Returns mean absolute values per sample and channel: `(batch, channels)`."""
     dtype = keras.backend.result_type(tensor.dtype, "float32")  # no overflow in half
     others = [a for a in range(1, len(tensor.shape)) if a != axis]
 
@@ -103,9 +103,10 @@ def _mean_size(tensor, axis, name):
 
 
 def _outputs(probe, batches):
-    """Yields the outputs of each batch. A smaller one is padded to the first's size.
+    """Yields the outputs of each batch.
 
-    TensorFlow would compile the probe anew for it.
+    A smaller batch is padded to the size of the first one, since TensorFlow would
+    compile the probe again for it.
     """
     size = 0
     for arrays in batches:

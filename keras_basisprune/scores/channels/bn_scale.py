@@ -12,7 +12,7 @@ def bn_scale(
 ) -> np.ndarray:
     """Scores each group of channels by `|gamma|` of their BatchNormalization.
 
-    Meant for a model that was trained with an L1 regularization of the factors; see
+    This is meant for models trained with L1 regularization of the factors; see
     `keras_basisprune.methods.slimming`. No data is needed. Time is linear in the
     number of channels.
 
@@ -23,13 +23,13 @@ def bn_scale(
         model: A built Functional or Sequential `keras.Model`, converted or not.
         aggregate: `"sum"`, `"mean"` or `"max"` over the members of a group, which are
             its factors. Layers that are called several times count once; factors of
-            one layer that are tied to each other count each.
+            one layer that are tied to each other are counted separately.
         normalize: `"mean"` or `"max"` to divide each layer's scores by their mean or
-            largest first. Defaults to none, as in the paper.
+            largest first. `None` (default) doesn't, as in the paper.
 
     Returns:
         A float64 array of shape `(len(channel_groups(model)),)`. `inf` for groups that
-        can't leave and, with a warning that names their layers, for those that no
+        can't be removed and, with a warning that names their layers, for those that no
         BatchNormalization has a factor for.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Importance of channels by what is lost when the others make up for them."""
+"""Importance of channels by the loss when the others replace them."""
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ from keras_basisprune.utils.check_whole import check_whole
 from keras_basisprune.utils.types import Data
 
 _POSITIONS = 64  # per image and map, at most
-_LARGEST = 8192  # channels of an input whose covariance is taken
+_LARGEST = 8192  # input channels for which the covariance is computed
 
 
 def compensated(
@@ -29,40 +29,40 @@ def compensated(
     ridge: float = 0.01,
     batch_size: int = 32,
 ) -> np.ndarray:
-    """Scores each group of channels by the loss that compensation leaves.
+    """Scores each group of channels by the loss that remains after compensation.
 
-    For every layer that multiplies its input by a kernel, input channels leave one
-    after the other, always the one for which the others can stand in best, and the rows
+    For every layer that multiplies its input by a kernel, input channels are removed
+    one after the other, always the one that the others can best replace, and the rows
     of the others are corrected by least squares (`linalg.removal_order`). A channel's
-    score is the squared error of the products from when it leaves on, as a share of
-    their variance; a group's is the sum over all layers that read it. So a threshold on
+    score is the squared error of the products after its removal, as a share of their
+    variance; a group's score is the sum over all layers that read it. So a threshold on
     the scores is a tolerance on the reconstruction error of every layer, and
     `select_channels` finds the tolerance for a budget; `round_to` sets the step.
 
     Such layers are convolutions (grouped, separable and transposed ones too), dense
-    layers, `EinsumDense`, recurrent layers (their input), the projections of attention
-    with heads, and all of these inside of `TimeDistributed` and `Bidirectional`.
-    Channels that are tied to each other in the input of one layer (positions of a map
-    behind `Flatten`, the groups of a convolution) leave it together. Channels that
-    nothing reads score 0.
+    layers, `EinsumDense`, recurrent layers (their input), the projections of multi-head
+    attention, and all of these inside `TimeDistributed` and `Bidirectional`. Channels
+    that are tied to each other in the input of one layer (positions of a map after
+    `Flatten`, the groups of a convolution) are removed together. Channels that nothing
+    reads score 0.
 
-    Inputs of more than 8,192 channels (a dense layer behind `Flatten`) are judged
+    Inputs of more than 8,192 channels (a dense layer after `Flatten`) are judged
     without compensation. Time is that of a forward pass, and of `O(n^3)` per layer with
-    `n` input channels; memory one batch through the model and the sum of `n^2`.
+    `n` input channels; memory is one batch through the model and the sum of `n^2`.
 
     Source: *Compensation-aware pruning* (CaP, arXiv:2108.13728).
 
     Args:
         model: A built Functional or Sequential `keras.Model`.
         data: Unlabelled samples: an array, a list or dict of arrays for several inputs,
-            or a dataset of batches. Some hundred images are enough.
+            or a dataset of batches. A few hundred images are enough.
         ridge: Float > 0, relative to the mean variance of a layer's inputs.
         batch_size: Integer, the most samples that are computed at once.
 
     Returns:
         A float64 array of shape `(len(channel_groups(model)),)`. `inf` for groups that
-        can't leave and, with a warning that names who reads them, for those that no
-        such layer reads.
+        can't be removed and, with a warning that names the layers that read them, for
+        those that no such layer reads.
 
     Raises:
         ValueError: If an argument is out of its range, `data` does not fit the model, a
@@ -102,14 +102,14 @@ def compensated(
 
 
 def _unknown(traced, channels, unread) -> dict[str, np.ndarray]:
-    """Groups that end in calls of which no kernel is known, by the names of these."""
+    """Returns groups that end in calls without a known kernel, by names of these."""
     found = {}
     for call in traced.calls:
         ends = [channels.of(tensor) for tensor in call.input_tensors]
         passed = [channels.of(tensor) for tensor in call.output_tensors]
         here = [of for of in ends if of is not None]
         if not here or isinstance(rule_of(call.op), axes.SliceRule):
-            continue  # what a slice leaves out is not read
+            continue  # channels outside a slice are not read
         here = np.unique(np.concatenate(here))
         here = here[unread[here]]
         for of in passed:
@@ -121,7 +121,7 @@ def _unknown(traced, channels, unread) -> dict[str, np.ndarray]:
 
 
 def _moments(model, traced, found, data, batch_size):
-    """Means and covariances of what each reader multiplies, by its number."""
+    """Returns means and covariances of each reader's inputs, by its number."""
     inputs = [id(t) for t in keras.tree.flatten(traced.inputs)]
     wanted = {id(reader.tensor) for reader in found} - set(inputs)
     sizes = [len(reader.rows) for reader in found]
@@ -140,7 +140,7 @@ def _moments(model, traced, found, data, batch_size):
 
 
 def _losses(reader, moments, ridge, units) -> np.ndarray:
-    """For each unit of input channels, the error from when it leaves on, relative."""
+    """Returns the relative error after the removal of each unit of input channels."""
     rows = reader.rows
     if isinstance(moments, _Variances):
         cost = np.bincount(units, moments.variance * (rows**2).sum(axis=1))
@@ -158,7 +158,7 @@ def _losses(reader, moments, ridge, units) -> np.ndarray:
 
 
 class _Variances:
-    """`Moments` without what channels have to do with each other."""
+    """`Moments` without covariances between channels."""
 
     def __init__(self, size):
         self._count, self._sum, self._squares = 0, np.zeros(size), np.zeros(size)

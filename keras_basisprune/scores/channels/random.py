@@ -1,4 +1,4 @@
-"""Random importance of channels: what every criterion has to be better than."""
+"""Random importance of channels, as a baseline for other criteria."""
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ from keras_basisprune.utils.check_whole import check_whole
 
 
 def random(model: keras.Model, *, seed: int = 0) -> np.ndarray:
-    """Scores each group of channels by a random number. The control of experiments.
+    """Scores each group of channels by a random number, as a control in experiments.
 
     No data is needed. Time is linear in the number of calls and channels.
 
@@ -18,7 +18,7 @@ def random(model: keras.Model, *, seed: int = 0) -> np.ndarray:
 
     Returns:
         A float64 array of shape `(len(channel_groups(model)),)`, uniform in [0, 1).
-        `inf` for groups that can't leave.
+        `inf` for groups that can't be removed.
 
     Raises:
         ValueError: If `seed` is not an integer >= 0, or the model is subclassed or not

@@ -1,4 +1,4 @@
-"""Importance of channels by what the loss would change without them."""
+"""Importance of channels by the change of the loss without them."""
 
 from typing import Any
 
@@ -23,34 +23,35 @@ def taylor(
 ) -> np.ndarray:
     """Scores each group of channels by `E[(g dL/dg)^2]` of gates `g = 1` on them.
 
-    First-order Taylor estimate of what the loss changes when a channel becomes zero,
-    squared and averaged over the batches of `data`. It equals the squared sum of
-    `activation * gradient` over positions and samples of a batch. Gates stand behind
-    each layer that makes channels or has filters for each (depthwise ones), and behind
-    the BatchNormalization and the activation that follow it, in a copy of the model.
-    Gradients come from Keras' own training loop, so that every backend works; no weight
-    is changed, BatchNormalization runs in inference (dropout as in training). The cost
-    is that of one training epoch over `data` and two copies of the model's graph.
+    This is a first-order Taylor estimate of the change of the loss when a channel
+    becomes zero, squared and averaged over the batches of `data`. It equals the squared
+    sum of `activation * gradient` over positions and samples of a batch. Gates are
+    inserted, in a copy of the model, after each layer that computes channels or has
+    filters for each (depthwise ones), and after the BatchNormalization and the
+    activation that follow it. Gradients come from Keras' own training loop, so that
+    every backend works; no weight is changed, BatchNormalization runs in inference
+    (dropout as in training). The cost is that of one training epoch over `data` and two
+    copies of the model's graph.
 
     Source: Molchanov, Mallya, Tyree, Frosio, Kautz 2019, *Importance Estimation for
     Neural Network Pruning* (arXiv:1906.10771), section 3, with gates.
 
     Args:
         model: A built Functional or Sequential `keras.Model`, converted or not.
-        data: A tuple `(x, y)` or `(x, y, sample_weight)` of arrays, or whatever else
-            `Model.fit` takes.
-        loss: The loss, as `Model.compile` takes it.
+        data: A tuple `(x, y)` or `(x, y, sample_weight)` of arrays, or anything else
+            that `Model.fit` accepts.
+        loss: The loss, as for `Model.compile`.
         aggregate: `"sum"`, `"mean"` or `"max"` over the members of a group, which are
             its gates. Layers that are called several times have one gate per channel;
-            channels of one layer that are tied to each other count each.
+            channels of one layer that are tied to each other are counted separately.
         normalize: `"mean"` or `"max"` to divide each layer's scores by their mean or
-            largest first. Defaults to none.
-        batch_size: Integer, samples per batch when `data` are arrays. The gradient is
-            averaged over a batch before it is squared; batches weigh the same.
+            largest first. `None` (default) doesn't.
+        batch_size: Integer, samples per batch if `data` are arrays. The gradient is
+            averaged over a batch before it is squared; all batches have equal weight.
 
     Returns:
         A float64 array of shape `(len(channel_groups(model)),)`. `inf` for groups that
-        can't leave.
+        can't be removed.
 
     Raises:
         ValueError: If an argument is out of its range, the model is subclassed or not
@@ -94,7 +95,7 @@ def _gate(call, groups, free):
 
 
 class _ChannelGate(keras.layers.Layer):
-    """Multiplies each channel by a trainable one."""
+    """Multiplies each channel by a trainable factor, initially 1."""
 
     def __init__(self, axis, **kwargs):
         super().__init__(**kwargs)

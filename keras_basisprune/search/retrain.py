@@ -1,4 +1,4 @@
-"""One training of a network that was cut."""
+"""Trains a network that was cut."""
 
 import dataclasses
 import time
@@ -8,16 +8,16 @@ import keras
 from keras_basisprune.training.fit_recovered import check_trainable, fit_recovered
 
 
-def train_again(network, original, data, recovery, callbacks, number, past) -> dict:
-    """Trains a network, so that it makes up for what was cut.
+def retrain(network, original, data, recovery, callbacks, number, past) -> dict:
+    """Trains a network that was cut.
 
     Args:
         network: The `keras.Model`, trained in place.
-        original: What it is trained towards, or `None` for labels.
+        original: The model whose outputs it is trained towards; `None` for labels.
         data: Two pairs `(x, y)` of arrays that have been checked: for training, and for
-            validation, which is only looked at if the best epoch is to be kept.
+            validation, which is used only with `recovery.keep_best`.
         recovery: A `Recovery`.
-        callbacks: Keras callbacks; they see the number of the round in the logs.
+        callbacks: Keras callbacks; their logs hold the number of the round.
         number: Integer, the round.
         past: Integer, the epochs of earlier rounds; epochs are counted from there.
 
