@@ -14,8 +14,8 @@ The claims of compensation-aware pruning (CaP, arXiv:2108.13728) are 95 % less t
 - *compensated*: the channels that the others can best replace are removed, and kernels
   are corrected, on the same tenth.
 - *CaP's search*: the number of channels of each layer is found by the agreement of the
-  network with the original (`methods.compensation_aware`); kernels are corrected, on the
-  same tenth.
+  network with the original (`methods.compensation_aware`); kernels are corrected, on
+  the same tenth.
 
 Prints a Markdown table: test accuracy, and seconds from the original to the result.
 """
