@@ -19,7 +19,7 @@ help:
 	@echo "make test-large  the tests that take long: all of keras.applications"
 	@echo "make lint        ruff: rules and formatting; mypy: types"
 	@echo "make format      ruff: repair what can be repaired"
-	@echo "make build       write the BUILD files anew from the imports of the code"
+	@echo "make build       write the BUILD files again from the imports of the code"
 	@echo "make bazel       build with Bazel, without network; run some tests by it"
 	@echo "make benchmark   time svd_basis against numpy.linalg.svd"
 	@echo "make clean       remove the environment and everything that was built"
