@@ -49,7 +49,9 @@ _NUMBERS = {
 _THRESHOLDS = flags.DEFINE_list("thresholds", ["1e-3", "1e-2", "1e-1"], "In turn.")
 _KEEP = flags.DEFINE_list("keep", ["0.1", "0.03", "0.01"], "Shares of the original.")
 _CHANNELS = flags.DEFINE_list("to_channels", ["1", "1", "0.333"], "1: channels alone.")
-_COUNTED = flags.DEFINE_enum("counted", "params", ["flops", "params"], "Shares of what.")
+_COUNTED = flags.DEFINE_enum(
+    "counted", "params", ["flops", "params"], "Shares of what."
+)
 
 SIZE = 32
 
@@ -87,7 +89,8 @@ class Table:
         seconds, plain = time.time() - start, kbp.fold(network)
         cost = kbp.cost(plain)
         scores = [
-            kbp.accuracy(plain, part) for part in (self._data.validation, self._data.test)
+            kbp.accuracy(plain, part)
+            for part in (self._data.validation, self._data.test)
         ]
         removed = [
             1 - getattr(cost, part) / getattr(self._whole, part)

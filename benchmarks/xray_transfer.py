@@ -1,6 +1,7 @@
 """A baseline for chest X-rays that is fit to judge by, and small networks from it.
 
-    python -m benchmarks.pack_to_npz --pack=pneumonia_xray_96gray.npz.xz --output=xray.npz
+    python -m benchmarks.pack_to_npz --pack=pneumonia_xray_96gray.npz.xz \\
+        --output=xray.npz
     python -m benchmarks.xray_transfer --data=xray.npz \\
         --weights=mobilenet_1.0_224_imagenet_notop.weights.h5 --output_dir=xray
 
@@ -128,7 +129,9 @@ def train(model, data, validations, epochs, rate, seed):
     rng, change = np.random.default_rng(seed), augmentation(**CHANGES, **LIGHT)
     keras.utils.set_random_seed(seed)
     steps = epochs * -(-2 * np.bincount(labels).min() // 32)
-    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, steps))
+    optimizer = keras.optimizers.Adam(
+        keras.optimizers.schedules.CosineDecay(rate, steps)
+    )
     model.compile(optimizer, "sparse_categorical_crossentropy")
     best = (-1.0, None)
     for epoch in range(epochs):
@@ -149,7 +152,8 @@ def main(argv):
     arrays, folder = np.load(_DATA.value), pathlib.Path(_OUTPUT.value)
     folder.mkdir(parents=True, exist_ok=True)
     images, tests = (
-        np.repeat(arrays[name], 3, -1).astype("float32") for name in ("x_train", "x_test")
+        np.repeat(arrays[name], 3, -1).astype("float32")
+        for name in ("x_train", "x_test")
     )
     data, validation = by_patients(images, arrays["y_train"])
     test = tests, arrays["y_test"]
@@ -194,7 +198,9 @@ def show(name, model, validation, test, start):
     cost, cells = kbp.cost(plain), []
     for part in (validation, test):
         _, recalls, accuracy = judge(plain, *part)
-        cells.append(f"{100 * accuracy:.2f} ({' / '.join(f'{100 * r:.1f}' for r in recalls)})")
+        cells.append(
+            f"{100 * accuracy:.2f} ({' / '.join(f'{100 * r:.1f}' for r in recalls)})"
+        )
     print(
         f"| {name} | {' | '.join(cells)} | {cost.params:,} | {cost.flops / 1e6:.1f} M "
         f"| {seconds:.0f} |",
