@@ -122,12 +122,16 @@ def frozen(model, data):
     head = model.layers[-1]
     trunk = keras.Model(model.inputs, head.input)
     features = trunk.predict(data.train[0], verbose=0)
-    spread = features.std() + 1e-6  # ImageNet features of VGG16 are far from 1
-    last = keras.layers.Dense(head.units, activation="softmax")
+    mean, spread = features.mean(0), features.std(0) + 1e-3
+    last = keras.layers.Dense(
+        head.units, activation="softmax", kernel_initializer="zeros"
+    )
     linear = keras.Sequential([keras.Input(features.shape[1:]), last])
     linear.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
-    linear.fit(features / spread, data.train[1], epochs=50, verbose=0)
-    head.set_weights([last.kernel.numpy() / spread, last.bias.numpy()])
+    linear.fit((features - mean) / spread, data.train[1], epochs=50, verbose=0)
+    kernel, bias = (np.asarray(weight) for weight in (last.kernel, last.bias))
+    kernel = kernel / spread[:, None]
+    head.set_weights([kernel, bias - mean @ kernel])
     return model
 
 
