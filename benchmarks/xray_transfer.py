@@ -1,4 +1,4 @@
-"""A baseline for chest X-rays that is fit to judge by, and small networks from it.
+"""Looks for a baseline for chest X-rays, and makes small networks of it.
 
     python -m benchmarks.pack_to_npz --pack=pneumonia_xray_96gray.npz.xz \\
         --output=xray.npz
