@@ -31,6 +31,7 @@ from absl import app, flags
 
 import keras_basisprune as kbp
 from benchmarks.augment_flags import augment
+from keras_basisprune.methods import METHODS
 from keras_basisprune.search.cutter import CutOptions, Cutter
 
 _WEIGHTS = flags.DEFINE_string("weights", None, "An .npz; left out: random weights.")
@@ -48,7 +49,11 @@ _NUMBERS = {
 }
 _THRESHOLDS = flags.DEFINE_list("thresholds", ["1e-3", "1e-2", "1e-1"], "In turn.")
 _KEEP = flags.DEFINE_list("keep", ["0.1", "0.03", "0.01"], "Shares of the original.")
-_CHANNELS = flags.DEFINE_list("to_channels", ["1", "1", "0.333"], "1: channels alone.")
+_METHODS = flags.DEFINE_list(
+    "methods",
+    ["compensated_channels", "compensated_channels", "double_pruning"],
+    "Names of METHODS, one for each share.",
+)
 _COUNTED = flags.DEFINE_enum(
     "counted", "params", ["flops", "params"], "Shares of what."
 )
@@ -68,7 +73,7 @@ class Config:
     seed: int = 0
     thresholds: tuple = (1e-3, 1e-2, 1e-1)
     keep: tuple = (0.1, 0.03, 0.01)
-    to_channels: tuple = (1.0, 1.0, 0.333)
+    methods: tuple = (*["compensated_channels"] * 2, "double_pruning")
     counted: str = "params"
     ways: tuple = ("paper", "closed_form")
     augment: object = None
@@ -78,7 +83,7 @@ class Table:
     """Prints a row for each network, with what is left of the original."""
 
     def __init__(self, original, data):
-        self._whole, self._data, self.rows = kbp.cost(original), data, []
+        self._whole, self._data, self.rows = kbp.measure.cost(original), data, []
         print(
             "| network | validation | test | parameters removed | FLOPs removed "
             "| parameters | seconds |\n|---|---:|---:|---:|---:|---:|---:|"
@@ -87,9 +92,9 @@ class Table:
     def add(self, name, network, start):
         """Takes in a network that was begun at a time; returns its validation score."""
         seconds, plain = time.time() - start, kbp.fold(network)
-        cost = kbp.cost(plain)
+        cost = kbp.measure.cost(plain)
         scores = [
-            kbp.accuracy(plain, part)
+            kbp.measure.accuracy(plain, part)
             for part in (self._data.validation, self._data.test)
         ]
         removed = [
@@ -107,7 +112,9 @@ class Table:
 
 def vgg16(weights, classes):
     """VGG16 with a new head, and the weights of an `.npz` file if there is one."""
-    model = kbp.application("VGG16", None, (SIZE, SIZE, 3), classes)
+    model = kbp.data.application(
+        "VGG16", weights=None, input_shape=(SIZE, SIZE, 3), classes=classes
+    )
     if weights:
         with np.load(weights) as arrays:
             for layer in model.get_layer("vgg16").layers:
@@ -166,24 +173,25 @@ def paper(model, data, table, config):
             cost=None,
             epochs=config.scale_epochs,
         )
-        kbp.sparsify(network, data.train, recipe=recipe, verbose=2)
+        kbp.sparsify(network, data.train, config=recipe, verbose=2)
         network = kbp.prune(network)
         table.add(f"paper, threshold {threshold:g}", network, start)
 
 
 def closed_form(model, data, table, config):
     """Cut by channels and bases in closed form and trained, to each share in turn."""
-    network, whole = kbp.fold(model, batch_norm=False), kbp.cost(model)
+    network, whole = kbp.fold(model, batch_norm=False), kbp.measure.cost(model)
     order = np.random.default_rng(config.seed).permutation(len(data.train[0]))
     images = data.train[0][np.sort(order[: config.samples])]
-    shares = zip(config.keep, config.to_channels, strict=True)
-    for number, (keep, to_channels) in enumerate(shares):
+    shares = zip(config.keep, config.methods, strict=True)
+    for number, (keep, name) in enumerate(shares):
         start, counted = time.time(), config.counted
-        share = keep * getattr(whole, counted) / getattr(kbp.cost(network), counted)
-        cutter = Cutter(network, images, CutOptions(counted=counted))
-        cut = cutter.cut(share, to_channels)
+        now = kbp.measure.cost(network)
+        share = keep * getattr(whole, counted) / getattr(now, counted)
+        cutter = Cutter(network, images, CutOptions(cost=counted))
+        cut = cutter.cut(share, METHODS[name])
         if cut is None:
-            raise SystemExit(f"{keep} can't be reached with {to_channels=}.")
+            raise SystemExit(f"{keep} can't be reached by {name}.")
         network = kbp.fold(cut.network, batch_norm=False)
         table.add(f"closed form, {keep:.1%} kept, as cut", network, start)
         start = time.time()
@@ -225,7 +233,7 @@ def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
     keras.utils.set_random_seed(_NUMBERS["seed"].value)
-    data = kbp.load_data(_DATA.value, SIZE, seed=0)
+    data = kbp.load_data(_DATA.value, image_size=SIZE, seed=0)
     few = tuple(part[: _MAX_TEST.value] for part in data.test)  # of each class alike
     data = dataclasses.replace(data, test=few)
     print(data)
@@ -233,7 +241,7 @@ def main(argv):
         **{name: flag.value for name, flag in _NUMBERS.items()},
         thresholds=tuple(map(float, _THRESHOLDS.value)),
         keep=tuple(map(float, _KEEP.value)),
-        to_channels=tuple(map(float, _CHANNELS.value)),
+        methods=tuple(_METHODS.value),
         counted=_COUNTED.value,
         ways=tuple(_WAYS.value),
         augment=augment(),

@@ -18,6 +18,8 @@ def test_contract(name, family, tmp_path):
     assert ("pruned" in found) == only_cut
 
 
-@pytest.mark.parametrize("name", [n for n, row in kbp.METHODS.items() if row.train])
+@pytest.mark.parametrize(
+    "name", [n for n, row in kbp.methods.METHODS.items() if row.train]
+)
 def test_training_follows_from_the_seed(name):
-    hold_training_again(kbp.METHODS[name], FAMILIES["residual"]())
+    hold_training_again(kbp.methods.METHODS[name], FAMILIES["residual"]())

@@ -44,7 +44,7 @@ def test_every_row_is_a_network_and_cuts_leave_their_share(data, tmp_path):
         epochs=1,
         thresholds=(0.5,),
         keep=(0.5, 0.3),
-        to_channels=(1.0, 0.333),
+        methods=("compensated_channels", "double_pruning"),
     )
     rows = vgg16_transfer.experiment(model, data, config, tmp_path)
     assert [row[0] for row in rows] == [
@@ -56,7 +56,7 @@ def test_every_row_is_a_network_and_cuts_leave_their_share(data, tmp_path):
         "closed form, 30.0% kept, trained",
         "paper, threshold 0.5",
     ]
-    whole = kbp.cost(model).params
+    whole = kbp.measure.cost(model).params
     shares = [row[-1] / whole for row in rows]
     assert shares[:2] == [1, 1]
     assert max(shares[2:4]) <= 0.5
