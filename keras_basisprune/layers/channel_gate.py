@@ -1,21 +1,17 @@
 """The layer that opens and closes channels by trainable logits."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_basisprune.layers.trained_mask import TrainedMask
-from keras_basisprune.utils.check_choice import check_choice
+from keras_basisprune.layers._channel_mask import ChannelMask
 from keras_basisprune.utils.check_number import check_number
-
-_SUFFIX = "_channel_gate"
 
 
 @keras.saving.register_keras_serializable(package="keras_basisprune")
-class ChannelGate(TrainedMask):
+class ChannelGate(ChannelMask):
     """Lets channels pass, or closes them, by a trainable logit each.
 
     In inference a gate is open (1) where its logit is positive, and closed (0) where it
@@ -65,6 +61,8 @@ class ChannelGate(TrainedMask):
     array([[0., 1., 1.]], dtype=float32)
     """
 
+    suffix = "_channel_gate"
+
     def __init__(
         self,
         low: float = 0.1,
@@ -74,36 +72,10 @@ class ChannelGate(TrainedMask):
         l1: float | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(scale_regularizer, l1, **kwargs)
+        super().__init__(data_format, scale_regularizer, l1, **kwargs)
         self.low, self.high = check_temperatures(low, high)
-        formats = ("channels_last", "channels_first", None)
-        remedy = "Leave it out for Keras' own setting."
-        check_choice("data_format", data_format, formats, remedy)
-        self.data_format = data_format or keras.config.image_data_format()
-        self.supports_masking = True
 
-    @staticmethod
-    def name_for(layer: str) -> str:
-        """The name of the gate for the channels of the layer of a name."""
-        return layer + _SUFFIX
-
-    def build(self, input_shape: Sequence[int | None]) -> None:
-        axis = self._channel_axis(input_shape)
-        if len(input_shape) < 2 or input_shape[axis] is None:
-            raise ValueError(
-                "Expected an input with a known number of channels. Received: "
-                f"input_shape={tuple(input_shape)}. Give `keras.Input` the size of the "
-                "channel axis."
-            )
-        self.add_scale_and_mask(input_shape[axis])
-
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
-        shape = [1] * len(inputs.shape)
-        shape[self._channel_axis(shape)] = self.scale.shape[0]
-        gates = ops.cast(self.gates(training), self.compute_dtype)
-        return inputs * ops.reshape(gates, shape)
-
-    def gates(self, training: bool | None = None) -> Any:
+    def multipliers(self, training: bool | None = None) -> Any:
         """What each channel is multiplied by: a tensor of shape `(channels,)`.
 
         Args:
@@ -114,16 +86,6 @@ class ChannelGate(TrainedMask):
         relaxed = ops.sigmoid(self.scale / self.high)
         sharp = ops.sigmoid(self.scale / self.low)
         return (ops.stop_gradient(sharp - relaxed) + relaxed) * self.mask
-
-    def compute_output_shape(
-        self, input_shape: Sequence[int | None]
-    ) -> tuple[int | None, ...]:
-        return tuple(input_shape)
-
-    @property
-    def weighs(self) -> tuple[str, str]:
-        """Channels of the layer that its name is made of."""
-        return "channels", self.name.removesuffix(_SUFFIX)
 
     def strength(self) -> np.ndarray:
         """`low * log(1 + exp(logit / low))`: the logit where it is open, else about 0.
@@ -141,18 +103,10 @@ class ChannelGate(TrainedMask):
         return super().unmasked() & (self._logits() > 0)
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "low": self.low,
-            "high": self.high,
-            "data_format": self.data_format,
-        }
+        return {**super().get_config(), "low": self.low, "high": self.high}
 
     def _logits(self):
         return ops.convert_to_numpy(self.scale.value).astype(np.float64)
-
-    def _channel_axis(self, shape):
-        return 1 if self.data_format == "channels_first" and len(shape) > 2 else -1
 
 
 def check_temperatures(low, high) -> tuple[float, float]:

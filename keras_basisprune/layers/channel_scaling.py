@@ -1,19 +1,12 @@
 """The layer that weighs the channels which convolutions make."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import keras
-from keras import ops
 
-from keras_basisprune.layers.trained_mask import TrainedMask
-from keras_basisprune.utils.check_choice import check_choice
-
-_SUFFIX = "_channel_scaling"
+from keras_basisprune.layers._channel_mask import ChannelMask
 
 
 @keras.saving.register_keras_serializable(package="keras_basisprune")
-class ChannelScaling(TrainedMask):
+class ChannelScaling(ChannelMask):
     """Multiplies each channel by a trainable scale, and by a mask.
 
     It stands where the channels of a convolution are read by the layers behind it:
@@ -56,52 +49,4 @@ class ChannelScaling(TrainedMask):
     (1, 16, 16, 3)
     """
 
-    def __init__(
-        self,
-        data_format: str | None = None,
-        scale_regularizer: Any = None,
-        l1: float | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(scale_regularizer, l1, **kwargs)
-        formats = ("channels_last", "channels_first", None)
-        remedy = "Leave it out for Keras' own setting."
-        check_choice("data_format", data_format, formats, remedy)
-        self.data_format = data_format or keras.config.image_data_format()
-        self.supports_masking = True
-
-    @staticmethod
-    def name_for(layer: str) -> str:
-        """The name of the layer that weighs the channels of the layer of a name."""
-        return layer + _SUFFIX
-
-    def build(self, input_shape: Sequence[int | None]) -> None:
-        axis = self._channel_axis(input_shape)
-        if len(input_shape) < 2 or input_shape[axis] is None:
-            raise ValueError(
-                "Expected an input with a known number of channels. Received: "
-                f"input_shape={tuple(input_shape)}. Give `keras.Input` the size of the "
-                "channel axis."
-            )
-        self.add_scale_and_mask(input_shape[axis])
-
-    def call(self, inputs: Any) -> Any:
-        shape = [1] * len(inputs.shape)
-        shape[self._channel_axis(shape)] = self.scale.shape[0]
-        return inputs * ops.reshape(self.scale * self.mask, shape)
-
-    def compute_output_shape(
-        self, input_shape: Sequence[int | None]
-    ) -> tuple[int | None, ...]:
-        return tuple(input_shape)
-
-    @property
-    def weighs(self) -> tuple[str, str]:
-        """Channels of the layer that its name is made of."""
-        return "channels", self.name.removesuffix(_SUFFIX)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "data_format": self.data_format}
-
-    def _channel_axis(self, shape):
-        return 1 if self.data_format == "channels_first" and len(shape) > 2 else -1
+    suffix = "_channel_scaling"

@@ -3,7 +3,6 @@
 import dataclasses
 
 import keras
-import numpy as np
 
 from keras_basisprune.graph.channel_groups import groups_of
 from keras_basisprune.graph.channel_map import channel_map
@@ -12,8 +11,8 @@ from keras_basisprune.graph.rewrite import rewrite
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.graph.trained_masks import trained_masks
 from keras_basisprune.layers import ChannelGate
+from keras_basisprune.methods._strongest_channels import strongest_channels
 from keras_basisprune.plan import Plan
-from keras_basisprune.plans.select_channels import select_channels
 from keras_basisprune.training.gate_options import GateOptions
 from keras_basisprune.training.train_gates import train_gates
 
@@ -149,22 +148,4 @@ def gates_plan(
     Returns:
         A `Plan` of channels.
     """
-    if keep is None:
-        return Plan.from_masks(prepared)
-    plain = without_gates(prepared)  # so that their weights don't count
-    traced = trace(plain)
-    groups = groups_of(traced, channel_map(traced))
-    found = np.full(len(groups), np.inf)  # what has no gate stays
-    for weighed in trained_masks(trace(prepared)).values():
-        if isinstance(weighed.layer, ChannelGate):
-            found[groups.layers[weighed.name]] = weighed.layer.strength()
-    return select_channels(
-        plain, keep=keep, scores=found, cost=cost, scope="global", limits=limits
-    )
-
-
-def without_gates(model) -> keras.Model:
-    """A copy of a model with `ChannelGate`s that has none."""
-    return rewrite(
-        model, lambda layer, name: [] if isinstance(layer, ChannelGate) else None
-    )
+    return strongest_channels(prepared, keep=keep, cost=cost, limits=limits)

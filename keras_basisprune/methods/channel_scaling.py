@@ -1,10 +1,7 @@
 """Channel scaling: trained scales choose the channels that a new task needs."""
 
 import keras
-import numpy as np
 
-from keras_basisprune.graph.channel_groups import groups_of
-from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.rewrite import flatten, rewrite
 from keras_basisprune.graph.trace import check_model, trace
@@ -12,9 +9,12 @@ from keras_basisprune.graph.trained_masks import trained_masks
 from keras_basisprune.layers import ChannelScaling, TrainedMask
 from keras_basisprune.methods._head_layers import head_layers
 from keras_basisprune.methods._scaling_sites import convolutions, scaling_sites
+from keras_basisprune.methods._strongest_channels import (
+    strongest_channels,
+    without_channel_masks,
+)
 from keras_basisprune.methods._with_scales import with_scales
 from keras_basisprune.plan import Plan
-from keras_basisprune.plans.select_channels import select_channels
 from keras_basisprune.surgery import prune
 from keras_basisprune.surgery.fold_channel_masks import fold_channel_masks
 from keras_basisprune.training.sparsify import Recipe, sparsify
@@ -171,17 +171,7 @@ def channel_scaling_plan(
     Returns:
         A `Plan` of channels.
     """
-    if keep is None:
-        return Plan.from_masks(prepared)
-    traced = trace(prepared)
-    groups = groups_of(traced, channel_map(traced))
-    found = np.full(len(groups), np.inf)  # what is not weighed stays
-    for weighed in trained_masks(traced).values():
-        if weighed.kind == "channels":
-            found[groups.layers[weighed.name]] = weighed.strength
-    return select_channels(
-        prepared, scores=found, keep=keep, cost=cost, scope="global", limits=limits
-    )
+    return strongest_channels(prepared, keep=keep, cost=cost, limits=limits)
 
 
 def channel_scaling_network(prepared, plan, *, data=None, scales="fold"):
@@ -205,8 +195,4 @@ def channel_scaling_network(prepared, plan, *, data=None, scales="fold"):
     small = prune(prepared, plan)
     if scales == "fold":
         return fold_channel_masks(small)
-    return rewrite(small, lambda layer, name: [] if _weighs(layer) else None)
-
-
-def _weighs(layer):
-    return isinstance(layer, TrainedMask) and layer.weighs[0] == "channels"
+    return without_channel_masks(small)

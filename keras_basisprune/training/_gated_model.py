@@ -65,7 +65,8 @@ class GateBudget:
     def share(self):
         """The expected share of the cost: a tensor with a gradient."""
         passed = [
-            ops.cast(gate.gates(training=True), "float32") for gate in self.gates()
+            ops.cast(gate.multipliers(training=True), "float32")
+            for gate in self.gates()
         ]
         row = ops.concatenate([*passed, ops.ones((1,), "float32")])
         return self.cost.share(ops.take(row, self._which))
