@@ -43,7 +43,7 @@ def test_sparsify_trains_scales_and_reaches_the_threshold(model, digits):
 
 def test_sparsify_needs_validation_for_a_budget(model, digits):
     converted = kbp.convert(model)
-    with pytest.raises(ValueError, match="`validation` when `recipe.max_drop`"):
+    with pytest.raises(ValueError, match="`validation` when `config.max_drop`"):
         kbp.sparsify(converted, digits.train, config=kbp.Recipe(max_drop=0.1))
 
 
