@@ -12,11 +12,16 @@ IMAGES = np.random.default_rng(0).random((12, 8, 8, 1), dtype="float32")
 LABELS = np.arange(12) % 3
 _NAN = np.where(IMAGES == IMAGES.max(), np.nan, IMAGES)
 _INFINITE = np.where(np.isnan(_NAN), np.inf, _NAN)
+_HOLES = np.full_like(IMAGES[0], np.nan), np.where(IMAGES[0] > 0.5, np.inf, 0)
 
 
 # The names of all functions below: pytest asks for them before there is a folder.
 NAMES = (
     "BasisScalingConv",
+    "ChannelGate",
+    "ChannelScaling",
+    "GateOptions",
+    "Iterations",
     "Kept",
     "Limits",
     "L1Thresholding",
@@ -28,11 +33,17 @@ NAMES = (
     "Recipe",
     "Recovery",
     "SearchOptions",
+    "StructuralSearch",
     "accuracy",
     "application",
+    "channel_gates",
     "channel_groups",
+    "channel_scaling",
+    "channel_scaling_method",
     "compare",
     "compensate",
+    "compensation_aware",
+    "compensation_aware, keep",
     "compress",
     "convert",
     "convert, regression",
@@ -44,11 +55,14 @@ NAMES = (
     "export_tflite, int8",
     "flatten",
     "fold",
+    "fresh",
     "latency",
     "load_data",
     "plot_bases",
+    "plot_channels",
     "plot_comparison",
     "prune",
+    "prune_iteratively",
     "recalibrate",
     "recover",
     "select_bases",
@@ -59,6 +73,8 @@ NAMES = (
     "select_channels, scores",
     "slimming",
     "sparsify",
+    "tolerated_drops",
+    "train_gates",
     "write_report",
     "plans.per_cost",
     "scores.bases",
@@ -96,6 +112,12 @@ def converted():
     return kbp.convert(model(), l1=1e-4)
 
 
+@functools.cache
+def gated():
+    """The same with gates."""
+    return kbp.methods.channel_gates(model())
+
+
 class Subclassed(keras.Model):
     """What can't be read."""
 
@@ -130,15 +152,14 @@ _NO_LABELS = [
     LABELS * 1j,
     "a",
 ]
-_NO_PAIR = [
+_NO_SAMPLES = [
     *_ODD,
     3,
-    (IMAGES,),
     (None, None),
-    (IMAGES, LABELS, LABELS),
     *((images, LABELS) for images in _NO_IMAGES),
     *((IMAGES, labels) for labels in _NO_LABELS),
 ]
+_NO_PAIR = [*_NO_SAMPLES, (IMAGES,), (IMAGES, LABELS, LABELS)]
 
 # By the kind of an argument: what it can't be. A kind with `?` may be None.
 BAD = {
@@ -167,6 +188,7 @@ BAD = {
     "plan": [*_ODD, 3, kbp.Plan, {"conv1": [0]}],
     "record": [*_ODD, 3, kbp.Plan(), kbp.Plan],
     "scores": [*_ODD, 3, np.zeros(2), np.full(99, np.nan), np.array(["a"])],
+    "samples": _NO_SAMPLES,
     "seed": [*_NO_NUMBER, -1, 2**40, 0.5],
     "shape": [*_ODD, 3, (), (8, -1, 1), (8, 8, "a"), (8.0, 8, 1), (2**40, 8, 1)],
     "share": [*_NO_NUMBER, -0.5, 0, 1.5, float("inf")],
@@ -195,7 +217,7 @@ def calls(folder):
     Args:
         folder: A `pathlib.Path` for files, of which none shall be written.
     """
-    small, pieces, table = model(), converted(), kbp.LatencyTable()
+    small, pieces, gates, table = model(), converted(), gated(), kbp.LatencyTable()
     channels = kbp.scores.channels
     scores = channels.l2_norm(small)
     plan = kbp.select_channels(small, keep=0.6)
@@ -203,6 +225,11 @@ def calls(folder):
     loss = "sparse_categorical_crossentropy"
     quiet = {"verbose": 0}
     shaped = {"input_shape": "shape?"}
+    of_layer = {
+        "data_format": "choice?",
+        "scale_regularizer": "choice?",
+        "l1": "number>=0?",
+    }
     of_weights = {"model": "model", "aggregate": "choice", "normalize": "choice?"}
     of_data = {"model": "model", "data": "data", "batch_size": "whole"}
     gradients = {"model": "model", "data": "fit", "loss": "loss", "batch_size": "whole"}
@@ -215,12 +242,40 @@ def calls(folder):
                 "filters": "whole",
                 "activation": "choice?",
                 "use_bias": "flag",
-                "scale_regularizer": "choice?",
-                "l1": "number>=0?",
                 "energy": "share",
-                "data_format": "choice?",
                 "centered": "flag",
+                **of_layer,
             },
+        ),
+        "ChannelGate": (
+            kbp.layers.ChannelGate,
+            {},
+            {"low": "number>0", "high": "number>0", **of_layer},
+        ),
+        "ChannelScaling": (kbp.layers.ChannelScaling, {}, of_layer),
+        "GateOptions": _record(
+            kbp.training.GateOptions,
+            weights="flag",
+            epochs="whole",
+            batch_size="whole",
+            learning_rate="number>0",
+            travel="number>0",
+            pressure="number>0",
+            noise="number>=0",
+            ramp="share",
+            settled="share",
+            momentum="number>=0",
+        ),
+        "Iterations": _record(
+            kbp.methods.Iterations,
+            least_removed="share<1",
+            cost="choice",
+            most="whole",
+            epochs="whole?",
+            l1="number>=0?",
+            max_drop="number>=0?",
+            baseline="number>=0?",
+            seed="seed",
         ),
         "Kept": (
             kbp.plans.Kept,
@@ -315,6 +370,14 @@ def calls(folder):
             augment="flag",
             margin="number>=0",
         ),
+        "StructuralSearch": _record(
+            kbp.methods.StructuralSearch,
+            max_drop="number>=0",
+            drops="drops",
+            steps="whole",
+            ridge="number>0",
+            held_out="share<1",
+        ),
         "accuracy": (
             kbp.measure.accuracy,
             {"model": small, "data": pair},
@@ -336,7 +399,22 @@ def calls(folder):
                 "dropout": "share<1",
             },
         ),
+        "channel_gates": (
+            kbp.methods.channel_gates,
+            {"model": small},
+            {"model": "model", "low": "number>0", "high": "number>0"},
+        ),
         "channel_groups": (kbp.graph.channel_groups, {}, {"model": "model"}),
+        "channel_scaling": (
+            kbp.methods.channel_scaling,
+            {"model": small},
+            {"model": "model", "l1": "number>=0?"},
+        ),
+        "channel_scaling_method": (
+            kbp.methods.channel_scaling_method,
+            {},
+            {"scales": "choice", "threshold": "share<1", "learning_rate": "number>0"},
+        ),
         "compare": (
             kbp.compare,
             {"before": small, "after": small},
@@ -350,6 +428,32 @@ def calls(folder):
                 "plan": "plan",
                 "data": "data",
                 "ridge": "number>0",
+                "verbose": "verbose",
+            },
+        ),
+        "compensation_aware": (
+            kbp.methods.compensation_aware,
+            {"model": small, "data": pair, **quiet},
+            {
+                "model": "model",
+                "data": "samples",
+                "cost": "cost",
+                "scores": "scores?",
+                "limits": "record?",
+                "config": "record?",
+                "verbose": "verbose",
+            },
+        ),
+        "compensation_aware, keep": (
+            kbp.methods.compensation_aware,
+            {"model": small, "keep": 0.6, "scores": scores, **quiet},
+            {
+                "model": "model",
+                "keep": "share?",
+                "cost": "cost",
+                "scores": "scores?",
+                "limits": "record?",
+                "config": "record?",
                 "verbose": "verbose",
             },
         ),
@@ -435,6 +539,11 @@ def calls(folder):
             {"model": pieces},
             {"model": "model", "batch_norm": "flag"},
         ),
+        "fresh": (
+            kbp.fresh,
+            {"model": small, "plan": plan},
+            {"model": "model", "plan": "plan", "seed": "seed"},
+        ),
         "latency": (
             kbp.measure.latency,
             {"model_or_path": small, "runs": 1, "warmup": 0},
@@ -464,6 +573,22 @@ def calls(folder):
             {"model": pieces, "path": folder / "bases.png"},
             {"model": "model", "path": "picture", "plan": "plan?"},
         ),
+        "plot_channels": (
+            kbp.measure.plot_channels,
+            {
+                "model": small,
+                "image": IMAGES[0],
+                "layer": "conv2",
+                "path": folder / "channels.png",
+            },
+            {
+                "model": "model",
+                "image": "image",
+                "layer": "choice",
+                "path": "picture",
+                "most": "whole",
+            },
+        ),
         "plot_comparison": (
             kbp.measure.plot_comparison,
             {"comparison": comparison, "path": folder / "comparison.png"},
@@ -473,6 +598,22 @@ def calls(folder):
             kbp.prune,
             {"model": pieces},
             {"model": "model", "plan": "plan?", "round_to": "whole"},
+        ),
+        "prune_iteratively": (
+            kbp.methods.prune_iteratively,
+            {
+                "model": small,
+                "method": kbp.methods.METHODS["channel_scaling"],
+                "train": pair,
+            },
+            {
+                "model": "model",
+                "method": "plan",
+                "train": "labelled",
+                "validation": "labelled?",
+                "config": "record?",
+                "verbose": "verbose",
+            },
         ),
         "recalibrate": (
             kbp.surgery.recalibrate,
@@ -553,6 +694,33 @@ def calls(folder):
                 "verbose": "verbose",
             },
         ),
+        "tolerated_drops": (
+            kbp.methods.tolerated_drops,
+            {"model": small, "data": pair, **quiet},
+            {
+                "model": "model",
+                "data": "samples",
+                "drops": "drops?",
+                "limits": "record?",
+                "config": "record?",
+                "enough": "function?",
+                "verbose": "verbose",
+            },
+        ),
+        "train_gates": (
+            kbp.training.train_gates,
+            {"model": gates, "train": pair, "keep": 0.5},
+            {
+                "model": "model",
+                "train": "labelled",
+                "validation": "labelled?",
+                "keep": "share",
+                "cost": "choice",
+                "config": "record?",
+                "seed": "seed",
+                "verbose": "verbose",
+            },
+        ),
         "write_report": (kbp.report.write_report, {}, {"folder": "path"}),
         "plans.per_cost": (
             kbp.plans.per_cost,
@@ -606,6 +774,9 @@ def calls(folder):
 
 BAD |= {
     "cost": [None, *_NO_NAME, {"conv1": 1, "conv2": 1}, kbp.LatencyTable],
+    "drops": [*_ODD, 3, (), (0.1, 0.1), (0.5, 0.1), (-0.1,), (0.5, 2), (True,), ("a",)],
+    "function": [*BAD["number"], -1],
+    "image": [*_ODD, 3, IMAGES, IMAGES[0, 0], IMAGES[0, :4], _NO_IMAGES[0][0], *_HOLES],
     "indices": [None, "a", 3, [None], [1, 0], (-1, 0), (0.5, 1), ("a", "b")],
     "monitor": ["", 3, ["a"], {}, b"loss", np.array(["a", "b"])],
     "pair or none": ["a", 3, {}, [], IMAGES, (IMAGES,)],

@@ -25,7 +25,7 @@ def calls(folder):
 
 def state():
     """What no function that raises may change."""
-    models = arguments.model(), arguments.converted()
+    models = arguments.model(), arguments.converted(), arguments.gated()
     weights = [
         np.array(keras.ops.convert_to_numpy(w)) for m in models for w in m.weights
     ]

@@ -110,6 +110,11 @@ def test_the_picture_is_bright_where_a_channel_is_active(tmp_path):
             {"image": np.zeros((4, 4, 1))},
             r"`image` to be one.*\(4, 4, 1\)",
         ),
+        ({"image": np.full((8, 8, 1), np.nan)}, "`image` to be finite.*with NaN"),
+        ({"image": np.where(half_bright(), np.inf, 0)}, "`image` to be finite"),
+        ({"image": np.full((8, 8, 1), 1e60)}, "`image` to be finite.*float32"),
+        ({"layer": np.array(["conv", "norm"])}, "`layer` to be the name.*shape"),
+        ({"layer": None}, "`layer` to be the name.*layer=None"),
         ({"image": np.zeros((2, 8, 8, 1))}, r"`image` to be one.*\(2, 8, 8, 1\)"),
         ({"path": "channels.txt"}, "`path` to end with '.png'"),
         ({"most": 0}, "`most` to be a positive integer. Received: most=0"),
@@ -120,6 +125,14 @@ def test_refuses(change, message, tmp_path):
     given["path"] = tmp_path / given["path"]
     with pytest.raises(ValueError, match=message):
         plot_channels(network(), **given)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_layer_of_which_all_is_masked_can_t_be_drawn(tmp_path):
+    model = network()
+    model.get_layer("conv_channel_scaling").mask.assign([0.0, 0.0, 0.0])
+    with pytest.raises(ValueError, match="Expected `layer` to have channels.*'conv'"):
+        plot_channels(model, half_bright(), "conv", tmp_path / "x.png")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -335,7 +335,10 @@ def test_what_is_refused(changes, message):
         ({"max_drop": None}, "`max_drop`.*max_drop=None"),
         ({"drops": (0.1, 0.05)}, r"`drops` to be increasing numbers.*\(0.1, 0.05\)"),
         ({"drops": ()}, r"`drops` to be increasing.*drops=\(\)"),
-        ({"drops": (0.0, 0.1)}, "`drops` to be increasing.*drops=0.0"),
+        (
+            {"drops": (0.0, 0.1)},
+            r"`drops` to be increasing.*\(0, 1\].*drops=\(0.0, 0.1\)",
+        ),
         ({"steps": 0}, "`steps` to be a positive integer.*steps=0"),
         ({"ridge": 0}, "`ridge` to be a positive float.*ridge=0"),
         ({"held_out": 1}, r"`held_out` to be a number in \[0, 1\).*held_out=1"),

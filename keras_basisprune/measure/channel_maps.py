@@ -51,7 +51,7 @@ def channel_maps(model: keras.Model, image, layer: str) -> ChannelMaps:
 
     Raises:
         ValueError: If there is no such layer, it makes no maps, or the image does not
-            fit the model.
+            fit the model or is not finite.
     """
     check_model("model", model)
     flat = flatten(model)
@@ -71,7 +71,8 @@ def channel_maps(model: keras.Model, image, layer: str) -> ChannelMaps:
 
 def _as_batch(model, image) -> np.ndarray:
     """One image as a batch."""
-    image = check_numeric("image", image).astype(np.float32)
+    with np.errstate(over="ignore"):  # infinite then, which is refused
+        image = check_numeric("image", image).astype(np.float32)
     batch = image if image.ndim == 4 else image[None]
     own = model.inputs[0].shape
     fits = len(model.inputs) == 1 and len(own) == batch.ndim == 4 and len(batch) == 1
@@ -83,13 +84,19 @@ def _as_batch(model, image) -> np.ndarray:
             f"{tuple(own[1:])}. Received: shape {image.shape}, for "
             f"{len(model.inputs)} input(s). Pass `images[0]`, say."
         )
+    if not np.isfinite(batch).all():
+        raise ValueError(
+            "Expected `image` to be finite. Received: an image with NaN, infinity or "
+            "numbers that float32 can't hold. Repair it by `numpy.nan_to_num`, say."
+        )
     return batch
 
 
 def _call(traced, layer):
     """The first call of a layer that makes maps."""
     made = [c for c in traced.calls if len(c.output_tensors[0].shape) == 4]
-    named = [call for call in made if call.op.name == layer]
+    name = layer if isinstance(layer, str) else None
+    named = [call for call in made if call.op.name == name]
     if not named:
         found = [c.op.name for c in made if known(c.op, "filters", c.op) is not None]
         raise ValueError(

@@ -42,8 +42,9 @@ def plot_channels(
 
     Raises:
         ImportError: If matplotlib is missing.
-        ValueError: If there is no such layer, it makes no maps, the image does not fit
-            the model, or another argument is not of its kind.
+        ValueError: If there is no such layer, it makes no maps, all of its channels are
+            masked, the image does not fit the model or is not finite, or another
+            argument is not of its kind.
 
     Example:
 
@@ -52,6 +53,11 @@ def plot_channels(
     check_picture("path", path)
     most = check_whole("most", most, remedy="Start with 64.")
     found = channel_maps(model, image, layer)
+    if not len(found.channels):
+        raise ValueError(
+            "Expected `layer` to have channels that are not masked. Received: "
+            f"layer={layer!r}, of which all are. Pass another layer."
+        )
     size = np.abs(found.maps).mean((0, 1))
     drawn = np.sort(np.argsort(-size, kind="stable")[:most])
     columns = min(_COLUMNS, len(drawn))

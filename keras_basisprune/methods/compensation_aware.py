@@ -9,9 +9,12 @@ from keras_basisprune.measure.channel_costs import ChannelCosts
 from keras_basisprune.methods.structural_search import StructuralSearch
 from keras_basisprune.methods.tolerated_drops import tolerated_drops
 from keras_basisprune.plan import Plan
+from keras_basisprune.plans.check_selection import check_channel_scores, check_cost
+from keras_basisprune.plans.limits import Limits
 from keras_basisprune.plans.select_channels import select_channels
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_record import check_record
+from keras_basisprune.utils.check_verbose import check_verbose
 from keras_basisprune.utils.types import Data, Verbose
 
 
@@ -81,16 +84,26 @@ def compensation_aware(
     >>> small = keras_basisprune.compensate(model, plan, x)
     """
     config = check_record("config", config, StructuralSearch)
+    limits = check_record("limits", limits, Limits)
+    check_cost(cost, "channels")
+    check_verbose(verbose)
+    if keep is not None:
+        expected = "a float in (0, 1], the share to keep, or None"
+        keep = check_number(
+            "keep", keep, "(0, 1]", expected, "0.25 removes three quarters."
+        )
     check_model("model", model)
     traced = trace(model)
     channels = channel_map(traced)
+    if scores is not None:
+        scores = check_channel_scores(scores, channels.count)
     given = {"limits": limits, "config": config, "verbose": verbose}
     if keep is None:
         drop = config.max_drop
         if scores is None:
             scores = tolerated_drops(model, data, drops=(drop,), **given)
         free = np.delete(np.arange(channels.count), list(channels.pinned))
-        share = float(np.mean(np.asarray(scores)[free] > drop))
+        share = float(np.mean(scores[free] > drop))
         return select_channels(
             model,
             keep=share,
@@ -99,8 +112,6 @@ def compensation_aware(
             scope="global",
             limits=limits,
         )
-    expected = "a float in (0, 1], the share to keep, or None"
-    check_number("keep", keep, "(0, 1]", expected, "0.25 removes three quarters.")
     if scores is None:
         any_order = np.arange(channels.count, dtype=float)
         # Can it be met?

@@ -14,6 +14,7 @@ from keras_basisprune.methods.method import Method
 from keras_basisprune.plan import Plan
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.utils.check_record import check_record
+from keras_basisprune.utils.check_verbose import check_verbose
 from keras_basisprune.utils.shown import shown
 from keras_basisprune.utils.types import Data, Verbose
 
@@ -94,6 +95,7 @@ def prune_iteratively(
     >>> small = keras_basisprune.fold(result.model)
     """
     config = check_record("config", config, Iterations)
+    check_verbose(verbose)
     _check_method(method)
     check_model("model", model)
     check_classifier("model", model)

@@ -2,9 +2,9 @@
 
 import dataclasses
 
+from keras_basisprune.methods._check_drops import check_drops
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_whole import check_whole
-from keras_basisprune.utils.shown import shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,15 +33,7 @@ class StructuralSearch:
     def __post_init__(self):
         remedy = "Pass, for example, `max_drop=0.01`: one point."
         check_number("max_drop", self.max_drop, "[0, 1]", remedy=remedy)
-        drops = self.drops
-        known = isinstance(drops, tuple | list) and len(drops)
-        for drop in drops if known else ():
-            check_number("drops", drop, "(0, 1]", "increasing numbers in (0, 1]")
-        if not known or any(a >= b for a, b in zip(drops, drops[1:], strict=False)):
-            raise ValueError(
-                "Expected `drops` to be increasing numbers in (0, 1]. Received: "
-                f"drops={shown(drops)}. Pass, for example, `drops=(0.01, 0.1, 0.9)`."
-            )
+        check_drops("drops", self.drops)
         check_whole("steps", self.steps, remedy="16 take five trials a layer.")
         remedy = "Pass, for example, `ridge=0.01`."
         check_number("ridge", self.ridge, "(0, inf)", "a positive float", remedy)

@@ -7,14 +7,17 @@ from keras_basisprune.graph.channel_groups import groups_of
 from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.trace import check_model, trace
+from keras_basisprune.methods._check_drops import check_drops
 from keras_basisprune.methods._judged_data import JudgedData
 from keras_basisprune.methods._layer_search import LayerSearch
 from keras_basisprune.methods._virtual_pruning import VirtualPruning
 from keras_basisprune.methods.structural_search import StructuralSearch
 from keras_basisprune.plans.channel_blocks import channel_blocks
+from keras_basisprune.plans.limits import Limits
 from keras_basisprune.scores.channels import compensated
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.check_verbose import check_verbose
+from keras_basisprune.utils.shown import shown
 from keras_basisprune.utils.types import Data, Verbose
 
 
@@ -41,7 +44,7 @@ def tolerated_drops(
     Args:
         model: A classifier, a built Functional or Sequential `keras.Model`.
         data: As in `compensation_aware`.
-        drops: Increasing floats: the budgets. Defaults to `config.drops`.
+        drops: Increasing floats in [0, 1]: the budgets. Defaults to `config.drops`.
         limits: As in `select_channels`.
         config: A `StructuralSearch`.
         enough: `enough(alive)` says of a boolean array of the groups that are left
@@ -57,6 +60,9 @@ def tolerated_drops(
             no channels that may leave, or the data do not fit it.
     """
     config = check_record("config", config, StructuralSearch)
+    limits = check_record("limits", limits, Limits)
+    drops = config.drops if drops is None else check_drops("drops", drops, "[0, 1]")
+    _check_enough(enough)
     verbose = check_verbose(verbose)
     check_model("model", model)
     check_finite_weights(model)
@@ -72,7 +78,7 @@ def tolerated_drops(
     search = LayerSearch(pruning, blocks, known)
     scores, before = np.full(channels.count, np.inf), 0.0
     steps = [0] * len(blocks)
-    for drop in config.drops if drops is None else drops:
+    for drop in drops:
         found = search.run(drop, steps, verbose)
         for block, low, high in zip(search.blocks, steps, found, strict=True):
             gone = block.groups[block.counts[low] : block.counts[high]]
@@ -89,6 +95,15 @@ def tolerated_drops(
 def _shares(groups) -> np.ndarray:
     """Numbers from above 0 to 1, at equal distances."""
     return np.arange(1, len(groups) + 1) / max(len(groups), 1)
+
+
+def _check_enough(enough):
+    if enough is None or callable(enough):
+        return
+    raise ValueError(
+        "Expected `enough` to be a function of a boolean array, or None. Received: "
+        f"enough={shown(enough)}. Pass, for example, `lambda alive: alive.sum() < 9`."
+    )
 
 
 def _check_free(model, groups):
