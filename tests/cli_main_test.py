@@ -316,7 +316,7 @@ def test_a_fixed_batch_size_passes_through_the_commands(capsys, digits, tmp_path
     kinds = "--formats=int8,dynamic,saved_model"
     code, out, err = run(capsys, "export", *named, kinds, folder)
     assert code == 0
-    assert err.startswith("keras-basisprune: Expected quantization='dynamic' to make")
+    assert err.startswith("keras-basisprune: Expected quantization='dynamic' to turn")
     assert err.count("\n") == 1
     assert "in float    0.0% of FLOPs: nothing" in out
     assert "of FLOPs: CONV_2D 1" in out
