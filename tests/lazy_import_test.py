@@ -34,7 +34,7 @@ def python(code, folder=ROOT):
     [
         (["--help"], 0, "Commands:"),
         (["compress", "--help"], 0, "--max_drop"),
-        (["compress", "--help"], 0, "basis, channels, basis_weights,"),
+        (["compress", "--help"], 0, "channel_gates, compensation_aware,"),
         (["inspekt", "--model=x"], 2, ""),
         (["inspect", "--modle=x"], 2, ""),
     ],
