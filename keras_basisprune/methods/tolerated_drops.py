@@ -17,6 +17,7 @@ from keras_basisprune.plans.limits import Limits
 from keras_basisprune.scores.channels import compensated
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.check_verbose import check_verbose
+from keras_basisprune.utils.shortened import shortened
 from keras_basisprune.utils.shown import shown
 from keras_basisprune.utils.types import Data, Verbose
 
@@ -109,7 +110,7 @@ def _check_enough(enough):
 def _check_free(model, groups):
     if groups.count > len(groups.pinned):
         return
-    reasons = "; ".join(list(dict.fromkeys(groups.pinned.values()))[:4])
+    reasons = shortened(dict.fromkeys(groups.pinned.values()), 4, "; ")
     raise ValueError(
         "Expected `model` to have channels that may leave. Received: "
         f"model={model.name!r}, in which all stay ({reasons}). Pass a model with "

@@ -15,6 +15,7 @@ from keras_basisprune.scores.bases import spectra
 from keras_basisprune.scores.energy import energies, energy_shares
 from keras_basisprune.scores.to_decompose import to_decompose
 from keras_basisprune.utils.check_numeric import check_numeric
+from keras_basisprune.utils.shortened import shortened
 from keras_basisprune.utils.shown import shown
 
 
@@ -115,8 +116,8 @@ def _of_layers(model, scores, data):
         if unknown or not scores:
             raise ValueError(
                 "Expected `scores` to name layers of `model` that can be decomposed. "
-                f"Received: {sorted(map(str, unknown))[:20]}; there are "
-                f"{list(found.names.values())[:20]}. Use the squares of "
+                f"Received: [{shortened(sorted(map(repr, unknown)))}]; there are "
+                f"[{shortened(map(repr, found.names.values()))}]. Use the squares of "
                 "`keras_basisprune.scores.bases(model)`, for example."
             )
     return [
