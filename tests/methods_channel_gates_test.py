@@ -61,6 +61,21 @@ def test_errors_change_nothing():
     assert identical(state, [array(weight) for weight in model.weights])
 
 
+def test_weights_that_are_not_finite_are_named():
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Conv2D(4, 3, name="first"),
+            keras.layers.Conv2D(2, 3),
+        ]
+    )
+    kernel = np.array(model.get_layer("first").kernel)
+    kernel.flat[0] = np.nan
+    model.get_layer("first").kernel.assign(kernel)
+    with pytest.raises(ValueError, match="in layer `first`"):
+        channel_gates(model)
+
+
 def test_the_page_runs():
     names = {}
     for block in re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL):

@@ -7,6 +7,7 @@ import keras
 from keras_basisprune.graph.channel_groups import groups_of
 from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.channel_places import channel_places
+from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.rewrite import rewrite
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.graph.trained_masks import trained_masks
@@ -52,7 +53,8 @@ def channel_gates(
 
     Raises:
         ValueError: If a temperature is out of its range, the model is subclassed, not
-            built or has such layers already, or no channel may leave.
+            built or has such layers already, a weight is not finite, or no channel may
+            leave.
 
     Example:
 
@@ -63,6 +65,7 @@ def channel_gates(
     """
     ChannelGate(low, high)  # which refuses temperatures that are out of range
     traced = trace(model)
+    check_finite_weights(model)
     for weighed in trained_masks(traced).values():
         if weighed.kind == "channels":
             raise ValueError(
