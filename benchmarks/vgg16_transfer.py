@@ -16,7 +16,9 @@ weights fine-tuned from there. Then
 
 Each row is a network, folded: accuracy on validation and test images, what was removed
 of parameters and FLOPs, and seconds. `--ways` leaves rows out; the networks that were
-transferred are kept in `--output_dir` and taken from there by the next call.
+transferred are kept in `--output_dir` and taken from there by the next call. With
+`--dtype=mixed_bfloat16` all weights train in that precision, twice as fast on a CPU that
+has it; cuts and results are computed in float32.
 
 The weights are an `.npz` with arrays `<layer>/kernel` and `<layer>/bias`.
 """
@@ -45,8 +47,10 @@ _NUMBERS = {
     "scale_epochs": flags.DEFINE_integer("scale_epochs", 2, "For each threshold."),
     "samples": flags.DEFINE_integer("samples", 500, "Images that cuts are fitted to."),
     "epochs": flags.DEFINE_integer("epochs", 10, "After each cut."),
+    "rate": flags.DEFINE_float("rate", 1e-3, "Initial rate of the same."),
     "seed": flags.DEFINE_integer("seed", 0, "Seed of everything random."),
 }
+_DTYPE = flags.DEFINE_string("dtype", "float32", "In which all weights train.")
 _THRESHOLDS = flags.DEFINE_list("thresholds", ["1e-3", "1e-2", "1e-1"], "In turn.")
 _KEEP = flags.DEFINE_list("keep", ["0.1", "0.03", "0.01"], "Shares of the original.")
 _METHODS = flags.DEFINE_list(
@@ -70,11 +74,13 @@ class Config:
     scale_epochs: int = 2
     samples: int = 500
     epochs: int = 10
+    rate: float = 1e-3
     seed: int = 0
     thresholds: tuple = (1e-3, 1e-2, 1e-1)
     keep: tuple = (0.1, 0.03, 0.01)
     methods: tuple = (*["compensated_channels"] * 2, "double_pruning")
     counted: str = "params"
+    dtype: str = "float32"
     ways: tuple = ("paper", "closed_form")
     augment: object = None
 
@@ -142,14 +148,25 @@ def frozen(model, data):
     return model
 
 
-def training(config, epochs, rate, number=0):
-    """A `Recovery` of all weights."""
-    return kbp.Recovery(
+def train_all(network, data, config, epochs, rate, number=0):
+    """Trains all weights in place, in the dtype of `--dtype`."""
+    plan = kbp.Recovery(
         epochs=epochs,
         learning_rate=rate,
         augment=config.augment,
         seed=config.seed + number,
     )
+    copy = network
+    if config.dtype != "float32":
+        copy = keras.models.clone_model(
+            network,
+            clone_function=lambda layer: type(layer).from_config(
+                layer.get_config() | {"dtype": config.dtype}
+            ),
+        )
+        copy.set_weights(network.get_weights())
+    kbp.recover(copy, data.train, config=plan, verbose=2)
+    network.set_weights(copy.get_weights())
 
 
 def transferred(name, folder, make):
@@ -195,12 +212,7 @@ def closed_form(model, data, table, config):
         network = kbp.fold(cut.network, batch_norm=False)
         table.add(f"closed form, {keep:.1%} kept, as cut", network, start)
         start = time.time()
-        kbp.recover(
-            network,
-            data.train,
-            config=training(config, config.epochs, 1e-3, number),
-            verbose=2,
-        )
+        train_all(network, data, config, config.epochs, config.rate, number)
         table.add(f"closed form, {keep:.1%} kept, trained", network, start)
 
 
@@ -213,10 +225,8 @@ def experiment(model, data, config, folder):
     start = time.time()
 
     def tuned():
-        network = keras.models.clone_model(plain)
-        network.set_weights(plain.get_weights())
-        plan = training(config, config.tune_epochs, config.tune_rate)
-        kbp.recover(network, data.train, config=plan, verbose=2)
+        network = kbp.graph.flatten(plain)
+        train_all(network, data, config, config.tune_epochs, config.tune_rate)
         return network
 
     fine = transferred("tuned", folder, tuned)
@@ -243,6 +253,7 @@ def main(argv):
         keep=tuple(map(float, _KEEP.value)),
         methods=tuple(_METHODS.value),
         counted=_COUNTED.value,
+        dtype=_DTYPE.value,
         ways=tuple(_WAYS.value),
         augment=augment(),
     )
