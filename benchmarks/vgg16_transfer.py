@@ -43,11 +43,10 @@ _WAYS = flags.DEFINE_list("ways", ["paper", "closed_form"], "Which rows.")
 _OUTPUT = flags.DEFINE_string("output_dir", "vgg16_transfer", "Where networks go.")
 _NUMBERS = {
     "tune_epochs": flags.DEFINE_integer("tune_epochs", 4, "Of fine-tuning."),
-    "tune_rate": flags.DEFINE_float("tune_rate", 1e-4, "Initial rate of the same."),
+    "rate": flags.DEFINE_float("rate", 3e-5, "Initial rate of Adam at full size."),
     "scale_epochs": flags.DEFINE_integer("scale_epochs", 2, "For each threshold."),
     "samples": flags.DEFINE_integer("samples", 500, "Images that cuts are fitted to."),
     "epochs": flags.DEFINE_integer("epochs", 10, "After each cut."),
-    "rate": flags.DEFINE_float("rate", 1e-3, "Initial rate of the same."),
     "seed": flags.DEFINE_integer("seed", 0, "Seed of everything random."),
 }
 _DTYPE = flags.DEFINE_string("dtype", "float32", "In which all weights train.")
@@ -63,6 +62,8 @@ _COUNTED = flags.DEFINE_enum(
 )
 
 SIZE = 32
+MEAN = (103.939, 116.779, 123.68)  # of ImageNet, blue first
+BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,11 +71,10 @@ class Config:
     """What the flags say, for callers without flags."""
 
     tune_epochs: int = 4
-    tune_rate: float = 1e-4
+    rate: float = 3e-5
     scale_epochs: int = 2
     samples: int = 500
     epochs: int = 10
-    rate: float = 1e-3
     seed: int = 0
     thresholds: tuple = (1e-3, 1e-2, 1e-1)
     keep: tuple = (0.1, 0.03, 0.01)
@@ -116,17 +116,45 @@ class Table:
         return scores[0]
 
 
-def vgg16(weights, classes):
-    """VGG16 with a new head, and the weights of an `.npz` file if there is one."""
-    model = kbp.data.application(
-        "VGG16", weights=None, input_shape=(SIZE, SIZE, 3), classes=classes
-    )
+def vgg16(weights, classes, images):
+    """VGG16 with a new head, and the weights of an `.npz` file if there is one.
+
+    The published weights make values of hundreds out of pixels. Since all of it is
+    homogeneous, each layer is divided by the root mean square of its outputs on some
+    images: the function is the same but for a factor, and steps of Adam are of one size.
+    """
+    x = inputs = keras.Input((SIZE, SIZE, 3))
+    x = keras.layers.Rescaling(1 / 64, [-m / 64 for m in MEAN])(x[..., ::-1])
+    convolutions = []
+    for block, (filters, count) in enumerate(BLOCKS, 1):
+        for number in range(1, count + 1):
+            layer = keras.layers.Conv2D(
+                filters,
+                3,
+                padding="same",
+                activation="relu",
+                name=f"block{block}_conv{number}",
+            )
+            x = layer(x)
+            convolutions.append((layer, x))
+        x = keras.layers.MaxPooling2D(name=f"block{block}_pool")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.Dropout(0.2)(x)
+    head = keras.layers.Dense(classes, activation="softmax", name="head")
+    model = keras.Model(inputs, head(x), name="vgg16")
     if weights:
         with np.load(weights) as arrays:
-            for layer in model.get_layer("vgg16").layers:
-                if layer.weights:
-                    found = [arrays[f"{layer.name}/{k}"] for k in ("kernel", "bias")]
-                    layer.set_weights([array.astype("float32") for array in found])
+            for layer, _ in convolutions:
+                found = [arrays[f"{layer.name}/{k}"] for k in ("kernel", "bias")]
+                layer.set_weights([array.astype("float32") for array in found])
+        before = 1 / 64  # what the layer's inputs have been divided by, compared with
+        for layer, output in convolutions:  # what its kernel expects
+            kernel, bias = layer.get_weights()
+            layer.set_weights([kernel / before, bias])
+            values = keras.Model(inputs, output).predict(images, verbose=0)
+            size = float(np.sqrt(np.mean(np.square(values))))
+            layer.set_weights([kernel / (before * size), bias / size])
+            before = 1 / size
     return model
 
 
@@ -148,6 +176,16 @@ def frozen(model, data):
     return model
 
 
+def of_dtype(dtype):
+    """A `clone_function` that makes layers of a dtype, and leaves operators alone."""
+
+    def cloned(layer):
+        changed = {"dtype": dtype} if isinstance(layer, keras.layers.Layer) else {}
+        return type(layer).from_config(layer.get_config() | changed)
+
+    return cloned
+
+
 def train_all(network, data, config, epochs, rate, number=0):
     """Trains all weights in place, in the dtype of `--dtype`."""
     plan = kbp.Recovery(
@@ -158,12 +196,7 @@ def train_all(network, data, config, epochs, rate, number=0):
     )
     copy = network
     if config.dtype != "float32":
-        copy = keras.models.clone_model(
-            network,
-            clone_function=lambda layer: type(layer).from_config(
-                layer.get_config() | {"dtype": config.dtype}
-            ),
-        )
+        copy = keras.models.clone_model(network, clone_function=of_dtype(config.dtype))
         copy.set_weights(network.get_weights())
     kbp.recover(copy, data.train, config=plan, verbose=2)
     network.set_weights(copy.get_weights())
@@ -212,7 +245,8 @@ def closed_form(model, data, table, config):
         network = kbp.fold(cut.network, batch_norm=False)
         table.add(f"closed form, {keep:.1%} kept, as cut", network, start)
         start = time.time()
-        train_all(network, data, config, config.epochs, config.rate, number)
+        rate = config.rate / keep**0.5  # small layers bear larger steps
+        train_all(network, data, config, config.epochs, rate, number)
         table.add(f"closed form, {keep:.1%} kept, trained", network, start)
 
 
@@ -226,7 +260,7 @@ def experiment(model, data, config, folder):
 
     def tuned():
         network = kbp.graph.flatten(plain)
-        train_all(network, data, config, config.tune_epochs, config.tune_rate)
+        train_all(network, data, config, config.tune_epochs, config.rate)
         return network
 
     fine = transferred("tuned", folder, tuned)
@@ -257,7 +291,7 @@ def main(argv):
         ways=tuple(_WAYS.value),
         augment=augment(),
     )
-    model = vgg16(_WEIGHTS.value, len(data.class_names))
+    model = vgg16(_WEIGHTS.value, len(data.class_names), data.train[0][:100])
     experiment(model, data, config, _OUTPUT.value)
 
 

@@ -104,6 +104,36 @@ def test_an_iteration_that_costs_too_much_is_taken_back():
     assert result.model.get_layer("a").filters == 1
 
 
+@pytest.mark.parametrize("cost", ["params", "flops"])
+def test_a_share_stays_in_each_iteration(cost):
+    """The channels with the smallest scales leave, as many as the share asks for."""
+    model = network()
+    config = Iterations(keep=0.6, cost=cost, epochs=3, most=2, least_removed=0.0)
+    method, masks = METHODS["channel_scaling"], []
+
+    def train(prepared, pair, **given):
+        method.train(prepared, pair, **given)
+        found = [x for x in prepared.layers if isinstance(x, TrainedMask)]
+        masks.append({x.name: (np.array(x.mask), np.abs(x.scale)) for x in found})
+
+    watched = dataclasses.replace(method, train=train)
+    result = prune_iteratively(model, watched, data(model), config=config)
+    before = getattr(kbp.measure.cost(model), cost)
+    for step, found in zip(result.iterations, masks, strict=True):
+        after = getattr(step, cost)
+        assert 0.4 * before < after <= 0.6 * before
+        assert step.removed == pytest.approx(1 - after / before)
+        before = after
+        # What was masked in training is what left, and training went on after it.
+        kept = np.concatenate([mask for mask, _ in found.values()])
+        assert 0 < kept.sum() < len(kept)
+        for name in ("a", "b"):
+            mask, _ = found[f"{name}_channel_scaling"]
+            plan = step.plan.channels.get(name)
+            chosen = range(len(mask)) if plan is None else plan.indices
+            assert list(chosen) == list(np.flatnonzero(mask))
+
+
 def test_bases_go_the_same_way():
     """Nothing in it knows the method: bases are masked, and prepared anew."""
     model = network()
@@ -121,6 +151,8 @@ def test_bases_go_the_same_way():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"keep": 0.0}, r"`keep` to be a number in \(0, 1\).*0.7"),
+        ({"keep": 1.0}, r"`keep` to be a number in \(0, 1\)"),
         ({"least_removed": 1.0}, r"`least_removed` to be a number in \[0, 1\)"),
         ({"cost": "bytes"}, "`cost` to be 'params' or 'flops'"),
         ({"most": 0}, "`most` to be a positive integer"),

@@ -8,6 +8,8 @@ from keras_basisprune.graph.rewrite import rewrite
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.graph.trained_masks import trained_masks
 from keras_basisprune.layers import TrainedMask
+from keras_basisprune.measure import LatencyTable
+from keras_basisprune.measure.channel_costs import ChannelCosts
 from keras_basisprune.plan import Plan
 from keras_basisprune.plans.select_channels import select_channels
 
@@ -23,19 +25,26 @@ def strongest_channels(prepared, *, keep, cost="flops", limits=None) -> Plan:
         limits: A `Limits`, or `None`.
 
     Returns:
-        A `Plan` of channels. Channels that are not weighed are kept.
+        A `Plan` of channels. Channels that are not weighed are kept. What is masked is
+        removed first, and all of it where no more is needed than that.
     """
     if keep is None:
         return Plan.from_masks(prepared)
     plain = without_channel_masks(prepared)  # whose weights are not those of the result
     traced = trace(plain)
-    groups = groups_of(traced, channel_map(traced))
-    scores = np.full(len(groups), np.inf)
+    channels = channel_map(traced)
+    groups = groups_of(traced, channels)
+    scores, masked = np.full(len(groups), np.inf), np.zeros(len(groups), bool)
     for part in trained_masks(trace(prepared)).values():
         if part.kind == "channels":
-            # What is masked is removed first; closed gates are ranked by their logits.
-            weak = ~TrainedMask.unmasked(part.layer)
-            scores[groups.layers[part.name]] = np.where(weak, 0, part.layer.strength())
+            of, weak = groups.layers[part.name], ~TrainedMask.unmasked(part.layer)
+            # Closed gates are ranked by their logits.
+            scores[of] = np.where(weak, 0, part.layer.strength())
+            masked[of] = weak
+    if masked.any() and not isinstance(cost, LatencyTable):
+        costs = ChannelCosts(traced, channels, cost)
+        if costs(~masked) <= keep * costs(np.ones(len(groups), bool)):
+            return Plan.from_masks(prepared)
     return select_channels(
         plain, keep=keep, scores=scores, cost=cost, scope="global", limits=limits
     )

@@ -1,6 +1,7 @@
 """Channel scaling: trained scales choose the channels that a new task needs."""
 
 import keras
+import numpy as np
 
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.rewrite import flatten, rewrite
@@ -17,6 +18,7 @@ from keras_basisprune.methods._with_scales import with_scales
 from keras_basisprune.plan import Plan
 from keras_basisprune.surgery import prune
 from keras_basisprune.surgery.fold_channel_masks import fold_channel_masks
+from keras_basisprune.training.fit_classifier import fit_classifier
 from keras_basisprune.training.sparsify import Recipe, sparsify
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_number import check_number
@@ -129,29 +131,53 @@ def channel_scaling_training(
 ):
     """Trains scales and head, and masks channels whose scale has become small.
 
+    With `keep` these are the smallest by which that share of the cost is reached. They
+    are masked after two thirds of the epochs, so that the others learn to do without them.
+
     Args:
         prepared: What `channel_scaling` returned, trained in place.
         train: A pair `(x, y)` of arrays, `y` integer labels.
         validation: The same, or `None`.
-        keep: Not needed: the threshold decides what is masked.
-        cost: Not needed.
+        keep: Float in (0, 1], the share of the cost to keep; `None` for what the
+            threshold leaves.
+        cost: `"flops"` or `"params"`.
         epochs: Number of epochs. Defaults to that of `Recipe`.
         seed: Integer, for which the global random state is set.
         verbose: As in `keras.Model.fit`.
         threshold: Float in [0, 1): scales under this share of the largest of all are
-            masked. It rises to this over the first half of the epochs.
+            masked. It rises to this over the first half of the epochs. Not used with
+            `keep`.
         learning_rate: Initial rate of Adam; it falls to zero by a cosine.
     """
     keras.utils.set_random_seed(seed)
+    epochs = Recipe.epochs if epochs is None else epochs
+    if keep is not None:
+        rest = {"learning_rate": learning_rate, "verbose": verbose}
+        later = epochs // 3
+        fit_classifier(prepared, train, validation, epochs=epochs - later, **rest)
+        _mask(prepared, channel_scaling_plan(prepared, keep=keep, cost=cost))
+        if later:
+            fit_classifier(prepared, train, validation, epochs=later, **rest)
+        return
     recipe = Recipe(
         threshold=threshold,
         score="magnitude",
         scope="global",
         cost=None,
-        epochs=Recipe.epochs if epochs is None else epochs,
+        epochs=epochs,
         learning_rate=learning_rate,
     )
     sparsify(prepared, train, validation, config=recipe, verbose=verbose)
+
+
+def _mask(prepared, plan):
+    """Masks all channels that a plan removes."""
+    for part in trained_masks(trace(prepared)).values():
+        if part.kind == "channels":
+            mask = np.zeros(part.layer.mask.shape)
+            kept = plan.channels.get(part.name)
+            mask[slice(None) if kept is None else list(kept.indices)] = 1.0
+            part.layer.mask.assign(mask)
 
 
 def channel_scaling_plan(

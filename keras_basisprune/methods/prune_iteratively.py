@@ -64,7 +64,7 @@ def prune_iteratively(
 ) -> IterationResult:
     """Prepares a network by a method, trains and prunes it, until little leaves.
 
-    What is masked in training leaves; what is left is prepared anew, with all scales
+    What is masked in training leaves, or all but a share (`config.keep`); what is left is prepared anew, with all scales
     at 1, trained and pruned again. An iteration that removes less than
     `config.least_removed` is the last. The given model is not changed. Time is that of
     training, once per iteration.
@@ -133,11 +133,13 @@ def _once(model, method, train, validation, config, number, verbose):
         prepared,
         train,
         validation=validation,
+        keep=config.keep,
+        cost=config.cost,
         epochs=config.epochs,
         seed=config.seed + number,
         verbose=verbose,
     )
-    plan = method.plan(prepared, keep=None, data=train[0])
+    plan = method.plan(prepared, keep=config.keep, data=train[0], cost=config.cost)
     small = method.carry_out(prepared, plan, data=train[0])
     before, after = measured_cost(model), measured_cost(small)
     share = 1 - getattr(after, config.cost) / getattr(before, config.cost)
