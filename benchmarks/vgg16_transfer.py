@@ -17,8 +17,8 @@ weights fine-tuned from there. Then
 Each row is a network, folded: accuracy on validation and test images, what was removed
 of parameters and FLOPs, and seconds. `--ways` leaves rows out; the networks that were
 transferred are kept in `--output_dir` and taken from there by the next call. With
-`--dtype=mixed_bfloat16` all weights train in that precision, twice as fast on a CPU that
-has it; cuts and results are computed in float32.
+`--dtype=mixed_bfloat16` all weights train in that precision, twice as fast on a CPU
+that has it; cuts and results are computed in float32.
 
 The weights are an `.npz` with arrays `<layer>/kernel` and `<layer>/bias`.
 """
@@ -33,6 +33,8 @@ from absl import app, flags
 
 import keras_basisprune as kbp
 from benchmarks.augment_flags import augment
+from benchmarks.imagenet_vgg16 import vgg16
+from benchmarks.in_dtype import in_dtype
 from keras_basisprune.methods import METHODS
 from keras_basisprune.search.cutter import CutOptions, Cutter
 
@@ -62,8 +64,6 @@ _COUNTED = flags.DEFINE_enum(
 )
 
 SIZE = 32
-MEAN = (103.939, 116.779, 123.68)  # of ImageNet, blue first
-BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,48 +116,6 @@ class Table:
         return scores[0]
 
 
-def vgg16(weights, classes, images):
-    """VGG16 with a new head, and the weights of an `.npz` file if there is one.
-
-    The published weights make values of hundreds out of pixels. Since all of it is
-    homogeneous, each layer is divided by the root mean square of its outputs on some
-    images: the function is the same but for a factor, and steps of Adam are of one size.
-    """
-    x = inputs = keras.Input((SIZE, SIZE, 3))
-    x = keras.layers.Rescaling(1 / 64, [-m / 64 for m in MEAN])(x[..., ::-1])
-    convolutions = []
-    for block, (filters, count) in enumerate(BLOCKS, 1):
-        for number in range(1, count + 1):
-            layer = keras.layers.Conv2D(
-                filters,
-                3,
-                padding="same",
-                activation="relu",
-                name=f"block{block}_conv{number}",
-            )
-            x = layer(x)
-            convolutions.append((layer, x))
-        x = keras.layers.MaxPooling2D(name=f"block{block}_pool")(x)
-    x = keras.layers.GlobalAveragePooling2D()(x)
-    x = keras.layers.Dropout(0.2)(x)
-    head = keras.layers.Dense(classes, activation="softmax", name="head")
-    model = keras.Model(inputs, head(x), name="vgg16")
-    if weights:
-        with np.load(weights) as arrays:
-            for layer, _ in convolutions:
-                found = [arrays[f"{layer.name}/{k}"] for k in ("kernel", "bias")]
-                layer.set_weights([array.astype("float32") for array in found])
-        before = 1 / 64  # what the layer's inputs have been divided by, compared with
-        for layer, output in convolutions:  # what its kernel expects
-            kernel, bias = layer.get_weights()
-            layer.set_weights([kernel / before, bias])
-            values = keras.Model(inputs, output).predict(images, verbose=0)
-            size = float(np.sqrt(np.mean(np.square(values))))
-            layer.set_weights([kernel / (before * size), bias / size])
-            before = 1 / size
-    return model
-
-
 def frozen(model, data):
     """Trains the last layer alone, on what the layers before it say of each image."""
     head = model.layers[-1]
@@ -176,16 +134,6 @@ def frozen(model, data):
     return model
 
 
-def of_dtype(dtype):
-    """A `clone_function` that makes layers of a dtype, and leaves operators alone."""
-
-    def cloned(layer):
-        changed = {"dtype": dtype} if isinstance(layer, keras.layers.Layer) else {}
-        return type(layer).from_config(layer.get_config() | changed)
-
-    return cloned
-
-
 def train_all(network, data, config, epochs, rate, number=0):
     """Trains all weights in place, in the dtype of `--dtype`."""
     plan = kbp.Recovery(
@@ -194,10 +142,7 @@ def train_all(network, data, config, epochs, rate, number=0):
         augment=config.augment,
         seed=config.seed + number,
     )
-    copy = network
-    if config.dtype != "float32":
-        copy = keras.models.clone_model(network, clone_function=of_dtype(config.dtype))
-        copy.set_weights(network.get_weights())
+    copy = in_dtype(network, config.dtype)
     kbp.recover(copy, data.train, config=plan, verbose=2)
     network.set_weights(copy.get_weights())
 

@@ -7,12 +7,12 @@
         --flip=horizontal --shift=0.1 --zoom=0.15 --contrast=0.4 --brightness=0.2 \\
         --gamma=0.5 --output=xray_0.keras --write_data=xrays_split.npz
 
-A seventh of each class is set aside for validation, in stretches of 60 files: files of a
-patient lie next to each other in the pack. Each epoch sees as many healthy as ill images.
-The network that is kept averages its weights over the steps. Prints the mean recall of
-both classes on validation images, as they are and changed at random, and on test images.
-`--seeds` trains once with each. With `--write_data` the three parts are also written in
-the form that `load_data` reads.
+A seventh of each class is set aside for validation, in stretches of 60 files: files of
+a patient lie next to each other in the pack. Each epoch sees as many healthy as ill
+images. The network that is kept averages its weights over the steps. Prints the mean
+recall of both classes on validation images, as they are and changed at random, and on
+test images. `--seeds` trains once with each. With `--write_data` the three parts are
+also written in the form that `load_data` reads.
 """
 
 import time
@@ -23,6 +23,7 @@ from absl import app, flags
 
 import keras_basisprune as kbp
 from benchmarks.augment_flags import augment
+from benchmarks.xray_split import split
 
 _DATA = flags.DEFINE_string("data", None, "What pack_to_npz wrote.", required=True)
 _NETWORK = flags.DEFINE_enum(
@@ -46,19 +47,6 @@ _STANDARDIZE = flags.DEFINE_bool("standardize", False, "Each image by itself.")
 _SEEDS = flags.DEFINE_list("seeds", ["0"], "Seeds.")
 _OUTPUT = flags.DEFINE_string("output", None, "The .keras to write.")
 _WRITE = flags.DEFINE_string("write_data", None, "An .npz with the three parts.")
-
-STRETCH, SHARE = 60, 7
-
-
-def split(labels):
-    """Positions of training and validation images: stretches, of each class."""
-    train, validation = [], []
-    for label in np.unique(labels):
-        positions = np.flatnonzero(labels == label)
-        for number, start in enumerate(range(0, len(positions), STRETCH)):
-            part = validation if number % SHARE == 3 else train
-            part.append(positions[start : start + STRETCH])
-    return np.concatenate(train), np.concatenate(validation)
 
 
 def network(size):

@@ -251,3 +251,31 @@ def test_arguments_that_are_refused():
     )
     with pytest.raises(ValueError, match="'a_channel_scaling'. Rename it"):
         channel_scaling(taken)
+
+
+@pytest.mark.parametrize("pool", [layers.MaxPooling2D, layers.AveragePooling2D])
+def test_strong_l1_ends_at_zero_and_what_is_left_can_be_prepared_again(pool):
+    """Scales below zero could not be taken through a maximum, and would stay."""
+    x = inputs = keras.Input((8, 8, 3))
+    for name in ("a", "b"):
+        x = layers.Conv2D(6, 3, padding="same", activation="relu", name=name)(x)
+        x = pool(2)(x)
+    x = layers.Dense(2, "softmax")(layers.GlobalAveragePooling2D()(x))
+    model = randomize(keras.Model(inputs, x))
+    prepared = channel_scaling(model, l1=10.0)
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(32, 8, 8, 3)).astype("float32")
+    prepared.compile(keras.optimizers.SGD(0.15), "sparse_categorical_crossentropy")
+    prepared.fit(images, np.arange(32) % 2, epochs=3, verbose=0)
+    found = np.concatenate([array(x.scale) for x in scalings(prepared).values()])
+    assert found.min() == 0.0  # steps of 1.5 would have gone through it
+    for layer in scalings(prepared).values():
+        layer.scale.assign(rng.uniform(0.5, 1.5, layer.scale.shape))
+    small = kbp.fold(prepared)
+    assert not scalings(small)
+    assert (
+        relative_difference(outputs(prepared, [images]), outputs(small, [images]))
+        <= 1e-5
+    )
+    again = channel_scaling(small)
+    assert set(scalings(again)) == {"a", "b"}

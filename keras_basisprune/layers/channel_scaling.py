@@ -1,5 +1,7 @@
 """The layer that weighs the channels which convolutions make."""
 
+from collections.abc import Sequence
+
 import keras
 
 from keras_basisprune.layers._channel_mask import ChannelMask
@@ -35,7 +37,8 @@ class ChannelScaling(ChannelMask):
 
     Weights:
         `scale` of shape `(channels,)`, trainable, and `mask` of the same shape, not
-        trainable; ones at first.
+        trainable; ones at first. Training keeps scales at zero or above: only these
+        can be taken through a maximum (pooling) when they are folded.
 
     Raises:
         ValueError: If `data_format` is unknown, `l1` is not a finite number >= 0 or
@@ -50,3 +53,7 @@ class ChannelScaling(ChannelMask):
     """
 
     suffix = "_channel_scaling"
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        super().build(input_shape)
+        self.scale.constraint = keras.constraints.NonNeg()

@@ -132,7 +132,7 @@ def channel_scaling_training(
     """Trains scales and head, and masks channels whose scale has become small.
 
     With `keep` these are the smallest by which that share of the cost is reached. They
-    are masked after two thirds of the epochs, so that the others learn to do without them.
+    are masked after two thirds of the epochs, so that the others learn to do without.
 
     Args:
         prepared: What `channel_scaling` returned, trained in place.

@@ -64,10 +64,10 @@ def prune_iteratively(
 ) -> IterationResult:
     """Prepares a network by a method, trains and prunes it, until little leaves.
 
-    What is masked in training leaves, or all but a share (`config.keep`); what is left is prepared anew, with all scales
-    at 1, trained and pruned again. An iteration that removes less than
-    `config.least_removed` is the last. The given model is not changed. Time is that of
-    training, once per iteration.
+    What is masked in training leaves, or all but a share (`config.keep`); what is left
+    is prepared anew, with all scales at 1, trained and pruned again. An iteration that
+    removes less than `config.least_removed` is the last. The given model is not
+    changed. Time is that of training, once per iteration.
 
     Source: Wong, Kashyap, Moradi 2021, *Channel Scaling: A Scale-and-Select Approach
     for Efficient Transfer Learning* (arXiv:2103.12228), section 2.
