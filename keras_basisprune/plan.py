@@ -194,6 +194,6 @@ def _trained_masks(model):
     """
     for layer in model.layers:
         if all(hasattr(layer, name) for name in ("weighs", "strength", "unmasked")):
-            yield layer
+            yield from layer.parts() if hasattr(layer, "parts") else (layer,)
         elif hasattr(layer, "layers"):
             yield from _trained_masks(layer)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from families import FAMILIES
 from models import array
+from scaled_networks import dense
 
 import keras_basisprune as kbp
 from keras_basisprune.graph.channel_groups import groups_of
@@ -36,7 +37,7 @@ def sequence():
     return keras.Model(inputs, keras.layers.Dense(3, name="head")(x))
 
 
-MODELS = {**FAMILIES, "grouped": grouped, "sequence": sequence}
+MODELS = {**FAMILIES, "grouped": grouped, "sequence": sequence, "dense": dense}
 
 
 def random_plan(model, seed):
@@ -116,8 +117,9 @@ def test_the_gradient_agrees_with_differences():
     assert np.max(wanted) > 0
 
 
-def test_gates_cost_nothing_themselves():
-    model = FAMILIES["depthwise"]()
+@pytest.mark.parametrize("name", ["depthwise", "dense"])
+def test_gates_cost_nothing_themselves(name):
+    model = MODELS[name]()
     traced = trace(channel_gates(model))
     for kind in ("flops", "params"):
         found = ExpectedCost(traced, channel_map(traced), kind).whole

@@ -6,16 +6,19 @@ import pytest
 from contract import same_state, state_of
 from keras import layers
 from models import array, identical, outputs, randomize, relative_difference, sample
-from scaled_networks import NETWORKS, inverted, residual, sequence, u_net
+from scaled_networks import NETWORKS, dense, inverted, residual, sequence, u_net
 
 import keras_basisprune as kbp
+from keras_basisprune.graph.trace import trace
+from keras_basisprune.graph.trained_masks import trained_masks
 from keras_basisprune.layers import ChannelScaling
 from keras_basisprune.methods import channel_scaling, channel_scaling_method
 
 
 def scalings(model):
     """The layers that weigh channels, by the name of what they weigh."""
-    found = [layer for layer in model.layers if isinstance(layer, ChannelScaling)]
+    found = [part.layer for part in trained_masks(trace(model)).values()]
+    assert all(isinstance(layer, ChannelScaling) for layer in found)
     return {layer.weighs[1]: layer for layer in found}
 
 
@@ -37,12 +40,11 @@ def test_masked_pruned_and_folded_agree(name):
     before = outputs(model, x)
     prepared = masked(model)
     assert set(scalings(prepared)) == set(weighed.split())
-    trained = {layer.name for layer in prepared.layers if layer.trainable_weights}
-    scales = {ChannelScaling.name_for(name) for name in weighed.split()}
-    assert trained == scales | set(head.split())
-    assert {
-        w.name for n in scales for w in prepared.get_layer(n).trainable_weights
-    } == {"scale"}
+    trained = {id(weight) for weight in prepared.trainable_weights}
+    heads = [prepared.get_layer(name) for name in head.split()]
+    weights = [layer.scale for layer in scalings(prepared).values()]
+    weights += [weight for layer in heads for weight in layer.weights]
+    assert trained == {id(weight) for weight in weights}
     now = outputs(prepared, x)
     assert relative_difference(before, now) > 1e-3
     pruned = kbp.prune(prepared)
@@ -73,6 +75,33 @@ def test_a_scale_acts_once_on_each_path_of_a_residual_network():
         np.testing.assert_array_equal(array(folded.get_layer(name).kernel), same)
     groups = kbp.graph.channel_groups(model).layers
     np.testing.assert_array_equal(groups["stem"], groups["outer2"])
+
+
+def test_scales_of_concatenations_are_masked_scored_and_counted_one_by_one():
+    model = dense()
+    prepared = channel_scaling(model, l1=0.5)
+    found = scalings(prepared)
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(32, 6, 6, 3)).astype("float32"), np.arange(32) % 4
+    for layer in found.values():
+        layer.scale.assign(rng.uniform(0.2, 1.0, layer.scale.shape))
+    total = sum(np.abs(array(layer.scale)).sum() for layer in found.values())
+    np.testing.assert_allclose(float(sum(prepared.losses)), 0.5 * total, rtol=1e-6)
+    loss = "sparse_categorical_crossentropy"
+    assert set(kbp.scores.taylor(prepared, (x, y), loss=loss)) == set(found)
+    prepared.compile(keras.optimizers.SGD(1e-4), loss)
+    callback = kbp.L1Thresholding(0.99, min_kept=2)
+    logs = prepared.fit(x, y, epochs=2, verbose=0, callbacks=[callback]).history
+    plan = kbp.Plan.from_masks(prepared)
+    kept = sum(len(part.indices) for part in plan.channels.values())
+    assert (
+        kept == logs["kept_channels"][-1] < sum(p.total for p in plan.channels.values())
+    )
+    assert min(len(part.indices) for part in plan.channels.values()) == 2
+    small = kbp.prune(model, plan)
+    for kind in ("params", "flops"):
+        left, whole = (getattr(kbp.measure.cost(m), kind) for m in (small, model))
+        assert logs[f"{kind}_ratio"][-1] == pytest.approx(left / whole)
 
 
 def test_scales_stand_behind_the_activation_and_in_front_of_pooling():

@@ -278,17 +278,119 @@ def test_what_is_judged_on():
     data = JudgedData(model, (x, labels), 0.2)  # in batches of 128 and 22
     fitted = [len(arrays[0]) for arrays in data.fitted]
     assert (fitted, [len(arrays[0]) for arrays in data.judged]) == ([102, 18], [26, 4])
-    np.testing.assert_array_equal(data.labels, np.r_[labels[102:128], labels[146:150]])
-    np.testing.assert_array_equal(data.judged[1][0], x[146:])
+    held = np.concatenate([arrays[0] for arrays in data.judged])
+    rest = np.concatenate([arrays[0] for arrays in data.fitted])
+    places = {image.tobytes(): n for n, image in enumerate(x)}
+    chosen, others = ([places[image.tobytes()] for image in of] for of in (held, rest))
+    assert sorted(chosen + others) == list(range(150))
+    np.testing.assert_array_equal(data.labels, labels[chosen])
+    # At random, or one class alone could be judged where they take turns.
+    assert set(labels[chosen]) == {0, 1, 2, 3}
     traced = trace(model)
     channels = channel_map(traced)
     pruning = VirtualPruning(model, traced, channels, data.fitted, data.judged, 0.01)
-    held = np.concatenate([arrays[0] for arrays in data.judged])
     search = LayerSearch(pruning, [], data)
     assert search.baseline == pytest.approx(
         kbp.measure.accuracy(model, (held, data.labels))
     )
     assert LayerSearch(pruning, [], JudgedData(model, x, 0.2)).baseline == 1.0
+
+
+@pytest.mark.parametrize("count, judged", [(150, 150), (198, 198), (202, 101)])
+def test_half_is_held_out_where_that_is_enough(count, judged):
+    model = perceptron()
+    data = JudgedData(model, drawn(model, count), StructuralSearch().held_out)
+    assert sum(len(arrays[0]) for arrays in data.judged) == judged
+    fitted = sum(len(arrays[0]) for arrays in data.fitted)
+    assert fitted == (count if judged == count else count - judged)
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, *arrays):
+        super().__init__()
+        self.arrays = arrays
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, number):
+        return tuple(array[20 * number : 20 * number + 20] for array in self.arrays)
+
+
+FORMS = {
+    "triple": lambda x, y, w: (x, y, w),
+    "column": lambda x, y, w: (x, y[:, None], w[:, None]),
+    "batches": Batches,
+    "generator": lambda x, y, w: (
+        b for b in zip(*(np.split(a, 6) for a in (x, y, w)), strict=True)
+    ),
+    "samples": lambda x, y, w: list(zip(x, y, w, strict=True)),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_labels_and_weights_count_in_every_form(form):
+    model = perceptron()
+    x = drawn(model, 60)
+    rng = np.random.default_rng(3)
+    y = rng.integers(0, 5, 60)
+    right = outputs(model, x)[0].argmax(-1) == y
+    w = rng.uniform(0.5, 1.0, 60) * np.where(right, 1.0, 0.1)
+    data = JudgedData(model, FORMS[form](x, y, w), 0.0)
+    traced = trace(model)
+    pruning = VirtualPruning(
+        model, traced, channel_map(traced), data.fitted, data.judged, 0.01
+    )
+    wanted = (w * right).sum() / w.sum()
+    assert wanted > right.mean() + 0.1
+    assert LayerSearch(pruning, [], data).baseline == pytest.approx(wanted)
+    plain = JudgedData(model, x, 0.0)
+    assert LayerSearch(pruning, [], plain).baseline == 1.0
+
+
+def two_inputs():
+    a, b = keras.Input((6,), name="left"), keras.Input((4,), name="right")
+    x = layers.Concatenate()([layers.Dense(5)(a), layers.Dense(4)(b)])
+    return randomize(keras.Model([a, b], layers.Dense(3)(layers.ReLU()(x))))
+
+
+def test_labels_of_several_inputs_and_of_a_fixed_batch_size():
+    model = two_inputs()
+    rng = np.random.default_rng(0)
+    inputs = [rng.normal(size=(30, n)).astype("f") for n in (6, 4)]
+    y = rng.integers(0, 3, 30)
+    for data in ((tuple(inputs), y), ({"left": inputs[0], "right": inputs[1]}, y)):
+        np.testing.assert_array_equal(JudgedData(model, data, 0.0).labels, y)
+    fixed = keras.Input(batch_shape=(8, 6))
+    x = keras.ops.reshape(layers.Dense(4)(fixed), (8, 4))
+    model = randomize(keras.Model(fixed, layers.Dense(3)(x)))
+    data = JudgedData(model, (inputs[0], y), 0.0)  # four batches, the last filled up
+    np.testing.assert_array_equal(data.labels, y)
+    assert data.answers(np.zeros((32, 3))).shape == (30,)
+    data = JudgedData(model, (inputs[0], y), 0.5)
+    np.testing.assert_array_equal(data.labels, y[:16])
+    assert [len(arrays[0]) for arrays in data.fitted] == [8, 8]
+    np.testing.assert_array_equal(data.judged[1][0], inputs[0][8:16])
+
+
+def test_what_weighs_most_decides_how_many_leave():
+    model = perceptron()
+    x = drawn(model, 80)
+    y = outputs(model, x)[0].argmax(-1)
+    config = StructuralSearch(max_drop=0.2, held_out=0.0)
+    given = {"config": config, "verbose": 0}
+    plan = compensation_aware(model, (x, y), **given)
+    small = kbp.compensate(model, plan, x, verbose=0)
+    wrong = outputs(small, x)[0].argmax(-1) != y
+    assert 0 < wrong.sum() <= 16
+    weights = np.where(wrong, 1.0, 0.01)
+    careful = compensation_aware(model, (x, y, weights), **given)
+    assert careful == compensation_aware(model, (x, y, 2 * weights), **given)
+    for name in ("made", "second"):
+        assert len(left_out(careful, name)) <= len(left_out(plan, name))
+    assert careful != plan
+    alike = compensation_aware(model, (x, y, np.full(80, 3.0)), **given)
+    assert alike == plan
 
 
 def sigmoid():
@@ -317,6 +419,27 @@ def only_a_head():
         ({"data": np.full((9, 6), np.nan, "f")}, "`data`.*NaN"),
         ({"data": (np.zeros((9, 6), "f"), np.arange(9))}, r"`data`.*in \[0, 5\)"),
         ({"data": np.zeros((0, 6), "f")}, "`data` to hold at least one"),
+        (
+            {"data": (np.zeros((9, 6), "f"), np.zeros(9, int), np.zeros(9))},
+            "`data` to hold one weight >= 0 per sample, not all.*9 samples.*Leave",
+        ),
+        (
+            {"data": (np.zeros((9, 6), "f"), np.zeros(9, int), np.ones(8))},
+            r"`data` to hold one weight.*9 samples and weights of shape \(8, 1\)",
+        ),
+        (
+            {"data": [(np.zeros((9, 6), "f"), np.zeros((9, 5)))]},
+            r"`data` to hold one integer label.*Turn one-hot labels",
+        ),
+        (
+            {
+                "data": [
+                    (np.zeros((9, 6), "f"), np.zeros(9, int)),
+                    *(np.ones((9, 6), "f"),) * 2,
+                ]
+            },
+            "`data` to hold labels .* of all samples or of none",
+        ),
     ],
 )
 def test_what_is_refused(changes, message):

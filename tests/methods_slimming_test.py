@@ -2,10 +2,18 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from models import array, identical, outputs, randomize, sample
+from models import (
+    array,
+    identical,
+    outputs,
+    randomize,
+    relative_difference,
+    sample,
+)
 from small_channels import LOSS, images, small
 
 import keras_basisprune as kbp
+from keras_basisprune.layers import SlimmingRegularizer
 from keras_basisprune.methods import slimming
 
 
@@ -64,6 +72,49 @@ def test_what_stays_is_not_regularized():
     assert inside.epsilon == 0.1
     assert slim.get_layer("without").gamma_regularizer is None
     assert slim.get_layer("last").gamma_regularizer is None
+
+
+def preactivated():
+    """BatchNormalization that can't be folded, one with a regularizer of its own."""
+    x = inputs = keras.Input((5, 5, 2))
+    x = layers.Conv2D(4, 1, name="a")(x)
+    own = keras.regularizers.L2(0.5)
+    for name, regularizer in (("first", own), ("second", None)):
+        x = layers.ReLU()(x)
+        x = layers.BatchNormalization(gamma_regularizer=regularizer, name=name)(x)
+        x = layers.Conv2D(4, 1, activation="relu", name=f"{name}_conv")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return randomize(keras.Model(inputs, layers.Dense(3, name="head")(x)))
+
+
+def regularizers(model):
+    return [layer.gamma_regularizer for layer in norms(model)]
+
+
+@pytest.mark.parametrize("way", ["folded", "pruned and folded", "by the row", "loaded"])
+def test_the_former_regularizers_come_back(way, tmp_path):
+    model = preactivated()
+    slim = slimming(model, l1=0.25)
+    assert [type(found) for found in regularizers(slim)] == [SlimmingRegularizer] * 2
+    if way == "loaded":
+        slim.save(tmp_path / "slim.keras")
+        slim = keras.saving.load_model(tmp_path / "slim.keras")
+    row = kbp.methods.METHODS["slimming"]
+    plan = kbp.Plan(channels={"a": kbp.plans.Kept((0, 2), 4)})
+    made = {
+        "folded": lambda: kbp.fold(slim),
+        "pruned and folded": lambda: kbp.fold(kbp.prune(slim, plan)),
+        "by the row": lambda: row.carry_out(slim, plan),
+        "loaded": lambda: kbp.fold(row.carry_out(slim, plan)),
+    }[way]()
+    first, second = regularizers(made)
+    assert type(first) is keras.regularizers.L2
+    assert second is None
+    own = 0.5 * (array(made.get_layer("first").gamma) ** 2).sum()
+    np.testing.assert_allclose(float(sum(made.losses)), own, rtol=1e-6)
+    x = sample(model)
+    whole = kbp.prune(slim, plan) if way != "folded" else slim
+    assert relative_difference(outputs(whole, x), outputs(made, x)) <= 1e-6
 
 
 def test_nested_and_shared():

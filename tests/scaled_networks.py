@@ -135,13 +135,13 @@ def sequence():
 NETWORKS = {
     "residual": (residual, "stem inner1 inner2", "hidden head"),
     "preactivated": (preactivated, "stem inner1 inner2", "hidden head"),
-    "dense": (dense, "inner1 inner2", "hidden head"),
+    "dense": (dense, "stem inner1 grown1 inner2 grown2", "hidden head"),
     "inception": (
         inception,
         "stem left1 middle1_1 middle1_2 right1 left2 middle2_1 middle2_2 right2",
         "hidden head",
     ),
-    "joined_and_summed": (joined_and_summed, "outer inner", "hidden head"),
+    "joined_and_summed": (joined_and_summed, "left right inner", "hidden head"),
     "inverted": (inverted, "stem wide1 wide2 last", "hidden head"),
     "squeezed": (squeezed, "first down1 second down2 last", "hidden head"),
     "u_net": (u_net, "down bottom wider up", "classes"),

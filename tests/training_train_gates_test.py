@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 from families import FAMILIES
 from models import array, identical
+from scaled_networks import dense
 
 import keras_basisprune as kbp
+from keras_basisprune.graph.trace import trace
+from keras_basisprune.graph.trained_masks import trained_masks
 from keras_basisprune.layers import ChannelGate
 from keras_basisprune.methods.channel_gates import (
     channel_gates,
@@ -73,6 +76,26 @@ def test_annealing_meets_what_is_asked_for(blobs, keep, cost):
     assert kbp.measure.accuracy(small, blobs) > 0.9
     assert kbp.measure.accuracy(small, blobs) == kbp.measure.accuracy(gated, blobs)
     assert gates_plan(gated, keep=None) == kbp.Plan.from_masks(gated)
+
+
+def test_gates_of_concatenations_are_trained_together(blobs):
+    model = dense()
+    gated = channel_gates(model)
+    config = GateOptions(epochs=3, learning_rate=3e-3)
+    history = train_gates(gated, blobs, keep=0.6, config=config)
+    assert 0.45 < shares(gated, model)["flops"] <= 0.6
+    assert history.cost_shares[-1] == pytest.approx(shares(gated, model)["flops"])
+    masks = trained_masks(trace(gated))
+    assert {"stem", "grown1", "grown2"} < set(masks)
+    plan = gates_plan(gated)
+    assert plan == kbp.Plan.from_masks(gated)
+    for name, kept in plan.channels.items():
+        logits = array(masks[name].layer.scale)
+        assert kept.indices == tuple(np.flatnonzero(logits > 0))
+    small = kbp.fold(kbp.prune(gated))
+    images = blobs[0][:32]
+    before, after = (array(m(images)) for m in (gated, small))
+    np.testing.assert_allclose(before, after, atol=1e-5)
 
 
 def test_gates_alone_leave_all_else_as_it_was(blobs):

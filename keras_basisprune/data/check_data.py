@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_basisprune.data.check_class_labels import check_class_labels
 from keras_basisprune.utils.check_numeric import check_numeric
 
 _AT_ONCE = 256  # images that are checked together, to keep memory small
@@ -30,7 +31,7 @@ def check_data(argument, model, data, labels="needed"):
     _check_images(argument, images, model.input_shape[1:])
     if given is None and labels == "optional":
         return images, None
-    return images, _checked_labels(argument, given, len(images), classes)
+    return images, check_class_labels(argument, given, len(images), classes)
 
 
 def _pair(argument, data, labels):
@@ -86,36 +87,3 @@ def _check_images(argument, images, shape):
                 f"infinity in image {start + int(np.argmin(finite))}. Leave it out, or "
                 "repair it by `numpy.nan_to_num`."
             )
-
-
-def _checked_labels(argument, labels, count, classes):
-    if labels is None:
-        raise ValueError(
-            f"Expected `{argument}` to hold one integer label per image. Received: "
-            f"{count} images and y=None. Pass a pair (x, y)."
-        )
-    labels = check_numeric(argument, labels, "integer labels")
-    if labels.shape == (count, 1):
-        labels = labels[:, 0]  # as in `keras.datasets.cifar10`
-    if labels.shape != (count,) or labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"Expected `{argument}` to hold one integer label per image. Received: "
-            f"{count} images and y of shape {labels.shape}, dtype "
-            f"{labels.dtype}. {_remedy(labels, count)}"
-        )
-    if not 0 <= labels.min() <= labels.max() < classes:
-        raise ValueError(
-            f"Expected `{argument}` to hold labels in [0, {classes}), as the model "
-            f"has {classes} outputs. Received: labels from {labels.min()} to "
-            f"{labels.max()}. Give the model a head for these classes."
-        )
-    return labels
-
-
-def _remedy(labels, count) -> str:
-    """Returns a sentence that says how to turn an array into labels."""
-    if labels.ndim == 2 and len(labels) == count:
-        return "Turn one-hot labels into integers by `argmax(-1)`."
-    if labels.size != count:
-        return "Pass as many labels as images."
-    return "Turn them into integers by `.astype('int64')`, if they are classes."

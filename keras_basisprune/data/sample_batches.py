@@ -14,11 +14,19 @@ from keras_basisprune.utils.check_numeric import check_numeric
 
 
 def sample_batches(
-    model, specs, data, argument, batch_size=None, limit=None, kept=False
+    model,
+    specs,
+    data,
+    argument,
+    batch_size=None,
+    limit=None,
+    kept=False,
+    answers=None,
 ):
     """Reads samples, batch by batch, from any form of `data`.
 
-    Labels that come with the samples are left out. One batch is in memory at a time.
+    Labels that come with the samples are left out, unless `answers` takes them. One
+    batch is in memory at a time.
     Data that is known to be endless is refused before it is read: a `tf.data.Dataset`
     by its cardinality, a `keras.utils.PyDataset` by `num_batches`. Data of unknown
     length is an error if it has not ended after 100,000 samples.
@@ -39,6 +47,8 @@ def sample_batches(
         limit: The most samples to read, also from endless data. `None` for all.
         kept: Whether the caller keeps all batches: data of unknown length may then take
             4 GiB at most.
+        answers: A list to which the targets and weights of all that is read are
+            appended, a pair for each element of `data`; `None` for missing ones.
 
     Yields:
         Lists with one NumPy array per input, of one common length.
@@ -54,15 +64,17 @@ def sample_batches(
         ]
     if limit is None:
         check_ends(argument, data)
-    batches = _batches(model, specs, data, argument, batch_size, limit, kept)
+    answers = [] if answers is None else answers
+    batches = _batches(model, specs, data, argument, batch_size, limit, kept, answers)
     size = None if batch_size is None else fixed_batch(model)
     yield from batches if size is None else full_batches(batches, size)
 
 
-def _batches(model, specs, data, argument, batch_size, limit, kept):
+def _batches(model, specs, data, argument, batch_size, limit, kept, answers):
     """Yields the batches of `sample_batches`, of any size."""
     count, counter = 0, SampleCounter(argument, data, kept)
-    for element in _elements(model, specs, data):
+    for element, *others in _elements(model, specs, data):
+        answers.append(others)
         arrays = _as_batch(model, specs, element)
         _check_batch(specs, arrays, element, argument)
         counter.add(arrays)
@@ -82,27 +94,30 @@ def _batches(model, specs, data, argument, batch_size, limit, kept):
 
 
 def _elements(model, specs, data):
-    """Returns the batches of `data`, without labels."""
+    """Yields the batches of `data`, each with labels and weights."""
     if _as_batch(model, specs, data) is not None:
-        return [data]
+        return [(data, None, None)]
     if isinstance(data, tuple):
-        return [_samples(data)]
+        return [_parted(data)]
     if isinstance(data, keras.utils.PyDataset):
         data = _epoch(data)
     elif not hasattr(data, "__iter__"):
-        return [data]
+        return [(data, None, None)]
     elif isinstance(data, Iterator):  # an iterator with a length may restart at its end
         data = itertools.islice(data, length(data))
     return (
-        element if _as_batch(model, specs, element) is not None else _samples(element)
+        (element, None, None)
+        if _as_batch(model, specs, element) is not None
+        else _parted(element)
         for element in data
     )
 
 
-def _samples(element):
-    """Returns an element without labels and weights, if it is such a tuple."""
-    whole = isinstance(element, tuple | list) and not 1 <= len(element) <= 3
-    return element if whole else keras.utils.unpack_x_y_sample_weight(element)[0]
+def _parted(element):
+    """Returns an element's samples, labels and weights, if it is such a tuple."""
+    if isinstance(element, tuple | list) and not 1 <= len(element) <= 3:
+        return element, None, None
+    return keras.utils.unpack_x_y_sample_weight(element)
 
 
 def _epoch(data):

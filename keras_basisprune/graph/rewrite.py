@@ -3,7 +3,7 @@
 import dataclasses
 import operator
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -67,7 +67,6 @@ def rewrite(
     traced: Trace | None = None,
     arguments: Callable | None = None,
     became: dict[int, list[Call]] | None = None,
-    behind: Mapping[int, keras.layers.Layer] | None = None,
 ) -> keras.Model:
     """Clones a model while replacing layers, and copies all weights.
 
@@ -88,8 +87,6 @@ def rewrite(
         became: A dict to be filled: it maps the `id` of each call of `traced` to the
             calls that replace it in the new model, one after the other. Their tensors
             belong to the graph of the new model.
-        behind: Maps the `id` of calls of `traced` to a layer that is applied to the
-            outputs of the call, for all readers. One layer may follow several calls.
 
     Returns:
         A Functional `keras.Model` with copied weights, not compiled.
@@ -105,8 +102,7 @@ def rewrite(
     ]
     old = keras.tree.flatten(traced.inputs)
     tensors = {id(a): b for a, b in zip(old, inputs, strict=True)}
-    behind = behind or {}
-    names = {layer.name for layer in (*traced.input_layers, *behind.values())}
+    names = {layer.name for layer in traced.input_layers}
     chains: dict[int, list[NewLayer]] = {}
 
     def new(value):
@@ -118,8 +114,6 @@ def rewrite(
         given = arguments(call) if arguments else (call.args, call.kwargs)
         args, kwargs = keras.tree.map_structure(new, given)
         outputs, calls = _apply(chains[id(call.op)], args, kwargs, call.scope)
-        if id(call) in behind:
-            outputs = behind[id(call)](outputs)
         if became is not None:
             became[id(call)] = calls
         if first:

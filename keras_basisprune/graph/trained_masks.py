@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
-from keras_basisprune.graph.trace import Trace
-from keras_basisprune.layers import TrainedMask
+from keras_basisprune.graph.trace import Call, Trace
+from keras_basisprune.layers import JoinedMasks, TrainedMask
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,16 +64,29 @@ def trained_masks(
     for call in traced.calls:
         if not isinstance(call.op, TrainedMask):
             continue
-        kind, name = call.op.weighs
-        if name in found and found[name].layer is not call.op:
-            raise ValueError(
-                "Expected one layer to weigh the bases or channels of "
-                f"`{name}`. Received: two, `{found[name].layer.name}` and "
-                f"`{call.op.name}`. If they are in different nested models, call "
-                "`keras_basisprune.graph.flatten(model)`; if not, prune and fold one "
-                "before the other is added."
-            )
-        found[name] = MaskedPart(name, kind, call.op)
+        for layer in call.op.parts():
+            kind, name = layer.weighs
+            if name in found and found[name].layer is not layer:
+                raise ValueError(
+                    "Expected one layer to weigh the bases or channels of "
+                    f"`{name}`. Received: two, `{found[name].layer.name}` and "
+                    f"`{layer.name}`. If they are in different nested models, call "
+                    "`keras_basisprune.graph.flatten(model)`; if not, prune and fold "
+                    "one before the other is added."
+                )
+            found[name] = MaskedPart(name, kind, layer)
     if required_of is not None and not found:
         basis_pairs(traced, required_of, argument)  # raises the error
     return found
+
+
+def of_call(call: Call, fact: str) -> np.ndarray:
+    """Returns an array of a layer of trained masks, for the channels of one call.
+
+    Args:
+        call: A `Call` of a `TrainedMask`.
+        fact: `"factors"`, `"strength"` or `"unmasked"`.
+    """
+    read = getattr(call.op, fact)
+    joined = isinstance(call.op, JoinedMasks)
+    return read(call.kwargs.get("parts")) if joined else read()

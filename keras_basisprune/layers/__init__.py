@@ -1,6 +1,15 @@
 from keras_basisprune.layers.basis_scaling_conv import BasisScalingConv
 from keras_basisprune.layers.channel_gate import ChannelGate
 from keras_basisprune.layers.channel_scaling import ChannelScaling
+from keras_basisprune.layers.joined_masks import JoinedMasks
+from keras_basisprune.layers.slimming_regularizer import SlimmingRegularizer
 from keras_basisprune.layers.trained_mask import TrainedMask
 
-__all__ = ["BasisScalingConv", "ChannelGate", "ChannelScaling", "TrainedMask"]
+__all__ = [
+    "BasisScalingConv",
+    "ChannelGate",
+    "ChannelScaling",
+    "JoinedMasks",
+    "SlimmingRegularizer",
+    "TrainedMask",
+]

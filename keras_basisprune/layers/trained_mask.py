@@ -86,6 +86,13 @@ class TrainedMask(keras.layers.Layer):
             name="mask", shape=(count,), initializer="ones", trainable=False
         )
 
+    def parts(self) -> tuple["TrainedMask", ...]:
+        """Returns the layers that hold scales and masks: this one.
+
+        `layers.JoinedMasks` has several.
+        """
+        return (self,)
+
     @property
     def weighs(self) -> tuple[str, str]:
         """What the layer scales: `("bases", layer)` or `("channels", layer)`.

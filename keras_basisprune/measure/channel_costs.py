@@ -8,6 +8,7 @@ import numpy as np
 from keras_basisprune.graph.channel_map import ChannelMap
 from keras_basisprune.graph.rules import KeptChannels, Shapes, rule_of
 from keras_basisprune.graph.trace import Trace, is_from_keras
+from keras_basisprune.graph.whole_calls import whole_calls
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.measure.call_flops import call_flops
 
@@ -72,9 +73,9 @@ def _flops(traced):
 
 
 def _params(traced):
-    """Yields the first call of each layer with weights, and a function that counts."""
+    """Yields a call of each layer with weights, and a function that counts."""
     seen: set[int] = set()
-    for call in traced.calls:
+    for call in whole_calls(traced).values():
         weights = getattr(call.op, "weights", ())
         weights = [weight for weight in weights if id(weight) not in seen]
         seen |= {id(weight) for weight in weights}

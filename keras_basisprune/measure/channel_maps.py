@@ -9,6 +9,7 @@ from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.graph.rules import known, rules_of
 from keras_basisprune.graph.trace import check_model, trace
+from keras_basisprune.graph.trained_masks import of_call
 from keras_basisprune.layers import TrainedMask
 from keras_basisprune.utils.check_numeric import check_numeric
 from keras_basisprune.utils.shown import shown
@@ -113,7 +114,7 @@ def _followed(traced, channels, call):
     masked = np.zeros(len(_ids(channels, call)), bool)
     while True:
         if isinstance(call.op, TrainedMask) and call.op.weighs[0] == "channels":
-            masked |= ~call.op.unmasked()
+            masked |= ~of_call(call, "unmasked")
         readers = consumers.get(id(call.output_tensors[0]), ())
         if len(readers) != 1 or not _passes(channels, call, readers[0]):
             return call, masked

@@ -1,10 +1,13 @@
 """Costs of a model without its masked bases and channels."""
 
+import dataclasses
+
 import numpy as np
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.channel_groups import groups_of
 from keras_basisprune.graph.channel_map import channel_map
+from keras_basisprune.layers import TrainedMask
 from keras_basisprune.measure.channel_costs import ChannelCosts
 from keras_basisprune.measure.fold_costs import FoldCosts
 
@@ -77,9 +80,11 @@ class _MaskedChannels:
                     f"of the model. Received: `{weighed.name}`, which has not those "
                     f"{weighed.count}. Let its `weighs` name their layer."
                 )
-        self._costs = {"params": ChannelCosts(traced, channels, "params")}
+        own = [c for c in traced.calls if not _weighs_channels(c.op)]
+        bare = dataclasses.replace(traced, calls=own)
+        self._costs = {"params": ChannelCosts(bare, channels, "params")}
         try:
-            self._costs["flops"] = ChannelCosts(traced, channels, "flops")
+            self._costs["flops"] = ChannelCosts(bare, channels, "flops")
         except ValueError:  # sizes of the input are unknown: parameters only
             pass
 
@@ -97,16 +102,10 @@ class _MaskedChannels:
         groups |= self._pinned
         whole = np.ones(len(groups), bool)
         return {
-            f"{kind}_ratio": self._cost(kind, groups) / self._cost(kind, whole)
-            for kind in self._costs
+            f"{kind}_ratio": cost(groups) / cost(whole)
+            for kind, cost in self._costs.items()
         }
 
-    def _cost(self, kind, kept):
-        cost = self._costs[kind](kept)
-        if kind == "params":  # without the weights of the masking layers themselves
-            cost -= sum(
-                m.layer.count_params()
-                * (np.count_nonzero(kept[self._groups[m.name]]) / m.count)
-                for m in self._masks
-            )
-        return cost
+
+def _weighs_channels(op) -> bool:
+    return isinstance(op, TrainedMask) and op.weighs[0] == "channels"

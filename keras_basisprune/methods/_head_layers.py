@@ -4,8 +4,9 @@ import keras
 import numpy as np
 
 from keras_basisprune.graph.channel_map import channel_map
+from keras_basisprune.graph.convolutions import convolutions
+from keras_basisprune.graph.last_layers import last_layers
 from keras_basisprune.graph.trace import Trace
-from keras_basisprune.methods._scaling_sites import convolutions
 
 
 def head_layers(traced: Trace) -> list[keras.layers.Layer]:
@@ -23,8 +24,8 @@ def head_layers(traced: Trace) -> list[keras.layers.Layer]:
     """
     layers = {id(op): op for op in _behind(traced)}
     if not layers:
-        last = {id(op): op for op in _last(traced)}
-        layers = last if len(last) == 1 else {}
+        last = last_layers(traced, lambda op: hasattr(op, "kernel"))
+        return last if len(last) == 1 else []
     return list(layers.values())
 
 
@@ -46,18 +47,3 @@ def _behind(traced):
         of = channels.of(call.output_tensors[0])
         if getattr(call.op, "weights", ()) and (of is None or not features[of].any()):
             yield call.op
-
-
-def _last(traced):
-    made, seen = traced.producers(), set()
-    pending = keras.tree.flatten(traced.outputs)
-    while pending:
-        tensor = pending.pop()
-        if id(tensor) in seen or id(tensor) not in made:
-            continue
-        seen.add(id(tensor))
-        call = made[id(tensor)]
-        if hasattr(call.op, "kernel"):
-            yield call.op
-        else:
-            pending += call.input_tensors

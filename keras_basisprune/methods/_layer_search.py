@@ -1,6 +1,5 @@
 """Layer after layer, the most channels without which a network is good enough."""
 
-import numpy as np
 from tqdm.auto import tqdm
 
 
@@ -23,7 +22,7 @@ class LayerSearch:
         self.blocks = sorted(blocks, key=lambda block: pruning.first_end(block.groups))
         found = data.answers(pruning.answers())
         self._right = found if data.labels is None else data.labels
-        self.baseline = float(np.mean(found == self._right))
+        self.baseline = data.share(found == self._right)
 
     def run(self, max_drop, least, verbose=False) -> list[int]:
         """Decides on all blocks, in order.
@@ -55,7 +54,7 @@ class LayerSearch:
             middle = (low + high + 1) // 2
             self._leave(block, middle)
             right = self._data.answers(self._pruning.answers()) == self._right
-            if np.mean(right) >= floor - 1e-9:
+            if self._data.share(right) >= floor - 1e-9:
                 low = middle
             else:
                 high = middle - 1

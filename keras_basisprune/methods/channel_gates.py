@@ -4,15 +4,9 @@ import dataclasses
 
 import keras
 
-from keras_basisprune.graph.channel_groups import groups_of
-from keras_basisprune.graph.channel_map import channel_map
-from keras_basisprune.graph.channel_places import channel_places
-from keras_basisprune.graph.check_finite_weights import check_finite_weights
-from keras_basisprune.graph.rewrite import rewrite
-from keras_basisprune.graph.trace import trace
-from keras_basisprune.graph.trained_masks import trained_masks
 from keras_basisprune.layers import ChannelGate
 from keras_basisprune.methods._strongest_channels import strongest_channels
+from keras_basisprune.methods._with_channel_masks import with_channel_masks
 from keras_basisprune.plan import Plan
 from keras_basisprune.training.gate_options import GateOptions
 from keras_basisprune.training.train_gates import train_gates
@@ -33,11 +27,12 @@ def channel_gates(
     the cost. `Plan.from_masks` is the architecture that was found: `prune` carries it
     out with the weights, `fresh` with new ones.
 
-    Channels that can't leave have no gates, nor have those that a layer normalizes
-    across (LayerNormalization), that are tied to others of the same layer (grouped
-    convolutions), or that BatchNormalization reads in several concatenations (DenseNet:
-    only the bottlenecks have). Nested models are flattened; the given model is not
-    changed. Time and memory are those of a copy.
+    Where channels are activated only after they were joined to others (DenseNet), the
+    gates of several convolutions stand in one layer (`layers.JoinedMasks`). Channels
+    that can't leave have no gates, nor have those that a layer normalizes across
+    (LayerNormalization), or that are tied to others of the same layer (grouped
+    convolutions). Nested models are flattened; the given model is not changed. Time
+    and memory are those of a copy.
 
     Source: Colombo, Gao 2021, *Differentiable Architecture Pruning for Transfer
     Learning* (arXiv:2107.03375).
@@ -64,32 +59,14 @@ def channel_gates(
     >>> new = keras_basisprune.fresh(model, plan, seed=0)
     """
     ChannelGate(low, high)  # which refuses temperatures that are out of range
-    traced = trace(model)
-    check_finite_weights(model)
-    for weighed in trained_masks(traced).values():
-        if weighed.kind == "channels":
-            raise ValueError(
-                "Expected `model` to have no layers yet that weigh channels. Received: "
-                f"model={model.name!r} with `{weighed.layer.name}`. Pass "
-                "`fold(prune(model))`, or the model that it was made of."
-            )
-    channels = channel_map(traced)
-    places = channel_places(traced, channels, groups_of(traced, channels))
-    if not places:
+    gated = with_channel_masks(model, ChannelGate, low=low, high=high)
+    if gated is None:
         raise ValueError(
             "Expected `model` to have channels that may leave. Received: "
             f"model={model.name!r}, which has none behind which a gate could stand. "
             "`channel_groups(model)` says which channels stay, and why."
         )
-    behind = {}
-    for place in places:
-        dtype = place.calls[0].output_tensors[0].dtype
-        if dtype in ("float16", "bfloat16"):  # in which logits would stand still
-            dtype = f"mixed_{dtype}"
-        name = ChannelGate.name_for(place.name)
-        gate = ChannelGate(low, high, place.data_format, dtype=dtype, name=name)
-        behind |= {id(call): gate for call in place.calls}
-    return rewrite(model, lambda layer, name: None, traced, behind=behind)
+    return gated
 
 
 def gates_training(

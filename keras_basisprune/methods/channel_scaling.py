@@ -3,18 +3,15 @@
 import keras
 import numpy as np
 
-from keras_basisprune.graph.check_finite_weights import check_finite_weights
-from keras_basisprune.graph.rewrite import flatten, rewrite
-from keras_basisprune.graph.trace import check_model, trace
-from keras_basisprune.graph.trained_masks import trained_masks
+from keras_basisprune.graph.convolutions import convolutions
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.layers import ChannelScaling, TrainedMask
 from keras_basisprune.methods._head_layers import head_layers
-from keras_basisprune.methods._scaling_sites import convolutions, scaling_sites
 from keras_basisprune.methods._strongest_channels import (
     strongest_channels,
     without_channel_masks,
 )
-from keras_basisprune.methods._with_scales import with_scales
+from keras_basisprune.methods._with_channel_masks import with_channel_masks
 from keras_basisprune.plan import Plan
 from keras_basisprune.surgery import prune
 from keras_basisprune.surgery.fold_channel_masks import fold_channel_masks
@@ -43,11 +40,12 @@ def channel_scaling(
     convolution. BatchNormalization that is frozen runs in inference. Training the copy
     under L1, with `L1Thresholding`, masks the channels that the task does not need.
 
-    Channels that can't leave have no scales, nor have those that a layer normalizes
-    across (LayerNormalization), or that BatchNormalization reads in several
-    concatenations (DenseNet: only the bottlenecks have). Nested models are flattened;
-    the given model is not changed. Time and memory are those of a copy, and of the
-    channels' graph.
+    Where channels are activated only after they were joined to others (DenseNet), the
+    scales of several convolutions stand in one layer (`layers.JoinedMasks`). Channels
+    that can't leave have no scales, nor have those that a layer normalizes across
+    (LayerNormalization), or that are tied to others of the same layer (grouped
+    convolutions). Nested models are flattened; the given model is not changed. Time
+    and memory are those of a copy, and of the channels' graph.
 
     Source: Wong, Kashyap, Moradi 2021, *Channel Scaling: A Scale-and-Select Approach
     for Efficient Transfer Learning* (arXiv:2103.12228), section 2.
@@ -75,45 +73,30 @@ def channel_scaling(
     remedy = "Pass, for example, `l1=1e-4`."
     expected = "a finite number >= 0"
     l1 = check_number("l1", _L1 if l1 is None else l1, "[0, inf)", expected, remedy)
-    check_model("model", model)
-    check_finite_weights(model)
-    flat = flatten(model)
-    traced = trace(flat)
-    _check_unprepared(flat, traced)
-    sites = scaling_sites(traced)
-    if not sites:
+    prepared = with_channel_masks(
+        model, ChannelScaling, _made_by_convolutions, l1=l1 or None
+    )
+    if prepared is None:
+        has = "none of these" if convolutions(trace(model)) else "no convolution"
         raise ValueError(
             "Expected `model` to have convolutions whose channels may leave. "
-            f"Received: model={model.name!r}, which has "
-            f"{'none of these' if convolutions(traced) else 'no convolution'}. "
+            f"Received: model={model.name!r}, which has {has}. "
             "`channel_groups(model)` says which channels stay, and why."
         )
-    heads = {layer.name for layer in head_layers(traced)}
-    scaled = with_scales(traced, sites, l1)
-    prepared = rewrite(flat, lambda layer, name: None, scaled)
+    heads = {x.name for x in head_layers(trace(prepared)) if x.trainable}
     for layer in prepared.layers:
-        layer.trainable = isinstance(layer, TrainedMask) or (
-            layer.name in heads and flat.get_layer(layer.name).trainable
-        )
+        layer.trainable = isinstance(layer, TrainedMask) or layer.name in heads
     return prepared
 
 
-def _check_unprepared(flat, traced):
-    """Raises a `ValueError` if channels have scales already, or a name is taken."""
-    for weighed in trained_masks(traced).values():
-        if weighed.kind == "channels":
-            raise ValueError(
-                "Expected `model` to have no layers yet that weigh channels. Received: "
-                f"model={flat.name!r} with `{weighed.layer.name}`. Pass "
-                "`fold(prune(model))`, or the model that it was made of."
-            )
-    names = {layer.name for layer in flat.layers}
-    taken = names & {ChannelScaling.name_for(name) for name in names}
-    if taken:
-        raise ValueError(
-            "Expected `model` to have no layer of the name that scales get. Received: "
-            f"{sorted(taken)[0]!r}. Rename it."
-        )
+def _made_by_convolutions(traced, channels) -> np.ndarray:
+    """Boolean array of the groups of channels that convolutions make."""
+    made = np.zeros(channels.count, bool)
+    for call in convolutions(traced):
+        of = channels.of(call.output_tensors[0])
+        if of is not None:
+            made[of] = True
+    return made
 
 
 def channel_scaling_training(

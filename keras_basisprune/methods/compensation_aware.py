@@ -36,8 +36,9 @@ def compensation_aware(
     downdated inverse. By bisection over `config.steps` numbers of channels, as many
     leave as the *network* bears: what reads them is corrected by least squares, and
     the accuracy of the whole (with labels) or its agreement with the original (without)
-    on `data` must not fall below a floor. The floor is the original's score for the
-    first layer, and falls linearly to `max_drop` below it at the last.
+    must not fall below a floor, on the half of `data` that nothing is fitted on (on all
+    of them, if they are few: `config.held_out`). The floor is the original's score for
+    the first layer, and falls linearly to `max_drop` below it at the last.
 
     With `keep`, the budget is what is searched: those of `config.drops` are tried, one
     after the other, until the cost is met, and what leaves between the last two is
@@ -59,8 +60,11 @@ def compensation_aware(
 
     Args:
         model: A classifier, a built Functional or Sequential `keras.Model`.
-        data: Some hundred samples: unlabelled, as for `compensate`, or a pair `(x, y)`
-            of arrays, `y` integer labels. Not needed with `scores`.
+        data: Some hundred samples, in any form that `compensate` takes: unlabelled, or
+            with integer labels (and weights), as pairs `(x, y)` or triples
+            `(x, y, sample_weight)`. Weights count where networks are judged. Take
+            samples that the model was not trained on: on others it is too good for a
+            budget to mean much. Not needed with `scores`.
         keep: Float in (0, 1], the share of the model's cost to keep; or `None`: as much
             leaves as `config.max_drop` allows.
         cost: `"flops"` or `"params"`: what `keep` is a share of.

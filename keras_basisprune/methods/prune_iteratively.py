@@ -4,15 +4,14 @@ import dataclasses
 
 import keras
 
-from keras_basisprune.data.check_data import check_data
 from keras_basisprune.graph.rewrite import flatten
-from keras_basisprune.graph.trace import check_model
 from keras_basisprune.measure import accuracy
 from keras_basisprune.measure import cost as measured_cost
 from keras_basisprune.methods.iterations import Iterations
 from keras_basisprune.methods.method import Method
 from keras_basisprune.plan import Plan
 from keras_basisprune.training.check_classifier import check_classifier
+from keras_basisprune.training.check_splits import check_splits
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.check_verbose import check_verbose
 from keras_basisprune.utils.shown import shown
@@ -97,16 +96,8 @@ def prune_iteratively(
     config = check_record("config", config, Iterations)
     check_verbose(verbose)
     _check_method(method)
-    check_model("model", model)
     check_classifier("model", model)
-    train = check_data("train", model, train)
-    if validation is not None:
-        validation = check_data("validation", model, validation)
-    elif config.max_drop is not None:
-        raise ValueError(
-            "Expected `validation` when `config.max_drop` is given. Received: "
-            f"validation=None, max_drop={config.max_drop}. Pass a pair (x, y)."
-        )
+    train, validation = check_splits(model, train, validation, config.max_drop)
     model, least = flatten(model), None
     if config.max_drop is not None:
         before = config.baseline

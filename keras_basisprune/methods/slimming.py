@@ -3,11 +3,14 @@
 import keras
 
 from keras_basisprune.graph.channel_map import channel_map
+from keras_basisprune.graph.released_norm import released_norm
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 from keras_basisprune.graph.trace import trace
+from keras_basisprune.layers import SlimmingRegularizer
 from keras_basisprune.plan import Plan
 from keras_basisprune.plans.select_channels import select_channels
 from keras_basisprune.scores.channels import bn_scale
+from keras_basisprune.surgery import prune
 from keras_basisprune.training.fit_classifier import fit_classifier
 from keras_basisprune.utils.check_number import check_number
 
@@ -18,12 +21,14 @@ def slimming(model: keras.Model, *, l1: float) -> keras.Model:
     """Copies a model, and regularizes the factors of its BatchNormalization.
 
     Every BatchNormalization with factors, on channels some of which may be removed,
-    gets `gamma_regularizer=keras.regularizers.L1(l1)`. Training the copy then drives
-    the factors of channels that are not needed towards zero, and
-    `keras_basisprune.scores.channels.bn_scale` finds them. Weights are copied; until it
-    is trained, the copy computes the same function. Nested models are flattened; the
-    given model is not changed. Layers keep their `trainable` flag: Keras does not
-    regularize the factors of a frozen layer.
+    gets an L1 `gamma_regularizer`. Training the copy then drives the factors of
+    channels that are not needed towards zero, and
+    `keras_basisprune.scores.channels.bn_scale` finds them. When the method has pruned
+    the copy, or `fold` has folded it, layers have their former regularizers again:
+    what is left is trained on without the penalty. Weights are copied; until it is
+    trained, the copy computes the same function. Nested models are flattened; the given
+    model is not changed. Layers keep their `trainable` flag: Keras does not regularize
+    the factors of a frozen layer.
 
     Source: Liu, Li, Shen, Huang, Yan, Zhang 2017, *Learning Efficient Convolutional
     Networks through Network Slimming* (arXiv:1708.06519), section 3.
@@ -61,7 +66,7 @@ def slimming(model: keras.Model, *, l1: float) -> keras.Model:
     def replace(layer, name):
         if id(layer) not in chosen:
             return None
-        regularizer = keras.regularizers.L1(l1)
+        regularizer = SlimmingRegularizer(l1, layer.gamma_regularizer)
         return [NewLayer(clone(layer, name, gamma_regularizer=regularizer))]
 
     return rewrite(model, replace, traced)
@@ -112,6 +117,20 @@ def slimming_scores(prepared, *, data=None):
         An array of scores, see `scores.channels.bn_scale`.
     """
     return bn_scale(prepared)
+
+
+def slimming_network(prepared, plan, *, data=None):
+    """Cuts channels out, and takes the regularization away.
+
+    Args:
+        prepared: What `slimming` returned, trained.
+        plan: A `Plan` of channels.
+        data: Not needed.
+
+    Returns:
+        A smaller `keras.Model`.
+    """
+    return rewrite(prune(prepared, plan), released_norm)
 
 
 def slimming_plan(

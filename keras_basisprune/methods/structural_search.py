@@ -20,15 +20,16 @@ class StructuralSearch:
         steps: Integer, the step constraint: a layer is divided into so many steps at
             most, each a multiple of `limits.round_to` channels.
         ridge: Float > 0, strength of the ridge, as in `compensate`.
-        held_out: Float in [0, 1), the share of the data on which networks are judged
-            and not fitted. 0: they are judged on what they are fitted on.
+        held_out: Float in [0, 1), the share of the data, drawn at random, on which
+            networks are judged and not fitted. 0: they are judged on what they are
+            fitted on. `None`: half, if that is 100 samples or more, else 0.
     """
 
     max_drop: float = 0.01
     drops: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 0.9)
     steps: int = 16
     ridge: float = 0.01
-    held_out: float = 0.0
+    held_out: float | None = None
 
     def __post_init__(self):
         remedy = "Pass, for example, `max_drop=0.01`: one point."
@@ -38,4 +39,5 @@ class StructuralSearch:
         remedy = "Pass, for example, `ridge=0.01`."
         check_number("ridge", self.ridge, "(0, inf)", "a positive float", remedy)
         remedy = "0 judges networks on the images that they are fitted on."
-        check_number("held_out", self.held_out, "[0, 1)", remedy=remedy)
+        if self.held_out is not None:
+            check_number("held_out", self.held_out, "[0, 1)", remedy=remedy)

@@ -34,6 +34,7 @@ from keras_basisprune.methods.double_pruning import (
 from keras_basisprune.methods.method import Method
 from keras_basisprune.methods.slimming import (
     slimming,
+    slimming_network,
     slimming_plan,
     slimming_scores,
     slimming_training,
@@ -95,6 +96,7 @@ _ROWS = (
         train=slimming_training,
         scores=slimming_scores,
         plan=slimming_plan,
+        carry_out=slimming_network,
     ),
     channel_scaling_method(),
     Method(

@@ -71,7 +71,7 @@ def tolerated_drops(
     channels = channel_map(traced)
     _check_free(model, groups_of(traced, channels))
     known = JudgedData(model, data, config.held_out)
-    order = compensated(model, known.images, ridge=config.ridge)
+    order = compensated(model, known.fitted, ridge=config.ridge)
     blocks = channel_blocks(traced, channels, order, limits, config.steps)
     pruning = VirtualPruning(
         model, traced, channels, known.fitted, known.judged, config.ridge

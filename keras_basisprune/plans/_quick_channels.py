@@ -7,11 +7,11 @@ import numpy as np
 
 from keras_basisprune.measure import predicted_latency
 from keras_basisprune.measure.channel_costs import ChannelCosts
+from keras_basisprune.plans._same_time import same_time
 from keras_basisprune.surgery import prune
 from keras_basisprune.utils.cannot_reach import CannotReach
 
 _STEPS = (1, 8, 16, 32)  # widths are tried at multiples of these
-_SAME_TIME_TOLERANCE = 1.02  # times within 2 % count as equal
 _TRIALS = 5
 _NEAR = 0.9  # a time of at least this share of the budget is good enough
 
@@ -52,7 +52,7 @@ class QuickChannels:
         """
         found = [self._choice.above(threshold, limits) for limits in self._limits]
         times = [self._time(kept) for kept in found]
-        limit = min(times) * _SAME_TIME_TOLERANCE
+        limit = same_time(times)
         fast = [kept for kept, t in zip(found, times, strict=True) if t <= limit]
         return max(fast, key=np.count_nonzero)
 

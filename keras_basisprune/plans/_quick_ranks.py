@@ -7,9 +7,9 @@ import numpy as np
 from keras_basisprune.linalg import descending
 from keras_basisprune.plan import Kept, Plan
 from keras_basisprune.plans._part_costs import rank_time
+from keras_basisprune.plans._same_time import same_time
 
 _MULTIPLES = (4, 8, 16)  # numbers of channels that LiteRT's kernels compute at once
-_SAME_TIME_TOLERANCE = 1.02  # times within 2 % count as equal
 
 
 def quick_ranks(plan, parts, traced, table, limits, excluded) -> Plan:
@@ -53,7 +53,7 @@ def _best(part, kept, shape, table, limits) -> Kept:
     times = {
         count: rank_time(part, count, shape, table) for count in {rank, *counts, *whole}
     }
-    limit = min(times.values()) * _SAME_TIME_TOLERANCE
+    limit = same_time(times.values())
     count = max(count for count, time in times.items() if time <= limit)
     scores = np.where(mask, part.scores, -1.0)
     scores[list(kept.indices)] = math.inf

@@ -6,6 +6,7 @@ import numpy as np
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.folded_layers import folded_pair
 from keras_basisprune.graph.norm_factor import norm_factor
+from keras_basisprune.graph.released_norm import released_norm
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 from keras_basisprune.graph.rules import (
     defines,
@@ -27,7 +28,8 @@ def fold(model: keras.Model, *, batch_norm: bool = True) -> keras.Model:
     multiplied into it, in its form for inference, unless it was called with
     `training=True`. LoRA is merged into the kernels, unless they are quantized. Factors
     of channels (`layers.TrainedMask`) are multiplied into the convolutions and dense
-    layers that read them; for other readers a `keras.layers.Rescaling` holds them. All
+    layers that read them; for other readers a `keras.layers.Rescaling` holds them. What
+    `methods.slimming` regularizes has the regularizer from before again. All
     layers of the result are Keras' own (and custom layers of the model); those made
     here are trainable. Folding twice changes nothing. The given model is not changed.
     Time is that of one matrix product per merged layer.
@@ -69,7 +71,7 @@ def fold(model: keras.Model, *, batch_norm: bool = True) -> keras.Model:
         if id(layer) in gone:
             return []
         if id(layer) not in factors:
-            return _without_lora(layer, name)
+            return released_norm(layer, name) or _without_lora(layer, name)
         if id(layer) in heads:
             return _fold_pair(heads[id(layer)], *factors[id(layer)])
         return [rule_of(layer).fold(layer, name, *factors[id(layer)])]

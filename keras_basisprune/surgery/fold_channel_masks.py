@@ -1,5 +1,7 @@
 """Folds layers that scale and mask channels into the layers that read them."""
 
+import dataclasses
+
 import keras
 import numpy as np
 
@@ -8,7 +10,8 @@ from keras_basisprune.graph.decomposable import decomposable
 from keras_basisprune.graph.factors_pass import factors_pass
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 from keras_basisprune.graph.rules import rule_of
-from keras_basisprune.graph.trace import Trace, is_from_keras, trace
+from keras_basisprune.graph.trace import Call, Trace, is_from_keras, trace
+from keras_basisprune.graph.trained_masks import of_call
 from keras_basisprune.layers import TrainedMask
 
 
@@ -38,19 +41,20 @@ def fold_channel_masks(model) -> keras.Model:
     readers = _Readers(traced)
     kernels: dict[int, np.ndarray] = {}
     instead: dict[int, list[NewLayer]] = {}
+    rescaled: set[int] = set()
     for key, made in calls.items():
-        factors = made[0].op.factors()
-        found = readers.rows(made, factors)
-        if np.all(factors == 1) or found is not None:
+        found = readers.rows(made)
+        if found is None and any((of_call(c, "factors") != 1).any() for c in made):
+            rescaled |= {id(call) for call in made}
+        else:
             instead[key] = []
         for reader, rows in (found or {}).items():
             kernels[reader] = kernels.get(reader, 1.0) * rows
+    traced = _with_rescalings(traced, rescaled)
 
     def replace(layer, name):
         if id(layer) in instead:
             return instead[id(layer)]
-        if id(layer) in calls:
-            return [_rescaling(layer, name, calls[id(layer)][0])]
         if id(layer) in kernels:
             key, axis = _rows(layer)
             kernel = keras.ops.convert_to_numpy(getattr(layer, key)).astype(np.float64)
@@ -73,7 +77,7 @@ class _Readers:
         for call in traced.calls:
             self._calls.setdefault(id(call.op), []).append(call)
 
-    def rows(self, calls, factors) -> dict[int, np.ndarray] | None:
+    def rows(self, calls) -> dict[int, np.ndarray] | None:
         """Returns a dict from `id`s of layers to the factors of their kernels' rows.
 
         `None` if the factors can't be multiplied into all layers that read them.
@@ -82,11 +86,13 @@ class _Readers:
         seen: set[int] = set()
         for call in calls:
             channels = self._channels.get(id(call.output_tensors[0]))
+            factors = of_call(call, "factors")
             if channels is None or len(channels) != len(factors):
                 return None
-            if len(np.unique(channels.ids)) != len(factors):
-                return None
-            of = dict(zip(channels.ids.tolist(), factors.tolist(), strict=True))
+            ids = channels.ids.tolist()
+            of = dict(zip(ids, factors.tolist(), strict=True))
+            if [of[number] for number in ids] != factors.tolist():
+                return None  # a channel that is there twice, with unlike factors
             positive = bool((factors >= 0).all())
             for reader, joined in self._all(call.output_tensors[0], positive):
                 rows = None if reader is None else self._factors(reader, of, joined)
@@ -159,10 +165,27 @@ def _width(layer) -> int:
     return getattr(layer, key).shape[axis]
 
 
-def _rescaling(layer, name, call) -> NewLayer:
+def _with_rescalings(traced, calls) -> Trace:
+    """Has a `Rescaling` of its own in place of each of some calls."""
+    alike: dict[int, list] = {}
+    made = []
+    for call in traced.calls:
+        if id(call) in calls:
+            known = alike.setdefault(id(call.op), [])
+            layer = _rescaling(call)
+            scale = layer.get_config()["scale"]
+            layer = next((x for x in known if x.get_config()["scale"] == scale), layer)
+            known.append(layer)
+            call = Call(layer, (call.input_tensors[0],), {}, call.outputs, call.scope)
+        made.append(call)
+    return dataclasses.replace(traced, calls=made)
+
+
+def _rescaling(call) -> keras.layers.Rescaling:
     shape = [1] * (len(call.input_tensors[0].shape) - 1)  # without the batch axis
-    first = getattr(layer, "data_format", None) == "channels_first"
+    first = getattr(call.op, "data_format", None) == "channels_first"
     shape[0 if first else -1] = -1
-    factors = layer.factors().astype(np.float32).reshape(shape).tolist()
-    scaling = keras.layers.Rescaling(factors, dtype=layer.dtype_policy, name=name)
-    return NewLayer(scaling)
+    factors = of_call(call, "factors").astype(np.float32).reshape(shape).tolist()
+    return keras.layers.Rescaling(
+        factors, dtype=call.op.dtype_policy, name=call.op.name
+    )

@@ -10,6 +10,8 @@ from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 from keras_basisprune.graph.rules import rule_of
 from keras_basisprune.graph.trace import Call, Trace, trace
 from keras_basisprune.graph.trained_masks import trained_masks
+from keras_basisprune.graph.whole_calls import whole_calls
+from keras_basisprune.layers import TrainedMask
 from keras_basisprune.plan import Plan
 from keras_basisprune.surgery._kept_groups import kept_groups
 from keras_basisprune.utils.check_kind import check_kind
@@ -104,7 +106,7 @@ def pruned_calls(model, plan=None, round_to=1) -> PrunedCalls:
     plan = Plan.from_masks(model, round_to) if masked else plan
     channels = channel_map(traced)
     alive = kept_groups(traced, channels, plan, basis_pairs(traced))
-    unmask = {id(m.layer) for m in masks.values()} if masked and round_to > 1 else ()
+    unmask = masks if masked and round_to > 1 else ()
     return _Surgery(traced, channels, alive, unmask).cut(model)
 
 
@@ -120,9 +122,7 @@ class _Surgery:
                 *(t for call in traced.calls for t in call.output_tensors),
             ]
         }
-        self._calls = {}
-        for call in traced.calls:
-            self._calls.setdefault(id(call.op), call)
+        self._calls = whole_calls(traced)
 
     def cut(self, model) -> PrunedCalls:
         """Returns the smaller model, and its calls."""
@@ -151,14 +151,12 @@ class _Surgery:
 
     def _replace(self, op, name):
         call = self._calls[id(op)]
-        unmask = id(op) in self._unmask
+        unmask = self._unmask and isinstance(op, TrainedMask)
         if not (unmask or self._changed(call)):
             return None
         config, weights = rule_of(op).cut(op, *self._sides(call))
         if unmask:
-            mask = weights.get("mask", keras.ops.convert_to_numpy(op.mask))
-            alive = bool(mask.any())  # otherwise the layer outputs only its bias
-            weights = {**weights, "mask": mask * 0 + alive}
+            weights = {**weights, **_unmasked(op, weights)}
         if not (config or weights):
             return None
         return [NewLayer(clone(op, name, **config), weights)]
@@ -167,3 +165,14 @@ class _Surgery:
         if not self._changed(call):
             return call.args, call.kwargs
         return rule_of(call.op).arguments(call, *self._sides(call))
+
+
+def _unmasked(op, weights) -> dict:
+    """Masks in which all that is left passes, unless nothing did."""
+    found = {}
+    for number, part in enumerate(op.parts()):
+        key = "mask" if part is op else f"part_{number}.mask"
+        mask = weights.get(key, keras.ops.convert_to_numpy(part.mask))
+        alive = bool(mask.any())  # otherwise the layer outputs only its bias
+        found[key] = mask * 0 + alive
+    return found

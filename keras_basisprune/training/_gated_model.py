@@ -7,6 +7,7 @@ from keras import ops
 from keras_basisprune.graph.channel_groups import groups_of
 from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.trace import trace
+from keras_basisprune.graph.trained_masks import trained_masks
 from keras_basisprune.layers import ChannelGate
 from keras_basisprune.measure.expected_cost import ExpectedCost
 
@@ -48,7 +49,7 @@ class GateBudget:
         traced = trace(model)
         channels = channel_map(traced)
         groups = groups_of(traced, channels).layers
-        layers = {id(call.op): call.op for call in traced.calls}.values()
+        layers = [weighed.layer for weighed in trained_masks(traced).values()]
         # In a function, so that Keras doesn't track them as parts of another layer.
         gates = tuple(layer for layer in layers if isinstance(layer, ChannelGate))
         self.gates = lambda: gates

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_basisprune.data.check_data import check_data
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
-from keras_basisprune.graph.trace import check_model, trace
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.graph.trained_masks import trained_masks
 from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.training.check_classifier import check_classifier
+from keras_basisprune.training.check_splits import check_splits
 from keras_basisprune.training.fit_classifier import fit_classifier
 from keras_basisprune.training.l1_thresholding import L1Thresholding
 from keras_basisprune.utils.check_number import check_number
@@ -119,18 +119,10 @@ def sparsify(
     config = check_record("config", config, Recipe)
     callbacks = as_callbacks(callbacks)
     check_verbose(verbose)
-    check_model("model", model)
     check_classifier("model", model)
     trained_masks(trace(model), model.name)  # refuses what is not converted
     check_finite_weights(model)
-    train = check_data("train", model, train)
-    if validation is not None:
-        validation = check_data("validation", model, validation)
-    elif config.max_drop is not None:
-        raise ValueError(
-            "Expected `validation` when `config.max_drop` is given. Received: "
-            f"validation=None, max_drop={config.max_drop}. Pass a pair (x, y)."
-        )
+    train, validation = check_splits(model, train, validation, config.max_drop)
 
     def all_callbacks(steps):
         return [_thresholding(config, steps), *callbacks]

@@ -9,7 +9,7 @@ from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.data.check_data import check_data
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.trace import check_model, trace
-from keras_basisprune.layers import ChannelGate
+from keras_basisprune.layers import ChannelGate, TrainedMask
 from keras_basisprune.training._gate_adam import GateAdam
 from keras_basisprune.training._gate_pressure import GatePressure
 from keras_basisprune.training._gated_model import GatedModel
@@ -87,7 +87,7 @@ def train_gates(
     check_model("model", model)
     check_classifier("model", model)
     check_finite_weights(model)
-    if not any(isinstance(call.op, ChannelGate) for call in trace(model).calls):
+    if not any(_has_gates(call.op) for call in trace(model).calls):
         raise ValueError(
             "Expected `model` to have ChannelGate layers. Received: "
             f"model={model.name!r}, which has none. Pass "
@@ -139,9 +139,13 @@ def _trained(model, weights):
     flags = {id(layer): (layer, layer.trainable) for layer in layers}
     try:
         for layer in layers:
-            is_gate = isinstance(layer, ChannelGate)
-            layer.trainable = is_gate or (weights and layer.trainable)
+            layer.trainable = _has_gates(layer) or (weights and layer.trainable)
         yield
     finally:
         for layer, flag in flags.values():
             layer.trainable = flag
+
+
+def _has_gates(op) -> bool:
+    masks = op.parts() if isinstance(op, TrainedMask) else ()
+    return any(isinstance(mask, ChannelGate) for mask in masks)
