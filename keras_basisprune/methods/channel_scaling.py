@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_basisprune.graph.convolutions import convolutions
 from keras_basisprune.graph.trace import trace
+from keras_basisprune.graph.trained_masks import trained_masks
 from keras_basisprune.layers import ChannelScaling, TrainedMask
 from keras_basisprune.methods._head_layers import head_layers
 from keras_basisprune.methods._strongest_channels import (
