@@ -6,7 +6,8 @@ import keras
 
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.layers import TrainedMask
-from keras_basisprune.training._all_layers import all_layers
+from keras_basisprune.training.all_layers import all_layers
+from keras_basisprune.training.last_layers import last_layers
 
 
 @contextlib.contextmanager
@@ -41,7 +42,7 @@ def trained_weights(model, weights):
 
 def _freeze_all_but_scales(model, layers):
     read = trace(model)
-    heads = _heads(read)
+    heads = {id(layer) for layer in last_layers(read)}
     for call in read.calls:
         if isinstance(call.op, keras.layers.Layer):
             call.op.trainable = False
@@ -49,20 +50,3 @@ def _freeze_all_but_scales(model, layers):
     for layer in layers:
         if isinstance(layer, scales) or id(layer) in heads:
             layer.trainable = True
-
-
-def _heads(read) -> set[int]:
-    """Returns the `id`s of the last layers with weights on the way to the outputs."""
-    made, seen, heads = read.producers(), set(), set()
-    pending = keras.tree.flatten(read.outputs)
-    while pending:
-        tensor = pending.pop()
-        if id(tensor) in seen or id(tensor) not in made:
-            continue
-        seen.add(id(tensor))
-        call = made[id(tensor)]
-        if getattr(call.op, "weights", None):
-            heads.add(id(call.op))
-        else:
-            pending += call.input_tensors
-    return heads
