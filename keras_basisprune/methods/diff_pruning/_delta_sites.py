@@ -96,6 +96,6 @@ class DeltaSites:
     def _refuse(self, received):
         raise ValueError(
             f"Expected `{self.argument}` to be the base that the delta was learned on "
-            f"(without another delta in it). Received: {self.model.name!r}, {received}. "
-            "Load the base again, and remove deltas that were applied in place."
+            f"(without another delta in it). Received: {self.model.name!r}, "
+            f"{received}. Load the base again, and remove deltas that were applied in place."
         )

@@ -33,7 +33,7 @@ def restore(delta, model):
     if applied is None or (applied is not delta and applied != delta):
         raise ValueError(
             "Expected `model` to have this delta, by `apply_in_place`. Received: "
-            f"model={model.name!r}, which has {applied or 'none'!r}. Remove what it has."
+            f"model={model.name!r}, which has {applied!r}. Remove what it has, if any."
         )
     _KNOWN[model][delta][1]()
     del _APPLIED[model]

@@ -8,8 +8,8 @@ from keras import ops
 class Scatter:
     """Values for variables, ready to be written as often as wanted.
 
-    On TensorFlow and PyTorch only these numbers are written; arrays of JAX can't change,
-    so each variable that is written to is copied there.
+    On TensorFlow and PyTorch only these numbers are written. Arrays of JAX can't
+    change, so each variable that is written to is copied there.
 
     Args:
         variables: List of `keras.Variable`s.

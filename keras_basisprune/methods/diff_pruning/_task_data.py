@@ -51,10 +51,10 @@ def check_task_data(argument, model, data, labels):
     sizes = {len(a) if a.ndim else 0 for a in (*keras.tree.flatten(x), y)}
     wrong = labels and (y.ndim != 1 or y.dtype.kind not in "iu" or y.min(initial=0) < 0)
     if len(sizes) != 1 or 0 in sizes or wrong:
+        kind = "integer label" if labels else "target"
         raise ValueError(
-            f"Expected `{argument}` to hold one {'integer label' if labels else 'target'}"
-            f" for each of one or more samples. Received: arrays of {sorted(sizes)} "
-            f"samples, and y of shape {y.shape}, dtype {y.dtype}. Pass as many labels "
+            f"Expected `{argument}` to hold one {kind} for each of one or more samples. "
+            f"Received: arrays of {sorted(sizes)} samples, and y of shape {y.shape}, dtype {y.dtype}. Pass as many labels "
             "as samples, in a pair (x, y)."
         )
     for array in keras.tree.flatten(x):
