@@ -97,5 +97,5 @@ class DeltaSites:
         raise ValueError(
             f"Expected `{self.argument}` to be the base that the delta was learned on "
             f"(without another delta in it). Received: {self.model.name!r}, "
-            f"{received}. Load the base again, and remove deltas that were applied in place."
+            f"{received}. Load the base again, or remove a delta that is in it."
         )

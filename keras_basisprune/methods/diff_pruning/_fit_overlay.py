@@ -80,7 +80,9 @@ def fit_overlay(base, overlay, overlaid, trained, task, config, fixed) -> dict:
         decay, getattr(overlay, "logits", []), config.gate_rate, config.clip
     )
     metrics = ["accuracy"] if task.labels else []
-    model.compile(optimizer, task.loss, metrics=metrics)
+    # On CPUs, TensorFlow's XLA makes depthwise convolutions several times slower.
+    compiled = False if keras.backend.backend() == "tensorflow" else "auto"
+    model.compile(optimizer, task.loss, metrics=metrics, jit_compile=compiled)
     optimizer.build(model.trainable_variables)
     validation = task.validation
     if validation is not None:

@@ -53,9 +53,9 @@ def check_task_data(argument, model, data, labels):
     if len(sizes) != 1 or 0 in sizes or wrong:
         kind = "integer label" if labels else "target"
         raise ValueError(
-            f"Expected `{argument}` to hold one {kind} for each of one or more samples. "
-            f"Received: arrays of {sorted(sizes)} samples, and y of shape {y.shape}, dtype {y.dtype}. Pass as many labels "
-            "as samples, in a pair (x, y)."
+            f"Expected `{argument}` to hold one {kind} for each sample, of at least "
+            f"one. Received: arrays of {sorted(sizes)} samples, and y of shape "
+            f"{y.shape}, dtype {y.dtype}. Pass a pair (x, y) of equal lengths."
         )
     for array in keras.tree.flatten(x):
         if array.dtype.kind == "f" and not np.isfinite(array).all():
