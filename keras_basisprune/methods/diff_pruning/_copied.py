@@ -50,23 +50,28 @@ def copied(model, replaced=None):
 
 
 def _made(model, replaced):
+    """A model of the same architecture, weights not copied."""
     plain = (keras.Model, keras.Sequential, type(_functional()))
-    if is_graph(model) and (type(model) in plain or replaced):
-        known = {}
+    if not is_graph(model) or not (type(model) in plain or replaced):
+        try:
+            new = type(model).from_config(model.get_config())
+            if not (new.built and new.variables):
+                new.build_from_config(model.get_build_config())
+            return new
+        except Exception:
+            if not is_graph(model):
+                raise
+    known: dict[int, keras.layers.Layer] = {}
 
-        def renewed(layer):
-            if id(layer) not in known:
-                found = replaced.get(id(layer))
-                if found is None and type(layer) in plain and is_graph(layer):
-                    found = _made(layer, {})
-                known[id(layer)] = found or clone(layer, layer.name)
-            return known[id(layer)]
+    def renewed(layer):
+        if id(layer) not in known:
+            nested = type(layer) in plain and is_graph(layer)
+            made = replaced.get(id(layer))
+            made = made or (_made(layer, {}) if nested else clone(layer, layer.name))
+            known[id(layer)] = made
+        return known[id(layer)]
 
-        return keras.models.clone_model(model, clone_function=renewed)
-    new = type(model).from_config(model.get_config())
-    if not (new.built and new.variables):
-        new.build_from_config(model.get_build_config())
-    return new
+    return keras.models.clone_model(model, clone_function=renewed)
 
 
 def _functional():

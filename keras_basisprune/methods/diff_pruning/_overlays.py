@@ -28,11 +28,13 @@ class Difference(keras.layers.Layer):
         self.dtypes = [v.dtype for v in variables]
         self.ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])
         self.total = int(self.ends[-1]) if variables else 0
-        self.delta = self.add_weight((self.total,), "zeros", name="delta")
+        self.delta = None
+        if self.total:
+            self.delta = self.add_weight((self.total,), "zeros", name="delta")
         self.built = True
 
     def call(self, origins, training=None):
-        return self._added(origins, self.delta.value)
+        return self._added(origins, self.delta.value) if self.total else []
 
     def found(self):
         """Returns the difference of all weights, and how much each of them counts."""

@@ -11,6 +11,7 @@ import numpy as np
 from keras_basisprune.graph.trace import check_model
 from keras_basisprune.methods.diff_pruning._fingerprint import array_of, fingerprint
 from keras_basisprune.methods.diff_pruning._fit_overlay import Task, fit_overlay
+from keras_basisprune.methods.diff_pruning._head_configs import head_configs
 from keras_basisprune.methods.diff_pruning._overlays import (
     AtPositions,
     Difference,
@@ -21,7 +22,7 @@ from keras_basisprune.methods.diff_pruning._positions import (
     strongest_positions,
 )
 from keras_basisprune.methods.diff_pruning._task_data import check_task_data, whole
-from keras_basisprune.methods.diff_pruning._task_weights import owners, task_weights
+from keras_basisprune.methods.diff_pruning._task_weights import task_weights
 from keras_basisprune.methods.diff_pruning.diff_options import DiffOptions
 from keras_basisprune.methods.diff_pruning.task_delta import TaskDelta
 from keras_basisprune.methods.diff_pruning.weight_change import WeightChange
@@ -190,14 +191,13 @@ class _Learner:
             if where is not None or now.tobytes() != self.before[id(v)].tobytes():
                 changes.append(WeightChange(v.path, place, v.shape, now, where))
         head = zip(self.weights.places, self.weights.head, strict=True)
-        layers = owners(self.model, self.weights.head)
         return TaskDelta(
             changes=tuple(changes),
             head=tuple(WeightChange(v.path, n, v.shape, array_of(v)) for n, v in head),
             fingerprint=self.fingerprint,
             base_size=self.size,
             weight_count=len(self.model.weights),
-            head_layers=tuple(map(_config_of, layers)),
+            head_layers=tuple(head_configs(self.model, self.weights.head)),
             metadata={"model": self.model.name, **_options(self.config), "logs": logs},
         )
 
@@ -225,16 +225,6 @@ def _as_before(model):
 
 def _is_float(variable) -> bool:
     return keras.backend.is_float_dtype(variable.dtype)
-
-
-def _config_of(layer):
-    """The config of a layer as plain JSON; `None` if it can't be read back."""
-    try:
-        config = keras.saving.serialize_keras_object(layer)
-        keras.saving.deserialize_keras_object(config)
-    except Exception:  # custom functions without registration, and the like
-        return None
-    return config
 
 
 def _options(config) -> dict:

@@ -4,13 +4,14 @@ import dataclasses
 import json
 import os
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 
 from keras_basisprune.graph.trace import check_model
 from keras_basisprune.methods.diff_pruning import _in_place
+from keras_basisprune.methods.diff_pruning._compared import compared
 from keras_basisprune.methods.diff_pruning._copied import copied
 from keras_basisprune.methods.diff_pruning._delta_file import read_delta, write_delta
 from keras_basisprune.methods.diff_pruning._delta_sites import DeltaSites
@@ -103,6 +104,34 @@ class TaskDelta:
             ValueError: If there is no such file, or it is damaged or of another kind.
         """
         return read_delta(path, lambda parts, others: cls(**parts, **others))
+
+    @classmethod
+    def between(
+        cls,
+        base: keras.Model,
+        tuned: keras.Model,
+        *,
+        head: str | Sequence[str] | None = None,
+    ) -> "TaskDelta":
+        """Finds in what a network that was trained elsewhere differs from its base.
+
+        Weights that are the same to the bit are left out, however many that are.
+
+        Args:
+            base: The `keras.Model` before, with any head or without one.
+            tuned: The same network after training.
+            head: Name or names of the layers of its head. Defaults to the last layer
+                with weights.
+
+        Returns:
+            A `TaskDelta`.
+
+        Raises:
+            ValueError: If the two don't have the same weights.
+        """
+        check_model("base", base, readable=False)
+        check_model("tuned", tuned, readable=False)
+        return cls(**compared(base, tuned, head))
 
     def apply(self, base: keras.Model) -> keras.Model:
         """Makes the network of the task; the base is not changed.
