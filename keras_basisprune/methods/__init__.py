@@ -11,6 +11,7 @@ from keras_basisprune.methods.diff_pruning import (
     TaskDelta,
     WeightChange,
     diff_pruning,
+    new_head,
 )
 from keras_basisprune.methods.iterations import Iterations
 from keras_basisprune.methods.method import Method
@@ -41,6 +42,7 @@ __all__ = [
     "compensation_aware",
     "convert",
     "diff_pruning",
+    "new_head",
     "prune_iteratively",
     "slimming",
     "tolerated_drops",
