@@ -104,12 +104,12 @@ def preset_bert(name):
     except Exception as error:  # of requests, of Kaggle's client, or ValueError
         text = " ".join(str(error).split())[:200]
         raise OSError(
-            f"The preset {name!r} could not be loaded ({type(error).__name__}: {text}"
-            "). A name such as bert_tiny_en_uncased is downloaded from Kaggle, hf://... "
-            "from Hugging Face; without a network, call `save_to_preset(folder)` of "
+            f"The preset {name!r} could not be loaded. A name such as "
+            "bert_tiny_en_uncased is downloaded from Kaggle, hf://OWNER/NAME from "
+            "Hugging Face. Without a network, call `save_to_preset(folder)` of "
             "backbone and tokenizer elsewhere, and pass --preset=FOLDER, with "
             "config.json, model.weights.h5, tokenizer.json and "
-            "assets/tokenizer/vocabulary.txt in it."
+            f"assets/tokenizer/vocabulary.txt in it. ({type(error).__name__}: {text})"
         ) from error
 
 

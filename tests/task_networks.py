@@ -86,7 +86,9 @@ def made_delta(model, head=None, share=0.1, seed=0):
         chosen = rng.random(flat.size) < share
         if not weight.trainable:
             chosen[:] = number % 2
-        flat[chosen] = rng.standard_normal(int(chosen.sum())).astype(flat.dtype)
+        drawn = rng.standard_normal(int(chosen.sum()))
+        # Variances are not negative.
+        flat[chosen] = np.where(weight.trainable, drawn, np.abs(drawn))
         weight.assign(value)
     delta = kbp.TaskDelta.between(model, tuned, head=head)
     assert identical(before, state(model))

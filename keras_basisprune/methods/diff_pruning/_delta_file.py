@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import zipfile
 
 import numpy as np
 from keras import ops
@@ -56,6 +57,9 @@ def read_delta(path, make):
     if not path.is_file():
         _refuse(path, "where there is no file")
     try:
+        with zipfile.ZipFile(path) as archive:
+            if (bad := archive.testzip()) is not None:
+                raise ValueError(f"the checksum of {bad} is wrong")
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         return make(*_read(arrays))

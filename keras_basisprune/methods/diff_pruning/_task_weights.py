@@ -6,6 +6,7 @@ from keras_basisprune.graph.trace import is_graph, trace
 from keras_basisprune.training.all_layers import all_layers
 from keras_basisprune.training.last_layers import last_layers
 from keras_basisprune.utils.shortened import shortened
+from keras_basisprune.utils.shown import shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,12 +72,15 @@ def owners(model, weights) -> list:
 
 
 def _named(model, head):
-    names = [head] if isinstance(head, str) else list(head)
+    names = [head] if isinstance(head, str) else head
     known = {layer.name: layer for layer in all_layers(model)[1:]}
-    unknown = [name for name in names if name not in known]
-    if unknown or not names:
+    fits = isinstance(names, list | tuple) and all(
+        isinstance(name, str) and name in known for name in names
+    )
+    if not fits or not names:
         raise ValueError(
-            f"Expected `head` to name layers of the model. Received: head={head!r}. "
+            f"Expected `head` to name layers of the model. Received: "
+            f"head={shown(head)}. "
             f"Its layers with weights are "
             f"{shortened([k for k, layer in known.items() if layer.weights])}."
         )

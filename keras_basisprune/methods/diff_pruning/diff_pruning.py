@@ -214,9 +214,14 @@ class _Learner:
 
 @contextlib.contextmanager
 def _as_before(model):
-    """Restores the values of all variables of a model at the end."""
+    """Restores the values of all variables of a model at the end.
+
+    Inside, no array is shared with another model: JAX gives away what it trains.
+    """
     values = [array_of(v) for v in model.variables]
     try:
+        for variable, value in zip(model.variables, values, strict=True):
+            variable.assign(value.copy())
         yield
     finally:
         for variable, value in zip(model.variables, values, strict=True):
