@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+from families import FAMILIES
 from keras import layers
 from models import array, identical, randomize
 
@@ -93,6 +94,14 @@ def made_delta(model, head=None, share=0.1, seed=0):
     delta = kbp.TaskDelta.between(model, tuned, head=head)
     assert identical(before, state(model))
     return delta, state(tuned)
+
+
+def fixed():
+    """A network with the same weights on every backend."""
+    model, rng = FAMILIES["residual"](), np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(rng.uniform(0.1, 0.3, weight.shape).astype("float32"))
+    return model
 
 
 def state(model):

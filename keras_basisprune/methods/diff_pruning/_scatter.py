@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_basisprune.methods.diff_pruning._fingerprint import array_of
+
 
 class Scatter:
     """Values for variables, ready to be written as often as wanted.
@@ -30,23 +32,26 @@ class Scatter:
 
 
 def _write(variable, positions, values):
-    values = ops.convert_to_tensor(values, dtype=variable.dtype)
-    if positions is None:
-        return lambda: variable.assign(values)
-    backend = keras.backend.backend()
+    """Returns a function that writes some values into a variable."""
+    backend, shape = keras.backend.backend(), tuple(variable.shape)
+    tensor = ops.convert_to_tensor(values, dtype=variable.dtype)
     if backend == "tensorflow":
-        axes = np.unravel_index(positions, tuple(variable.shape))
-        index = ops.convert_to_tensor(np.stack(axes, -1), dtype="int32")
-        return lambda: variable.value.scatter_nd_update(index, values)
-    many = np.prod(variable.shape) >= 2**31
-    index = ops.convert_to_tensor(positions, dtype="int64" if many else "int32")
-    if backend == "torch":
+        if positions is None or not shape:
+            return lambda: variable.assign(ops.reshape(tensor, shape))
+        index = np.stack(np.unravel_index(positions, shape), -1)
+        index = ops.convert_to_tensor(index, dtype="int32")
+        return lambda: variable.value.scatter_nd_update(index, tensor)
+    if backend == "torch" and positions is not None:
+        index = ops.convert_to_tensor(positions, dtype="int64")
         flat = (-1,)
-        return lambda: variable.value.detach().view(flat).index_copy_(0, index, values)
+        return lambda: variable.value.detach().view(flat).index_copy_(0, index, tensor)
+    values = ops.convert_to_numpy(tensor)
 
     def assign():
-        flat = ops.reshape(variable.value, (-1,))
-        changed = ops.scatter_update(flat, index[:, None], values)
-        variable.assign(ops.reshape(changed, variable.shape))
+        changed = array_of(variable)
+        changed.reshape(-1)[... if positions is None else positions] = values.reshape(
+            -1
+        )
+        variable.assign(changed)  # an array that nothing else holds
 
     return assign
