@@ -22,7 +22,7 @@ from keras_basisprune.data import load_data
 from keras_basisprune.export import export_saved_model, export_tflite
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.measure import LatencyTable, compare, describe
-from keras_basisprune.methods import convert
+from keras_basisprune.methods import TaskDelta, convert
 from keras_basisprune.plans import Limits, Plan, select_bases, select_channels
 from keras_basisprune.search import CompressionResult, SearchOptions, compress
 from keras_basisprune.surgery import compensate, fold, fresh, prune
@@ -45,6 +45,7 @@ __all__ = [
     "Recipe",
     "Recovery",
     "SearchOptions",
+    "TaskDelta",
     "__version__",
     "compare",
     "compensate",

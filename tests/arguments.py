@@ -20,6 +20,7 @@ NAMES = (
     "BasisScalingConv",
     "ChannelGate",
     "ChannelScaling",
+    "DiffOptions",
     "GateOptions",
     "Iterations",
     "Kept",
@@ -50,6 +51,7 @@ NAMES = (
     "convert, keep",
     "cost",
     "describe",
+    "diff_pruning",
     "export_saved_model",
     "export_tflite",
     "export_tflite, int8",
@@ -58,6 +60,7 @@ NAMES = (
     "fresh",
     "latency",
     "load_data",
+    "new_head",
     "plot_bases",
     "plot_channels",
     "plot_comparison",
@@ -163,6 +166,7 @@ _NO_PAIR = [*_NO_SAMPLES, (IMAGES,), (IMAGES, LABELS, LABELS)]
 
 # By the kind of an argument: what it can't be. A kind with `?` may be None.
 BAD = {
+    "any model": [*_ODD, 3, keras.Model, Subclassed(), keras.Sequential(), "a.keras"],
     "callbacks": ["a", 3, [None], [object()], keras.callbacks.Callback, {"a": 1}],
     "choice": [None, *_NO_NAME],
     "data": [*_ODD, 3, *_NO_IMAGES, (), (None,), (1, 2, 3, 4)],
@@ -253,6 +257,24 @@ def calls(folder):
             {"low": "number>0", "high": "number>0", **of_layer},
         ),
         "ChannelScaling": (kbp.layers.ChannelScaling, {}, of_layer),
+        "DiffOptions": _record(
+            kbp.methods.DiffOptions,
+            selection="choice",
+            structured="choice?",
+            batch_norm="choice",
+            epochs="whole",
+            learning_rate="number>0",
+            gate_rate="number>0",
+            start="number",
+            l0="number>=0",
+            clip="number>0",
+            fixed_epochs="whole",
+            fixed_rate="number>0",
+            momentum="number>=0",
+            batch_size="whole",
+            augment="scores?",
+            seed="seed",
+        ),
         "GateOptions": _record(
             kbp.training.GateOptions,
             weights="flag",
@@ -503,6 +525,19 @@ def calls(folder):
         ),
         "cost": (kbp.measure.cost, {"model": small}, {"model": "model", **shaped}),
         "describe": (kbp.describe, {"model": small}, {"model": "model", **shaped}),
+        "diff_pruning": (
+            kbp.methods.diff_pruning,
+            {"model": small, "train": pair, "verbose": 0},
+            {
+                "model": "any model",
+                "train": "labelled",
+                "validation": "labelled?",
+                "share": "number>=0",
+                "head": "patterns?",
+                "config": "record?",
+                "verbose": "verbose",
+            },
+        ),
         "export_saved_model": (
             kbp.export_saved_model,
             {"model": small, "path": folder / "saved_model"},
@@ -567,6 +602,11 @@ def calls(folder):
                 "test_split": "share<1",
                 "max_images": "whole?",
             },
+        ),
+        "new_head": (
+            kbp.methods.new_head,
+            {"model": small, "classes": 2},
+            {"model": "model", "classes": "whole"},
         ),
         "plot_bases": (
             kbp.measure.plot_bases,

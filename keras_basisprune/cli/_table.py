@@ -10,11 +10,15 @@ COMMANDS = {
     "compress": "remove what the task of --data doesn't need, write small files",
     "export": "turn a .keras file into LiteRT files and a SavedModel",
     "report": "write report.html again, from the report.json in a folder",
+    "diff": "learn a task as a sparse difference to a network, write it to a file",
+    "apply": "make the network of a task from a network and such a file",
     "measure": "count parameters, FLOPs and bytes, and time one inference",
 }
 _ALL = tuple(COMMANDS)
 _MODEL = ("inspect", "compress", "export", "measure")
-_DATA = ("inspect", "compress", "export")
+_FILE = (*_MODEL, "diff", "apply")  # of a model, by name or path
+_DATA = ("inspect", "compress", "export", "diff")
+_TRAINING = ("compress", "diff")
 _FILES = ("compress", "export")
 _POSITIVE = (1, None)
 _SHARE = (0, 1)  # the upper end is excluded
@@ -51,21 +55,21 @@ class Flag:
 
 FLAGS = (
     Flag("string", "model", None, "A .keras file, or the name of a Keras Application. "
-         "measure also takes a .tflite file.", _MODEL),
+         "measure also takes a .tflite file.", _FILE),
     Flag("string", "weights", None, "Weights of a Keras Application: imagenet, the "
          "path of a weights file without top, or none for random ones. Default: "
          "imagenet for compress, else none.", _MODEL),
     Flag("multi_string", "import", None, "Module, or path of a .py file, with the "
          "custom layers and functions that the .keras file needs. Repeat it for "
-         "several, or separate them by commas.", _MODEL),
+         "several, or separate them by commas.", _FILE),
     Flag("string", "data", None, "Images: digits (built in), tfds:NAME, a folder with "
          "a sub-folder per class, or an .npz file. Models get pixels in [0, 255].",
          _DATA),
     Flag("string", "output_dir", "keras_basisprune_output", "Where files are written, "
          "or where report reads.", ("compress", "export", "report")),
     Flag("integer", "input_size", None, "Height and width of the input of a Keras "
-         "Application (default: 96), or of a model that takes any size.", _MODEL,
-         (8, 4096)),
+         "Application (default: 96), or of a model that takes any size.",
+         (*_MODEL, "diff"), (8, 4096)),
     Flag("integer", "max_images", None, "Use at most this many images of each split.",
          _DATA, _POSITIVE),
     Flag("float", "rank", None, "Bases per layer, an integer, or a share of energy "
@@ -80,22 +84,23 @@ FLAGS = (
          "latency.", choices=("flops", "params", "bytes", "latency")),
     Flag("string", "recover", "none", "What is trained after each cut: none, all "
          "(weights), scales.", choices=("none", "all", "scales")),
-    Flag("integer", "epochs", 5, "Epochs of each such training.", range=_POSITIVE),
+    Flag("integer", "epochs", 5, "Epochs of each such training; of diff: of the whole "
+         "difference, and again of what is kept of it.", _TRAINING, _POSITIVE),
     Flag("float", "learning_rate", 1e-3, "Initial learning rate of each such training.",
-         range=_NOT_NEGATIVE),
+         _TRAINING, _NOT_NEGATIVE),
     Flag("bool", "distill", True, "Train towards the outputs of the original, not "
          "towards labels."),
     Flag("string", "flip", "none", "Train on images that are mirrored at random: none, "
-         "horizontal, vertical, horizontal_and_vertical.",
+         "horizontal, vertical, horizontal_and_vertical.", _TRAINING,
          choices=("none", "horizontal", "vertical", "horizontal_and_vertical")),
     Flag("float", "shift", 0.0, "Also shift images at random, by up to this share of "
-         "height and width.", range=_SHARE),
+         "height and width.", _TRAINING, _SHARE),
     Flag("float", "zoom", 0.0, "Also zoom images at random, in or out by up to this "
-         "share.", range=_SHARE),
+         "share.", _TRAINING, _SHARE),
     Flag("float", "contrast", 0.0, "Also lower or raise the contrast at random, by up "
-         "to this share.", range=_SHARE),
+         "to this share.", _TRAINING, _SHARE),
     Flag("float", "brightness", 0.0, "Also make images darker or lighter at random, by "
-         "up to this share of the range of pixels.", range=_SHARE),
+         "up to this share of the range of pixels.", _TRAINING, _SHARE),
     Flag("bool", "augment_fit", False, "Fit networks on images that are changed in "
          "this way, too, instead of the original ones."),
     Flag("float", "temperature", 1.0, "Softens probabilities when networks are trained "
@@ -110,7 +115,8 @@ FLAGS = (
     Flag("float", "margin", 0.0, "By how many standard errors networks have to be "
          "better than that, so that it also holds for other images.",
          range=_NOT_NEGATIVE),
-    Flag("integer", "batch_size", 32, "Images per training step.", range=_POSITIVE),
+    Flag("integer", "batch_size", 32, "Images per training step.", _TRAINING,
+         _POSITIVE),
     Flag("integer", "round_to", 1, "Make ranks and channels multiples of this.",
          range=_POSITIVE),
     Flag("list", "methods", ["basis", "channels"], "Methods to make networks small, "
@@ -121,6 +127,11 @@ FLAGS = (
     Flag("list", "formats", ["float32", "saved_model"], "Files to write, some of "
          f"{', '.join(EXPORTERS)}; all but saved_model are LiteRT files. "
          "compress --formats= writes none.", _FILES, choices=tuple(EXPORTERS)),
+    Flag("float", "share", 0.005, "Share of the weights, without the head, that may "
+         "differ; 0.005 is 0.5 %.", ("diff",), _SHARE),
+    Flag("string", "delta", None, "The .npz file that diff has written.", ("apply",)),
+    Flag("string", "output", None, "The file to write: .npz of diff, .keras of apply.",
+         ("diff", "apply")),
     Flag("integer", "runs", 50, "Inferences to time.", ("measure",), (1, 1_000_000)),
     Flag("integer", "seed", 0, "Seed of all random numbers.", _DATA, (0, 2**31 - 1)),
     Flag("bool", "debug", False, "Show the traceback of an error.", _ALL),

@@ -75,6 +75,8 @@ def _check_needs(values, command):
             "Expected --model: a .keras file, or a Keras Application such as "
             "MobileNetV2. Received: none."
         )
+    if command in ("diff", "apply"):
+        _check_task(values, command)
     if command == "compress" and values.data is None:
         raise flags.Error(
             "Expected --data: digits, tfds:NAME, a folder of images per class, or an "
@@ -93,6 +95,28 @@ def _check_needs(values, command):
         raise flags.Error(
             "Expected something to write. Received: --formats= without a name. Leave "
             "it out."
+        )
+
+
+def _check_task(values, command):
+    """Raises unless a file goes in and another one comes out."""
+    if not _is_path(values.model):
+        raise flags.Error(
+            f"Expected --model of {command} to be a file. Received: "
+            f"--model={values.model}. Save the network by `model.save('base.keras')`."
+        )
+    needed = {"diff": "data", "apply": "delta"}[command]
+    for name, example in ((needed, "task.npz"), ("output", "task.npz or out.keras")):
+        if values[name].value is None:
+            raise flags.Error(
+                f"Expected --{name} with {command}. Received: none. Pass a path, such "
+                f"as {example}."
+            )
+    ending = {"diff": ".npz", "apply": ".keras"}[command]
+    if not values.output.endswith(ending):
+        raise flags.Error(
+            f"Expected --output of {command} to end with {ending}. Received: "
+            f"--output={values.output}."
         )
 
 

@@ -1,6 +1,7 @@
 """The commands of the command line."""
 
 import contextlib
+import dataclasses
 import functools
 import os
 import pathlib
@@ -15,9 +16,15 @@ from keras_basisprune.cli.named_model import named_model
 from keras_basisprune.cli.write_exports import write_exports
 from keras_basisprune.data import load_data
 from keras_basisprune.data.application import application, application_names
-from keras_basisprune.measure import cost, describe
+from keras_basisprune.measure import accuracy, cost, describe
 from keras_basisprune.measure.latency import latency
-from keras_basisprune.methods import convert
+from keras_basisprune.methods import (
+    DiffOptions,
+    TaskDelta,
+    convert,
+    diff_pruning,
+    new_head,
+)
 from keras_basisprune.report import write_report
 from keras_basisprune.search.compress import compress as compress_model
 from keras_basisprune.search.locked import locked
@@ -27,7 +34,7 @@ from keras_basisprune.search.search_options import SearchOptions
 from keras_basisprune.training.augmentation import augmentation
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.recovery import Recovery
-from keras_basisprune.utils.check_path import check_paths
+from keras_basisprune.utils.check_path import check_path, check_paths
 from keras_basisprune.utils.files import save_model, sweep, write_text
 
 _FILES_OF_COMMAND = ("original.keras", "report.txt")  # besides FILES of `compress`
@@ -127,11 +134,15 @@ def _recovery(flags):
         epochs=flags.epochs,
         learning_rate=flags.learning_rate,
         batch_size=flags.batch_size,
-        augment=augmentation(
-            flags.flip, flags.shift, flags.zoom, flags.contrast, flags.brightness
-        ),
+        augment=_augment(flags),
         temperature=flags.temperature,
         seed=flags.seed,
+    )
+
+
+def _augment(flags):
+    return augmentation(
+        flags.flip, flags.shift, flags.zoom, flags.contrast, flags.brightness
     )
 
 
@@ -169,6 +180,62 @@ def export(flags, console):
     for record in records:
         console.print(escape(str(record)), highlight=False)
     _list_files(folder, console)
+
+
+def diff(flags, console):
+    """Learns a task as a difference to a network, and writes it."""
+    check_inputs(flags)
+    check_path("--output", flags.output, "file")
+    model = _load(flags, console)
+    check_classifier("--model", model)
+    data = _images(flags, console, image_shape(flags, model))
+    classes = len(data.class_names)
+    keras.utils.set_random_seed(flags.seed)
+    if model.output_shape[-1] != classes:
+        console.print(f"New head for {classes} classes.")
+        model = new_head(model, classes)
+    config = DiffOptions(
+        epochs=flags.epochs,
+        fixed_epochs=flags.epochs,
+        learning_rate=flags.learning_rate,
+        fixed_rate=flags.learning_rate,
+        batch_size=flags.batch_size,
+        augment=_augment(flags),
+        seed=flags.seed,
+    )
+    validation = data.validation if len(data.validation[1]) else None
+    delta = diff_pruning(
+        model, data.train, validation, share=flags.share, config=config
+    )
+    names = {**delta.metadata, "class_names": list(data.class_names)}
+    delta = dataclasses.replace(delta, metadata=names)
+    delta.save(flags.output)
+    console.print(escape(str(delta)), highlight=False)
+    network = delta.apply(model)
+    for part in ("validation", "test"):
+        if len(getattr(data, part)[1]):
+            share = accuracy(network, getattr(data, part))
+            console.print(f"Accuracy on {part} images: {share:.2%}", highlight=False)
+    size = os.path.getsize(flags.output)
+    _print_line(f"Delta: {flags.output}, {size:,} bytes", console)
+
+
+def apply(flags, console):
+    """Writes the network of a task."""
+    check_inputs(flags)
+    check_path("--output", flags.output, "file")
+    try:
+        delta = TaskDelta.load(flags.delta)
+    except ValueError as error:
+        raise ValueError(str(error).replace("`path`", "--delta")) from error
+    base = _load(flags, console)
+    try:
+        network = delta.apply(base)
+    except ValueError as error:
+        raise ValueError(str(error).replace("`base`", "--model")) from error
+    save_model(network, pathlib.Path(flags.output))
+    console.print(escape(str(delta)), highlight=False)
+    _print_line(f"Network: {flags.output}", console)
 
 
 def measure(flags, console):

@@ -8,6 +8,8 @@ Commands:
   compress  remove what the task of --data doesn't need, write small files
   export    turn a .keras file into LiteRT files and a SavedModel
   report    write report.html again, from the report.json in a folder
+  diff      learn a task as a sparse difference to a network, write it to a file
+  apply     make the network of a task from a network and such a file
   measure   count parameters, FLOPs and bytes, and time one inference
 
 Examples:
@@ -19,6 +21,8 @@ Examples:
   keras-basisprune report small
   keras-basisprune export --model=small/small.keras --formats=float16,int8 \\
       --data=photos/
+  keras-basisprune diff --model=base.keras --data=photos/ --output=task.npz
+  keras-basisprune apply --model=base.keras --delta=task.npz --output=task.keras
   keras-basisprune measure --model=small/small_float32.tflite
 
 Flags (keras-basisprune COMMAND --help shows those of one command):

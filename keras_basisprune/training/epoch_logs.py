@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_basisprune.graph.running import predict
-from keras_basisprune.training._seeds import set_seeds
+from keras_basisprune.training.seeds import set_seeds
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from keras_basisprune.data.batching.fill_up import fill_up
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.graph.running import predict
-from keras_basisprune.training._seeds import set_global_seed, set_seeds
+from keras_basisprune.training.seeds import set_global_seed, set_seeds
 
 
 @dataclasses.dataclass(frozen=True)

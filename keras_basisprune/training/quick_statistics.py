@@ -4,7 +4,7 @@ import contextlib
 
 import keras
 
-from keras_basisprune.training._all_layers import all_layers
+from keras_basisprune.training.all_layers import all_layers
 
 
 @contextlib.contextmanager

@@ -13,10 +13,10 @@ from keras_basisprune.layers import ChannelGate, TrainedMask
 from keras_basisprune.training._gate_adam import GateAdam
 from keras_basisprune.training._gate_pressure import GatePressure
 from keras_basisprune.training._gated_model import GatedModel
-from keras_basisprune.training._seeds import set_global_seed, set_seeds
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.gate_options import GateOptions
 from keras_basisprune.training.quick_statistics import quick_statistics
+from keras_basisprune.training.seeds import set_global_seed, set_seeds
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_record import check_record

@@ -7,7 +7,7 @@ import keras
 from keras_basisprune.graph.last_layers import last_layers
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.layers import TrainedMask
-from keras_basisprune.training._all_layers import all_layers
+from keras_basisprune.training.all_layers import all_layers
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ LIBRARIES = [
     "hypothesis",
     "jinja2",
     "keras",
+    "keras_hub",
     "matplotlib",
     "mypy",
     "numpy",

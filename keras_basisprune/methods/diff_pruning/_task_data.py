@@ -1,0 +1,71 @@
+"""Samples and labels of a task, for any model."""
+
+import keras
+import numpy as np
+
+from keras_basisprune.data.check_data import check_data
+from keras_basisprune.utils.check_numeric import check_numeric
+
+
+class Rows:
+    """Arrays in any structure (a dict, a list), as one array of samples.
+
+    Args:
+        structure: What the model takes, NumPy arrays of the same length.
+    """
+
+    def __init__(self, structure):
+        self.structure = structure
+
+    def __len__(self):
+        return len(keras.tree.flatten(self.structure)[0])
+
+    def __getitem__(self, chosen):
+        return keras.tree.map_structure(lambda array: array[chosen], self.structure)
+
+
+def check_task_data(argument, model, data, labels):
+    """Raises `ValueError` unless samples and targets fit a model.
+
+    Args:
+        argument: Name of the argument, for the message.
+        model: A `keras.Model`.
+        data: What should be a pair `(x, y)`, `x` an array or a structure of arrays.
+        labels: Whether `y` must be integer labels.
+
+    Returns:
+        The pair; `x` an array or `Rows`, `y` an array.
+    """
+    plain = isinstance(data, tuple | list) and len(data) == 2
+    if not plain or data[0] is None or data[1] is None:
+        raise ValueError(
+            f"Expected `{argument}` to be a pair (x, y) of arrays. Received: "
+            f"{type(data).__name__}. Pass samples and integer labels."
+        )
+    one = len(getattr(model, "inputs", None) or ()) == 1
+    outputs = getattr(model, "outputs", None) or ()
+    if one and labels and len(outputs) == 1 and not isinstance(data[0], dict):
+        return check_data(argument, model, data)
+    x = keras.tree.map_structure(lambda a: check_numeric(argument, a), data[0])
+    y = check_numeric(argument, data[1], "integer labels" if labels else "targets")
+    sizes = {len(a) if a.ndim else 0 for a in (*keras.tree.flatten(x), y)}
+    wrong = labels and (y.ndim != 1 or y.dtype.kind not in "iu" or y.min(initial=0) < 0)
+    if len(sizes) != 1 or 0 in sizes or wrong:
+        kind = "integer label" if labels else "target"
+        raise ValueError(
+            f"Expected `{argument}` to hold one {kind} for each sample, of at least "
+            f"one. Received: arrays of {sorted(sizes)} samples, and y of shape "
+            f"{y.shape}, dtype {y.dtype}. Pass a pair (x, y) of equal lengths."
+        )
+    for array in keras.tree.flatten(x):
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(
+                f"Expected `{argument}` to hold finite numbers. Received: NaN or "
+                "infinity in x. Leave these samples out, or use `numpy.nan_to_num`."
+            )
+    return (x if isinstance(x, np.ndarray) else Rows(x)), y
+
+
+def whole(x):
+    """What `predict` and `fit` take of what `check_task_data` returned."""
+    return x.structure if isinstance(x, Rows) else x
