@@ -1,0 +1,44 @@
+"""Finds how to score, from features of the target and of some of the source."""
+
+import numpy as np
+
+from keras_basisprune.data.relevance.cluster_scorer import fit_clusters
+from keras_basisprune.data.relevance.domain_scorer import fit_domain
+from keras_basisprune.data.relevance.moments import Moments
+from keras_basisprune.data.relevance.random_scorer import RandomScorer
+from keras_basisprune.data.relevance.sampled_rows import sampled_rows
+
+_SOURCE, _TARGET = 0, 1  # streams of random numbers
+
+
+def fit_scorer(method, target, moments, rows, *, count, clusters, seed):
+    """Returns a function that scores features of the source.
+
+    Args:
+        method: `"clusters"`, `"domain"` or `"random"`.
+        target: float32 array of shape `(n, features)`, features of the target.
+        moments: `Moments` of the features of the source.
+        rows: Function of ascending positions that returns features of the source.
+        count: Integer, the number of samples of the source.
+        clusters: Integer, or `None` for a tenth of the target's samples, at most 100.
+        seed: Integer.
+
+    Returns:
+        A function of features and the position of the first of them, which returns
+        scores. It can be pickled.
+    """
+    if method == "random":
+        return RandomScorer(seed)
+    some = np.asarray(target[sampled_rows(len(target), (seed, _TARGET))])
+    moments = moments + Moments.of(target)
+    if method == "clusters":
+        if clusters is None:
+            clusters = min(100, max(1, len(target) // 10))
+        return fit_clusters(some, moments, clusters, seed)
+    drawn = drawn_rows(count, seed)
+    return fit_domain(some, moments, drawn, rows(drawn), seed)
+
+
+def drawn_rows(count, seed) -> np.ndarray:
+    """Returns the positions in the source that a classifier is trained on."""
+    return sampled_rows(count, (seed, _SOURCE))
