@@ -7,11 +7,11 @@
     python -m benchmarks.prefilter --parts=cifar.npz:0/1/8/9,cifar.npz:2/3/4/5/6/7 \\
         --target=cifar.npz:0/1/8/9 --encoder=mobilenet_notop.weights.h5
 
-The source mixes the training images of all `--parts` (files, or some classes of a file).
-The target has `--target_images` images of one of them, which are not in the source;
-their labels are hidden from `select_relevant`. Its encoder is either a small network that
-is pre-trained on `--encoder_images` of the source, or MobileNet with the weights of a
-file.
+The source mixes the training images of all `--parts` (files, or some classes of a
+file). The target has `--target_images` images of one of them, which are not in the
+source; their labels are hidden from `select_relevant`. Its encoder is either a small
+network that is pre-trained on `--encoder_images` of the source, or MobileNet with the
+weights of a file.
 
 For each way to choose and each share that is kept, a small network (six 3x3
 convolutions) is pre-trained on the labels of the kept images, at full and at half
@@ -196,11 +196,8 @@ def table(results, column, digits=1):
         for size in sizes:
             found = [r[column] for r in results if r[:3] == (method, share, size)]
             known = len(found) and np.isfinite(found).all()
-            text = f"{np.mean(found):.{digits}f}" if known else ""
-            spread = (
-                f" ± {np.std(found):.{digits}f}" if known and len(found) > 1 else ""
-            )
-            cells.append(text + spread)
+            text = f"{np.mean(found):.{digits}f} ± {np.std(found):.{digits}f}"
+            cells.append(text if known else "")
         lines.append(f"| {method} | {share:.0%} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -218,8 +215,8 @@ def main(_):
         if _HALF.value:
             sources[size // 2] = mixed(names, target, size // 2, seed)[0]
         print(
-            f"seed {seed}: source {source[0].shape}, {np.bincount(source[2])} images of "
-            f"each part, target {tuning[0].shape}, test {tests[0].shape}",
+            f"seed {seed}: source {source[0].shape}, {np.bincount(source[2])} images "
+            f"of each part, target {tuning[0].shape}, test {tests[0].shape}",
             flush=True,
         )
         for method, share, kept, filtering in ways(source, tuning[0], seed):
@@ -231,8 +228,8 @@ def main(_):
                 row = (method, share, pixels, right, accuracy, filtering, seconds)
                 results.append(row)
                 print(
-                    f"seed {seed}, {method}, {share:.0%}, {pixels} px: {right:.1f} % of "
-                    f"the target's part, accuracy {accuracy:.2f} %, filtered in "
+                    f"seed {seed}, {method}, {share:.0%}, {pixels} px: {right:.1f} % "
+                    f"of the target's part, accuracy {accuracy:.2f} %, filtered in "
                     f"{filtering:.0f} s, pre-trained in {seconds:.0f} s",
                     flush=True,
                 )

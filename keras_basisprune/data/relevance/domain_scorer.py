@@ -7,7 +7,7 @@ import numpy as np
 from keras_basisprune.data.relevance.moments import Moments
 
 _FOLDS = 3
-_INVERSE_PENALTY = 0.01  # `C` of scikit-learn
+_INVERSE_PENALTY = 0.001  # `C` of scikit-learn
 
 
 @dataclasses.dataclass(frozen=True)

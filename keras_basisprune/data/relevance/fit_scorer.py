@@ -20,7 +20,7 @@ def fit_scorer(method, target, moments, rows, *, count, clusters, seed):
         moments: `Moments` of the features of the source.
         rows: Function of ascending positions that returns features of the source.
         count: Integer, the number of samples of the source.
-        clusters: Integer, or `None` for a tenth of the target's samples, at most 100.
+        clusters: Integer, or `None` for 10, or fewer for a target of fewer samples.
         seed: Integer.
 
     Returns:
@@ -33,7 +33,7 @@ def fit_scorer(method, target, moments, rows, *, count, clusters, seed):
     moments = moments + Moments.of(target)
     if method == "clusters":
         if clusters is None:
-            clusters = min(100, max(1, len(target) // 10))
+            clusters = min(10, len(target))
         return fit_clusters(some, moments, clusters, seed)
     drawn = drawn_rows(count, seed)
     return fit_domain(some, moments, drawn, rows(drawn), seed)

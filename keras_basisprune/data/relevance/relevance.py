@@ -29,8 +29,8 @@ class Relevance:
         method: str, how scores were computed: `"clusters"`, `"domain"` or `"random"`.
         keep: float in (0, 1], the share of the images that is kept.
         scores: float64 array of shape `(n,)`, read-only; higher is more relevant.
-            Distances are negative: a score of -1 is one standard deviation per feature
-            away from the nearest centre. Scores of a classifier are log-odds.
+            Distances to the nearest centre (between 0 and 2) are negative; scores of a
+            classifier are log-odds.
         names: tuple of `n` str, where images have names: paths of files, relative to
             the folder; else empty.
         skipped: tuple of str, the files that could not be read, with reasons. They have

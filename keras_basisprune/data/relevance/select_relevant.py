@@ -48,10 +48,11 @@ def select_relevant(
     time and loses little (Chakraborty et al. 2020, "Efficient Conditional Pre-training
     for Transfer Learning", https://arxiv.org/abs/2011.10231). Labels are ignored.
 
-    Features are the outputs of `encoder`, standardized over source and target. Ways to
-    rank:
+    Features are the outputs of `encoder`. Ways to rank:
     - `"clusters"`: by the distance to the nearest of the centres that k-means finds
-      among the target's features, divided by the square root of their number;
+      among the target's features, which are divided by their standard deviations (over
+      source and target) and then by their length. Centres are found on 20,000 images at
+      most;
     - `"domain"`: by a logistic regression that tells the target from the source. It is
       trained on 20,000 images of each at most, and no image is scored by a classifier
       that was trained on it;
@@ -85,8 +86,8 @@ def select_relevant(
             the size of the target's first image.
         keep: Float in (0, 1], the share of the source to keep.
         method: `"clusters"`, `"domain"` or `"random"`.
-        clusters: Integer, the number of centres; `None` for a tenth of the number of
-            target images, at most 100.
+        clusters: Integer, the number of centres; `None` for 10, or fewer for a target
+            of fewer images.
         image_size: `(height, width)` or an integer, to which images are brought before
             anything else: what a network would see that is pre-trained at this size.
         seed: Integer, seed of centres, samples and random scores.
@@ -172,7 +173,7 @@ def check_clusters(clusters, count):
     if clusters is not None and clusters > count:
         raise ValueError(
             "Expected `clusters` to be at most the number of target images. Received: "
-            f"clusters={clusters} and {count} images. Pass {max(1, count // 10)}, say."
+            f"clusters={clusters} and {count} images. Pass {min(10, count)}, say."
         )
 
 
