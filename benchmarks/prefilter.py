@@ -195,9 +195,10 @@ def table(results, column, digits=1):
         cells = []
         for size in sizes:
             found = [r[column] for r in results if r[:3] == (method, share, size)]
-            known = len(found) and np.isfinite(found).all()
-            text = f"{np.mean(found):.{digits}f} ± {np.std(found):.{digits}f}"
-            cells.append(text if known else "")
+            text = ""
+            if found and np.isfinite(found).all():
+                text = f"{np.mean(found):.{digits}f} ± {np.std(found):.{digits}f}"
+            cells.append(text)
         lines.append(f"| {method} | {share:.0%} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
