@@ -14,8 +14,8 @@ class ClusterScorer:
     """Minus the distance of each sample to the nearest centre.
 
     Attributes:
-        scale: Array of shape `(features,)` that features are divided by, before they are
-            divided by their length.
+        scale: Array of shape `(features,)` that features are divided by, before they
+            are divided by their length.
         centres: float64 array of shape `(clusters, features)` of such features.
     """
 

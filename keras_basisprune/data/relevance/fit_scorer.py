@@ -4,7 +4,6 @@ import numpy as np
 
 from keras_basisprune.data.relevance.cluster_scorer import fit_clusters
 from keras_basisprune.data.relevance.domain_scorer import fit_domain
-from keras_basisprune.data.relevance.moments import Moments
 from keras_basisprune.data.relevance.random_scorer import RandomScorer
 from keras_basisprune.data.relevance.sampled_rows import sampled_rows
 
@@ -16,8 +15,8 @@ def fit_scorer(method, target, moments, rows, *, count, clusters, seed):
 
     Args:
         method: `"clusters"`, `"domain"` or `"random"`.
-        target: float32 array of shape `(n, features)`, features of the target.
-        moments: `Moments` of the features of the source.
+        target: float32 array of shape `(n, features)`, what `target_rows` returns.
+        moments: `Moments` of the features of source and target.
         rows: Function of ascending positions that returns features of the source.
         count: Integer, the number of samples of the source.
         clusters: Integer, or `None` for 10, or fewer for a target of fewer samples.
@@ -29,14 +28,17 @@ def fit_scorer(method, target, moments, rows, *, count, clusters, seed):
     """
     if method == "random":
         return RandomScorer(seed)
-    some = np.asarray(target[sampled_rows(len(target), (seed, _TARGET))])
-    moments = moments + Moments.of(target)
     if method == "clusters":
         if clusters is None:
             clusters = min(10, len(target))
-        return fit_clusters(some, moments, clusters, seed)
+        return fit_clusters(target, moments, clusters, seed)
     drawn = drawn_rows(count, seed)
-    return fit_domain(some, moments, drawn, rows(drawn), seed)
+    return fit_domain(target, moments, drawn, rows(drawn), seed)
+
+
+def target_rows(values, seed) -> np.ndarray:
+    """Returns features of the target, of a sample if there are many."""
+    return np.asarray(values[sampled_rows(len(values), (seed, _TARGET))])
 
 
 def drawn_rows(count, seed) -> np.ndarray:

@@ -8,7 +8,7 @@ from keras_basisprune.data.relevance.feature_extractor import (
     FeatureExtractor,
     check_encoder,
 )
-from keras_basisprune.data.relevance.fit_scorer import fit_scorer
+from keras_basisprune.data.relevance.fit_scorer import fit_scorer, target_rows
 from keras_basisprune.data.relevance.moments import Moments, blocks
 from keras_basisprune.data.relevance.random_scorer import RandomScorer
 from keras_basisprune.data.relevance.relevance import METHODS, Relevance
@@ -70,8 +70,8 @@ def select_relevant(
             - a `tf.data.Dataset`, `keras.utils.PyDataset` or iterable of batches or of
               single samples, which must come in the same order each time;
             - the path of a folder, whose image files (or those of its folder `train`)
-              may be of any size; of an `.npz` file with `x_train` or `x`; or of an
-              `.npy` file;
+              may be of any size; of an `.npz` file with `x_train` or `x`; of an `.npy`
+              file; or of a `.tfrecord` file of encoded images;
             - a builder of TensorFlow Datasets, `"tfds:NAME"` (the training split of
               both), or `"digits"`.
 
@@ -180,8 +180,8 @@ def check_clusters(clusters, count):
 def _scores(source, target, method, clusters, seed):
     score = fit_scorer(
         method,
-        target,
-        Moments.of(source),
+        target_rows(target, seed),
+        Moments.of(source) + Moments.of(target),
         lambda rows: source[rows],
         count=len(source),
         clusters=clusters,

@@ -14,6 +14,7 @@ from keras_basisprune.data.relevance.streams.batch_stream import BatchStream
 from keras_basisprune.data.relevance.streams.image_files import ImageFiles
 from keras_basisprune.data.relevance.streams.npz_rows import NpzRows
 from keras_basisprune.data.relevance.streams.tfds_examples import TfdsExamples
+from keras_basisprune.data.relevance.streams.tfrecord_images import TFRecordImages
 from keras_basisprune.data.sources import ImageData
 from keras_basisprune.utils.shown import shown
 
@@ -99,6 +100,8 @@ def _named(argument, name):
         return ImageFiles(path, _image_names(argument, path))
     if path.is_file() and path.suffix.lower() in (".npz", ".npy"):
         return NpzRows(path)
+    if path.is_file() and ".tfrecord" in path.name.lower():
+        return TFRecordImages(path)
     raise _refusal(argument, repr(name))
 
 
@@ -187,7 +190,7 @@ def _refusal(argument, received):
     return ValueError(
         f"Expected `{argument}` to be arrays, a dataset, a `keras.utils.PyDataset`, a "
         "data set of TensorFlow Datasets or 'tfds:NAME', the path of a folder of "
-        "images or of an .npz or .npy file, or 'digits'. Received: "
+        "images or of an .npz, .npy or .tfrecord file, or 'digits'. Received: "
         f"{argument}={received}. "
         "Check its kind, or the path."
     )
