@@ -41,10 +41,14 @@ class Moments:
 
     @property
     def scale(self) -> np.ndarray:
-        """Standard deviations, 1 where all rows have the same value."""
+        """Standard deviations, 1 where all rows have the same value.
+
+        They are rounded to float32, so that they don't depend on how rows were divided:
+        k-means may end in other centres after the smallest difference.
+        """
         scale = np.sqrt(self.squares / max(1, self.count))
         constant = scale <= 1e-6 * np.maximum(1e-6, np.abs(self.mean))
-        return np.where(constant, 1.0, scale)
+        return np.where(constant, 1.0, scale).astype(np.float32).astype(np.float64)
 
 
 def blocks(rows):
