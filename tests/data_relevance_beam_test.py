@@ -114,6 +114,7 @@ def test_a_step_that_fails_is_repeated_and_counted_once(file, tmp_path, monkeypa
     assert_equal(found, in_memory(SOURCE))
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_workers_are_processes_and_one_may_die(file, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), *sys.path]))
     monkeypatch.setenv("DIES_ONCE", str(tmp_path / "flag"))

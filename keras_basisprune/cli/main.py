@@ -8,6 +8,7 @@ Commands:
   compress  remove what the task of --data doesn't need, write small files
   export    turn a .keras file into LiteRT files and a SavedModel
   report    write report.html again, from the report.json in a folder
+  prefilter find the part of a large source to pre-train on for a target
   measure   count parameters, FLOPs and bytes, and time one inference
 
 Examples:
@@ -19,6 +20,8 @@ Examples:
   keras-basisprune report small
   keras-basisprune export --model=small/small.keras --formats=float16,int8 \\
       --data=photos/
+  keras-basisprune prefilter --source=photos/ --target=birds.npz \\
+      --encoder=MobileNetV2 --keep=0.12 --output_dir=kept
   keras-basisprune measure --model=small/small_float32.tflite
 
 Flags (keras-basisprune COMMAND --help shows those of one command):

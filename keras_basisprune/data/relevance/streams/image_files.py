@@ -23,12 +23,20 @@ class ImageFiles:
         """Yields pairs of a list with an array of one image, and its name."""
         for name in self._names:
             try:
-                image = decode_image(self._root / name)
+                image = self.image(name)
             except OSError as error:
                 skipped.append(str(error))
                 continue
-            image = image[..., None] if image.ndim == 2 else image
             yield [image[None]], (name,)
+
+    def image(self, name):
+        """Returns the image of one file, of shape `(height, width, channels)`.
+
+        Raises:
+            OSError: If it can't be read.
+        """
+        image = decode_image(self._root / name)
+        return image[..., None] if image.ndim == 2 else image
 
     def part(self, start, stop):
         """Returns a stream of some of the files."""
