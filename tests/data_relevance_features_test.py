@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from relevance_encoders import images, maps, vectors
 
 import keras_basisprune as kbp
@@ -205,6 +206,35 @@ def test_a_damaged_archive_is_refused(tmp_path):
     (tmp_path / "a.npz").write_bytes(whole[:2000])
     with pytest.raises(ValueError, match="to be an .npz file"):
         select(tmp_path / "a.npz")
+
+
+def write_records(path, key, values):
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for value in values:
+            feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+            features = tf.train.Features(feature={key: feature})
+            writer.write(tf.train.Example(features=features).SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize("key", ["image", "image/encoded"])
+def test_records_of_images(tmp_path, key):
+    encoded = [tf.io.encode_png(image).numpy() for image in SOURCE]
+    path = write_records(tmp_path / "a.tfrecord", key, encoded)
+    np.testing.assert_allclose(select(path).scores, select().scores, atol=1e-6)
+
+
+def test_refused_records(tmp_path):
+    encoded = [tf.io.encode_png(image).numpy() for image in SOURCE[:2]]
+    path = write_records(tmp_path / "a.tfrecord", "image", [*encoded, b"none"])
+    with pytest.raises(ValueError, match="encoded `image`.*error after 2 of them"):
+        select(path)
+    path = write_records(tmp_path / "a.tfrecord", "picture", encoded)
+    with pytest.raises(ValueError, match="encoded `image`.*error after 0 of them"):
+        select(path)
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(ValueError, match="encoded `image`.*DataLoss"):
+        select(path)
 
 
 class TestCache:

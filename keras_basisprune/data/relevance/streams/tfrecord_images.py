@@ -4,8 +4,6 @@ import hashlib
 import os
 import pathlib
 
-import numpy as np
-
 _KEYS = ("image", "image/encoded")
 
 
@@ -29,17 +27,17 @@ class TFRecordImages:
             ValueError: If the file is damaged or holds something else.
         """
         import tensorflow as tf
-        from google.protobuf.message import DecodeError
 
+        features = {key: tf.io.FixedLenFeature([], tf.string, "") for key in _KEYS}
         number = 0
         try:
-            for record in tf.data.TFRecordDataset(str(self._path)).as_numpy_iterator():
-                example = tf.train.Example.FromString(record)
-                image = tf.io.decode_image(_encoded(example), expand_animations=False)
-                image = np.asarray(image)[None]
+            for record in tf.data.TFRecordDataset(str(self._path)):
+                example = tf.io.parse_single_example(record, features)
+                encoded = next((example[k] for k in _KEYS if example[k] != b""), b"")
+                image = tf.io.decode_image(encoded, expand_animations=False)
+                yield [image.numpy()[None]], ()
                 number += 1
-                yield [image], ()
-        except (ValueError, DecodeError, tf.errors.OpError) as error:
+        except tf.errors.OpError as error:
             raise ValueError(
                 f"Expected '{self._path}' to be a TFRecord file of examples with an "
                 f"encoded `image`. Received: an error after {number} of them "
@@ -51,11 +49,3 @@ class TFRecordImages:
         stat = os.stat(self._path)
         text = f"{self._path.resolve()} {stat.st_size} {stat.st_mtime_ns}"
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _encoded(example) -> bytes:
-    features = example.features.feature
-    for key in _KEYS:
-        if key in features and features[key].bytes_list.value:
-            return features[key].bytes_list.value[0]
-    raise ValueError(f"no `image` among the features {sorted(features)}")
