@@ -27,7 +27,7 @@ class DomainScorer:
         folds: int64 array, the fold of each of these.
     """
 
-    mean: np.ndarray
+    mean: np.ndarray | float
     scale: np.ndarray
     weights: np.ndarray
     biases: np.ndarray
