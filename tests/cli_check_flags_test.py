@@ -14,7 +14,7 @@ from keras_basisprune.cli.write_exports import write_exports
 
 NOTHING = "--model=nothing.keras"  # is never looked at
 COMPRESS = ("compress", NOTHING, "--data=digits")
-OWN = "inspect compress export report measure".split()
+OWN = "inspect compress export report prefilter measure".split()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -166,10 +166,10 @@ def test_folders_that_cant_be_listed_are_named(pets):
 
 
 def test_a_folder_that_vanishes_is_named(pets, monkeypatch):
-    from keras_basisprune.data.readers import read_folder
+    from keras_basisprune.data.readers.list_images import list_images
 
     with pytest.raises(ValueError, match=r"Received: '.*gone', which can't \(No such"):
-        list(read_folder._images(pets / "gone"))
+        list_images(pets / "gone")
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", "half"])

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from keras_basisprune.data import ImageData, load_data
+from keras_basisprune.data import ImageData, load_data, select_relevant
 
 PIL_Image = pytest.importorskip("PIL.Image")
 SPLITS = ("train", "validation", "test")
@@ -445,6 +445,21 @@ def tfds_folder(tmp_path_factory):
 
 
 class TestTfds:
+    def test_scores_of_its_training_images(self, tfds_folder, monkeypatch):
+        pytest.importorskip("sklearn")
+        import tensorflow_datasets as tfds
+        from relevance_encoders import maps
+
+        monkeypatch.setenv("TFDS_DATA_DIR", tfds_folder)
+        images, target = random_images(20, seed=20), random_images(5, seed=1)
+        builder = tfds.builder("tiny_images", data_dir=tfds_folder)
+        found = [
+            select_relevant(source, target, maps(), keep=0.5, verbose=0).scores
+            for source in (images, "tfds:tiny_images", builder)
+        ]
+        np.testing.assert_allclose(found[1], found[0], atol=1e-6)
+        np.testing.assert_allclose(found[2], found[0], atol=1e-6)
+
     def test_prepared_data_set(self, tfds_folder, monkeypatch):
         monkeypatch.setenv("TFDS_DATA_DIR", tfds_folder)
         data = load_data("tfds:tiny_images", test_split=0.2)

@@ -12,13 +12,16 @@ COMMANDS = {
     "report": "write report.html again, from the report.json in a folder",
     "diff": "learn a task as a sparse difference to a network, write it to a file",
     "apply": "make the network of a task from a network and such a file",
+    "prefilter": "find the part of a large source to pre-train on for a target",
     "measure": "count parameters, FLOPs and bytes, and time one inference",
 }
 _ALL = tuple(COMMANDS)
 _MODEL = ("inspect", "compress", "export", "measure")
 _FILE = (*_MODEL, "diff", "apply")  # of a model, by name or path
+_BUILT = (*_MODEL, "prefilter")
 _DATA = ("inspect", "compress", "export", "diff")
 _TRAINING = ("compress", "diff")
+_FILTER = ("prefilter",)
 _FILES = ("compress", "export")
 _POSITIVE = (1, None)
 _SHARE = (0, 1)  # the upper end is excluded
@@ -58,18 +61,18 @@ FLAGS = (
          "measure also takes a .tflite file.", _FILE),
     Flag("string", "weights", None, "Weights of a Keras Application: imagenet, the "
          "path of a weights file without top, or none for random ones. Default: "
-         "imagenet for compress, else none.", _MODEL),
+         "imagenet for compress and prefilter, else none.", _BUILT),
     Flag("multi_string", "import", None, "Module, or path of a .py file, with the "
          "custom layers and functions that the .keras file needs. Repeat it for "
-         "several, or separate them by commas.", _FILE),
+         "several, or separate them by commas.", (*_FILE, "prefilter")),
     Flag("string", "data", None, "Images: digits (built in), tfds:NAME, a folder with "
          "a sub-folder per class, or an .npz file. Models get pixels in [0, 255].",
          _DATA),
     Flag("string", "output_dir", "keras_basisprune_output", "Where files are written, "
-         "or where report reads.", ("compress", "export", "report")),
+         "or where report reads.", ("compress", "export", "report", "prefilter")),
     Flag("integer", "input_size", None, "Height and width of the input of a Keras "
          "Application (default: 96), or of a model that takes any size.",
-         (*_MODEL, "diff"), (8, 4096)),
+         (*_BUILT, "diff"), (8, 4096)),
     Flag("integer", "max_images", None, "Use at most this many images of each split.",
          _DATA, _POSITIVE),
     Flag("float", "rank", None, "Bases per layer, an integer, or a share of energy "
@@ -115,8 +118,8 @@ FLAGS = (
     Flag("float", "margin", 0.0, "By how many standard errors networks have to be "
          "better than that, so that it also holds for other images.",
          range=_NOT_NEGATIVE),
-    Flag("integer", "batch_size", 32, "Images per training step.", _TRAINING,
-         _POSITIVE),
+    Flag("integer", "batch_size", 32, "Images per training step, or at a time.",
+         (*_TRAINING, "prefilter"), _POSITIVE),
     Flag("integer", "round_to", 1, "Make ranks and channels multiples of this.",
          range=_POSITIVE),
     Flag("list", "methods", ["basis", "channels"], "Methods to make networks small, "
@@ -133,6 +136,25 @@ FLAGS = (
     Flag("string", "output", None, "The file to write: .npz of diff, .keras of apply.",
          ("diff", "apply")),
     Flag("integer", "runs", 50, "Inferences to time.", ("measure",), (1, 1_000_000)),
-    Flag("integer", "seed", 0, "Seed of all random numbers.", _DATA, (0, 2**31 - 1)),
+    Flag("integer", "seed", 0, "Seed of all random numbers.",
+         (*_DATA, "prefilter"), (0, 2**31 - 1)),
+    Flag("string", "source", None, "Images to choose from: a folder, an .npz, .npy or "
+         ".tfrecord file, tfds:NAME, or digits.", _FILTER),
+    Flag("string", "target", None, "Images of the task that comes after pre-training, "
+         "in one of these forms; labels are not needed.", _FILTER),
+    Flag("string", "encoder", None, "The model that gives features: a Keras "
+         "Application, or a .keras file.", _FILTER),
+    Flag("string", "layer", None, "The layer of a file as --encoder whose outputs are "
+         "the features. Default: its outputs.", _FILTER),
+    Flag("float", "keep", 0.12, "Share of the source to keep.", _FILTER, (1e-9, 1.0)),
+    Flag("string", "method", "clusters", "How to rank: clusters (distance to clusters "
+         "of the target), domain (a classifier of target against source), random.",
+         _FILTER, choices=("clusters", "domain", "random")),
+    Flag("integer", "clusters", None, "Clusters of the target. Default: 10.", _FILTER,
+         _POSITIVE),
+    Flag("integer", "image_size", None, "Shrink images to this height and width first, "
+         "for pre-training at low resolution.", _FILTER, (1, 4096)),
+    Flag("string", "cache_dir", None, "Folder that keeps features for the next call.",
+         _FILTER),
     Flag("bool", "debug", False, "Show the traceback of an error.", _ALL),
 )  # fmt: skip

@@ -13,6 +13,13 @@ _CHANGES = ("flip", "shift", "zoom", "contrast", "brightness")
 _TRAINING = ("epochs", "learning_rate", "distill", *_CHANGES, "augment_fit")
 _TRAINING += ("temperature",)
 
+_IMAGES = "a folder of images, an .npz, .npy or .tfrecord file, tfds:NAME, or digits"
+_NEEDED = {
+    "source": _IMAGES,
+    "target": _IMAGES,
+    "encoder": "a .keras file, or a Keras Application such as MobileNetV2",
+}
+
 
 def check_flags(values, command):
     """Raises `absl.flags.Error` unless the flags are right for a command, together.
@@ -70,6 +77,11 @@ def _check_value(flag, value):
 
 def _check_needs(values, command):
     """Raises if a flag is missing."""
+    if command == "prefilter":
+        for name, what in _NEEDED.items():
+            if values[name].value is None:
+                raise flags.Error(f"Expected --{name}: {what}. Received: none.")
+        return
     if command != "report" and values.model is None:
         raise flags.Error(
             "Expected --model: a .keras file, or a Keras Application such as "
@@ -122,6 +134,9 @@ def _check_task(values, command):
 
 def _idle(values, command):
     """Yields names of flags that would have no effect, and the reasons."""
+    if command == "prefilter":
+        yield from _idle_filter(values)
+        return
     model = values.model or ""
     if _is_path(model):
         names = ("weights", "finetune_epochs")
@@ -149,6 +164,18 @@ def _idle(values, command):
     if not any(method.compensates for method in methods):
         text = f"with --methods={','.join(values.methods)}. It corrects layers that "
         yield ("compensate",), f"{text}read removed channels."
+
+
+def _idle_filter(values):
+    """Yields the same for `prefilter`."""
+    if _is_path(values.encoder):
+        text = "with a file as --encoder. It is for Keras Applications."
+        yield ("weights", "input_size"), text
+    else:
+        names = ("import", "layer")
+        yield names, "with a Keras Application. It is for .keras files."
+    if values.method != "clusters":
+        yield ("clusters",), f"with --method={values.method}."
 
 
 def _is_path(model) -> bool:

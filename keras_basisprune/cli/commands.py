@@ -13,6 +13,7 @@ from keras_basisprune.cli._exporters import EXPORTERS, asked_for
 from keras_basisprune.cli.check_inputs import check_exports, check_inputs
 from keras_basisprune.cli.image_shape import checked_size, image_shape
 from keras_basisprune.cli.named_model import named_model
+from keras_basisprune.cli.prefilter import prefilter  # noqa: F401
 from keras_basisprune.cli.write_exports import write_exports
 from keras_basisprune.data import load_data
 from keras_basisprune.data.application import application, application_names

@@ -10,6 +10,7 @@ Commands:
   report    write report.html again, from the report.json in a folder
   diff      learn a task as a sparse difference to a network, write it to a file
   apply     make the network of a task from a network and such a file
+  prefilter find the part of a large source to pre-train on for a target
   measure   count parameters, FLOPs and bytes, and time one inference
 
 Examples:
@@ -23,6 +24,8 @@ Examples:
       --data=photos/
   keras-basisprune diff --model=base.keras --data=photos/ --output=task.npz
   keras-basisprune apply --model=base.keras --delta=task.npz --output=task.keras
+  keras-basisprune prefilter --source=photos/ --target=birds.npz \\
+      --encoder=MobileNetV2 --keep=0.12 --output_dir=kept
   keras-basisprune measure --model=small/small_float32.tflite
 
 Flags (keras-basisprune COMMAND --help shows those of one command):

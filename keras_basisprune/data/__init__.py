@@ -1,6 +1,20 @@
 """Images to train and measure on, from various sources."""
 
 from keras_basisprune.data.application import application
+from keras_basisprune.data.relevance.beam.select_relevant_on_beam import (
+    select_relevant_on_beam,
+)
+from keras_basisprune.data.relevance.contact_sheet import contact_sheet
+from keras_basisprune.data.relevance.relevance import Relevance
+from keras_basisprune.data.relevance.select_relevant import select_relevant
 from keras_basisprune.data.sources import ImageData, load_data
 
-__all__ = ["ImageData", "application", "load_data"]
+__all__ = [
+    "ImageData",
+    "Relevance",
+    "application",
+    "contact_sheet",
+    "load_data",
+    "select_relevant",
+    "select_relevant_on_beam",
+]

@@ -1,12 +1,12 @@
 """Loads images from a built-in set, TFDS, a folder or an archive."""
 
 import dataclasses
-import operator
 import os
 import warnings
 
 import numpy as np
 
+from keras_basisprune.data.checked_image_size import checked_image_size
 from keras_basisprune.data.readers.check_labels import check_labels
 from keras_basisprune.data.readers.fit_image import fit_image
 from keras_basisprune.data.readers.read_digits import read_digits
@@ -121,7 +121,7 @@ def load_data(
     ((1259, 32, 32, 3), (269, 32, 32, 3), (269, 32, 32, 3))
     >>> model.fit(*data.train, validation_data=data.validation)
     """
-    size = _image_size(image_size)
+    size = checked_image_size(image_size)
     channels = check_whole("channels", channels, 1, 2**10)
     seed = check_whole("seed", seed, 0)
     _check_shares(validation_split, test_split)
@@ -211,25 +211,6 @@ def _report_skipped(skipped, spec, train_labels, class_names):
         f"example {skipped[0]}. The field `skipped` of the result names all of them.",
         stacklevel=3,
     )
-
-
-def _image_size(image_size):
-    if image_size is None:
-        return None
-    pair = image_size if isinstance(image_size, tuple | list) else (image_size,) * 2
-    try:
-        size = tuple(operator.index(side) for side in pair)
-    except TypeError:
-        size = ()
-    if any(isinstance(side, bool) for side in pair):
-        size = ()
-    if len(size) != 2 or min(size) < 1 or max(size) >= 2**15:
-        raise ValueError(
-            "Expected `image_size` to be None, a positive int or a pair (height, "
-            f"width) of them. Received: image_size={image_size!r}. Pass for example "
-            "image_size=(224, 224)."
-        )
-    return size
 
 
 def _check_shares(validation_split, test_split):

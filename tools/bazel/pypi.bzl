@@ -4,6 +4,7 @@
 LIBRARIES = [
     "absl_py",
     "ai_edge_litert",
+    "apache_beam",
     "filelock",
     "h5py",
     "hypothesis",

@@ -58,4 +58,6 @@ def _resize(image, size):
     planes = [image] if rgb else np.moveaxis(image, -1, 0)
     planes = [PIL.Image.fromarray(np.ascontiguousarray(plane)) for plane in planes]
     planes = [np.asarray(p.resize((size[1], size[0]), bilinear)) for p in planes]
-    return planes[0] if rgb else np.clip(np.stack(planes, axis=-1), 0, 255)
+    if rgb:
+        return planes[0]
+    return np.clip(np.stack(planes, axis=-1), image.min(), image.max())  # of rounding

@@ -1,24 +1,16 @@
 """Folders with one sub-folder of image files per class."""
 
-import os
 import pathlib
 
 import numpy as np
 
-EXTENSIONS = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+from keras_basisprune.data.readers.decode_image import decode_image
+from keras_basisprune.data.readers.list_images import class_folders, list_images
+
 SPLITS = {
     "train": ("train",),
     "validation": ("validation", "val", "valid"),
     "test": ("test",),
-}
-# Hidden are names with these prefixes, and the folders of operating systems below.
-_HIDDEN = (".", "__")
-_SYSTEMS = {
-    "@eaDir",
-    "#recycle",
-    "$RECYCLE.BIN",
-    "System Volume Information",
-    "lost+found",
 }
 
 
@@ -56,7 +48,7 @@ def read_folder(path):
         ) from error
     root = pathlib.Path(path)
     homes = _homes(root)
-    names = _classes(homes["train"])
+    names = class_folders(homes["train"])
     if not names:
         raise ValueError(
             "Expected `spec` to be a folder with one sub-folder of images per class. "
@@ -65,11 +57,11 @@ def read_folder(path):
         )
     splits = {split: _files(home, names) for split, home in homes.items()}
     description = f"Images from {root.resolve()}; no licence is stated"
-    return splits, _decode, tuple(names), description
+    return splits, decode_image, tuple(names), description
 
 
 def _homes(root):
-    if not (root / "train").is_dir() or not _classes(root / "train"):
+    if not (root / "train").is_dir() or not class_folders(root / "train"):
         return {"train": root}
     found = {}
     for split, choices in SPLITS.items():
@@ -79,22 +71,8 @@ def _homes(root):
     return found
 
 
-def _classes(home):
-    return sorted(
-        entry.name
-        for entry in home.iterdir()
-        if entry.is_dir()
-        and not _is_hidden(entry.name)
-        and not home.resolve().is_relative_to(entry.resolve())  # a link upward
-    )
-
-
-def _is_hidden(name):
-    return name.startswith(_HIDDEN) or name in _SYSTEMS
-
-
 def _files(home, names):
-    unknown = sorted(set(_classes(home)) - set(names))
+    unknown = sorted(set(class_folders(home)) - set(names))
     if unknown:
         raise ValueError(
             "Expected every split of `spec` to have the classes of its train folder. "
@@ -103,45 +81,7 @@ def _files(home, names):
         )
     paths, labels = [], []
     for label, name in enumerate(names):
-        found = sorted(_images(home / name))
+        found = list_images(home / name)
         paths += found
         labels += [label] * len(found)
     return paths, np.array(labels, np.int64)
-
-
-def _images(folder):
-    for place, folders, files in os.walk(folder, onerror=_refuse):
-        folders[:] = [name for name in folders if not _is_hidden(name)]
-        for name in files:
-            path = pathlib.Path(place, name)
-            if path.suffix.lower() in EXTENSIONS and not name.startswith("."):
-                yield path
-
-
-def _refuse(error):
-    raise ValueError(
-        "Expected `spec` to hold folders that can be read. Received: "
-        f"'{error.filename}', which can't ({error.strerror}). Change its permissions, "
-        "or remove it."
-    ) from error
-
-
-def _decode(path):
-    import PIL.Image
-    import PIL.ImageOps
-
-    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
-        raise OSError(f"{path}: no regular file")
-    try:
-        with PIL.Image.open(path) as image:
-            image = PIL.ImageOps.exif_transpose(image)
-            if image.mode.startswith("I;16"):
-                return np.asarray(image).astype(np.float32) / np.float32(257)
-            if image.mode in ("I", "F"):
-                raise OSError(f"32-bit pixels (mode {image.mode}) have no known range")
-            grey = image.mode in ("1", "L", "LA", "La")
-            return np.asarray(image.convert("L" if grey else "RGB"))
-    except MemoryError:
-        raise
-    except Exception as error:  # Pillow's decoders raise a dozen different classes
-        raise OSError(f"{path}: {error}") from error

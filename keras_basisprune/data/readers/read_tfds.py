@@ -37,17 +37,10 @@ def read_tfds(name):
         OSError: the data set is not prepared and cannot be downloaded.
         ValueError: there is no such data set, or it holds no images with labels.
     """
-    try:
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise ImportError(
-            f"spec='tfds:{name}' needs tensorflow-datasets, which is not installed. "
-            'Run: pip install "keras-basisprune[tfds]"'
-        ) from error
-    builder = _builder(tfds, name)
-    image, label = _keys(tfds, builder.info, name)
-    if not builder.data_path.exists():
-        _prepare(tfds, builder, name)
+    builder = prepared_builder(name, check=_keys)
+    import tensorflow_datasets as tfds
+
+    image, label = _keys(builder.info, name)
     names = tuple(str(n) for n in builder.info.features[label].names)
     splits = {}
     for split, stored in _stored_splits(builder.info.splits, name).items():
@@ -58,6 +51,36 @@ def read_tfds(name):
     description = f"{builder.info.full_name} of TensorFlow Datasets; {licence}"
     feature = builder.info.features[image]
     return splits, lambda item: _decode(feature, item), names, description
+
+
+def prepared_builder(name, check=None):
+    """Returns the builder of a data set, which is downloaded and prepared if necessary.
+
+    Args:
+        name: str, such as `"eurosat"`, `"eurosat/rgb"` or `"eurosat/rgb:2.0.0"`.
+        check: Called with the data set's `info` and `name` before it is prepared.
+
+    Returns:
+        A `tfds.core.DatasetBuilder`.
+
+    Raises:
+        ImportError: TensorFlow Datasets or a package of this data set is missing.
+        OSError: the data set is not prepared and cannot be downloaded.
+        ValueError: there is no such data set.
+    """
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise ImportError(
+            f"spec='tfds:{name}' needs tensorflow-datasets, which is not installed. "
+            'Run: pip install "keras-basisprune[tfds]"'
+        ) from error
+    builder = _builder(tfds, name)
+    if check is not None:
+        check(builder.info, name)
+    if not builder.data_path.exists():
+        _prepare(tfds, builder, name)
+    return builder
 
 
 def _builder(tfds, name):
@@ -125,7 +148,9 @@ def _silent_hosts(urls):
     return [f"{host}:{port}" for host, port in asked]
 
 
-def _keys(tfds, info, name):
+def _keys(info, name):
+    import tensorflow_datasets as tfds
+
     keys = info.supervised_keys or ("image", "label")
     kinds = tfds.features.Image, tfds.features.ClassLabel
     fits = len(keys) == 2 and all(

@@ -1,0 +1,1 @@
+"""Scores of sources that outgrow one machine, as an Apache Beam pipeline."""
