@@ -48,6 +48,7 @@ _OPTIONS = {
     "epochs": flags.DEFINE_integer("epochs", 5, "Of the whole difference."),
     "fixed_epochs": flags.DEFINE_integer("fixed_epochs", 5, "Of chosen weights."),
     "gate_rate": flags.DEFINE_float("gate_rate", None, "As in DiffOptions."),
+    "fixed_rate": flags.DEFINE_float("fixed_rate", None, "Default: the learning rate."),
     "l0": flags.DEFINE_float("l0", None, "As in DiffOptions."),
 }
 
