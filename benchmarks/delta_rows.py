@@ -135,10 +135,12 @@ def table(rows) -> str:
             for values in ([r.test for r in found], [r.validation for r in found])
             for many in [int(len(values) > 1)]
         )
-        below = f"{100 * (np.mean(full) - np.mean([r.test for r in found])):.2f}"
+        below = ""
+        if full:
+            below = f"{100 * (np.mean(full) - np.mean([r.test for r in found])):.2f}"
         lines.append(
             f"| {way} | {share:.2%} | {np.mean([r.stored for r in found]):.2%} | "
-            f"{test} | {below if full else ''} | {validation} | {len(found)} | "
+            f"{test} | {below} | {validation} | {len(found)} | "
             f"{np.mean([r.seconds for r in found]):.0f} |"
         )
     return "\n".join(lines)
