@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from keras_basisprune.methods import DiffOptions, diff_pruning
+from keras_basisprune.methods import DiffOptions, deltas_by_share
 
 # What each way sets: a share (`None` for those of `--shares`), and options.
 WAYS = {
@@ -33,7 +33,7 @@ class Row:
         test: Accuracy.
         stored: All numbers of the delta without the head, as a share of the base.
         rate: The learning rate that was best on validation images.
-        seconds: Of training, at that rate.
+        seconds: Of training at that rate, in equal parts for all shares of a call.
     """
 
     way: str
@@ -51,30 +51,34 @@ def stored(delta) -> float:
     return (delta.changed + delta.whole) / delta.base_size
 
 
-def one_row(make, way, share, seed, data, rates, options) -> Row:
-    """Trains a network for each rate, and measures the best.
+def rows_of(make, way, shares, seed, data, rates, options) -> list[Row]:
+    """Trains networks of all shares for each rate; returns the best for each share.
 
     Args:
         make: A function of a seed that returns a new network with the base's weights.
         way: Key of `WAYS`.
-        share: Float.
+        shares: List of floats.
         seed: Integer.
         data: Has pairs `train`, `validation` and `test`.
         rates: List of learning rates.
         options: Dict of further `DiffOptions`.
     """
-    best = None
+    best: dict[float, Row] = {}
     for rate in rates:
         model, start = make(seed), time.time()
-        given = {**options, **WAYS[way][1], "seed": seed}
-        config = DiffOptions(learning_rate=rate, fixed_rate=rate, **given)
-        delta = diff_pruning(model, data.train, share=share, config=config, verbose=0)
-        seconds, network = time.time() - start, delta.apply(model)
-        scores = [accuracy(network, part) for part in (data.validation, data.test)]
-        row = Row(way, share, seed, *scores, stored(delta), rate, round(seconds, 1))
-        if best is None or row.validation > best.validation:
-            best = row
-    return best
+        given = {"fixed_rate": rate, **options, **WAYS[way][1], "seed": seed}
+        config = DiffOptions(learning_rate=rate, **given)
+        deltas = deltas_by_share(
+            model, data.train, shares=shares, config=config, verbose=0
+        )
+        seconds = round((time.time() - start) / len(shares), 1)
+        for share, delta in deltas.items():
+            network = delta.apply(model)
+            scores = [accuracy(network, part) for part in (data.validation, data.test)]
+            row = Row(way, share, seed, *scores, stored(delta), rate, seconds)
+            if share not in best or row.validation > best[share].validation:
+                best[share] = row
+    return [best[share] for share in shares]
 
 
 def accuracy(network, data) -> float:
@@ -96,17 +100,20 @@ def experiment(make, data, ways, shares, seeds, rates, options, folder) -> list[
     for seed in range(seeds):
         for way in ways:
             own = WAYS[way][0]
-            for share in shares if own is None else [own]:
-                row = known.get((way, share, seed))
-                if row is None:
-                    row = one_row(make, way, share, seed, data, rates, options)
-                    with path.open("a") as file:
+            wanted = shares if own is None else [own]
+            missing = [x for x in wanted if (way, x, seed) not in known]
+            if missing:
+                found = rows_of(make, way, missing, seed, data, rates, options)
+                known |= {(way, row.share, seed): row for row in found}
+                with path.open("a") as file:
+                    for row in found:
                         file.write(json.dumps(dataclasses.asdict(row)) + "\n")
+            for row in (known[way, share, seed] for share in wanted):
                 rows.append(row)
+                accuracies = f"{100 * row.validation:.2f} | {100 * row.test:.2f}"
                 print(
-                    f"| {way} | {share:.2%} | {seed} | {100 * row.validation:.2f} | "
-                    f"{100 * row.test:.2f} | {row.stored:.2%} | {row.rate:g} | "
-                    f"{row.seconds:.0f} |",
+                    f"| {way} | {row.share:.2%} | {seed} | {accuracies} | "
+                    f"{row.stored:.2%} | {row.rate:g} | {row.seconds:.0f} |",
                     flush=True,
                 )
     return rows
@@ -128,10 +135,12 @@ def table(rows) -> str:
             for values in ([r.test for r in found], [r.validation for r in found])
             for many in [int(len(values) > 1)]
         )
-        below = f"{100 * (np.mean(full) - np.mean([r.test for r in found])):.2f}"
+        below = ""
+        if full:
+            below = f"{100 * (np.mean(full) - np.mean([r.test for r in found])):.2f}"
         lines.append(
             f"| {way} | {share:.2%} | {np.mean([r.stored for r in found]):.2%} | "
-            f"{test} | {below if full else ''} | {validation} | {len(found)} | "
+            f"{test} | {below} | {validation} | {len(found)} | "
             f"{np.mean([r.seconds for r in found]):.0f} |"
         )
     return "\n".join(lines)

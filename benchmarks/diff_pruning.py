@@ -17,7 +17,8 @@ from the same one, of its seed. Rows, by `--ways`:
 
 All rows train for `--epochs` and then `--fixed_epochs`; rates are those of
 `--rates`, of which the best on the validation images is taken, for each row and seed.
-Each is printed as it comes and kept in `--output_dir`: the same call again goes on.
+The difference is trained once for all shares.
+Each row is printed as it comes and kept in `--output_dir`: the same call again goes on.
 In the end there are tables of mean and standard deviation over the seeds. What is
 stored whole (BatchNormalization's statistics) is not in the share; the column *stored*
 counts all numbers but those of the head.
@@ -54,6 +55,7 @@ _OPTIONS = {
     "epochs": flags.DEFINE_integer("epochs", 10, "Of the whole difference."),
     "fixed_epochs": flags.DEFINE_integer("fixed_epochs", 10, "Of chosen weights."),
     "gate_rate": flags.DEFINE_float("gate_rate", None, "As in DiffOptions."),
+    "fixed_rate": flags.DEFINE_float("fixed_rate", None, "Default: the learning rate."),
     "l0": flags.DEFINE_float("l0", None, "As in DiffOptions."),
     "batch_norm": flags.DEFINE_string("batch_norm", None, "As in DiffOptions."),
 }

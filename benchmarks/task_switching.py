@@ -119,6 +119,8 @@ def measured(model, deltas, rounds) -> dict[str, float]:
     found["TaskDelta"] = median(delta_switch, len(deltas), rounds)
     deltas[-1].remove(model)
     found["NumPy scatter, set_weights"] = median(whole_switch, len(deltas), 1)
+    in_numpy.remove(-1)
+    model.set_weights(in_numpy.arrays)
     return found
 
 

@@ -48,6 +48,7 @@ _OPTIONS = {
     "epochs": flags.DEFINE_integer("epochs", 5, "Of the whole difference."),
     "fixed_epochs": flags.DEFINE_integer("fixed_epochs", 5, "Of chosen weights."),
     "gate_rate": flags.DEFINE_float("gate_rate", None, "As in DiffOptions."),
+    "fixed_rate": flags.DEFINE_float("fixed_rate", None, "Default: the learning rate."),
     "l0": flags.DEFINE_float("l0", None, "As in DiffOptions."),
 }
 
@@ -64,6 +65,7 @@ class Sizes:
     hidden: int = 128
     vocabulary: int = 4000
     pretrain_epochs: int = 10
+    packages: tuple = text_corpus.PACKAGES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,7 +170,7 @@ def task_data(inputs, labels, count) -> TextData:
 def experiments(sizes, tasks, ways, shares, seeds, rates, options, folder, preset=None):
     """All rows of all tasks, and a table of each: a dict of lists of rows."""
     keras.utils.set_random_seed(0)
-    corpus = text_corpus.corpus(most=sizes.per_package)
+    corpus = text_corpus.corpus(sizes.packages, sizes.per_package)
     if preset is None:
         known = text_corpus.vocabulary(corpus["texts"], sizes.vocabulary)
         inputs = text_corpus.encoded(corpus["texts"], known, sizes.length)

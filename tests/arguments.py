@@ -50,6 +50,7 @@ NAMES = (
     "convert, regression",
     "convert, keep",
     "cost",
+    "deltas_by_share",
     "describe",
     "diff_pruning",
     "export_saved_model",
@@ -524,6 +525,11 @@ def calls(folder):
             {"keep": "share?", "cost": "cost", "data": "data?", "limits": "record?"},
         ),
         "cost": (kbp.measure.cost, {"model": small}, {"model": "model", **shaped}),
+        "deltas_by_share": (
+            kbp.methods.deltas_by_share,
+            {"model": small, "train": pair, "shares": [0.1], "verbose": 0},
+            {"model": "any model", "train": "labelled", "shares": "plan"},
+        ),
         "describe": (kbp.describe, {"model": small}, {"model": "model", **shaped}),
         "diff_pruning": (
             kbp.methods.diff_pruning,

@@ -101,7 +101,7 @@ def test_text_tasks(tmp_path):
     pytest.importorskip("keras_hub")
     from benchmarks import text_tasks
 
-    sizes = text_tasks.Sizes(20, 24, 12, 1, 2, 8, 60, 1)
+    sizes = text_tasks.Sizes(40, 24, 12, 1, 2, 8, 60, 1, ("json", "email"))
     options = {"epochs": 1, "fixed_epochs": 1}
     found = text_tasks.experiments(
         *(sizes, ["kind"], ["head", "gates"], [0.1], 1, [1e-3], options, tmp_path)

@@ -10,6 +10,7 @@ from keras_basisprune.methods.diff_pruning import (
     DiffOptions,
     TaskDelta,
     WeightChange,
+    deltas_by_share,
     diff_pruning,
     new_head,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "channel_scaling_method",
     "compensation_aware",
     "convert",
+    "deltas_by_share",
     "diff_pruning",
     "new_head",
     "prune_iteratively",

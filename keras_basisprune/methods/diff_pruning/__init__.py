@@ -1,6 +1,7 @@
 """Diff pruning: many tasks from one network, each a sparse difference to it."""
 
 from keras_basisprune.methods.diff_pruning.delta_overlap import DeltaOverlap
+from keras_basisprune.methods.diff_pruning.deltas_by_share import deltas_by_share
 from keras_basisprune.methods.diff_pruning.diff_options import DiffOptions
 from keras_basisprune.methods.diff_pruning.diff_pruning import diff_pruning
 from keras_basisprune.methods.diff_pruning.new_head import new_head
@@ -12,6 +13,7 @@ __all__ = [
     "DiffOptions",
     "TaskDelta",
     "WeightChange",
+    "deltas_by_share",
     "diff_pruning",
     "new_head",
 ]

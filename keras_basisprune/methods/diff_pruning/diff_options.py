@@ -15,7 +15,7 @@ from keras_basisprune.utils.shown import shown
 _RANGES = {
     "learning_rate": ("(0, inf)", "1e-3"),
     "gate_rate": ("(0, inf)", "0.1"),
-    "l0": ("[0, inf)", "1.0"),
+    "l0": ("[0, inf)", "40.0"),
     "clip": ("(0, inf)", "1.0"),
     "fixed_rate": ("(0, inf)", "1e-3"),
     "momentum": ("[0, 1]", "0.9"),
@@ -63,7 +63,7 @@ class DiffOptions:
     learning_rate: float = 1e-3
     gate_rate: float = 0.1
     start: float = 5.0
-    l0: float = 1.0
+    l0: float = 40.0
     clip: float = 1.0
     fixed_epochs: int = 5
     fixed_rate: float = 1e-3
