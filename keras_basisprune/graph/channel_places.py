@@ -79,7 +79,8 @@ def channel_places(
     for call in traced.calls:
         for key in map(id, call.output_tensors):
             parts = homes.parts(of[key]) if key in found else ()
-            form = next((homes.formats.get(p, "") for p in parts if p in homes), "")
+            weighed = (str(part) for part in parts if part in homes)
+            form = next((homes.formats.get(name, "") for name in weighed), "")
             if any(part in homes for part in parts):
                 tensor, readers = found[key]
                 form = form or formats[key]
