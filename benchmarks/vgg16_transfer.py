@@ -46,6 +46,7 @@ _OUTPUT = flags.DEFINE_string("output_dir", "vgg16_transfer", "Where networks go
 _NUMBERS = {
     "tune_epochs": flags.DEFINE_integer("tune_epochs", 4, "Of fine-tuning."),
     "rate": flags.DEFINE_float("rate", 3e-5, "Initial rate of Adam at full size."),
+    "scale_rate": flags.DEFINE_float("scale_rate", 1e-3, "Initial rate of scales."),
     "scale_epochs": flags.DEFINE_integer("scale_epochs", 2, "For each threshold."),
     "samples": flags.DEFINE_integer("samples", 500, "Images that cuts are fitted to."),
     "epochs": flags.DEFINE_integer("epochs", 10, "After each cut."),
@@ -72,6 +73,7 @@ class Config:
 
     tune_epochs: int = 4
     rate: float = 3e-5
+    scale_rate: float = 1e-3
     scale_epochs: int = 2
     samples: int = 500
     epochs: int = 10
@@ -167,6 +169,7 @@ def paper(model, data, table, config):
             scope="local",
             cost=None,
             epochs=config.scale_epochs,
+            learning_rate=config.scale_rate,
         )
         kbp.sparsify(network, data.train, config=recipe, verbose=2)
         network = kbp.prune(network)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from keras_basisprune.search.augmented import augmented
-from keras_basisprune.training._seeds import set_seeds
 from keras_basisprune.training.augmentation import augmentation
 from keras_basisprune.training.recovery import Recovery
+from keras_basisprune.training.seeds import set_seeds
 
 
 @pytest.fixture(name="images")

@@ -6,12 +6,15 @@ import json
 import keras
 import numpy as np
 import pytest
+from benchmark_modules import benchmark
 from families import FAMILIES
 from models import identical
 from task_networks import state
 
-from benchmarks import delta_rows, task_switching, text_corpus
+from benchmarks import delta_rows, text_corpus
 from keras_basisprune.data.sources import ImageData
+
+task_switching, _ = benchmark("task_switching")
 
 
 def images():
@@ -99,8 +102,7 @@ def test_words_are_hidden_and_told():
 
 def test_text_tasks(tmp_path):
     pytest.importorskip("keras_hub")
-    from benchmarks import text_tasks
-
+    text_tasks, _ = benchmark("text_tasks")
     sizes = text_tasks.Sizes(40, 24, 12, 1, 2, 8, 60, 1, ("json", "email"))
     options = {"epochs": 1, "fixed_epochs": 1}
     found = text_tasks.experiments(

@@ -4,10 +4,10 @@ import re
 
 import numpy as np
 import pytest
-from absl import flags
+from benchmark_modules import benchmark
 from relevance_encoders import images
 
-from benchmarks import prefilter
+prefilter, values = benchmark("prefilter")
 
 
 @pytest.fixture
@@ -25,13 +25,8 @@ def test_all_rows(parts, capsys):
     words = ["--size=8", "--target_images=20", "--epochs=1", "--tuning=1", "--width=2"]
     words += [f"--parts={','.join(parts)}", f"--target={parts[1]}", "--keep=0.1,0.25"]
     words += ["--encoder_images=60", "--methods=domain,random", "--nohalf"]
-    saved = flags.FLAGS.flag_values_dict()
-    try:
-        flags.FLAGS(["prefilter", *words])
-        prefilter.main(None)
-    finally:
-        for name in ("size", "target_images", "epochs", "tuning", "width", "keep"):
-            flags.FLAGS[name].value = saved[name]
+    values(["prefilter", *words])
+    prefilter.main(None)
     out = capsys.readouterr().out
     assert "[52 32] images of each part, target (20, 8, 8, 3)" in out
     assert re.search(r"\| domain \| 10% \| 100.0 ± 0.0 \|", out)

@@ -11,6 +11,7 @@ from channels_rules_test import IMAGES, VOLUMES
 from channels_sequences_test import SEQUENCES
 from keras import layers
 from models import KINDS
+from scaled_networks import dense
 
 import keras_basisprune as kbp
 from keras_basisprune.graph.channel_map import channel_map
@@ -87,6 +88,7 @@ MODELS = {
     "twice": twice,
     "converted": converted,
     "gains": lambda: channel_gain(residual()),
+    "joined_masks": lambda: kbp.methods.channel_scaling(dense()),
     **{n: KINDS[n] for n in ("operators", "channels_first", "wrappers")},
     **{n: lambda n=n: kbp.graph.flatten(KINDS[n]()) for n in ("nested", "siamese")},
 }

@@ -3,10 +3,12 @@
 import keras
 import numpy as np
 import pytest
+from benchmark_modules import benchmark
 
 import keras_basisprune as kbp
-from benchmarks import vgg16_transfer
 from keras_basisprune.data.sources import ImageData
+
+vgg16_transfer, _ = benchmark("vgg16_transfer")
 
 
 def small_network():
