@@ -15,7 +15,7 @@ def vgg16(weights, classes, images, size=32):
 
     The published weights make values of hundreds out of pixels. Since all of it is
     homogeneous, each layer is divided by the root mean square of its outputs on some
-    images: the function is the same but for a factor, and Adam's steps are of one size.
+    images: the function is the same but for a factor.
     """
     x = inputs = keras.Input((size, size, 3))
     x = keras.layers.Rescaling(1 / 64, [-m / 64 for m in MEAN])(x[..., ::-1])

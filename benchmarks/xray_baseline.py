@@ -43,7 +43,6 @@ _DROPOUT = flags.DEFINE_float("dropout", 0.3, "Before the head.")
 _GAMMA = flags.DEFINE_float("gamma", 0.0, "Deviation of the logarithm of gamma.")
 _NOISE = flags.DEFINE_float("noise", 0.0, "Deviation of noise at most, of 255.")
 _MIX = flags.DEFINE_float("mix", 0.0, "Alpha of mixed images (mixup); 0: none.")
-_STANDARDIZE = flags.DEFINE_bool("standardize", False, "Each image by itself.")
 _SEEDS = flags.DEFINE_list("seeds", ["0"], "Seeds.")
 _OUTPUT = flags.DEFINE_string("output", None, "The .keras to write.")
 _WRITE = flags.DEFINE_string("write_data", None, "An .npz with the three parts.")
@@ -53,10 +52,6 @@ def network(size):
     """The trunk up to the chosen layer, averaged over positions, and a new head."""
     inputs = keras.Input((size, size, 1))
     x = keras.layers.Rescaling(1 / 127.5, -1.0)(inputs)
-    if _STANDARDIZE.value:
-        x = keras.layers.Rescaling(1.0)(x)
-        x = x - keras.ops.mean(x, axis=(1, 2, 3), keepdims=True)
-        x = x / (keras.ops.std(x, axis=(1, 2, 3), keepdims=True) + 1e-3) * 0.5
     if _NETWORK.value == "plain":
         for number, filters in enumerate((32, 64, 96, 128, 160)):
             conv = keras.layers.Conv2D(
