@@ -13,7 +13,8 @@ from keras_basisprune.methods import DiffOptions, deltas_by_share
 WAYS = {
     "head": (0.0, {"batch_norm": "frozen"}),
     "norm": (0.0, {"batch_norm": "whole"}),
-    "full": (1.0, {"selection": "magnitude"}),
+    "full": (1.0, {"selection": "magnitude", "batch_norm": "statistics"}),
+    "frozen": (1.0, {"selection": "magnitude", "batch_norm": "frozen"}),
     "magnitude": (None, {"selection": "magnitude"}),
     "gates": (None, {"selection": "gates", "structured": None}),
     "channel": (None, {"selection": "gates", "structured": "channel"}),

@@ -10,7 +10,7 @@ from the same one, of its seed. Rows, by `--ways`:
 
 - *head*: the head alone; BatchNormalization as it is.
 - *norm*: BatchNormalization (statistics, factors, offsets) and head.
-- *full*: all weights.
+- *full*: all weights, and BatchNormalization's statistics; *frozen*: not these.
 - *magnitude*: all weights are trained, the largest differences kept, and these trained
   on: the control.
 - *gates*: diff pruning. *channel*, *tensor*: with structured gates.

@@ -454,7 +454,7 @@ def calls(folder):
                 "model": "model",
                 "plan": "plan",
                 "data": "data",
-                "ridge": "number>0",
+                "ridge": "number>0?",
                 "verbose": "verbose",
             },
         ),

@@ -8,6 +8,8 @@ from models import array, conv_block, outputs, randomize, relative_difference, s
 from stacks import convert, flat, inner, linear, residual, stack
 
 import keras_basisprune as kbp
+from keras_basisprune.graph.sample_folds import sample_folds
+from keras_basisprune.linalg import RidgeFolds
 
 BASES = ("activations", "regression")
 
@@ -35,7 +37,9 @@ def test_regression_is_ridge_regression_of_reduced_rank():
     kernel, bias = (np.asarray(w, np.float64) for w in model.layers[-1].get_weights())
     centred, lack = hidden - hidden.mean(0), target - (hidden @ kernel + bias)
     gram = centred.T @ centred / 500
-    ridge = 0.01 * np.trace(gram) / 10 * np.eye(10)
+    folds = RidgeFolds(10, 9, 5)
+    folds.add(hidden, lack, sample_folds([[x]], 5)[0])
+    ridge = folds.update()[2] * np.trace(gram) / 10 * np.eye(10)
     fitted = kernel + np.linalg.solve(gram + ridge, centred.T @ lack / 500)
     _, axes = np.linalg.eigh(fitted.T @ gram @ fitted)
     project = axes[:, -4:] @ axes[:, -4:].T

@@ -103,6 +103,56 @@ def test_a_strong_ridge_only_moves_the_bias():
     np.testing.assert_allclose(difference.mean(0), 0, atol=1e-5)
 
 
+def wide(count, seed):
+    """A network whose last layer reads many channels, and images for it."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(48, 3, 2, padding="same", activation="relu", name="a")(inputs)
+    x = layers.Conv2D(96, 3, 2, padding="same", activation="relu", name="b")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    model = keras.Model(inputs, layers.Dense(20, name="read")(x))
+    return model, drawn(model, count, seed)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_few_images_are_not_learned_by_heart(seed):
+    model, x = wide(30, seed)
+    others = drawn(model, 200, seed + 50)
+    plan = kbp.Plan(channels={"b": keep(range(64), 96)})
+
+    def error(network, images):
+        pair = outputs(model, images)[0], outputs(network, images)[0]
+        return np.mean((pair[0] - pair[1]) ** 2)
+
+    fixed = kbp.compensate(model, plan, x, ridge=1e-4, verbose=0)
+    chosen = kbp.compensate(model, plan, x, verbose=0)
+    pruned = kbp.prune(model, plan)
+    assert error(fixed, x) < 0.2 * error(chosen, x)  # by heart
+    assert error(chosen, others) < 0.8 * error(fixed, others)
+    assert error(chosen, others) < 0.9 * error(pruned, others)
+
+
+def test_outputs_inside_vary_as_much_as_the_original_ones():
+    """Those of the whole network do not: there, least squares has the least error."""
+    model, x = wide(400, 1)
+    read = layers.Dense(5, name="last")(layers.ReLU()(model.output))
+    model = keras.Model(model.input, read)
+    plan = kbp.Plan(channels={"b": keep(range(80), 96)})
+    networks = [
+        model,
+        kbp.compensate(model, plan, x, ridge=0.1, verbose=0),
+        kbp.compensate(model, plan, x, verbose=0),
+    ]
+    inside = [keras.Model(m.input, m.get_layer("read").output) for m in networks]
+    before, without, after = (outputs(m, x)[0] for m in inside)
+    wanted = before.std(0)
+    assert (without.std(0) < 0.95 * wanted).any()
+    np.testing.assert_allclose(after.std(0), wanted, rtol=1e-3)
+    np.testing.assert_allclose(after.mean(0), before.mean(0), atol=1e-5)
+    whole = [outputs(m, x)[0].std(0) for m in networks]
+    assert (whole[2] < whole[0]).all()
+
+
 def test_means_are_kept_by_the_batch_normalization_behind():
     inputs = keras.Input((8, 8, 3))
     x = conv_block(conv_block(inputs, 8, "a"), 6, "b")

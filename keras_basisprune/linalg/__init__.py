@@ -8,12 +8,15 @@ from keras_basisprune.linalg.folded_weights import folded_weights
 from keras_basisprune.linalg.moments import Moments
 from keras_basisprune.linalg.principal_basis import principal_basis
 from keras_basisprune.linalg.removal_order import removal_order
+from keras_basisprune.linalg.ridge_folds import RidgeFolds
 from keras_basisprune.linalg.ridge_update import ridge_update
 from keras_basisprune.linalg.svd_basis import svd_basis
+from keras_basisprune.linalg.variance_factors import variance_factors
 
 __all__ = [
     "LowRank",
     "Moments",
+    "RidgeFolds",
     "components",
     "descending",
     "folded_weights",
@@ -23,4 +26,5 @@ __all__ = [
     "removal_order",
     "ridge_update",
     "svd_basis",
+    "variance_factors",
 ]

@@ -13,12 +13,18 @@ from keras_basisprune.graph.map_positions import (
 )
 from keras_basisprune.graph.rules import rule_of
 from keras_basisprune.graph.running import LiveValues
+from keras_basisprune.graph.sample_folds import sample_folds
 from keras_basisprune.graph.trace import trace
-from keras_basisprune.linalg import LowRank, Moments, principal_basis, ridge_update
+from keras_basisprune.linalg import (
+    LowRank,
+    RidgeFolds,
+    principal_basis,
+    variance_factors,
+)
 from keras_basisprune.scores.activation_bases import floor
 
-# Strength of the ridge, relative to the mean variance of a layer's inputs.
-RIDGE = 0.01
+# Parts of the samples, of which one after the other is left out.
+FOLDS = 5
 # Smaller BatchNormalization factors are raised to this share of the largest, when a
 # branch corrects the error of another one.
 SMALLEST_FACTOR = 0.1
@@ -29,8 +35,10 @@ class RegressionBases:
 
     Two streams of values run through the network: the original one, and that of the
     layers compressed so far. A layer's kernel `W` is corrected by ridge regression of
-    the error of its outputs on its inputs in the second stream, and cut to its rank by
-    the principal components of its new outputs. Where the output goes into a sum
+    the error of its outputs on its inputs in the second stream (`linalg.RidgeFolds`: as
+    strongly as is good for samples that were left out), scaled where its outputs then
+    vary less than the original ones, and cut to its rank by the principal components of
+    its new outputs. Where the output goes into a sum
     (residual networks), it is fitted so that the sum is right: it also corrects the
     error of the other branch. Where `kh kw cin` is larger than 4,608, outputs are
     corrected instead of the kernel.
@@ -56,6 +64,7 @@ class RegressionBases:
         self._before = LiveValues(self._trace, batches)
         self._after = self._before.copy()
         self._positions = MapPositions.for_fitting(batches)
+        self._folds = sample_folds(batches, FOLDS)
 
     def fit(self, verbose) -> dict[int, LowRank]:
         """Fits all layers, in order. Returns a dict from keys to full `LowRank`s."""
@@ -90,28 +99,29 @@ class RegressionBases:
             for w in (rule_of(layer).matrix(layer), layer.bias)
         )
         inside = len(kernel) <= LARGEST
-        moments = Moments(len(kernel) if inside else kernel.shape[1], kernel.shape[1])
-        for inputs, lack in self._samples(call, kernel):
-            moments.add(inputs if inside else inputs @ kernel, lack)
-        moments.check(layer.name)
-        update = ridge_update(moments.covariance, moments.cross_covariance, RIDGE)
-        now = moments.mean @ kernel if inside else moments.mean
-        target = now + moments.other_mean + bias
-        if inside:
-            matrix = kernel + update
-            covariance = matrix.T @ moments.covariance @ matrix
-            through = moments.mean @ matrix
-        else:
-            turn = np.eye(len(update)) + update
-            matrix = kernel @ turn
-            covariance = turn.T @ moments.covariance @ turn
-            through = moments.mean @ turn
+        size = len(kernel) if inside else kernel.shape[1]
+        found = RidgeFolds(size, kernel.shape[1], FOLDS)
+        for inputs, lack, folds in self._samples(call, kernel):
+            found.add(inputs if inside else inputs @ kernel, lack, folds)
+        found.check(layer.name)
+        update = found.update()[0]
+        sums = found.together()
+        now = kernel if inside else np.eye(size)  # the map of what was added
+        new = now + update
+        # A branch makes up for errors of others, and results count as they are.
+        if not self._branch(call) and id(call.output_tensors[0]) not in self._results:
+            wanted = sums.target_variance(now)
+            new = new * variance_factors(new, sums.covariance, wanted)
+        target = sums.mean @ now + sums.error + bias
+        matrix = new if inside else kernel @ new
+        covariance = new.T @ sums.covariance @ new
+        through = sums.mean @ new
         return principal_basis(
             matrix, covariance, through, target, floor(layer.compute_dtype)
         )
 
     def _samples(self, call, kernel):
-        """Yields patches of compressed inputs, and the error of the outputs."""
+        """Yields patches of compressed inputs, the error of the outputs, and folds."""
         source = call.input_tensors[0]
         branch, patches = self._branch(call), rule_of(call.op).patches
         both = zip(self._before.of(source), self._after.of(source), strict=True)
@@ -124,7 +134,8 @@ class RegressionBases:
                 lack = (patches(call.op, before, positions) - inputs) @ kernel
             if branch:
                 lack += self._missing_in_sum(call.op, branch, index, positions)
-            yield inputs, lack
+            folds = self._folds[index]
+            yield inputs, lack, np.repeat(folds, len(inputs) // len(folds))
 
     def _branch(self, call):
         """Returns the sum that the output goes into, if its other tensors are known."""

@@ -14,8 +14,9 @@ from keras_basisprune.graph.depth_first import depth_first
 from keras_basisprune.graph.map_positions import MapPositions
 from keras_basisprune.graph.output_positions import output_positions
 from keras_basisprune.graph.running import LiveValues
+from keras_basisprune.graph.sample_folds import sample_folds
 from keras_basisprune.graph.trace import check_model
-from keras_basisprune.linalg import Moments, ridge_update
+from keras_basisprune.linalg import RidgeFolds, variance_factors
 from keras_basisprune.plan import Plan
 from keras_basisprune.surgery.linear_call import LinearCall
 from keras_basisprune.surgery.prune import pruned_calls
@@ -24,13 +25,16 @@ from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_verbose import check_verbose
 from keras_basisprune.utils.types import Data, Verbose
 
+# Parts of the samples, of which one after the other is left out.
+FOLDS = 5
+
 
 def compensate(
     model: keras.Model,
     plan: Plan,
     data: Data,
     *,
-    ridge: float = 0.01,
+    ridge: float | None = None,
     verbose: Verbose = "auto",
 ) -> keras.Model:
     """Prunes a model and corrects the layers that read removed channels.
@@ -43,6 +47,13 @@ def compensate(
     no gradients are needed. Removed channels that are linear combinations of kept ones
     cost nothing (as `ridge` goes to 0).
 
+    How strong the ridge must be depends on the layer and on the number of samples. By
+    default, it is chosen for each layer by cross-validation: a fifth of the samples
+    after the other is left out, and the strength taken that does best on these
+    (`linalg.RidgeFolds`). So few samples are not learned by heart. Outputs that then
+    vary less than the original ones are scaled (by 1.5 at most; not those of the model
+    itself), since least squares leaves out what it can't predict.
+
     Means are restored in the bias or, without one, in the following BatchNormalization.
     Not corrected are grouped, depthwise and transposed convolutions, kernels with `kh
     kw cin` above 4,608, attention, and layers that are quantized or have LoRA. A layer
@@ -50,7 +61,8 @@ def compensate(
     computed in the order of a call's arguments). Nested models are supported.
 
     Time is that of one forward pass of both models, and per layer a product `O(n^2)`
-    per sample (30,000 of them at most) and one solution `O(n^3)`, `n = kh kw cin`. All
+    per position (30,000 of them at most) and ten to thirty solutions `O(n^3)`,
+    `n = kh kw cin`. All
     images and the values that are still needed of both models are in memory.
 
     Source: *Compensation-aware pruning* (CaP, arXiv:2108.13728).
@@ -62,7 +74,8 @@ def compensate(
             list or dict of arrays for several inputs, or a dataset of batches. If the
             model accepts images of any size, batches may differ in size.
         ridge: Float > 0, strength of the ridge towards the original weights, relative
-            to the mean variance of a layer's inputs.
+            to the mean variance of a layer's inputs; or `None` to choose it for each
+            layer. With a number, nothing is scaled.
         verbose: Whether to show a progress bar: `"auto"` and 1 do, 0 doesn't.
 
     Returns:
@@ -78,8 +91,9 @@ def compensate(
     >>> small = keras_basisprune.compensate(model, plan, images)
     """
     verbose = check_verbose(verbose)
-    remedy = "Pass, for example, `ridge=0.01`."
-    ridge = check_number("ridge", ridge, "(0, inf)", "a positive float", remedy)
+    remedy = "Pass a number such as 0.01, or None."
+    if ridge is not None:
+        ridge = check_number("ridge", ridge, "(0, inf)", "a positive float", remedy)
     check_kind("plan", plan, Plan, "Make one with `select_channels`.")
     check_model("model", model)
     check_finite_weights(model)
@@ -106,10 +120,12 @@ class _Compensation:
         )
         self._pairs = list(zip(old.calls, new.calls, strict=True))
         self._readers = new.consumers()
+        self._results = {id(t) for t in keras.tree.flatten(new.outputs)}
         self._calls = collections.Counter(id(call.op) for call in new.calls)
         self._before = LiveValues(old, batches)
         self._after = LiveValues(new, batches)
         self._positions = MapPositions.for_fitting(batches)
+        self._folds = sample_folds(batches, FOLDS)
 
     def run(self, verbose) -> keras.Model:
         """Corrects all layers, in order."""
@@ -137,20 +153,25 @@ class _Compensation:
             return  # its weights can't be computed from its matrix
         if kept is not None and kept.total == wanted.shape[1]:
             wanted = wanted[:, kept.indices]
-        moments = Moments(*now.shape)
+        found = RidgeFolds(*now.shape, FOLDS)
         for index, size in enumerate(sizes):
             positions = self._positions[index].of_map(size)
             inputs = linear.patches(after[index], positions)
             made = whole.patches(before[index], positions) @ wanted
-            moments.add(inputs, made - inputs @ now)
-        moments.check(new.op.name)
-        second, cross = moments.covariance, moments.cross_covariance
-        if offset is None:  # no constant can be added: least squares without one
-            second = second + np.outer(moments.mean, moments.mean)
-            cross = cross + np.outer(moments.mean, moments.other_mean)
-        update = ridge_update(second, cross, self._ridge)
-        linear.assign(now + update)
+            folds = self._folds[index]
+            folds = np.repeat(folds, len(inputs) // len(folds))
+            found.add(inputs, made - inputs @ now, folds)
+        found.check(new.op.name)
+        update, shift, _ = found.update(self._ridge, centered=offset is not None)
+        matrix = now + update
+        inside = id(new.output_tensors[0]) not in self._results
+        if self._ridge is None and offset is not None and inside:
+            sums = found.together()
+            wanted = sums.target_variance(now)
+            scaled = matrix * variance_factors(matrix, sums.covariance, wanted)
+            shift = shift + sums.mean @ (matrix - scaled)
+            matrix = scaled
+        linear.assign(matrix)
         if offset is not None:
             sign, weight = offset
-            shift = moments.other_mean - moments.mean @ update
             weight.assign(keras.ops.convert_to_numpy(weight) + sign * shift)

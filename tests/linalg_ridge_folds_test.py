@@ -1,0 +1,136 @@
+"""RidgeFolds against sums of squares over samples; variance_factors by hand."""
+
+import numpy as np
+import pytest
+
+from keras_basisprune.linalg import RidgeFolds, variance_factors
+from keras_basisprune.linalg.ridge_folds import _STRENGTHS
+
+
+def problem(seed, count=60, size=8, outputs=3, noise=1.0, mean=0.0):
+    rng = np.random.default_rng(seed)
+    values = rng.standard_normal((count, size)) * np.linspace(2, 0.1, size) + mean
+    errors = values @ rng.standard_normal((size, outputs)) * 0.3 + 1.5
+    errors = errors + noise * rng.standard_normal(errors.shape)
+    return values, errors, rng.integers(0, 5, count)
+
+
+def filled(values, errors, folds, count=5, batches=3):
+    found = RidgeFolds(values.shape[1], errors.shape[1], count)
+    for part in np.array_split(np.arange(len(values)), batches):
+        found.add(values[part], errors[part], folds[part])
+    return found
+
+
+def by_hand(values, errors, ridge, centered):
+    """Correction and constant, from the samples themselves."""
+    mean, miss = values.mean(0), errors.mean(0)
+    if not centered:
+        mean, miss = np.zeros_like(mean), np.zeros_like(miss)
+    x, e = values - mean, errors - miss
+    gram = x.T @ x / len(x)
+    strength = ridge * np.trace(gram) / len(gram)
+    update = np.linalg.solve(gram + strength * np.eye(len(gram)), x.T @ e / len(x))
+    return update, miss - mean @ update
+
+
+def left_over(values, errors, folds, ridge, centered, of=range(5)):
+    """The squared error on each fold that the others leave."""
+    total = 0.0
+    for fold in of:
+        rest = folds != fold
+        update, shift = by_hand(values[rest], errors[rest], ridge, centered)
+        left = errors[~rest] - values[~rest] @ update - shift
+        total += (left**2).sum()
+    return total
+
+
+@pytest.mark.parametrize("centered", [True, False])
+@pytest.mark.parametrize("ridge", [1e-6, 0.3])
+def test_a_given_strength_is_plain_ridge_regression(centered, ridge):
+    values, errors, folds = problem(0)
+    found = filled(values, errors, folds).update(ridge, centered)
+    update, shift = by_hand(values, errors, ridge, centered)
+    np.testing.assert_allclose(found[0], update, atol=1e-10)
+    np.testing.assert_allclose(found[1], shift, atol=1e-10)
+    assert found[2] == ridge
+
+
+@pytest.mark.parametrize("centered", [True, False])
+@pytest.mark.parametrize("noise", [0.0, 0.3, 1.0, 3.0, 30.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_strength_is_best_for_folds_that_were_left_out(seed, noise, centered):
+    values, errors, folds = problem(seed, noise=noise)
+    update, shift, ridge = filled(values, errors, folds).update(centered=centered)
+    wanted, constant = by_hand(values, errors, ridge, centered)
+    np.testing.assert_allclose(update, wanted, atol=1e-9)
+    np.testing.assert_allclose(shift, constant, atol=1e-9)
+    place = _STRENGTHS.index(ridge)
+    near = _STRENGTHS[max(0, place - 1) : place + 2]
+    lost = {r: left_over(values, errors, folds, r, centered) for r in near}
+    assert lost[ridge] <= min(lost.values()) * (1 + 1e-9)
+
+
+def test_much_noise_changes_little_and_none_changes_all():
+    values, errors, folds = problem(1, noise=100.0)
+    assert filled(values, errors, folds).update()[2] >= 3.0
+    values, errors, folds = problem(1, noise=0.0)
+    assert filled(values, errors, folds).update()[2] == _STRENGTHS[0]
+
+
+def test_means_far_from_zero_cost_no_digits():
+    near, far = (problem(2, mean=mean) for mean in (0.0, 1e6))
+    (one, _, first), (other, _, second) = (filled(*p).update() for p in (near, far))
+    # The errors of `problem` move with the mean, by a constant.
+    np.testing.assert_allclose(other, one, atol=1e-6)
+    assert first == second
+
+
+def test_batches_do_not_matter():
+    given = problem(3)
+    one, other = (filled(*given, batches=n).update() for n in (1, 7))
+    np.testing.assert_allclose(one[0], other[0], atol=1e-12)
+    assert one[2] == other[2]
+
+
+def test_with_one_fold_nothing_can_be_left_out():
+    values, errors, folds = problem(4)
+    assert filled(values, errors, 0 * folds).update()[2] == 0.01
+    assert filled(values, errors, 0 * folds, count=1).update()[2] == 0.01
+
+
+def test_of_many_inputs_only_the_first_fold_is_left_out():
+    values, errors, folds = problem(5, count=200, size=1536, outputs=2)
+    found = filled(values, errors, folds)
+    ridge = found.update()[2]
+    place = _STRENGTHS.index(ridge)
+    near = _STRENGTHS[max(0, place - 1) : place + 2]
+    lost = {r: left_over(values, errors, folds, r, True, of=[0]) for r in near}
+    assert lost[ridge] == min(lost.values())
+
+
+def test_moments_of_all_folds_together():
+    values, errors, folds = problem(6, mean=3.0)
+    sums = filled(values, errors, folds).together()
+    np.testing.assert_allclose(sums.mean, values.mean(0))
+    np.testing.assert_allclose(sums.covariance, np.cov(values.T, bias=True))
+    np.testing.assert_allclose(sums.error, errors.mean(0))
+    np.testing.assert_allclose(sums.variance, errors.var(0))
+    matrix = np.random.default_rng(0).standard_normal((8, 3))
+    wanted = (values @ matrix + errors).var(0)
+    np.testing.assert_allclose(sums.target_variance(matrix), wanted)
+
+
+def test_what_is_not_finite_is_named():
+    values, errors, folds = problem(7)
+    errors[3, 1] = np.inf
+    with pytest.raises(ValueError, match="NaN or infinity in `conv`"):
+        filled(values, errors, folds).check("conv")
+
+
+def test_factors_by_hand():
+    matrix = np.array([[1.0, 2.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0]])
+    covariance = np.array([[4.0, 0.0], [0.0, 9.0]])  # variances 4, 16, 0, 4
+    wanted = np.array([5.76, 4.0, 7.0, 400.0])
+    found = variance_factors(matrix, covariance, wanted)
+    np.testing.assert_allclose(found, [1.2, 1.0, 1.0, 1.5])
