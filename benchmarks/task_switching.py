@@ -1,17 +1,25 @@
 """Milliseconds to switch a network from one task to another.
 
     python -m benchmarks.task_switching
-    KERAS_BACKEND=jax python -m benchmarks.task_switching --application=ResNet50
+    python -m benchmarks.task_switching --backends=jax --applications=ResNet50
 
-Ten deltas of random positions and values are written into one network in turns
-(`apply_in_place(check=False)` and `remove`), against the same numbers of weights that
-NumPy writes into arrays (`array[positions] = values`, for the delta and for what stood
-there), and against writing into copies of the weights and handing these to the network
-(`set_weights`). All in one process, medians over many switches; in processor
-time, since other programs on the machine would slow long switches more than short ones.
+Ten deltas of random positions and values are written into one network in turns:
+
+- *NumPy scatter*: the same numbers, written into arrays (`array[positions] = values`,
+  for the delta and for what stood there);
+- *TaskDelta*: `remove` of one and `apply_in_place(check=False)` of the next;
+- *put together again*: the same, if nothing of the delta was kept ready;
+- *set_weights*: NumPy's scatter, and `set_weights` of the network.
+
+Each backend has a process of its own, which measures all of them: medians over many
+switches, in processor time, since other programs on the machine would slow long
+switches more than short ones.
 """
 
+import os
 import statistics
+import subprocess
+import sys
 import time
 
 import keras
@@ -20,15 +28,20 @@ from absl import app, flags
 
 import keras_basisprune as kbp
 from keras_basisprune.methods import WeightChange
+from keras_basisprune.methods.diff_pruning import _scatter
 from keras_basisprune.methods.diff_pruning._fingerprint import array_of, fingerprint
 from keras_basisprune.methods.diff_pruning._task_weights import task_weights
 
-_APPLICATION = flags.DEFINE_string("application", "MobileNet", "The network.")
-_SIZE = flags.DEFINE_integer("size", 64, "Height and width of its images.")
-_SHARE = flags.DEFINE_float("share", 0.005, "Share of the weights that differ.")
+_BACKENDS = flags.DEFINE_list("backends", ["tensorflow", "jax"], "Of Keras.")
+_APPLICATIONS = flags.DEFINE_list(
+    "applications", ["MobileNet", "ResNet50"], "Networks."
+)
+_SIZE = flags.DEFINE_integer("size", 64, "Height and width of their images.")
+_SHARES = flags.DEFINE_list("shares", ["0.005", "0.05"], "Of weights that differ.")
 _TASKS = flags.DEFINE_integer("tasks", 10, "Number of deltas.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "How often each is applied.")
 _WHOLE = flags.DEFINE_bool("whole", False, "Also BatchNormalization's statistics.")
+_HERE = flags.DEFINE_bool("here", False, "Measure the backend of this process.")
 
 
 def random_delta(model, share, seed, whole=False):
@@ -96,7 +109,7 @@ def median(switch, tasks, rounds):
 
 
 def measured(model, deltas, rounds) -> dict[str, float]:
-    """Milliseconds of a switch, in three ways."""
+    """Milliseconds of a switch, in each way."""
     in_numpy = InNumPy(model, deltas)
 
     def numpy_switch(number):
@@ -111,37 +124,56 @@ def measured(model, deltas, rounds) -> dict[str, float]:
         deltas[number - 1].remove(model)
         deltas[number].apply_in_place(model, check=False)
 
+    def new_switch(number):
+        _scatter._READY.clear()
+        delta_switch(number)
+
     for delta in deltas:
         delta.apply_in_place(model)
         delta.remove(model)
     found = {"NumPy scatter": median(numpy_switch, len(deltas), rounds)}
     deltas[-1].apply_in_place(model)
     found["TaskDelta"] = median(delta_switch, len(deltas), rounds)
+    found["put together again"] = median(new_switch, len(deltas), 1)
     deltas[-1].remove(model)
-    found["NumPy scatter, set_weights"] = median(whole_switch, len(deltas), 1)
+    found["set_weights"] = median(whole_switch, len(deltas), 1)
     in_numpy.remove(-1)
     model.set_weights(in_numpy.arrays)
     return found
 
 
+def measure_here():
+    """Prints rows for the backend of this process."""
+    shape = (_SIZE.value, _SIZE.value, 3)
+    for name in _APPLICATIONS.value:
+        keras.utils.set_random_seed(0)
+        model = kbp.data.application(name, weights=None, input_shape=shape, classes=10)
+        for share in map(float, _SHARES.value):
+            deltas = [
+                random_delta(model, share, seed, _WHOLE.value)
+                for seed in range(_TASKS.value)
+            ]
+            found = measured(model, deltas, _ROUNDS.value)
+            ratio = found["TaskDelta"] / found["NumPy scatter"]
+            values = " | ".join(f"{value:.2f}" for value in found.values())
+            backend = keras.backend.backend()
+            row = f"| {backend} | {name} | {share:.1%} | {values} | {ratio:.1f} |"
+            print(row, flush=True)
+
+
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
-    keras.utils.set_random_seed(0)
-    shape = (_SIZE.value, _SIZE.value, 3)
-    model = kbp.data.application(
-        _APPLICATION.value, weights=None, input_shape=shape, classes=10
-    )
-    deltas = [
-        random_delta(model, _SHARE.value, seed, _WHOLE.value)
-        for seed in range(_TASKS.value)
-    ]
-    print(f"{keras.backend.backend()}: {_APPLICATION.value}, {deltas[0]}")
-    found = measured(model, deltas, _ROUNDS.value)
-    print("| way | milliseconds per switch | × NumPy |\n|---|---:|---:|")
-    for name, value in found.items():
-        ratio = value / found["NumPy scatter"]
-        print(f"| {name} | {value:.3f} | {ratio:.2f} |")
+    if _HERE.value:
+        measure_here()
+        return
+    ways = "NumPy scatter | TaskDelta | put together again | set_weights"
+    print(f"| backend | network | share | {ways} | TaskDelta / NumPy |")
+    print(f"|---|---|{'---:|' * 6}", flush=True)
+    for backend in _BACKENDS.value:
+        command = [sys.executable, "-m", "benchmarks.task_switching", *sys.argv[1:]]
+        environment = {**os.environ, "KERAS_BACKEND": backend}
+        subprocess.run([*command, "--here"], env=environment, check=True)
 
 
 if __name__ == "__main__":

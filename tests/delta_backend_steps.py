@@ -9,6 +9,7 @@ import sys
 
 import keras
 import numpy as np
+from deltas_in_use import in_use
 from families import FAMILIES
 from models import identical, outputs
 from task_networks import custom, fixed, made_delta, state, subclassed
@@ -64,6 +65,10 @@ def main(path, folder):
     numbers = {
         "backend": keras.backend.backend(),
         "exact": {n: exact(make(), folder / "task.npz") for n, make in KINDS.items()},
+        "in use": {
+            "residual": in_use(FAMILIES["residual"]()),
+            "subclassed": in_use(subclassed()),
+        },
         "trained": {
             "residual": trained(FAMILIES["residual"](), "channel"),
             "subclassed": trained(subclassed(), None),

@@ -32,6 +32,13 @@ def test_every_bit_is_kept(numbers):
         assert all(found), (kind, found)
 
 
+def test_switching_networks_in_use(numbers):
+    assert set(numbers["in use"]) == {"residual", "subclassed"}
+    for found in numbers["in use"].values():
+        assert len(found) == 7
+        assert all(found.values()), found
+
+
 def test_training(numbers):
     assert set(numbers["trained"]) == {"residual", "subclassed"}
     for found in numbers["trained"].values():

@@ -1,7 +1,5 @@
 """The commands of the command line."""
 
-import contextlib
-import dataclasses
 import functools
 import os
 import pathlib
@@ -10,32 +8,32 @@ import keras
 from rich.markup import escape
 
 from keras_basisprune.cli._exporters import EXPORTERS, asked_for
+from keras_basisprune.cli._steps import (
+    augment,
+    print_line,
+    read_images,
+    read_model,
+    spinner,
+)
+from keras_basisprune.cli.apply import apply  # noqa: F401
 from keras_basisprune.cli.check_inputs import check_exports, check_inputs
-from keras_basisprune.cli.image_shape import checked_size, image_shape
-from keras_basisprune.cli.named_model import named_model
+from keras_basisprune.cli.diff import diff  # noqa: F401
+from keras_basisprune.cli.image_shape import image_shape
 from keras_basisprune.cli.prefilter import prefilter  # noqa: F401
 from keras_basisprune.cli.write_exports import write_exports
-from keras_basisprune.data import load_data
 from keras_basisprune.data.application import application, application_names
-from keras_basisprune.measure import accuracy, cost, describe
+from keras_basisprune.measure import cost, describe
 from keras_basisprune.measure.latency import latency
-from keras_basisprune.methods import (
-    DiffOptions,
-    TaskDelta,
-    convert,
-    diff_pruning,
-    new_head,
-)
+from keras_basisprune.methods import convert
 from keras_basisprune.report import write_report
 from keras_basisprune.search.compress import compress as compress_model
 from keras_basisprune.search.locked import locked
 from keras_basisprune.search.result import FILES
 from keras_basisprune.search.run_folder import RunFolder
 from keras_basisprune.search.search_options import SearchOptions
-from keras_basisprune.training.augmentation import augmentation
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.recovery import Recovery
-from keras_basisprune.utils.check_path import check_path, check_paths
+from keras_basisprune.utils.check_path import check_paths
 from keras_basisprune.utils.files import save_model, sweep, write_text
 
 _FILES_OF_COMMAND = ("original.keras", "report.txt")  # besides FILES of `compress`
@@ -44,14 +42,14 @@ _FILES_OF_COMMAND = ("original.keras", "report.txt")  # besides FILES of `compre
 def inspect(flags, console):
     """Prints how `convert` decomposes each layer, or why it doesn't."""
     check_inputs(flags)
-    model = _load(flags, console, weights=flags.weights)
+    model = read_model(flags, console, weights=flags.weights)
     rank = flags.rank
     if rank is not None and rank >= 1:
         rank = int(rank)
     images = None
     if flags.data is not None:
-        images = _images(flags, console, image_shape(flags, model)).train[0]
-    with _spinner(console, "Decomposing"):
+        images = read_images(flags, console, image_shape(flags, model)).train[0]
+    with spinner(console, "Decomposing"):
         converted = convert(
             model,
             rank=rank,
@@ -79,10 +77,10 @@ def compress(flags, console):
     if flags.model in application_names():
         model, data = _transfer_learned(flags, console)
     else:
-        model = _load(flags, console)
+        model = read_model(flags, console)
         check_classifier("--model", model)
         check_exports(flags, model)
-        data = _images(flags, console, image_shape(flags, model))
+        data = read_images(flags, console, image_shape(flags, model))
     console.print("Looking for the smallest network within the budget:")
     folder = _folder(flags)
     test = data.test if len(data.test[1]) else None
@@ -103,7 +101,7 @@ def compress(flags, console):
     )
     exported = (row.file.rstrip("/") for row in EXPORTERS.values())
     sweep(folder, (*_FILES_OF_COMMAND, *exported))
-    with _spinner(console, "Writing files"):
+    with spinner(console, "Writing files"):
         save_model(model, folder / "original.keras")
     write_text(folder / "report.txt", f"{result.report}\n")
     console.print(escape(f"\n{result.report}\n"), highlight=False)
@@ -114,16 +112,16 @@ def compress(flags, console):
         console.print(
             "The accuracy budget could not be met: small.keras is the original, folded."
         )
-    with _spinner(console, "Exporting"):  # last, so that a failure loses nothing
+    with spinner(console, "Exporting"):  # last, so that a failure loses nothing
         shape = data.train[0].shape[1:] if None in model.input_shape[1:] else None
         write_exports(flags, result.model, folder, data.train[0], shape)
     _list_files(folder, console)
-    _print_line(f"Report: {folder / 'report.html'}", console)
+    print_line(f"Report: {folder / 'report.html'}", console)
 
 
 def report(flags, console):
     """Writes report.html again."""
-    _print_line(f"Report: {write_report(flags.output_dir)}", console)
+    print_line(f"Report: {write_report(flags.output_dir)}", console)
 
 
 def _recovery(flags):
@@ -135,15 +133,9 @@ def _recovery(flags):
         epochs=flags.epochs,
         learning_rate=flags.learning_rate,
         batch_size=flags.batch_size,
-        augment=_augment(flags),
+        augment=augment(flags),
         temperature=flags.temperature,
         seed=flags.seed,
-    )
-
-
-def _augment(flags):
-    return augmentation(
-        flags.flip, flags.shift, flags.zoom, flags.contrast, flags.brightness
     )
 
 
@@ -170,73 +162,17 @@ def export(flags, console):
     """Writes LiteRT files and a SavedModel of a `.keras` file."""
     check_inputs(flags)
     _check_writable(flags)
-    model = _load(flags, console, weights=flags.weights)
+    model = read_model(flags, console, weights=flags.weights)
     check_exports(flags, model)
     images, shape = None, _shape_for_open_sizes(flags, model)
     if flags.data is not None:
-        images = _images(flags, console, image_shape(flags, model)).train[0]
+        images = read_images(flags, console, image_shape(flags, model)).train[0]
     folder = pathlib.Path(flags.output_dir)
-    with _spinner(console, "Exporting"):
+    with spinner(console, "Exporting"):
         records = write_exports(flags, model, folder, images, shape)
     for record in records:
         console.print(escape(str(record)), highlight=False)
     _list_files(folder, console)
-
-
-def diff(flags, console):
-    """Learns a task as a difference to a network, and writes it."""
-    check_inputs(flags)
-    check_path("--output", flags.output, "file")
-    model = _load(flags, console)
-    check_classifier("--model", model)
-    data = _images(flags, console, image_shape(flags, model))
-    classes = len(data.class_names)
-    keras.utils.set_random_seed(flags.seed)
-    if model.output_shape[-1] != classes:
-        console.print(f"New head for {classes} classes.")
-        model = new_head(model, classes)
-    config = DiffOptions(
-        epochs=flags.epochs,
-        fixed_epochs=flags.epochs,
-        learning_rate=flags.learning_rate,
-        fixed_rate=flags.learning_rate,
-        batch_size=flags.batch_size,
-        augment=_augment(flags),
-        seed=flags.seed,
-    )
-    validation = data.validation if len(data.validation[1]) else None
-    delta = diff_pruning(
-        model, data.train, validation, share=flags.share, config=config
-    )
-    names = {**delta.metadata, "class_names": list(data.class_names)}
-    delta = dataclasses.replace(delta, metadata=names)
-    delta.save(flags.output)
-    console.print(escape(str(delta)), highlight=False)
-    network = delta.apply(model)
-    for part in ("validation", "test"):
-        if len(getattr(data, part)[1]):
-            share = accuracy(network, getattr(data, part))
-            console.print(f"Accuracy on {part} images: {share:.2%}", highlight=False)
-    size = os.path.getsize(flags.output)
-    _print_line(f"Delta: {flags.output}, {size:,} bytes", console)
-
-
-def apply(flags, console):
-    """Writes the network of a task."""
-    check_inputs(flags)
-    check_path("--output", flags.output, "file")
-    try:
-        delta = TaskDelta.load(flags.delta)
-    except ValueError as error:
-        raise ValueError(str(error).replace("`path`", "--delta")) from error
-    base = _load(flags, console)
-    try:
-        network = delta.apply(base)
-    except ValueError as error:
-        raise ValueError(str(error).replace("`base`", "--model")) from error
-    save_model(network, pathlib.Path(flags.output))
-    console.print(escape(str(delta)), highlight=False)
-    _print_line(f"Network: {flags.output}", console)
 
 
 def measure(flags, console):
@@ -249,20 +185,12 @@ def measure(flags, console):
             raise ValueError(f"Expected --model to be a file. Received: {model}.")
         text = f"{os.path.getsize(model):,} bytes"
     else:
-        model = _load(flags, console, weights=flags.weights)
+        model = read_model(flags, console, weights=flags.weights)
         shape = _shape_for_open_sizes(flags, model)
         text = str(cost(model, input_shape=shape))
-    with _spinner(console, "Timing"):
+    with spinner(console, "Timing"):
         record = latency(model, runs=flags.runs, input_shape=shape)
     console.print(escape(f"{text}\n{record}"), highlight=False)
-
-
-def _load(flags, console, weights=None):
-    verb = "Building" if flags.model in application_names() else "Loading"
-    with _spinner(console, f"{verb} {flags.model}"):
-        model = named_model(flags, weights)
-    checked_size(flags, model)
-    return model
 
 
 def _shape_for_open_sizes(flags, model):
@@ -274,7 +202,7 @@ def _shape_for_open_sizes(flags, model):
 def _transfer_learned(flags, console):
     """Returns a Keras Application trained on the data; stores it for a resumed call."""
     size = flags.input_size or 96
-    data = _images(flags, console, (size, size, 3))
+    data = read_images(flags, console, (size, size, 3))
     names = ("model", "weights", "data", "input_size", "max_images", "batch_size")
     names += ("finetune_epochs", "seed")
     place = _folder(flags) / "transfer"
@@ -287,7 +215,7 @@ def _transfer_learned(flags, console):
 
 def _trained(flags, console, data):
     weights, shape = flags.weights or "imagenet", data.train[0].shape[1:]
-    with _spinner(console, f"Building {flags.model}"):
+    with spinner(console, f"Building {flags.model}"):
         weights = None if weights == "none" else weights
         model = application(
             flags.model,
@@ -310,30 +238,6 @@ def _trained(flags, console, data):
             batch_size=flags.batch_size,
         )
     return model
-
-
-def _images(flags, console, shape):
-    with _spinner(console, f"Reading {flags.data}"):
-        try:
-            data = load_data(
-                flags.data,
-                image_size=tuple(shape[:2]),
-                channels=shape[2],
-                seed=flags.seed,
-                max_images=flags.max_images,
-            )
-        except ValueError as error:
-            text = str(error).replace("`", "").replace("max_images", "--max_images")
-            text = text.replace("spec=", "--data=").replace(" spec ", " --data ")
-            raise ValueError(text) from error
-    console.print(escape(str(data)), highlight=False)
-    return data
-
-
-@contextlib.contextmanager
-def _spinner(console, text):
-    with console.status(escape(text)):
-        yield
 
 
 def _check_writable(flags, *names):
@@ -363,8 +267,3 @@ def _list_files(folder, console):
     for path in sorted(folder.iterdir()):
         size = sum(f.stat().st_size for f in [path, *path.rglob("*")] if f.is_file())
         console.print(escape(f"  {path.name:<28} {size:>12,} bytes"), highlight=False)
-
-
-def _print_line(text, console):
-    """Prints a line without wrapping it."""
-    console.print(escape(text), highlight=False, soft_wrap=True)

@@ -11,6 +11,7 @@ import keras
 MANY, MOST = 10_000, 100_000
 # The most bytes of such data to keep in memory.
 _KEPT = 2**32
+_ENOUGH = "Some hundred samples are enough."
 _INFINITE = -1  # `tf.data.INFINITE_CARDINALITY`
 _ENDLESS = 2**40  # counts as endless: Grain's `repeat()` has `sys.maxsize` elements
 
@@ -72,10 +73,12 @@ class SampleCounter:
         argument: Name of the argument, for messages.
         data: The data.
         kept: Whether the caller keeps all samples in memory.
+        all_used: Whether more samples are better, so that only memory limits them.
     """
 
-    def __init__(self, argument, data, kept=False):
+    def __init__(self, argument, data, kept=False, all_used=False):
         self._argument, self._data, self._kept = argument, data, kept
+        self._all_used = all_used
         self._count = self._bytes = 0
         self._unknown_length = length(data) is None
 
@@ -90,24 +93,26 @@ class SampleCounter:
         before = self._count
         self._count += max(1, len(arrays[0]))  # empty batches may go on for ever, too
         self._bytes += sum(array.nbytes for array in arrays)
-        if before < MANY <= self._count < MOST:
+        if before < MANY <= self._count < MOST and not self._all_used:
             warnings.warn(
                 f"`{self._argument}` has given {self._count:,} samples and does not "
                 f"say how many there are ({_kind(self._data)}). It is read to its end. "
                 "Some hundred samples are enough.",
                 stacklevel=2,
             )
-        if self._count >= MOST or (self._kept and self._bytes > _KEPT):
+        most = 1000 * MOST if self._all_used else MOST  # of no bytes, too
+        if self._count >= most or (self._kept and self._bytes > _KEPT):
             read = f"{self._count:,} samples ({self._bytes / 2**20:,.0f} MiB)"
-            raise endless_error(self._argument, self._data, read)
+            advice = "" if self._all_used else _ENOUGH
+            raise endless_error(self._argument, self._data, read, advice)
 
 
-def endless_error(argument, data, read) -> EndlessData:
+def endless_error(argument, data, read, advice=_ENOUGH) -> EndlessData:
     """Returns the error for data that has exceeded the limit."""
     return EndlessData(
         f"Expected `{argument}` to end. Received: {argument}={_kind(data)}, which does "
         f"not say how much there is, and has not ended after {read}. Pass some of it, "
-        f"`{_some(argument, data)}`. Some hundred samples are enough."
+        f"`{_some(argument, data)}`. {advice}".rstrip()
     )
 
 

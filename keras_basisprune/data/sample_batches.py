@@ -1,15 +1,14 @@
 """Batches that fit a model's inputs, from any form of data."""
 
-import itertools
 import math
-from collections.abc import Iterator
 
 import keras
 import numpy as np
 
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.data.batching.full_batches import full_batches
-from keras_basisprune.data.ends import SampleCounter, check_ends, length
+from keras_basisprune.data.elements import elements
+from keras_basisprune.data.ends import SampleCounter, check_ends
 from keras_basisprune.utils.check_numeric import check_numeric
 
 
@@ -99,17 +98,13 @@ def _elements(model, specs, data):
         return [(data, None, None)]
     if isinstance(data, tuple):
         return [_parted(data)]
-    if isinstance(data, keras.utils.PyDataset):
-        data = _epoch(data)
-    elif not hasattr(data, "__iter__"):
+    if not (isinstance(data, keras.utils.PyDataset) or hasattr(data, "__iter__")):
         return [(data, None, None)]
-    elif isinstance(data, Iterator):  # an iterator with a length may restart at its end
-        data = itertools.islice(data, length(data))
     return (
         (element, None, None)
         if _as_batch(model, specs, element) is not None
         else _parted(element)
-        for element in data
+        for element in elements(data)
     )
 
 
@@ -118,17 +113,6 @@ def _parted(element):
     if isinstance(element, tuple | list) and not 1 <= len(element) <= 3:
         return element, None, None
     return keras.utils.unpack_x_y_sample_weight(element)
-
-
-def _epoch(data):
-    """Yields one epoch of a `keras.utils.PyDataset`, as `keras.Model.fit` reads it."""
-    count = length(data)
-    data.on_epoch_begin()
-    try:
-        for index in itertools.count() if count is None else range(count):
-            yield data[index]
-    finally:
-        data.on_epoch_end()
 
 
 def _as_batch(model, specs, data):

@@ -1,9 +1,8 @@
 """Where a delta belongs in a model."""
 
 import keras
-import numpy as np
 
-from keras_basisprune.methods.diff_pruning._fingerprint import array_of, fingerprint
+from keras_basisprune.methods.diff_pruning._fingerprint import fingerprint
 from keras_basisprune.methods.diff_pruning._scatter import Scatter
 from keras_basisprune.methods.diff_pruning._task_weights import owners, split_weights
 
@@ -68,30 +67,14 @@ class DeltaSites:
                 if tuple(variable.shape) != change.shape:
                     yield variable, change
 
-    def writer(self) -> Scatter:
-        """Returns what writes the delta when it is called."""
-        return Scatter(*self._targets())
-
-    def restorer(self) -> Scatter:
-        """Returns what writes the values that are there now when it is called."""
-        variables, positions, _ = self._targets()
-        before = [
-            array_of(v) if p is None else array_of(v).reshape(-1)[p]
-            for v, p in zip(variables, positions, strict=True)
-        ]
-        return Scatter(variables, positions, before)
-
-    def _targets(self):
+    def scatter(self) -> Scatter:
+        """Returns what writes the delta, as often as wanted."""
         changes = [(self.base[c.place], c) for c in self.delta.changes]
         if self.has_head:
             changes += zip(self.head, self.delta.head, strict=True)
         variables = [variable for variable, _ in changes]
         positions = [change.positions for _, change in changes]
-        return (
-            variables,
-            positions,
-            [np.asarray(change.values) for _, change in changes],
-        )
+        return Scatter(variables, positions, [change.values for _, change in changes])
 
     def _refuse(self, received):
         raise ValueError(

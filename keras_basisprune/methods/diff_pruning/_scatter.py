@@ -1,17 +1,31 @@
 """Writes a few numbers into the variables of a model, in place."""
 
+import weakref
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_basisprune.methods.diff_pruning._fingerprint import array_of
 
+# Whole weights that are ready to be written, the latest last: bytes and tensors of each
+# `Scatter`; and the most bytes of these, for all models together.
+_READY: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+_MOST = 2**30
+
 
 class Scatter:
     """Values for variables, ready to be written as often as wanted.
 
-    On TensorFlow and PyTorch only these numbers are written. Arrays of JAX can't
-    change, so each variable that is written to is copied there.
+    Tensors of TensorFlow and arrays of JAX never change. A variable takes a whole one
+    without copying it, and who trains the variable makes another. So the new weights
+    are put together once and handed over each time; what stood there is handed back.
+    At most 1 GiB of them are kept for all models. Those that were written longest ago
+    make room, and are put together again when they are wanted. On PyTorch, only the
+    numbers that change are written.
+
+    TensorFlow's `scatter_nd_update` is not used: a variable on which it was called once
+    is copied whenever it is read.
 
     Args:
         variables: List of `keras.Variable`s.
@@ -20,38 +34,77 @@ class Scatter:
     """
 
     def __init__(self, variables, positions, values):
-        self._writes = [
-            _write(variable, place, value)
-            for variable, place, value in zip(variables, positions, values, strict=True)
-            if value.size
-        ]
+        rows = zip(variables, positions, values, strict=True)
+        self._rows = [row for row in rows if row[2].size]
+        sizes = (x.itemsize * int(np.prod(v.shape)) for v, _, x in self._rows)
+        self._bytes = sum(sizes)
+        self._in_place = keras.backend.backend() == "torch"
+        if self._in_place:
+            self._rows = [_on_torch(*row) for row in self._rows]
 
-    def __call__(self):
-        for write in self._writes:
-            write()
+    def write(self) -> list:
+        """Writes the values; returns those that stood there, for `restore`."""
+        if self._in_place:
+            before = [_flat(v)[index] for v, index, _ in self._rows]  # copies
+            self.restore([x for _, _, x in self._rows])
+            return before
+        before = [_held(v) for v, _, _ in self._rows]
+        self.restore(self._whole())
+        return before
+
+    def restore(self, values):
+        """Writes what `write` has returned."""
+        for (variable, index, _), value in zip(self._rows, values, strict=True):
+            if self._in_place:
+                _flat(variable).index_copy_(0, index, value)
+            else:
+                _hand_over(variable, value)
+
+    def _whole(self) -> list:
+        """The new values of all variables, whole."""
+        _, found = _READY.pop(self, (0, None))
+        if found is None or _is_deleted(found):
+            found = [_changed(*row) for row in self._rows]
+        _READY[self] = self._bytes, found
+        kept = sum(size for size, _ in _READY.values())
+        while kept > _MOST:
+            kept -= _READY.pop(next(iter(_READY.keys())))[0]
+        return found
 
 
-def _write(variable, positions, values):
-    """Returns a function that writes some values into a variable."""
-    backend, shape = keras.backend.backend(), tuple(variable.shape)
-    tensor = ops.convert_to_tensor(values, dtype=variable.dtype)
-    if backend == "tensorflow":
-        if positions is None or not shape:
-            return lambda: variable.assign(ops.reshape(tensor, shape))
-        index = np.stack(np.unravel_index(positions, shape), -1)
-        index = ops.convert_to_tensor(index, dtype="int32")
-        return lambda: variable.value.scatter_nd_update(index, tensor)
-    if backend == "torch" and positions is not None:
-        index = ops.convert_to_tensor(positions, dtype="int64")
-        flat = (-1,)
-        return lambda: variable.value.detach().view(flat).index_copy_(0, index, tensor)
-    values = ops.convert_to_numpy(tensor)
+def _changed(variable, positions, values):
+    """A whole tensor: what a variable holds, with other values at some positions."""
+    array = array_of(variable)
+    array.reshape(-1)[... if positions is None else positions] = values.reshape(-1)
+    return ops.convert_to_tensor(array, dtype=variable.dtype)
 
-    def assign():
-        changed = array_of(variable)
-        changed.reshape(-1)[... if positions is None else positions] = values.reshape(
-            -1
-        )
-        variable.assign(changed)  # an array that nothing else holds
 
-    return assign
+def _held(variable):
+    """What a variable holds, not copied; later changes of the variable don't show."""
+    if keras.backend.backend() == "tensorflow":
+        return variable.value.value()
+    return variable.value
+
+
+def _hand_over(variable, tensor):
+    if keras.backend.backend() == "tensorflow":
+        variable.value.assign(tensor, read_value=False)
+    else:
+        variable.assign(tensor)
+
+
+def _is_deleted(arrays) -> bool:
+    """Whether JAX has given some away, as it does in `fit` and in `predict`."""
+    return any(a.is_deleted() for a in arrays if hasattr(a, "is_deleted"))
+
+
+def _flat(variable):
+    """The numbers of a PyTorch variable, in a row, not copied."""
+    return variable.value.detach().view((-1,))
+
+
+def _on_torch(variable, positions, values):
+    count = int(np.prod(variable.shape))
+    places = np.arange(count) if positions is None else positions
+    values = ops.convert_to_tensor(values.reshape(-1), dtype=variable.dtype)
+    return variable, ops.convert_to_tensor(places, dtype="int64"), values

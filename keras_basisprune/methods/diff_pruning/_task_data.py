@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_basisprune.data.check_data import check_data
+from keras_basisprune.methods.diff_pruning._task_arrays import task_arrays
 from keras_basisprune.utils.check_numeric import check_numeric
 
 
@@ -30,18 +31,13 @@ def check_task_data(argument, model, data, labels):
     Args:
         argument: Name of the argument, for the message.
         model: A `keras.Model`.
-        data: What should be a pair `(x, y)`, `x` an array or a structure of arrays.
+        data: As in `task_arrays`.
         labels: Whether `y` must be integer labels.
 
     Returns:
         The pair; `x` an array or `Rows`, `y` an array.
     """
-    plain = isinstance(data, tuple | list) and len(data) == 2
-    if not plain or data[0] is None or data[1] is None:
-        raise ValueError(
-            f"Expected `{argument}` to be a pair (x, y) of arrays. Received: "
-            f"{type(data).__name__}. Pass samples and integer labels."
-        )
+    data = task_arrays(argument, model, data)
     one = len(getattr(model, "inputs", None) or ()) == 1
     outputs = getattr(model, "outputs", None) or ()
     if one and labels and len(outputs) == 1 and not isinstance(data[0], dict):

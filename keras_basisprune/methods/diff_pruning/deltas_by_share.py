@@ -32,8 +32,8 @@ def deltas_by_share(
 
     Args:
         model: As in `diff_pruning`, and so are the following.
-        train: A pair `(x, y)`.
-        validation: Another one, or `None`.
+        train: A pair `(x, y)`, or what gives such batches.
+        validation: The same, or `None`.
         shares: List of floats in [0, 1].
         head: Name or names of the layers of the head.
         loss: A loss as in `keras.Model.compile`.

@@ -47,7 +47,10 @@ def diff_pruning(
     Args:
         model: A built `keras.Model` with the task's head, trained or not.
         train: A pair `(x, y)` of arrays, `y` integer labels; `x` may be a dict or list
-            of arrays, if the model takes that.
+            of arrays, if the model takes that. Or what gives such batches: a
+            `tf.data.Dataset`, a `keras.utils.PyDataset`, a PyTorch `DataLoader`, a
+            generator. It is read once, into memory; order and batches are those of
+            `config`.
         validation: The same, or `None`.
         share: Float in [0, 1], the share of the base's weights, without the head, that
             may differ; 0.005 is 0.5 %. 0 for the head alone, 1 for all weights.

@@ -1,6 +1,7 @@
 """A task, as a difference to a base network."""
 
 import dataclasses
+import functools
 import json
 import os
 import types
@@ -157,14 +158,16 @@ class TaskDelta:
         new = copied(base, sites.new_head())
         sites = DeltaSites("base", new, self)
         sites.check_head()
-        sites.writer()()
+        sites.scatter().write()
         return new
 
     def apply_in_place(self, model: keras.Model, *, check: bool = True) -> None:
         """Writes the delta into a network, until `remove`.
 
-        What stood there is remembered, for `remove`. Only the changed weights are
-        written; with `check`, all weights of the base are read once before.
+        What stood there is remembered, for `remove`. Only weights that change are
+        written; with `check`, all weights of the base are read once before. They are
+        kept ready for the next time, whole (on TensorFlow and JAX): in memory, as much
+        as these weights of the network for each delta, but at most 1 GiB in all.
 
         Models that share the trunk's layers, each with a head of its own, can have
         their tasks in turns.
@@ -216,7 +219,7 @@ class TaskDelta:
             )
         return DeltaOverlap.of(self, other)
 
-    @property
+    @functools.cached_property
     def changed(self) -> int:
         """Number of single weights of the base that differ, at chosen positions."""
         return sum(c.values.size for c in self.changes if c.positions is not None)
@@ -253,7 +256,11 @@ class TaskDelta:
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
     def __hash__(self):
-        return hash((self.fingerprint, self.base_size, self.changed, len(self.head)))
+        return self._hash
+
+    @functools.cached_property
+    def _hash(self):
+        return hash((self.fingerprint, self.changes, self.head))
 
     def __reduce__(self):
         fields = [getattr(self, field.name) for field in dataclasses.fields(self)]
