@@ -42,8 +42,10 @@ class DiffOptions:
             their own: `None` for none, `"tensor"`, or `"channel"` for one per output
             channel.
         batch_norm: What of BatchNormalization belongs to the task and is stored whole,
-            beside the share: `"statistics"`; `"whole"`, `gamma` and `beta` as well; or
-            `"frozen"`, nothing: statistics stay those of the base, in training, too.
+            beside the share: `"frozen"`, nothing: statistics stay those of the base, in
+            training, too; `"statistics"`; or `"whole"`, `gamma` and `beta` as well.
+            Statistics of small batches and small maps are noise: they can cost more
+            than a small share gains. With `share=1` they help, or lower rates do.
         epochs: Epochs in which the difference of all weights is learned.
         learning_rate: Initial rate of Adam, for the difference and the head; it falls
             to zero by a cosine.
@@ -72,7 +74,7 @@ class DiffOptions:
 
     selection: str = "gates"
     structured: str | None = None
-    batch_norm: str = "statistics"
+    batch_norm: str = "frozen"
     epochs: int = 5
     learning_rate: float = 1e-3
     gate_rate: float = 0.1
