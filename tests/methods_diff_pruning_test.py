@@ -20,7 +20,13 @@ from keras_basisprune.methods.diff_pruning._positions import (
 )
 from keras_basisprune.methods.diff_pruning._task_weights import task_weights
 
-QUICK = DiffOptions(epochs=1, fixed_epochs=1, batch_size=8, selection="magnitude")
+QUICK = DiffOptions(
+    epochs=1,
+    fixed_epochs=1,
+    batch_size=8,
+    selection="magnitude",
+    batch_norm="statistics",
+)
 
 
 def task(count=16, classes=4):
