@@ -11,8 +11,8 @@ is; *order*, whether its words are in order or shuffled; *kind*, whether it is o
 class, a function or a method (for which that training is of no use). Rows and tables
 are those of `benchmarks/diff_pruning.py`; there is no BatchNormalization. *scratch* is
 *full* without the training on masked words, to see what that is worth. `--preset` takes
-a pre-trained BERT of KerasHub instead. All weights together want a lower rate than a few
-of them: hence the first call above, whose rows the second one takes over.
+a pre-trained BERT of KerasHub instead. All weights together want a lower rate than a
+few of them: hence the first call above, whose rows the second one takes over.
 
 It needs KerasHub: `pip install keras-basisprune[text]`. On one core, the training on
 masked words takes some eight minutes, and so do the rows of one task and seed. Quick,
