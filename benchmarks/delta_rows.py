@@ -13,8 +13,13 @@ from keras_basisprune.methods import DiffOptions, deltas_by_share
 WAYS = {
     "head": (0.0, {"batch_norm": "frozen"}),
     "norm": (0.0, {"batch_norm": "whole"}),
+<<<<<<< HEAD
     "full": (1.0, {"selection": "magnitude", "batch_norm": "statistics"}),
     "frozen": (1.0, {"selection": "magnitude", "batch_norm": "frozen"}),
+=======
+    "full": (1.0, {"selection": "magnitude"}),
+    "scratch": (1.0, {"selection": "magnitude"}),
+>>>>>>> delta
     "magnitude": (None, {"selection": "magnitude"}),
     "gates": (None, {"selection": "gates", "structured": None}),
     "channel": (None, {"selection": "gates", "structured": "channel"}),
@@ -88,8 +93,13 @@ def accuracy(network, data) -> float:
     return float(np.mean(np.argmax(found, -1) == np.asarray(data[1])))
 
 
-def experiment(make, data, ways, shares, seeds, rates, options, folder) -> list[Row]:
-    """All rows; those that are in the folder already are taken from there."""
+def experiment(
+    make, data, ways, shares, seeds, rates, options, folder, others=None
+) -> list[Row]:
+    """All rows; those that are in the folder already are taken from there.
+
+    Args are as in `rows_of`, and a dict from ways to what is called instead of `make`.
+    """
     path, known = pathlib.Path(folder) / "rows.jsonl", {}
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
@@ -104,7 +114,8 @@ def experiment(make, data, ways, shares, seeds, rates, options, folder) -> list[
             wanted = shares if own is None else [own]
             missing = [x for x in wanted if (way, x, seed) not in known]
             if missing:
-                found = rows_of(make, way, missing, seed, data, rates, options)
+                made = (others or {}).get(way, make)
+                found = rows_of(made, way, missing, seed, data, rates, options)
                 known |= {(way, row.share, seed): row for row in found}
                 with path.open("a") as file:
                     for row in found:

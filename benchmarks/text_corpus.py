@@ -85,6 +85,26 @@ def corpus(packages=PACKAGES, most=None, seed=0) -> dict:
     }
 
 
+def in_disorder(texts, length, seed=0) -> tuple[list, np.ndarray]:
+    """Shuffles the first words of about half of the texts.
+
+    Args:
+        texts: Lists of words.
+        length: Integer, how many words of each are taken.
+        seed: Integer.
+
+    Returns:
+        Lists of words, and an array of 1 for texts that are in order, else 0.
+    """
+    rng, found = np.random.default_rng(seed), []
+    labels = rng.integers(0, 2, len(texts))
+    for text, label in zip(texts, labels, strict=True):
+        first = text[:length]
+        order = range(len(first)) if label else rng.permutation(len(first))
+        found.append([first[place] for place in order])
+    return found, labels
+
+
 def vocabulary(texts, size) -> dict[str, int]:
     """The ids of the most frequent words."""
     counts: dict[str, int] = {}

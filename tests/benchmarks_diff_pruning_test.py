@@ -87,6 +87,19 @@ def test_a_corpus_of_docstrings():
     ]
 
 
+def test_half_of_the_texts_are_shuffled():
+    texts = [[f"{n}a", f"{n}b", f"{n}c", f"{n}d"] for n in range(200)]
+    found, labels = text_corpus.in_disorder(texts, 3, seed=1)
+    again, same = text_corpus.in_disorder(texts, 3, seed=1)
+    assert found == again and labels.tolist() == same.tolist()
+    assert 80 < labels.sum() < 120
+    for text, words, label in zip(texts, found, labels, strict=True):
+        assert sorted(words) == text[:3]
+        assert not label or words == text[:3]
+    moved = sum(a[:3] != b for a, b in zip(texts, found, strict=True))
+    assert 0.7 * (labels == 0).sum() < moved <= (labels == 0).sum()
+
+
 def test_words_are_hidden_and_told():
     known = text_corpus.vocabulary([["b", "a", "b"], ["b", "c", "a"]], 6)
     assert known == {"b": 4, "a": 5}
@@ -106,12 +119,15 @@ def test_text_tasks(tmp_path):
     text_tasks, _ = benchmark("text_tasks")
     sizes = text_tasks.Sizes(40, 24, 12, 1, 2, 8, 60, 1, ("json", "email"))
     options = {"epochs": 1, "fixed_epochs": 1}
+    ways = ["head", "gates", "scratch"]
     found = text_tasks.experiments(
-        *(sizes, ["kind"], ["head", "gates"], [0.1], 1, [1e-3], options, tmp_path)
+        *(sizes, ["kind", "order"], ways, [0.1], 1, [1e-3], options, tmp_path)
     )
-    (head, gates) = found["kind"]
-    assert head.stored == 0
-    assert gates.stored == pytest.approx(0.1, abs=0.001)
+    assert list(found) == ["kind", "order"]
+    for head, gates, scratch in found.values():
+        assert head.stored == 0
+        assert gates.stored == pytest.approx(0.1, abs=0.001)
+        assert (scratch.way, scratch.stored) == ("scratch", 1.0)
     with pytest.raises(OSError, match="save_to_preset.*--preset=FOLDER"):
         text_tasks.preset_bert(str(tmp_path / "nowhere"))
     keras.backend.clear_session()
