@@ -13,13 +13,9 @@ from keras_basisprune.methods import DiffOptions, deltas_by_share
 WAYS = {
     "head": (0.0, {"batch_norm": "frozen"}),
     "norm": (0.0, {"batch_norm": "whole"}),
-<<<<<<< HEAD
     "full": (1.0, {"selection": "magnitude", "batch_norm": "statistics"}),
     "frozen": (1.0, {"selection": "magnitude", "batch_norm": "frozen"}),
-=======
-    "full": (1.0, {"selection": "magnitude"}),
-    "scratch": (1.0, {"selection": "magnitude"}),
->>>>>>> delta
+    "scratch": (1.0, {"selection": "magnitude", "batch_norm": "statistics"}),
     "magnitude": (None, {"selection": "magnitude"}),
     "gates": (None, {"selection": "gates", "structured": None}),
     "channel": (None, {"selection": "gates", "structured": "channel"}),
