@@ -5,7 +5,8 @@ MobileNet (alpha 0.25, 224 px, its own 1,000 classes) is cut to a share of its F
 divergence from the original, agreement with it, accuracy. For each draw, share and way
 one line is appended to `--output`; lines that are there already are not made again.
 
-    python -m benchmarks.recover_little_data --pack=imagenet500_224.npz.xz \\
+    python -m benchmarks.pack_to_npz --pack=imagenet500_224.npz.xz --output=images.npz
+    python -m benchmarks.recover_little_data --data=images.npz \\
         --weights=mobilenet_0.25_224_imagenet.weights.h5 --output=little_data.jsonl
 
 Ways: `copies=8,ridge=0.03` fits on eight random crops of each image (0: the images
@@ -23,9 +24,8 @@ import numpy as np
 from absl import app, flags
 
 import keras_basisprune as kbp
-from benchmarks.pack_to_npz import read_pack
 
-_PACK = flags.DEFINE_string("pack", None, "The images.", required=True)
+_DATA = flags.DEFINE_string("data", None, "The .npz of images.", required=True)
 _WEIGHTS = flags.DEFINE_string("weights", None, "The .weights.h5.", required=True)
 _OUTPUT = flags.DEFINE_string("output", "little_data.jsonl", "Where results go.")
 _KEEP = flags.DEFINE_list("keep", ["0.8"], "Shares of the FLOPs.")
@@ -84,11 +84,12 @@ def main(argv):
     output, shape = pathlib.Path(_OUTPUT.value), (_SIZE.value, _SIZE.value, 3)
     lines = output.read_text("utf-8").splitlines() if output.exists() else []
     known = {tuple(json.loads(line)["what"]) for line in lines}
-    parts = read_pack(_PACK.value)
-    names = [name for name in parts if name[:2] == "x_"]
-    images = np.concatenate([parts[name] for name in names]).astype("float32")
-    images = np.array(keras.ops.image.resize(images, shape[:2])) / 127.5 - 1
-    labels = np.concatenate([parts[f"y_{name[2:]}"] for name in names])
+    with np.load(_DATA.value) as file:
+        names = [name[2:] for name in file if name[:2] == "x_"]
+        images = np.concatenate([file[f"x_{name}"] for name in names])
+        labels = np.concatenate([file[f"y_{name}"] for name in names])
+    images = keras.ops.image.resize(images.astype("float32"), shape[:2])
+    images = keras.ops.convert_to_numpy(images) / 127.5 - 1
     original = keras.applications.MobileNet(shape, alpha=0.25, weights=None)
     original.load_weights(_WEIGHTS.value)
     for draw in range(_DRAWS.value):
