@@ -778,7 +778,8 @@ def other_backend():
     for which in ("all", "scales", "all"):
         student = kbp.convert(model, rank=0.6)
         before, own = weights(student), flags(student)
-        config = Recovery(weights=which, epochs=2, learning_rate=5e-3, temperature=2.0)
+        options = {"learning_rate": 5e-3, "temperature": 2.0, "keep_best": False}
+        config = Recovery(weights=which, epochs=2, **options)
         recover(student, images, images[:50], teacher=model, config=config, verbose=0)
         runs.append([x.tolist() for x in student.get_weights()])
         found[which] = sorted(changed(before, student))
