@@ -14,6 +14,8 @@ import keras_basisprune as kbp
 from keras_basisprune.training.distillation import Distillation
 from keras_basisprune.training.epochs import EpochData, Epochs
 from keras_basisprune.training.recover import Recovery, recover
+from keras_basisprune.training.rising_and_falling import rising_and_falling
+from keras_basisprune.training.set_aside import set_aside
 
 
 def network(dropout=0.0, momentum=0.999):
@@ -90,7 +92,10 @@ def test_with_labels_the_loss_falls_and_accuracy_rises(trained, digits):
     found = model.predict(digits.validation[0], verbose=0)
     right = found[np.arange(len(found)), digits.validation[1]]
     assert logs["val_loss"][-1] == pytest.approx(-np.log(right).mean(), rel=1e-3)
-    cosine = 1e-2 * (1 + np.cos(np.pi * np.arange(1, 7) / 6)) / 2
+    steps = -(-len(digits.train[0]) // 32)
+    up = round(0.1 * 6 * steps)
+    done = (np.arange(1, 7) * steps - up) / (6 * steps - up)
+    cosine = 1e-2 * (1 + np.cos(np.pi * done)) / 2
     np.testing.assert_allclose(logs["learning_rate"], cosine, atol=1e-7)
 
 
@@ -242,11 +247,11 @@ def test_the_same_seed_gives_the_same_weights(digits, small, distilled):
         config = Recovery(epochs=2, seed=seed, augment=flip, batch_size=16)
         guide = network(momentum=0.9) if distilled else None
         if guide:
-            guide.set_weights(start)
+            guide.set_weights(others)
         recover(model, small, None, teacher=guide, config=config, verbose=0)
         return model.get_weights()
 
-    start = network(dropout=0.3).get_weights()
+    start, others = (network(dropout=0.3).get_weights() for _ in range(2))
     first, again, other = run(1, 5, 2), run(3, 5, 4), run(1, 6, 2)
     for one, two in zip(first, again, strict=True):
         np.testing.assert_array_equal(one, two)
@@ -404,27 +409,150 @@ def test_early_stopping_ends_the_run(small):
 
 
 def test_the_best_weights_are_put_back(teacher, digits):
-    images, labels = digits.validation
     runs = []
     for keep in (False, True):
         model = copy(teacher)
-        config = Recovery(epochs=2, learning_rate=0.3, keep_best=keep)
-        options = {"config": config, "callbacks": [Disturb()], "verbose": 0}
-        runs.append((model, recover(model, digits.train, (images, labels), **options)))
+        blank(model)
+        config = Recovery(epochs=2, learning_rate=1e-2, keep_best=keep)
+        options = {"config": config, "callbacks": [Disturb([1])], "verbose": 0}
+        runs.append((model, recover(model, digits.train, digits.validation, **options)))
     scores = [history.history["val_accuracy"] for _, history in runs]
     assert scores[0] == scores[1]
     assert scores[0][0] > scores[0][1]
+    assert [history.best_epoch for _, history in runs] == [None, 0]
     reached = [kbp.measure.accuracy(model, digits.validation) for model, _ in runs]
     np.testing.assert_allclose(reached, scores[0][::-1], atol=1e-9)
 
 
+def blank(model):
+    head = model.get_layer("head")
+    head.set_weights([0.0 * w for w in head.get_weights()])
+
+
 class Disturb(keras.callbacks.Callback):
-    """Spoils the head before the second epoch ends."""
+    """Spoils the head before some epochs end."""
+
+    def __init__(self, epochs):
+        super().__init__()
+        self.epochs = epochs
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.now = epoch in self.epochs
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.model.optimizer.iterations == 2 * self.params["steps"]:
-            head = self.model.get_layer("head")
-            head.set_weights([0.0 * w for w in head.get_weights()])
+        if self.now and batch == self.params["steps"] - 1:
+            blank(self.model)
+
+
+@pytest.mark.parametrize("given", ["images", "nothing"])
+def test_harm_is_undone(teacher, digits, given):
+    # A network that is as good as its teacher; steps of 0.3 spoil it.
+    model = kbp.convert(teacher, rank=0.95)
+    before = model.get_weights()
+    images = digits.validation[0]
+    validation = images if given == "images" else None
+    config = Recovery(epochs=2, learning_rate=0.3)
+    history = recover(
+        model, digits.train[0], validation, teacher=teacher, config=config, verbose=0
+    )
+    assert history.best_epoch is None
+    assert min(history.history["val_loss"]) > 0.1
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    # Without a judge it ends worse.
+    config = Recovery(epochs=2, learning_rate=0.3, validation_split=0)
+    recover(model, digits.train[0], teacher=teacher, config=config, verbose=0)
+    known = teacher.predict(images, verbose=0).argmax(-1)
+    spoilt = kbp.measure.accuracy(model, (images, known))
+    model.set_weights(before)
+    assert spoilt < kbp.measure.accuracy(model, (images, known)) - 0.05
+
+
+def test_images_set_aside_do_not_train_and_are_judged_augmented(teacher, digits):
+    seen, images = [], digits.train[0][:50]
+
+    def turned(batch):
+        seen.append(batch)
+        return batch[:, ::-1]
+
+    student = kbp.convert(teacher, rank=0.6)
+    config = Recovery(epochs=1, learning_rate=0.0, augment=turned, validation_split=0.2)
+    history = recover(student, images, teacher=teacher, config=config, verbose=0)
+    judged, trained = seen[0], np.concatenate(seen[1:])
+    assert (len(judged), len(trained)) == (20, 40)
+    apart, rest = (np.unique(x.reshape(len(x), -1), axis=0) for x in (judged, trained))
+    assert (len(apart), len(rest)) == (10, 40)  # each is judged twice
+    found = np.unique(np.concatenate([apart, rest]), axis=0)
+    np.testing.assert_array_equal(found, np.unique(images.reshape(50, -1), axis=0))
+    told = [m.predict(judged[:, ::-1], verbose=0) for m in (teacher, student)]
+    loss = float(array(Distillation()(*told)))
+    assert history.history["val_loss"] == [pytest.approx(loss, rel=1e-3)]
+
+
+def test_labels_are_set_aside_too(digits):
+    keras.utils.set_random_seed(0)
+    model = network()
+    config = Recovery(epochs=2, learning_rate=1e-2, keep_best=True)
+    logs = recover(model, digits.train, config=config, verbose=0).history
+    train, aside = set_aside(digits.train, 0.1, 0)
+    assert len(aside[1]) == round(0.1 * len(digits.train[1]))
+    assert len(train[1]) + len(aside[1]) == len(digits.train[1])
+    reached = kbp.measure.accuracy(model, aside)
+    assert max(logs["val_accuracy"]) == pytest.approx(reached, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("count", "share", "expected"),
+    [(10, 0.25, 2), (10, 0.0, 0), (3, 0.01, 1), (1, 0.9, 0)],
+)
+def test_how_many_images_are_set_aside(count, share, expected):
+    x = np.arange(count)
+    (left, none), aside = set_aside((x, None), share, seed=4)
+    assert none is None
+    assert (0 if aside is None else len(aside[0])) == expected
+    parts = left if aside is None else np.concatenate([left, aside[0]])
+    np.testing.assert_array_equal(np.sort(parts), x)
+    again = set_aside((x, x), share, seed=4)[0]
+    np.testing.assert_array_equal(again, [left, left])
+
+
+def test_the_rate_rises_and_falls():
+    rates = [float(rising_and_falling(0.5, 20, 0.25)(step)) for step in range(21)]
+    falling = 0.25 * (1 + np.cos(np.pi * np.arange(16) / 15))
+    expected = [0.0, 0.1, 0.2, 0.3, 0.4, *falling]
+    np.testing.assert_allclose(rates, expected, atol=1e-6)
+    rates = [float(rising_and_falling(0.5, 4, 0.1)(step)) for step in range(5)]
+    falling = 0.25 * (1 + np.cos(np.pi * np.arange(5) / 4))
+    np.testing.assert_allclose(rates, falling, atol=1e-6)
+
+
+def test_a_resumed_run_knows_the_best_of_before(teacher, small, tmp_path):
+    class Killer(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 7:
+                raise KeyboardInterrupt
+
+    def run(*callbacks):
+        model = copy(teacher)
+        blank(model)
+        spoils = [Disturb([6, 7, 8]), *callbacks]
+        history = recover(
+            model, small[0], teacher=teacher, config=config, callbacks=spoils, verbose=0
+        )
+        return model, history
+
+    config = Recovery(epochs=4, initial_epoch=5, learning_rate=1e-3)
+    whole, history = run()
+    assert history.best_epoch == 5
+    backup = keras.callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)
+    with pytest.raises(KeyboardInterrupt):
+        run(backup, Killer())
+    resumed, history = run(backup)
+    assert (history.epoch, history.best_epoch) == ([7, 8], 5)
+    assert np.any(array(resumed.get_layer("head").kernel))
+    for one, two in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert not [x for x in vars(resumed) if "memory" in x]
 
 
 def test_all_is_put_back_when_a_callback_fails(teacher, small):
@@ -466,7 +594,7 @@ def test_training_begins_where_a_fitted_model_is(teacher, digits, fitted, labels
         norm.beta.assign(offset + 3 * array(norm.gamma))
     before = array(norm.beta)
     guide = None if labels else teacher
-    still = Recovery(epochs=1, learning_rate=0.0)
+    still = Recovery(epochs=1, learning_rate=0.0, keep_best=False)
     gamma = array(norm.gamma)
     recover(model, digits.train, teacher=guide, config=still, verbose=0)
     order = np.random.default_rng(still.seed).permutation(len(digits.train[0]))
@@ -532,8 +660,8 @@ def logits_of(model):
         ),
         (lambda a: a | {"model": logits_of(a["model"])}, "`model` to return probabil"),
         (
-            lambda a: a | {"config": Recovery(keep_best=True)},
-            "`validation` when `config.keep_best`",
+            lambda a: a | {"config": Recovery(keep_best=True, validation_split=0)},
+            "`validation` when `config.keep_best`.*validation_split=0.1",
         ),
         (
             lambda a: a | {"config": Recovery(augment=lambda x: x[:, :4])},
@@ -570,6 +698,9 @@ def test_a_model_without_weights_is_refused(small):
         ("epochs", 0, "`epochs` to be a positive integer.*epochs=0"),
         ("epochs", 1.5, "epochs=1.5. Start with 5"),
         ("learning_rate", -1.0, "`learning_rate` to be a float"),
+        ("warmup", 1.5, "`warmup` to be a float in \\[0.0, 1.0\\].*warmup=1.5"),
+        ("keep_best", "yes", "`keep_best` to be True or False.*'yes'"),
+        ("validation_split", 1.0, "`validation_split`.*\\[0, 1\\).*1.0. Start with"),
         ("learning_rate", "fast", "learning_rate='fast'"),
         ("batch_size", True, "`batch_size`.*True"),
         ("momentum", 1.1, "`momentum`.*\\[0.0, 1.0\\]"),
@@ -647,7 +778,8 @@ def other_backend():
     for which in ("all", "scales", "all"):
         student = kbp.convert(model, rank=0.6)
         before, own = weights(student), flags(student)
-        config = Recovery(weights=which, epochs=2, learning_rate=5e-3, temperature=2.0)
+        options = {"learning_rate": 5e-3, "temperature": 2.0, "keep_best": False}
+        config = Recovery(weights=which, epochs=2, **options)
         recover(student, images, images[:50], teacher=model, config=config, verbose=0)
         runs.append([x.tolist() for x in student.get_weights()])
         found[which] = sorted(changed(before, student))

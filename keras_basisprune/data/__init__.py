@@ -1,6 +1,7 @@
 """Images to train and measure on, from various sources."""
 
 from keras_basisprune.data.application import application
+from keras_basisprune.data.random_crops import random_crops
 from keras_basisprune.data.relevance.beam.select_relevant_on_beam import (
     select_relevant_on_beam,
 )
@@ -15,6 +16,7 @@ __all__ = [
     "application",
     "contact_sheet",
     "load_data",
+    "random_crops",
     "select_relevant",
     "select_relevant_on_beam",
 ]

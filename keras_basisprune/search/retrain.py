@@ -28,7 +28,9 @@ def retrain(network, original, data, recovery, callbacks, number, past) -> dict:
     told = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda _, logs: logs.update(round=number)
     )
-    config = dataclasses.replace(recovery, initial_epoch=past)
+    # A search judges networks before and after training by itself.
+    best = bool(recovery.keep_best)
+    config = dataclasses.replace(recovery, initial_epoch=past, keep_best=best)
     train, validation = data
     check_trainable(network, config.weights)
     history = fit_recovered(

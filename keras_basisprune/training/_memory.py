@@ -17,13 +17,14 @@ class Memory(keras.Operation):
     Args:
         model: The model that trains.
         state: A function without arguments that returns a dict of arrays.
+        name: The attribute of the model that holds it.
     """
 
-    def __init__(self, model, state):
-        super().__init__(name=_ATTRIBUTE)
+    def __init__(self, model, state, name=_ATTRIBUTE):
+        super().__init__(name=name)
         self._state = state
         self.loaded = {}
-        setattr(model, _ATTRIBUTE, self)
+        setattr(model, name, self)
 
     def save_own_variables(self, store):
         for key, value in self._state().items():
@@ -34,5 +35,5 @@ class Memory(keras.Operation):
 
     def remove(self, model):
         """Removes this object from the model."""
-        if getattr(model, _ATTRIBUTE, None) is self:
-            delattr(model, _ATTRIBUTE)
+        if getattr(model, self.name, None) is self:
+            delattr(model, self.name)

@@ -50,15 +50,11 @@ class EpochLogs(keras.callbacks.Callback):
         epochs: The `Epochs` with which the model is trained.
         validation: A `Validation`, or `None`.
         loss: A `keras.losses.Loss`, for `val_loss`.
-        keep_best: Boolean, whether the weights of the epoch with the best
-            `val_accuracy`, or else `val_agreement`, are restored at the end. One copy
-            of the weights is held.
     """
 
-    def __init__(self, epochs, validation, loss, keep_best=False):
+    def __init__(self, epochs, validation, loss):
         super().__init__()
         self._epochs, self._validation, self._loss = epochs, validation, loss
-        self._keep_best, self._best = keep_best, None
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epochs.start(epoch)
@@ -72,11 +68,3 @@ class EpochLogs(keras.callbacks.Callback):
             )
         rate = self.model.optimizer.learning_rate
         logs["learning_rate"] = float(keras.ops.convert_to_numpy(rate))
-        if self._keep_best:
-            score = logs.get("val_accuracy", logs.get("val_agreement"))
-            if self._best is None or score >= self._best[0]:
-                self._best = score, self.model.get_weights()
-
-    def on_train_end(self, logs=None):
-        if self._best is not None:
-            self.model.set_weights(self._best[1])

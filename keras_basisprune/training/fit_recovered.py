@@ -14,10 +14,15 @@ from keras_basisprune.surgery.recalibrate import recalibrate
 from keras_basisprune.training.distillation import Distillation
 from keras_basisprune.training.epoch_logs import EpochLogs, Validation
 from keras_basisprune.training.epochs import EpochData, Epochs
+from keras_basisprune.training.keep_best import KeepBest
 from keras_basisprune.training.match_statistics import match_statistics
 from keras_basisprune.training.quick_statistics import quick_statistics
+from keras_basisprune.training.rising_and_falling import rising_and_falling
+from keras_basisprune.training.set_aside import set_aside
 from keras_basisprune.training.trained_weights import trained_weights
 
+# The epoch whose random numbers change the images that are set aside, and how often.
+_LAST_EPOCH, _VIEWS = 2**31 - 1, 2
 # Number of batches for the statistics of BatchNormalization, and how much better the
 # old ones must be, so that chance in few images does not decide.
 _BATCHES, _CLEARLY = 4, 0.9
@@ -38,23 +43,54 @@ def fit_recovered(
         verbose: As in `keras.Model.fit`.
 
     Returns:
-        The `keras.callbacks.History` of `fit`.
+        The `keras.callbacks.History` of `fit`, with `best_epoch`.
     """
-    supervision = _supervision(model, train, teacher, config)
+    wanted = teacher is not None if config.keep_best is None else config.keep_best
     if validation is not None:
         images, labels = validation
         answers = _answers(teacher, images, config)
         validation = Validation(images, labels, answers)
-    logs = EpochLogs(supervision.epochs, validation, supervision.loss, config.keep_best)
-    _keep_what_was_fitted(model, train, teacher, supervision.loss, config)
+    elif wanted:
+        train, aside = set_aside(train, config.validation_split, config.seed)
+        validation = aside and _views(model, aside, teacher, config)
+    supervision = _supervision(model, train, teacher, config)
+    loss, best = supervision.loss, None
+    ours: list = [EpochLogs(supervision.epochs, validation, loss)]
+    if wanted and validation is not None:
+        before = validation.logs(model, loss, config.batch_size)
+        best = KeepBest(before, model.get_weights())
+        ours.append(best)
+    _keep_what_was_fitted(model, train, teacher, loss, config)
     try:
         with (
             trained_weights(model, config.weights),
             quick_statistics(model, config.momentum),
         ):
-            return _fit(model, supervision, config, [logs, *callbacks], verbose)
+            history = _fit(model, supervision, config, [*ours, *callbacks], verbose)
     finally:
+        if best is not None:
+            best.forget(model)
         _compile(model, config.learning_rate)
+    history.best_epoch = best and best.epoch
+    return history
+
+
+def _views(model, aside, teacher, config) -> Validation:
+    """Returns images that were set aside, changed as training changes images."""
+    images, labels = aside
+    if teacher is not None:
+        labels = None  # which need not hold for images that were changed
+    if config.augment is not None:
+        many = np.concatenate([images] * _VIEWS)
+        answers = None if labels is None else np.concatenate([labels] * _VIEWS)
+        data = EpochData(many, answers, config.augment, teacher, model.input_shape)
+        size = fixed_batch(model) or config.batch_size
+        batches = Epochs(data, size, config.seed, _LAST_EPOCH)
+        pairs = [batches[index] for index in range(batches.num_batches)]
+        images, labels = (np.concatenate(part) for part in zip(*pairs, strict=True))
+        if teacher is not None:
+            return Validation(images, None, labels)
+    return Validation(images, labels, _answers(teacher, images, config))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,8 +153,8 @@ def _answers(teacher, images, config) -> np.ndarray | None:
 
 def _fit(model, supervision, config, callbacks, verbose):
     steps = config.epochs * supervision.epochs.num_batches
-    decay = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
-    _compile(model, decay, supervision.loss, supervision.metric)
+    rate = rising_and_falling(config.learning_rate, steps, config.warmup)
+    _compile(model, rate, supervision.loss, supervision.metric)
     return model.fit(
         supervision.epochs,
         initial_epoch=config.initial_epoch,

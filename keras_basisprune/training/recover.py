@@ -43,6 +43,13 @@ def recover(
     become part of `gamma` and `beta`, so that training starts from the same function
     (`match_statistics`).
 
+    With a teacher the best weights are restored at the end, those from before training
+    included, so that training on few images never loses: the best on `validation`, or
+    on a tenth of `train` that is set aside (`Recovery`). A network that was fitted on
+    the images of `train` (`compensate`, `convert`) knows these by heart. Then let
+    `config.augment` change images (`data.random_crops`), or pass a validation that it
+    was not fitted on; otherwise what is better on other images is not recognized.
+
     The model is trained in place. It is compiled before, for this run, and again
     afterwards, with its own `trainable` flags and momenta, a new Adam, sparse
     categorical cross-entropy and accuracy. The same seed, weights and data give the
@@ -63,12 +70,14 @@ def recover(
         callbacks: Keras callbacks. They see one `fit`, without `on_test_*`, with these
             logs: `loss`; `accuracy`, or, with a teacher, `agreement` (share of images
             to which it gives the same class); `learning_rate` at the end of the epoch;
-            with validation `val_loss`, `val_accuracy` (if there are labels) and
-            `val_agreement` (if there is a teacher).
+            with validation, or images that were set aside, `val_loss`, `val_accuracy`
+            (if there are labels) and `val_agreement` (if there is a teacher).
         verbose: As in `keras.Model.fit`.
 
     Returns:
-        The `keras.callbacks.History` of `fit`.
+        The `keras.callbacks.History` of `fit`. Its `best_epoch` is the number of the
+        epoch whose weights were restored, `None` for those from before training or if
+        none were.
 
     Raises:
         ValueError: If an argument is out of its range, or model, teacher and data do
@@ -82,10 +91,11 @@ def recover(
     config = check_record("config", config, Recovery)
     callbacks = as_callbacks(callbacks)
     check_verbose(verbose)
-    if config.keep_best and validation is None:
+    if config.keep_best and validation is None and not config.validation_split:
         raise ValueError(
-            "Expected `validation` when `config.keep_best` is true. Received: "
-            "validation=None. Pass a pair (x, y)."
+            "Expected `validation` when `config.keep_best` is true and "
+            "`config.validation_split` is 0. Received: validation=None. Pass a pair "
+            "(x, y), or validation_split=0.1."
         )
     check_model("model", model)
     check_trainable(model, config.weights)

@@ -17,6 +17,7 @@ from keras_basisprune.utils.shown import shown
 _RANGES = {
     "epochs": (1, 2**31 - 1, "5"),
     "learning_rate": (0.0, math.inf, "1e-3"),
+    "warmup": (0.0, 1.0, "0.1"),
     "batch_size": (1, 2**31 - 1, "32"),
     "momentum": (0.0, 1.0, "0.9"),
     "temperature": (1e-3, 1e3, "1.0"),
@@ -38,7 +39,11 @@ class Recovery:
             BasisScalingConv and BatchNormalization layers, and of the last layer with
             weights.
         epochs: Number of epochs.
-        learning_rate: Initial rate of Adam; it falls to zero by a cosine.
+        learning_rate: Highest rate of Adam; it falls to zero by a cosine.
+        warmup: Share of the steps, in [0, 1], in which the rate rises from zero to its
+            highest, in a line. The first steps of Adam change every weight by the full
+            rate, however little the loss depends on it: what was fitted in closed form
+            would be lost.
         batch_size: Images per training step. A model with a fixed batch size gets
             batches of that size, the last of an epoch filled up with its first images.
         augment: A function of a batch of images, or a `keras.layers.Layer` such as
@@ -53,28 +58,38 @@ class Recovery:
         seed: Integer that determines order, augmentation and dropout.
         initial_epoch: The first epoch's number, so that TensorBoard and the order of
             images can continue where an earlier training has ended.
-        keep_best: Whether the weights of the epoch with the best `val_accuracy` (or
-            `val_agreement`; the last of equals) are restored at the end. A resumed run
-            does not remember epochs from before it was killed.
+        keep_best: Whether the best weights are restored at the end: those of the epoch
+            with the best `val_accuracy`, and of equals the least `val_loss`; without
+            labels the least `val_loss`. The weights before training count, too, so
+            that a model never ends worse than it began. `None`: with a teacher.
+        validation_split: Share of `train`, in [0, 1), that is set aside for that where
+            no validation is given. With `augment` these images are augmented, too:
+            a network that was fitted on them knows them by heart, but not changed. 0
+            sets nothing aside, and then `keep_best` needs a validation.
     """
 
     weights: str = "all"
     epochs: int = 5
     learning_rate: float = 1e-3
+    warmup: float = 0.1
     batch_size: int = 32
     augment: Callable[[np.ndarray], Any] | None = None
     momentum: float = 0.9
     temperature: float = 1.0
     seed: int = 0
     initial_epoch: int = 0
-    keep_best: bool = False
+    keep_best: bool | None = None
+    validation_split: float = 0.1
 
     def __post_init__(self):
         remedy = "Leave it out for 'all'."
         check_choice("weights", self.weights, ("all", "scales"), remedy)
         for name in _RANGES:
             _check_number(name, getattr(self, name))
-        check_flag("keep_best", self.keep_best)
+        if self.keep_best is not None:
+            check_flag("keep_best", self.keep_best)
+        share, remedy = self.validation_split, "Start with 0.1."
+        check_number("validation_split", share, "[0, 1)", remedy=remedy)
         if self.augment is not None and not callable(self.augment):
             raise ValueError(
                 "Expected `augment` to be None, a function of a batch of images, or a "
