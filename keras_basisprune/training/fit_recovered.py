@@ -1,11 +1,13 @@
 """The training of `recover`, after the checks."""
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
 
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
+from keras_basisprune.data.random_crops import random_crops
 from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.norm_positions import norm_positions
 from keras_basisprune.graph.running import predict
@@ -76,14 +78,21 @@ def fit_recovered(
 
 
 def _views(model, aside, teacher, config) -> Validation:
-    """Returns images that were set aside, changed as training changes images."""
+    """Returns images that were set aside, changed as training changes images.
+
+    With a teacher, images are changed in any case (cropped), since a network that was
+    fitted on these very images knows them by heart.
+    """
     images, labels = aside
     if teacher is not None:
         labels = None  # which need not hold for images that were changed
-    if config.augment is not None:
+    augment = config.augment
+    if augment is None and teacher is not None and _are_pictures(images):
+        augment = functools.partial(random_crops, flip=False, seed=None)
+    if augment is not None:
         many = np.concatenate([images] * _VIEWS)
         answers = None if labels is None else np.concatenate([labels] * _VIEWS)
-        data = EpochData(many, answers, config.augment, teacher, model.input_shape)
+        data = EpochData(many, answers, augment, teacher, model.input_shape)
         size = fixed_batch(model) or config.batch_size
         batches = Epochs(data, size, config.seed, _LAST_EPOCH)
         pairs = [batches[index] for index in range(batches.num_batches)]
@@ -91,6 +100,10 @@ def _views(model, aside, teacher, config) -> Validation:
         if teacher is not None:
             return Validation(images, None, labels)
     return Validation(images, labels, _answers(teacher, images, config))
+
+
+def _are_pictures(images) -> bool:
+    return images.ndim == 4 and keras.config.image_data_format() == "channels_last"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -46,9 +46,9 @@ def recover(
     With a teacher the best weights are restored at the end, those from before training
     included, so that training on few images never loses: the best on `validation`, or
     on a tenth of `train` that is set aside (`Recovery`). A network that was fitted on
-    the images of `train` (`compensate`, `convert`) knows these by heart. Then let
-    `config.augment` change images (`data.random_crops`), or pass a validation that it
-    was not fitted on; otherwise what is better on other images is not recognized.
+    the images of `train` (`compensate`, `convert`) knows these by heart, so those that
+    are set aside are cropped at random, unless `config.augment` changes them anyway. A
+    validation that it was not fitted on judges better.
 
     The model is trained in place. It is compiled before, for this run, and again
     afterwards, with its own `trainable` flags and momenta, a new Adam, sparse

@@ -63,9 +63,10 @@ class Recovery:
             labels the least `val_loss`. The weights before training count, too, so
             that a model never ends worse than it began. `None`: with a teacher.
         validation_split: Share of `train`, in [0, 1), that is set aside for that where
-            no validation is given. With `augment` these images are augmented, too:
-            a network that was fitted on them knows them by heart, but not changed. 0
-            sets nothing aside, and then `keep_best` needs a validation.
+            no validation is given. These images are augmented, too, and with a teacher
+            cropped at random if there is no `augment`: a network that was fitted on
+            them knows them by heart, but not changed. 0 sets nothing aside, and then
+            `keep_best` needs a validation.
     """
 
     weights: str = "all"
