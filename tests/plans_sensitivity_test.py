@@ -253,9 +253,8 @@ def useless():
     y = layers.Conv2D(16, 3, padding="same", name="faint")(y)
     x = layers.Add()([x, y])
     x = layers.GlobalAveragePooling2D()(x)
-    model = randomize(
-        keras.Model(inputs, layers.Dense(4, activation="softmax", name="head")(x))
-    )
+    model = keras.Model(inputs, layers.Dense(4, activation="softmax", name="head")(x))
+    model = sharp(randomize(model), "head")
     faint = model.get_layer("faint")
     faint.set_weights([1e-4 * weight for weight in faint.get_weights()])
     return model
@@ -350,3 +349,57 @@ def test_what_can_not_be_measured_is_refused():
         kbp.select_channels(model, threshold=0.5, sensitivity=found)
     with pytest.raises(ValueError, match="none of channels"):
         kbp.select_channels(model, keep=0.5, sensitivity=kbp.Sensitivity(()))
+
+
+@pytest.mark.parametrize("name", ["first", "second"])
+def test_losses_of_bases_are_those_of_converted_networks(name):
+    model, data = classifier(), images()
+    found = kbp.sensitivity(model, data, what="bases", shares=(0.6,), **QUIET)
+    curves = {curve.layer: curve for curve in found.curves}
+    assert list(curves) == ["first", "second"]
+    curve = curves[name]
+    assert curve.order == tuple(range(curve.total - 1, 0, -1))
+    (number,), (loss,) = curve.removed, curve.losses
+    rank = curve.total - number
+    plan = kbp.Plan(bases={name: kbp.plans.Kept(tuple(range(rank)), curve.total)})
+    fit, judge = halves(model, data)
+    small = kbp.convert(
+        model, plan, basis="activations", data=fit, include=name, verbose=0
+    )
+    wanted, now = (one.predict(judge, verbose=0) for one in (model, small))
+    expected = divergence(wanted, now)
+    assert expected > 1e-5
+    assert loss == pytest.approx(expected, rel=0.02)
+    assert found.predicted(plan) == pytest.approx(loss, rel=1e-3)
+
+
+@pytest.mark.parametrize("converted", [False, True])
+def test_bases_leave_where_the_outputs_lose_least(converted):
+    model, data = useless(), images()
+    found = kbp.sensitivity(model, data, what="both", **QUIET)
+    assert {curve.kind for curve in found.curves} == {"channels", "bases"}
+    given = kbp.convert(model, data=data, verbose=0) if converted else model
+    plan = kbp.select_bases(given, keep=0.6, sensitivity=found)
+    whole = {curve.layer for curve in found.curves if curve.kind == "bases"}
+    assert set(plan.bases) == whole
+    cut = {name: len(kept.indices) for name, kept in plan.bases.items()}
+    assert cut["idle"] < 16 and cut["faint"] < 16
+    small = kbp.fold(kbp.convert(model, plan, data=data, verbose=0))
+    cost = kbp.measure.cost
+    assert cost(small).flops <= 0.6 * cost(model).flops
+    energies = kbp.select_bases(model, keep=0.6, data=data)
+    assert found.predicted(plan) <= found.predicted(energies)
+
+
+def test_bases_of_another_model_are_refused():
+    model, data = classifier(), images()
+    found = kbp.sensitivity(model, data, what="bases", **QUIET)
+    with pytest.raises(ValueError, match="none of channels"):
+        kbp.select_channels(model, keep=0.5, sensitivity=found)
+    channels = kbp.sensitivity(model, data, **QUIET)
+    with pytest.raises(ValueError, match="none of bases"):
+        kbp.select_bases(model, keep=0.5, sensitivity=channels)
+    with pytest.raises(ValueError, match="bases of `first`, which is not there"):
+        kbp.select_bases(residual(), keep=0.5, sensitivity=found)
+    with pytest.raises(ValueError, match="Expected `scores` to be None"):
+        kbp.select_bases(model, keep=0.5, sensitivity=found, scores={})

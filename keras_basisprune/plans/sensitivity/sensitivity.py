@@ -56,8 +56,11 @@ def sensitivity(
         model: A built Functional or Sequential `keras.Model`.
         data: A few hundred unlabelled samples, as the model was trained on: an array, a
             list or dict of arrays for several inputs, or a dataset of batches.
-        what: What is cut: `"channels"`.
-        shares: Floats in (0, 1): the shares of a layer's channels that are kept. In
+        what: What is cut: `"channels"`, `"bases"`, or `"both"`, each alone. Bases are
+            those of each layer's outputs, strongest first, as `convert(model, plan,
+            data=data)` makes them.
+        shares: Floats in (0, 1): the shares of a layer's channels that are kept; or of
+            its bases, of the number at which two layers cost as much as one. In
             between, losses are interpolated.
         scores: Array of shape `(groups,)` in the numbering of `channel_groups(model)`:
             the order in which channels leave. Defaults to
@@ -69,7 +72,7 @@ def sensitivity(
         verbose: Whether to show a progress bar: `"auto"` and 1 do, 0 doesn't.
 
     Returns:
-        A `Sensitivity`, for `select_channels`.
+        A `Sensitivity`, for `select_channels` and `select_bases`.
 
     Raises:
         ValueError: If an argument is out of its range, `data` or `scores` do not fit
@@ -85,7 +88,8 @@ def sensitivity(
     check_model("model", model)
     if original is not None:
         check_model("original", original)
-    check_choice("what", what, ("channels",), "Pass 'channels'.")
+    remedy = "Pass 'channels' for `select_channels`, 'bases' for `select_bases`."
+    check_choice("what", what, ("channels", "bases", "both"), remedy)
     kept = _checked(shares)
     expected = "a float in (0, 1), the share that is fitted on"
     fitted = check_number("fitted", fitted, "(0, 1)", expected, "0.6 is a good start.")
@@ -93,7 +97,7 @@ def sensitivity(
     ridge = check_number("ridge", ridge, "(0, inf)", "a positive float", remedy)
     check_finite_weights(model)
     parts = split_samples(model, data, fitted)
-    options = {"scores": scores, "original": original}
+    options = {"what": what, "scores": scores, "original": original}
     return measured_parts(model, *parts, kept, ridge, verbose, **options)
 
 
