@@ -65,4 +65,4 @@ def select_in_steps(
     expected = "a float in (0, 1], the share that a step removes"
     step = check_number("step", step, "(0, 1]", expected, "0.15 is a good start.")
     check_cost(cost, "channels")
-    return MeasuredPath(model, data, step, cost, limits, verbose=verbose).plan(keep)
+    return MeasuredPath(model, data, step, verbose=verbose).plan(keep, cost, limits)
