@@ -65,6 +65,7 @@ NAMES = (
     "plot_bases",
     "plot_channels",
     "plot_comparison",
+    "plot_sensitivity",
     "prune",
     "prune_iteratively",
     "recalibrate",
@@ -648,6 +649,11 @@ def calls(folder):
             kbp.measure.plot_comparison,
             {"comparison": comparison, "path": folder / "comparison.png"},
             {"comparison": "plan", "path": "picture", "title": "title"},
+        ),
+        "plot_sensitivity": (
+            kbp.plans.plot_sensitivity,
+            {"sensitivity": kbp.Sensitivity(()), "path": folder / "losses.png"},
+            {"sensitivity": "table", "path": "picture"},
         ),
         "prune": (
             kbp.prune,

@@ -245,6 +245,16 @@ def test_losses_are_interpolated_along_the_errors():
     assert found.predicted(kbp.Plan()) == 0.25
 
 
+def test_a_picture_of_the_curves(tmp_path):
+    curve = kbp.plans.LossCurve("a", "bases", 3, (2, 1), (0.1, 0.2), (1,), (0.3,))
+    path = tmp_path / "losses.svg"
+    found = kbp.Sensitivity((curve,))
+    assert kbp.plans.plot_sensitivity(found, path) == path
+    assert path.read_text(encoding="utf-8").count("<path") > 4
+    with pytest.raises(ValueError, match="Expected `sensitivity` to have curves"):
+        kbp.plans.plot_sensitivity(kbp.Sensitivity(()), path)
+
+
 def useless():
     """A network whose second block hardly matters."""
     inputs = keras.Input((8, 8, 3))
