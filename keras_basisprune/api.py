@@ -23,7 +23,14 @@ from keras_basisprune.export import export_saved_model, export_tflite
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.measure import LatencyTable, compare, describe
 from keras_basisprune.methods import TaskDelta, convert
-from keras_basisprune.plans import Limits, Plan, select_bases, select_channels
+from keras_basisprune.plans import (
+    Limits,
+    Plan,
+    Sensitivity,
+    select_bases,
+    select_channels,
+    sensitivity,
+)
 from keras_basisprune.search import CompressionResult, SearchOptions, compress
 from keras_basisprune.surgery import compensate, fold, fresh, prune
 from keras_basisprune.training import (
@@ -45,6 +52,7 @@ __all__ = [
     "Recipe",
     "Recovery",
     "SearchOptions",
+    "Sensitivity",
     "TaskDelta",
     "__version__",
     "compare",
@@ -71,6 +79,7 @@ __all__ = [
     "search",
     "select_bases",
     "select_channels",
+    "sensitivity",
     "sparsify",
     "surgery",
     "training",

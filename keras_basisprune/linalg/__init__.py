@@ -2,6 +2,7 @@
 
 from keras_basisprune.linalg._low_rank import LowRank
 from keras_basisprune.linalg.components import components
+from keras_basisprune.linalg.convex_slopes import convex_slopes
 from keras_basisprune.linalg.descending import descending
 from keras_basisprune.linalg.energy import kept_energy, rank_for_energy
 from keras_basisprune.linalg.folded_weights import folded_weights
@@ -18,6 +19,7 @@ __all__ = [
     "Moments",
     "RidgeFolds",
     "components",
+    "convex_slopes",
     "descending",
     "folded_weights",
     "kept_energy",

@@ -51,17 +51,23 @@ class ChannelCosts:
             return float(np.count_nonzero(kept & self._free))
         return float(self.fixed + sum(part(kept) for part in self.parts))
 
-    def marginal(self) -> np.ndarray:
-        """Returns the saving of removing each group first, before all others.
+    def marginal(self, kept=None) -> np.ndarray:
+        """Returns what each group costs, if it is the only one that changes.
+
+        Args:
+            kept: Boolean array of the groups that are there: a group's cost is what is
+                saved by removing it or, where it is not there, added by keeping it.
+                Defaults to all.
 
         Returns:
             A float64 array of shape `(groups,)`; 0 for groups that can't be removed.
         """
         if self._only_channels:
             return self._free.astype(np.float64)
+        kept = np.ones(len(self._free), bool) if kept is None else kept.copy()
         each = np.zeros(len(self._free))
         for part in self.parts:
-            part.add_marginal(each, self._free)
+            part.add_marginal(each, self._free, kept)
         return each
 
 
@@ -148,24 +154,27 @@ class _Part:
             return kept
         return _Unread(kept.indices, kept.total, kept.axis, kept.rank)
 
-    def add_marginal(self, each, free):
-        """Adds the saving of removing each free group to an array `(groups,)`."""
+    def add_marginal(self, each, free, kept):
+        """Adds the cost of each free group to an array `(groups,)`.
+
+        `kept` (a boolean array) is changed for a moment.
+        """
         present = np.unique(np.concatenate(self.ends))
         counts = [
             np.bincount(np.searchsorted(present, of), minlength=len(present))
             for of in self.ends
         ]
-        present, counts = present[free[present]], np.array(counts)[:, free[present]]
+        counts = np.array([*counts, kept[present]])[:, free[present]]
+        present = present[free[present]]
         _, first, alike = np.unique(
             counts, axis=1, return_index=True, return_inverse=True
         )
-        kept = np.ones(len(each), bool)
-        whole, saved = self(kept), np.zeros(len(first))
+        now, changed = self(kept), np.zeros(len(first))
         for number, group in enumerate(present[first]):
-            kept[group] = False
-            saved[number] = whole - self(kept)
-            kept[group] = True
-        each[present] += saved[alike.reshape(-1)]
+            kept[group] = not kept[group]
+            changed[number] = abs(now - self(kept))
+            kept[group] = not kept[group]
+        each[present] += changed[alike.reshape(-1)]
 
 
 class _Unread(KeptChannels):

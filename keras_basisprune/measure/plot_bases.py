@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.trace import trace
-from keras_basisprune.measure._figures import check_picture, figure, save
+from keras_basisprune.measure.figures import check_picture, figure, save
 from keras_basisprune.plan import Plan
 from keras_basisprune.utils.check_kind import check_kind
 from keras_basisprune.utils.types import Path

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_basisprune.measure._figures import check_picture, figure, save
 from keras_basisprune.measure.channel_maps import channel_maps
+from keras_basisprune.measure.figures import check_picture, figure, save
 from keras_basisprune.utils.check_whole import check_whole
 from keras_basisprune.utils.types import Path
 

@@ -3,8 +3,8 @@
 import pathlib
 
 from keras_basisprune.measure._count import Cost
-from keras_basisprune.measure._figures import check_picture, figure, save
 from keras_basisprune.measure.compare import Comparison
+from keras_basisprune.measure.figures import check_picture, figure, save
 from keras_basisprune.utils.shown import shown
 from keras_basisprune.utils.types import Path
 

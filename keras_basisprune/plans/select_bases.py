@@ -10,6 +10,8 @@ from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.measure import LatencyTable
 from keras_basisprune.plan import Plan
+from keras_basisprune.plans._check_measured import check_measured
+from keras_basisprune.plans._measured_bases import measured_bases
 from keras_basisprune.plans._part_costs import part_costs
 from keras_basisprune.plans._parts import excluded_parts, parts_of
 from keras_basisprune.plans._quick_ranks import quick_ranks
@@ -17,6 +19,7 @@ from keras_basisprune.plans._within_budget import within_budget
 from keras_basisprune.plans.above_threshold import above_threshold
 from keras_basisprune.plans.check_selection import check_cost, check_selection
 from keras_basisprune.plans.limits import Limits
+from keras_basisprune.plans.sensitivity import Sensitivity
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.types import Data
 
@@ -31,6 +34,7 @@ def select_bases(
     cost: str | LatencyTable = "flops",
     scope: str = "global",
     limits: Limits | None = None,
+    sensitivity: Sensitivity | None = None,
 ) -> Plan:
     """Chooses the bases to keep of each layer: its rank.
 
@@ -79,6 +83,11 @@ def select_bases(
         scope: `"global"`: all bases are ranked together, by score per cost; `"local"`:
             within their layer, so that each keeps the same share of its bases.
         limits: A `Limits`. Ranks are rounded up, and others are lowered to compensate.
+        sensitivity: A `Sensitivity` of this model (before it was converted), with
+            curves of bases. The sum of the losses is then made as small as possible for
+            the cost that `keep` leaves. It replaces `scores`, `data` and `scope`, which
+            are not read; the plan is for `convert(model, plan, data=data)`. Layers
+            without a curve are not decomposed.
 
     Returns:
         A `Plan` with an entry for every decomposed layer, for `prune` or `convert`.
@@ -103,6 +112,10 @@ def select_bases(
     check_cost(cost, "bases")
     traced = trace(model)
     check_finite_weights(model)
+    if sensitivity is not None:
+        check_measured(sensitivity, threshold, scores)
+        scores, data = measured_bases(model, traced, sensitivity), None
+        scope = "global"
     parts = parts_of(model, traced, scores, data)
     excluded = excluded_parts(traced, parts, limits.exclude)
     timed = isinstance(cost, LatencyTable)

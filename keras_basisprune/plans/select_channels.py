@@ -12,6 +12,8 @@ from keras_basisprune.measure import LatencyTable
 from keras_basisprune.measure.channel_costs import ChannelCosts
 from keras_basisprune.plan import Plan
 from keras_basisprune.plans._channel_choice import ChannelChoice
+from keras_basisprune.plans._check_measured import check_measured
+from keras_basisprune.plans._measured_choice import MeasuredChoice
 from keras_basisprune.plans._quick_channels import QuickChannels
 from keras_basisprune.plans.check_selection import (
     check_channel_scores,
@@ -19,6 +21,7 @@ from keras_basisprune.plans.check_selection import (
     check_selection,
 )
 from keras_basisprune.plans.limits import Limits
+from keras_basisprune.plans.sensitivity import Sensitivity
 from keras_basisprune.scores.channels import compensated, l2_norm
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.types import Data
@@ -34,6 +37,7 @@ def select_channels(
     cost: str | LatencyTable = "flops",
     scope: str = "local",
     limits: Limits | None = None,
+    sensitivity: Sensitivity | None = None,
 ) -> Plan:
     """Chooses the channels to keep of each layer: its width.
 
@@ -72,6 +76,10 @@ def select_channels(
             the same share; `"global"`: all together. See `plans.per_cost` for scores
             per cost.
         limits: A `Limits`.
+        sensitivity: A `Sensitivity` of this model, with curves of channels. The sum of
+            the losses is then made as small as possible for the cost that `keep`
+            leaves: layers that matter less are cut further. It replaces `scores`,
+            `data` and `scope`, which are not read.
 
     Returns:
         A `Plan` whose `channels` name every layer that computes channels and loses
@@ -79,13 +87,19 @@ def select_channels(
 
     Raises:
         CannotReach: If `keep` can't be reached within the limits (a `ValueError`).
-        ValueError: If an argument is out of its range, or `scores` or `data` do not fit
-            the model.
+        ValueError: If an argument is out of its range, `scores`, `data` or
+            `sensitivity` do not fit the model, or there is a `sensitivity` together
+            with `threshold` or `scores`.
 
     Example:
 
     >>> plan = keras_basisprune.select_channels(model, keep=0.5, data=images)
     >>> small = keras_basisprune.compensate(model, plan, images)
+
+    As many channels of each layer as the outputs can best do without:
+
+    >>> found = keras_basisprune.plans.sensitivity(model, images)
+    >>> plan = keras_basisprune.select_channels(model, keep=0.7, sensitivity=found)
     """
     limits = check_record("limits", limits, Limits)
     keep, threshold = check_selection(keep, threshold, scope)
@@ -93,12 +107,11 @@ def select_channels(
     traced = trace(model)
     channels = channel_map(traced)
     groups = groups_of(traced, channels)
-    masked = np.zeros(len(groups), bool)
-    if scores is None:
-        masked = _masked(traced, groups)
-        scores = l2_norm(model) if data is None else compensated(model, data)
-    scores = check_channel_scores(scores, len(groups))
-    choice = ChannelChoice(traced, channels, groups, scores, masked, scope)
+    if sensitivity is None:
+        choice = _choice(model, traced, channels, groups, scores, data, scope)
+    else:
+        check_measured(sensitivity, threshold, scores)
+        choice = MeasuredChoice(traced, channels, groups, sensitivity)
     if isinstance(cost, LatencyTable):
         quick = QuickChannels(model, traced, channels, choice, limits, cost)
         kept = quick.above(threshold) if keep is None else quick.within(keep)
@@ -108,6 +121,16 @@ def select_channels(
         costs = ChannelCosts(traced, channels, cost)
         kept = choice.within(costs, keep, limits, cost)
     return choice.plan(kept)
+
+
+def _choice(model, traced, channels, groups, scores, data, scope) -> ChannelChoice:
+    """Returns the choice by scores."""
+    masked = np.zeros(len(groups), bool)
+    if scores is None:
+        masked = _masked(traced, groups)
+        scores = l2_norm(model) if data is None else compensated(model, data)
+    scores = check_channel_scores(scores, len(groups))
+    return ChannelChoice(traced, channels, groups, scores, masked, scope)
 
 
 def _masked(traced, groups) -> np.ndarray:

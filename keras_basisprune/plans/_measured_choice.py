@@ -1,0 +1,86 @@
+"""Chooses groups of channels by what the network's outputs lose without them."""
+
+import numpy as np
+
+from keras_basisprune.linalg import convex_slopes
+from keras_basisprune.plans._channel_choice import ChannelChoice, makers_of
+from keras_basisprune.utils.shortened import shortened
+
+_ITERATIONS = 12
+_ORDER = 1e-7  # by which scores within a block differ at least, relatively
+_LEAST = 1e-15
+
+
+class MeasuredChoice(ChannelChoice):
+    """Minimizes the sum of the losses that were measured, for a cost.
+
+    Each group is scored by the loss that its removal adds (along the lower convex hull
+    of its block's curve) per cost that it saves: groups of all blocks are removed up to
+    the same ratio, which is the Lagrange multiplier of the cost. What a group saves
+    depends on how many channels its neighbours keep, and so is counted again at each
+    solution, until it is consistent with it.
+
+    Args:
+        traced: The model's `Trace`.
+        channels: Its `ChannelMap`.
+        groups: Its `ChannelGroups`.
+        found: A `Sensitivity` of this model. Groups that are in none of its curves are
+            kept.
+
+    Raises:
+        ValueError: If the record is of another model.
+    """
+
+    def __init__(self, traced, channels, groups, found):
+        self._losses = np.full(len(groups), np.inf)
+        self._curves = []
+        for curve, members in _members(found, makers_of(traced, channels)):
+            expected = curve.expected()
+            slopes = np.maximum(convex_slopes(expected), _LEAST)
+            self._losses[members] = slopes * (1 + _ORDER * np.arange(len(slopes)))
+            self._curves.append((members, expected))
+        masked = np.zeros(len(groups), bool)
+        super().__init__(traced, channels, groups, self._losses, masked, "global")
+
+    def within(self, costs, keep, limits, unit):
+        """As in `ChannelChoice`: the selection with the least predicted loss."""
+        each, best, least = costs.marginal(), None, np.inf
+        seen: set[bytes] = set()
+        for _ in range(_ITERATIONS):
+            self._scores = self._losses / np.where(each > 0, each, 1.0)
+            kept = super().within(costs, keep, limits, unit)
+            if (loss := self._predicted(kept)) < least or best is None:
+                best, least = kept, loss
+            if kept.tobytes() in seen:
+                break
+            seen.add(kept.tobytes())
+            each = np.sqrt(each * costs.marginal(kept))
+        return best
+
+    def _predicted(self, kept) -> float:
+        return sum(
+            expected[np.count_nonzero(~kept[members])]
+            for members, expected in self._curves
+        )
+
+
+def _members(found, makers):
+    """Yields each curve of channels, and the groups that leave, in order."""
+    curves = [curve for curve in found.curves if curve.kind == "channels"]
+    if not curves:
+        raise ValueError(
+            "Expected `sensitivity` to hold curves of channels. Received: "
+            f"{len(found.curves)} curves, none of channels. Measure them with "
+            "`sensitivity(model, data, what='channels')`."
+        )
+    for curve in curves:
+        of = makers.get(curve.layer, ())
+        if len(of) != curve.total:
+            has = f"has {len(of)}" if len(of) else "is not there"
+            raise ValueError(
+                "Expected `sensitivity` to be measured of this model. Received: a "
+                f"record with {curve.total} channels of `{curve.layer}`, which {has}; "
+                f"channels are made by [{shortened(map(repr, makers))}]. Measure this "
+                "model."
+            )
+        yield curve, of[list(curve.order)]

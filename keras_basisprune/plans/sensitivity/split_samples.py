@@ -1,0 +1,58 @@
+"""Two sets of samples: to fit on, and to judge by."""
+
+import numpy as np
+
+from keras_basisprune.data.batching.fixed_batch import fixed_batch
+from keras_basisprune.data.sample_batches import sample_batches
+from keras_basisprune.data.samples_at_once import samples_at_once
+
+
+def split_samples(model, data, fitted, most=None) -> tuple[list, list]:
+    """Divides samples into two sets, spread evenly over their order.
+
+    Args:
+        model: A `keras.Model`.
+        data: Unlabelled samples, in any form that `sample_batches` reads.
+        fitted: Float in (0, 1), the share of the first set.
+        most: The most samples of both together, spread evenly; `None` for all.
+
+    Returns:
+        Two lists of batches (lists of arrays, one per input of the model). A model that
+        runs only on batches of one size gets whole batches.
+
+    Raises:
+        ValueError: If `data` does not fit the model, or has too few samples.
+    """
+    batches = list(
+        sample_batches(model, None, data, "data", samples_at_once(model), kept=True)
+    )
+    whole = fixed_batch(model) is not None
+    sizes = [len(arrays[0]) for arrays in batches]
+    if most and not whole and sum(sizes) > most:
+        chosen = np.diff(np.ceil(np.arange(sum(sizes) + 1) * (most / sum(sizes)))) > 0
+        batches = _taken(batches, np.split(chosen, np.cumsum(sizes)[:-1]))
+        sizes = [len(arrays[0]) for arrays in batches]
+    count = len(batches) if whole else sum(sizes)
+    if count < 2:
+        unit = "batches of the size that the model runs on" if whole else "samples"
+        raise ValueError(
+            f"Expected `data` to hold two {unit}, to fit on and to judge by. Received: "
+            f"{count}. Pass a few hundred samples."
+        )
+    ends = np.ceil(np.arange(count + 1) * fitted)
+    first = np.diff(ends) > 0
+    first[-1] &= not first.all()
+    if whole:
+        one = [b for b, mine in zip(batches, first, strict=True) if mine]
+        other = [b for b, mine in zip(batches, first, strict=True) if not mine]
+        return one, other
+    marks = np.split(first, np.cumsum(sizes)[:-1])
+    return _taken(batches, marks), _taken(batches, [~mine for mine in marks])
+
+
+def _taken(batches, marks):
+    return [
+        [array[mine] for array in arrays]
+        for arrays, mine in zip(batches, marks, strict=True)
+        if mine.any()
+    ]
