@@ -89,9 +89,7 @@ class MeasuredPath:
         plan = self._chosen((1 - self._step) ** len(found), before, given)
         if not plan.channels:
             return before
-        cut = compensate(
-            self._model, plan, iter(self._parts[0]), ridge=RIDGE, verbose=0
-        )
+        cut = compensate(self._model, plan, iter(self._parts[0]), verbose=0)
         return moved_to(before, plan, self._measure(cut, original=self._model))
 
     def _measure(self, model, **given):
