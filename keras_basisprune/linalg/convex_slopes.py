@@ -21,7 +21,7 @@ def convex_slopes(values) -> np.ndarray:
     values = np.asarray(values, np.float64)
     corners = [0]
     for place in range(1, len(values)):
-        while len(corners) > 1 and _above(values, *corners[-2:], place):
+        while len(corners) > 1 and _above(values, corners[-2], corners[-1], place):
             corners.pop()
         corners.append(place)
     hull = np.interp(np.arange(len(values)), corners, values[corners])

@@ -59,10 +59,11 @@ def _shapes(model, traced) -> dict[str, tuple[int, int]]:
     if pairs := basis_pairs(traced):
         return {name: pair.matrix for name, pair in pairs.items()}
     found = to_decompose(model, lambda layer: True)
-    return {
+    shapes = {
         found.names[key]: rule_of(layer).matrix_shape(layer)
         for key, layer in found.layers.items()
     }
+    return {name: shape for name, shape in shapes.items() if shape is not None}
 
 
 def _scores(curve, shape) -> np.ndarray:
