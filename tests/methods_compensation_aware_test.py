@@ -121,7 +121,9 @@ def by_hand(model, x, right, drop, counts):
         low, high = 0, len(counts[name]) - 1
         while low < high:
             middle = (low + high + 1) // 2
-            small = kbp.compensate(model, plan(counts[name][middle]), x, verbose=0)
+            small = kbp.compensate(
+                model, plan(counts[name][middle]), x, ridge=0.01, verbose=0
+            )
             score = np.mean(outputs(small, x)[0].argmax(-1) == right)
             enough = score >= baseline - drop * number / len(counts)
             low, high = (middle, high) if enough else (low, middle - 1)
@@ -161,7 +163,7 @@ def test_virtual_pruning_computes_what_compensate_builds(family):
         name: kbp.plans.Kept(tuple(np.flatnonzero(pruning.alive[of])), len(of))
         for name, of in groups.layers.items()
     }
-    small = kbp.compensate(model, kbp.Plan(channels=plan), x, verbose=0)
+    small = kbp.compensate(model, kbp.Plan(channels=plan), x, ridge=0.01, verbose=0)
     assert relative_difference(before, outputs(small, x)[0]) > 1e-3
     assert relative_difference(outputs(small, x)[0], pruning.answers()) <= 1e-4
     pruning.reset()

@@ -19,7 +19,8 @@ class StructuralSearch:
             is taken alike from all layers.
         steps: Integer, the step constraint: a layer is divided into so many steps at
             most, each a multiple of `limits.round_to` channels.
-        ridge: Float > 0, strength of the ridge, as in `compensate`.
+        ridge: Float > 0, strength of the ridge, as in `compensate`, while it searches;
+            the network that is found is corrected with a strength for each layer.
         held_out: Float in [0, 1), the share of the data, drawn at random, on which
             networks are judged and not fitted. 0: they are judged on what they are
             fitted on. `None`: half, if that is 100 samples or more, else 0.
