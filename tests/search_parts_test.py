@@ -596,7 +596,7 @@ class TestDocument:
 
 def test_training_in_a_search_is_that_of_recover(model, cut, images):
     data = (images, None), (images[:30], None)
-    config = kbp.Recovery(epochs=2, batch_size=50, seed=3)
+    config = kbp.Recovery(epochs=2, batch_size=50, seed=3, keep_best=False, warmup=0.0)
     ours, theirs = (kbp.fold(cut, batch_norm=False) for _ in range(2))
     made = retrain(ours, model, data, config, [], number=4, past=2)
     later = dataclasses.replace(config, initial_epoch=2)

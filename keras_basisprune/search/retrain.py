@@ -29,8 +29,8 @@ def retrain(network, original, data, recovery, callbacks, number, past) -> dict:
         on_epoch_end=lambda _, logs: logs.update(round=number)
     )
     # A search judges networks before and after training by itself.
-    best = bool(recovery.keep_best)
-    config = dataclasses.replace(recovery, initial_epoch=past, keep_best=best)
+    given = {"keep_best": bool(recovery.keep_best), "warmup": recovery.warmup or 0.0}
+    config = dataclasses.replace(recovery, initial_epoch=past, **given)
     train, validation = data
     check_trainable(network, config.weights)
     history = fit_recovered(

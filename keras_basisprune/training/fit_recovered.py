@@ -25,6 +25,7 @@ from keras_basisprune.training.trained_weights import trained_weights
 
 # The epoch whose random numbers change the images that are set aside, and how often.
 _LAST_EPOCH, _VIEWS = 2**31 - 1, 2
+_WARMUP = 0.1  # share of the steps
 # Number of batches for the statistics of BatchNormalization, and how much better the
 # old ones must be, so that chance in few images does not decide.
 _BATCHES, _CLEARLY = 4, 0.9
@@ -166,7 +167,8 @@ def _answers(teacher, images, config) -> np.ndarray | None:
 
 def _fit(model, supervision, config, callbacks, verbose):
     steps = config.epochs * supervision.epochs.num_batches
-    rate = rising_and_falling(config.learning_rate, steps, config.warmup)
+    warmup = _WARMUP if config.warmup is None else config.warmup
+    rate = rising_and_falling(config.learning_rate, steps, warmup)
     _compile(model, rate, supervision.loss, supervision.metric)
     return model.fit(
         supervision.epochs,

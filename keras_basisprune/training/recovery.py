@@ -43,7 +43,8 @@ class Recovery:
         warmup: Share of the steps, in [0, 1], in which the rate rises from zero to its
             highest, in a line. The first steps of Adam change every weight by the full
             rate, however little the loss depends on it: what was fitted in closed form
-            would be lost.
+            would be lost. `None` is 0.1 in `recover`, and 0 in `compress`, whose cuts
+            are so strong that large steps help.
         batch_size: Images per training step. A model with a fixed batch size gets
             batches of that size, the last of an epoch filled up with its first images.
         augment: A function of a batch of images, or a `keras.layers.Layer` such as
@@ -72,7 +73,7 @@ class Recovery:
     weights: str = "all"
     epochs: int = 5
     learning_rate: float = 1e-3
-    warmup: float = 0.1
+    warmup: float | None = None
     batch_size: int = 32
     augment: Callable[[np.ndarray], Any] | None = None
     momentum: float = 0.9
@@ -86,7 +87,8 @@ class Recovery:
         remedy = "Leave it out for 'all'."
         check_choice("weights", self.weights, ("all", "scales"), remedy)
         for name in _RANGES:
-            _check_number(name, getattr(self, name))
+            if name != "warmup" or self.warmup is not None:
+                _check_number(name, getattr(self, name))
         if self.keep_best is not None:
             check_flag("keep_best", self.keep_best)
         share, remedy = self.validation_split, "Start with 0.1."
