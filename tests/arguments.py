@@ -386,7 +386,7 @@ def calls(folder):
             weights="choice",
             epochs="whole",
             learning_rate="number>=0",
-            warmup="number>=0",
+            warmup="number>=0?",
             batch_size="whole",
             augment="scores?",
             momentum="number>=0",
