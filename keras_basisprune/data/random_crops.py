@@ -15,8 +15,7 @@ def random_crops(images, *, copies=1, least=0.35, flip=True, seed=0) -> np.ndarr
 
     For networks that are fitted or trained towards the outputs of another one
     (`compensate`, `convert`, `recover` with a teacher): these outputs are known for any
-    image, so a few hundred photographs stand for many more. What is fitted on the
-    photographs alone learns them by heart.
+    image, also for one that a network was not fitted on and does not know by heart.
 
     Each crop shows `least` to all of the area, is up to a third wider or higher than
     the image, is enlarged by linear interpolation, and is mirrored left to right in
@@ -38,8 +37,6 @@ def random_crops(images, *, copies=1, least=0.35, flip=True, seed=0) -> np.ndarr
 
     Example:
 
-    >>> crops = keras_basisprune.data.random_crops(images, copies=8)
-    >>> small = keras_basisprune.compensate(model, plan, crops)
     >>> augment = functools.partial(keras_basisprune.data.random_crops, seed=None)
     >>> config = keras_basisprune.Recovery(augment=augment)
     """

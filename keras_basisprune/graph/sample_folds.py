@@ -4,8 +4,11 @@ import numpy as np
 
 from keras_basisprune.graph.position_jitter import position_jitter
 
+# Parts of the samples, of which one after the other is left out.
+FOLDS = 5
 
-def sample_folds(batches, count) -> list[np.ndarray]:
+
+def sample_folds(batches, count=FOLDS) -> list[np.ndarray]:
     """Divides samples into folds of about the same size, by their content.
 
     The same samples are in the same folds in any order and in batches of any size.

@@ -13,7 +13,7 @@ from keras_basisprune.graph.map_positions import (
 )
 from keras_basisprune.graph.rules import rule_of
 from keras_basisprune.graph.running import LiveValues
-from keras_basisprune.graph.sample_folds import sample_folds
+from keras_basisprune.graph.sample_folds import FOLDS, sample_folds
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.linalg import (
     LowRank,
@@ -23,8 +23,6 @@ from keras_basisprune.linalg import (
 )
 from keras_basisprune.scores.activation_bases import floor
 
-# Parts of the samples, of which one after the other is left out.
-FOLDS = 5
 # Smaller BatchNormalization factors are raised to this share of the largest, when a
 # branch corrects the error of another one.
 SMALLEST_FACTOR = 0.1
@@ -64,7 +62,7 @@ class RegressionBases:
         self._before = LiveValues(self._trace, batches)
         self._after = self._before.copy()
         self._positions = MapPositions.for_fitting(batches)
-        self._folds = sample_folds(batches, FOLDS)
+        self._folds = sample_folds(batches)
 
     def fit(self, verbose) -> dict[int, LowRank]:
         """Fits all layers, in order. Returns a dict from keys to full `LowRank`s."""

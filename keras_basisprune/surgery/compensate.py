@@ -14,7 +14,7 @@ from keras_basisprune.graph.depth_first import depth_first
 from keras_basisprune.graph.map_positions import MapPositions
 from keras_basisprune.graph.output_positions import output_positions
 from keras_basisprune.graph.running import LiveValues
-from keras_basisprune.graph.sample_folds import sample_folds
+from keras_basisprune.graph.sample_folds import FOLDS, sample_folds
 from keras_basisprune.graph.trace import check_model
 from keras_basisprune.linalg import RidgeFolds, variance_factors
 from keras_basisprune.plan import Plan
@@ -24,9 +24,6 @@ from keras_basisprune.utils.check_kind import check_kind
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_verbose import check_verbose
 from keras_basisprune.utils.types import Data, Verbose
-
-# Parts of the samples, of which one after the other is left out.
-FOLDS = 5
 
 
 def compensate(
@@ -125,7 +122,7 @@ class _Compensation:
         self._before = LiveValues(old, batches)
         self._after = LiveValues(new, batches)
         self._positions = MapPositions.for_fitting(batches)
-        self._folds = sample_folds(batches, FOLDS)
+        self._folds = sample_folds(batches)
 
     def run(self, verbose) -> keras.Model:
         """Corrects all layers, in order."""

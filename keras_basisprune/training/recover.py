@@ -44,7 +44,7 @@ def recover(
     (`match_statistics`).
 
     With a teacher the best weights are restored at the end, those from before training
-    included, so that training on few images never loses: the best on `validation`, or
+    included, so that it ends no worse than it began: the best on `validation`, or
     on a tenth of `train` that is set aside (`Recovery`). A network that was fitted on
     the images of `train` (`compensate`, `convert`) knows these by heart, so those that
     are set aside are cropped at random, unless `config.augment` changes them anyway. A
