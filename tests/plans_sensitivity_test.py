@@ -89,7 +89,7 @@ def brute_force(model, curve, number, data, loss=divergence):
     """Cuts, compensates, runs."""
     fit, judge = halves(model, data)
     plan = without(curve, number, model)
-    small = kbp.compensate(model, plan, fit, verbose=0)
+    small = kbp.compensate(model, plan, fit, ridge=0.01, verbose=0)
     return loss(model.predict(judge, verbose=0), small.predict(judge, verbose=0))
 
 
@@ -187,7 +187,7 @@ def test_maps_are_compared_at_each_position_and_outputs_are_summed():
     curve = kbp.sensitivity(model, data, shares=(0.25,), **QUIET).curves[0]
     fit, judge = halves(model, data)
     plan = without(curve, curve.removed[0], model)
-    small = kbp.compensate(model, plan, fit, verbose=0)
+    small = kbp.compensate(model, plan, fit, ridge=0.01, verbose=0)
     wanted, found = (one.predict(judge, verbose=0) for one in (model, small))
     each = divergence(wanted[0], found[0]), squares(wanted[1], found[1])
     assert min(each) > 1e-5
@@ -221,7 +221,7 @@ def test_a_network_cut_before_is_compared_with_the_original():
     assert whole.loss == 0.0
     curve = whole.curves[1]
     fit, _ = halves(model, data)
-    small = kbp.compensate(model, without(curve, 6, model), fit, verbose=0)
+    small = kbp.compensate(model, without(curve, 6, model), fit, ridge=0.01, verbose=0)
     found = kbp.sensitivity(small, data, shares=(0.5,), original=model, **QUIET)
     assert found.loss == pytest.approx(curve.losses[0], rel=0.02)
 
@@ -275,7 +275,7 @@ def test_a_block_that_does_not_matter_is_cut_first():
     found = kbp.sensitivity(model, data, **QUIET)
     plan = kbp.select_channels(model, keep=0.55, sensitivity=found)
     assert list(plan.channels) == ["idle"]
-    small = kbp.compensate(model, plan, data, verbose=0)
+    small = kbp.compensate(model, plan, data, ridge=0.01, verbose=0)
     cost = kbp.measure.cost
     assert cost(small).flops <= 0.55 * cost(model).flops
     assert cost(small).flops >= 0.5 * cost(model).flops
@@ -329,7 +329,7 @@ def test_steps_reach_the_share_and_say_what_was_measured():
     model, data = classifier(), images()
     plan = kbp.plans.select_in_steps(model, data, keep=0.4, step=0.3, verbose=0)
     cost = kbp.measure.cost
-    small = kbp.compensate(model, plan, data, verbose=0)
+    small = kbp.compensate(model, plan, data, ridge=0.01, verbose=0)
     assert 0.3 < cost(small).flops / cost(model).flops <= 0.4
     assert plan == kbp.plans.select_in_steps(model, data, keep=0.4, step=0.3, verbose=0)
     once = kbp.plans.select_in_steps(model, data, keep=0.4, step=1.0, verbose=0)

@@ -9,12 +9,15 @@ from keras_basisprune.graph.trace import trace
 from keras_basisprune.plan import Plan
 from keras_basisprune.plans.select_channels import select_channels
 from keras_basisprune.plans.sensitivity import Sensitivity
-from keras_basisprune.plans.sensitivity.measured_parts import measured_parts
+from keras_basisprune.plans.sensitivity.measured_parts import (
+    FITTED,
+    RIDGE,
+    SHARES,
+    measured_parts,
+)
 from keras_basisprune.plans.sensitivity.moved_to import moved_to
 from keras_basisprune.plans.sensitivity.split_samples import split_samples
 from keras_basisprune.surgery.compensate import compensate
-
-SHARES, FITTED, RIDGE = (0.9, 0.75, 0.5, 0.25), 0.6, 0.01
 
 
 class MeasuredPath:
@@ -31,18 +34,12 @@ class MeasuredPath:
         data: Unlabelled samples.
         step: Float in (0, 1], the share of the remaining cost that is removed between
             two measurements; 1 measures the whole network only.
-        shares: As in `sensitivity`, descending.
-        scores: As in `sensitivity`: those of the whole network.
-        most: The most samples that are measured on; `None` for all.
         verbose: Whether to show progress bars.
     """
 
-    def __init__(
-        self, model, data, step, shares=SHARES, scores=None, most=None, verbose=False
-    ):
-        self._model, self._step, self._scores = model, step, scores
-        self._shares, self._verbose = shares, verbose
-        self._parts = split_samples(model, data, FITTED, most)
+    def __init__(self, model, data, step, verbose=False):
+        self._model, self._step, self._verbose = model, step, verbose
+        self._parts = split_samples(model, data, FITTED)
         self._whole: Sensitivity | None = None
         self._found: list[tuple] = []  # a cost, limits, and what was measured for them
 
@@ -67,7 +64,7 @@ class MeasuredPath:
     def whole(self) -> Sensitivity:
         """Returns what was measured of the whole network."""
         if self._whole is None:
-            self._whole = self._measure(self._model, scores=self._scores)
+            self._whole = self._measure(self._model)
         return self._whole
 
     def _after(self, places, given) -> Sensitivity:
@@ -93,7 +90,7 @@ class MeasuredPath:
         return moved_to(before, plan, self._measure(cut, original=self._model))
 
     def _measure(self, model, **given):
-        options = self._shares, RIDGE, self._verbose
+        options = SHARES, RIDGE, self._verbose
         return measured_parts(model, *self._parts, *options, **given)
 
     def _chosen(self, keep, found, given):

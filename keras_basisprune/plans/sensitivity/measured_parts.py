@@ -6,6 +6,10 @@ from keras_basisprune.plans.sensitivity._channel_order import channel_order
 from keras_basisprune.plans.sensitivity._judged_network import working_copy
 from keras_basisprune.plans.sensitivity.record import Sensitivity
 
+# Shares of a layer that are kept, the share of the samples that corrections are
+# fitted on, and the strength of their ridge, unless others are asked for.
+SHARES, FITTED, RIDGE = (0.9, 0.75, 0.5, 0.25), 0.6, 0.01
+
 
 def measured_parts(
     model,

@@ -7,7 +7,12 @@ import numpy.typing as npt
 
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.trace import check_model
-from keras_basisprune.plans.sensitivity.measured_parts import measured_parts
+from keras_basisprune.plans.sensitivity.measured_parts import (
+    FITTED,
+    RIDGE,
+    SHARES,
+    measured_parts,
+)
 from keras_basisprune.plans.sensitivity.record import Sensitivity
 from keras_basisprune.plans.sensitivity.split_samples import split_samples
 from keras_basisprune.utils.check_choice import check_choice
@@ -16,19 +21,17 @@ from keras_basisprune.utils.check_verbose import check_verbose
 from keras_basisprune.utils.shown import shown
 from keras_basisprune.utils.types import Data, Verbose
 
-_SHARES = (0.9, 0.75, 0.5, 0.25)
-
 
 def sensitivity(
     model: keras.Model,
     data: Data,
     *,
     what: str = "channels",
-    shares: Sequence[float] = _SHARES,
+    shares: Sequence[float] = SHARES,
     scores: npt.ArrayLike | None = None,
     original: keras.Model | None = None,
-    fitted: float = 0.6,
-    ridge: float = 0.01,
+    fitted: float = FITTED,
+    ridge: float = RIDGE,
     verbose: Verbose = "auto",
 ) -> Sensitivity:
     """Measures what a network's outputs lose as each of its layers is cut.
@@ -110,6 +113,6 @@ def _checked(shares) -> list[float]:
     if not found or not all(is_number(share, "(0, 1)") for share in found):
         raise ValueError(
             "Expected `shares` to be floats in (0, 1), shares of a layer that are "
-            f"kept. Received: shares={shown(shares)}. Pass {_SHARES}, for example."
+            f"kept. Received: shares={shown(shares)}. Pass {SHARES}, for example."
         )
     return sorted(map(float, found), reverse=True)

@@ -7,14 +7,13 @@ from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.data.samples_at_once import samples_at_once
 
 
-def split_samples(model, data, fitted, most=None) -> tuple[list, list]:
+def split_samples(model, data, fitted) -> tuple[list, list]:
     """Divides samples into two sets, spread evenly over their order.
 
     Args:
         model: A `keras.Model`.
         data: Unlabelled samples, in any form that `sample_batches` reads.
         fitted: Float in (0, 1), the share of the first set.
-        most: The most samples of both together, spread evenly; `None` for all.
 
     Returns:
         Two lists of batches (lists of arrays, one per input of the model). A model that
@@ -28,10 +27,6 @@ def split_samples(model, data, fitted, most=None) -> tuple[list, list]:
     )
     whole = fixed_batch(model) is not None
     sizes = [len(arrays[0]) for arrays in batches]
-    if most and not whole and sum(sizes) > most:
-        chosen = np.diff(np.ceil(np.arange(sum(sizes) + 1) * (most / sum(sizes)))) > 0
-        batches = _taken(batches, np.split(chosen, np.cumsum(sizes)[:-1]))
-        sizes = [len(arrays[0]) for arrays in batches]
     count = len(batches) if whole else sum(sizes)
     if count < 2:
         unit = "batches of the size that the model runs on" if whole else "samples"
