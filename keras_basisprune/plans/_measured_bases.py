@@ -5,8 +5,8 @@ import numpy as np
 from keras_basisprune.graph.basis_pairs import basis_pairs
 from keras_basisprune.graph.rules import rule_of
 from keras_basisprune.linalg import folded_weights
+from keras_basisprune.plans._check_measured import curves_of
 from keras_basisprune.scores.to_decompose import to_decompose
-from keras_basisprune.utils.shortened import shortened
 
 _ORDER = 1e-7  # by which scores within a layer differ at least, relatively
 _LEAST = 1e-15
@@ -30,23 +30,9 @@ def measured_bases(model, traced, found) -> dict[str, np.ndarray]:
     Raises:
         ValueError: If there is no such curve, or one does not fit the model.
     """
-    curves = [curve for curve in found.curves if curve.kind == "bases"]
-    if not curves:
-        raise ValueError(
-            "Expected `sensitivity` to hold curves of bases. Received: "
-            f"{len(found.curves)} curves, none of bases. Measure them with "
-            "`sensitivity(model, data, what='bases')`."
-        )
     shapes = _shapes(model, traced)
-    for curve in curves:
-        rank = min(shapes.get(curve.layer, (0,)))
-        if rank != curve.total:
-            has = f"has {rank}" if rank else "is not there"
-            raise ValueError(
-                "Expected `sensitivity` to be measured of this model. Received: a "
-                f"record with {curve.total} bases of `{curve.layer}`, which {has}; "
-                f"there are [{shortened(map(repr, shapes))}]. Measure this model."
-            )
+    sizes = {name: min(shape) for name, shape in shapes.items()}
+    curves = curves_of(found, "bases", sizes)
     scores = {curve.layer: _scores(curve, shapes[curve.layer]) for curve in curves}
     for name in shapes if basis_pairs(traced) else ():
         if name not in scores:  # not measured: it keeps its bases

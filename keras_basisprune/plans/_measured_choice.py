@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_basisprune.linalg import convex_slopes
 from keras_basisprune.plans._channel_choice import ChannelChoice, makers_of
-from keras_basisprune.utils.shortened import shortened
+from keras_basisprune.plans._check_measured import curves_of
 
 _ITERATIONS = 12
 _ORDER = 1e-7  # by which scores within a block differ at least, relatively
@@ -66,21 +66,6 @@ class MeasuredChoice(ChannelChoice):
 
 def _members(found, makers):
     """Yields each curve of channels, and the groups that leave, in order."""
-    curves = [curve for curve in found.curves if curve.kind == "channels"]
-    if not curves:
-        raise ValueError(
-            "Expected `sensitivity` to hold curves of channels. Received: "
-            f"{len(found.curves)} curves, none of channels. Measure them with "
-            "`sensitivity(model, data, what='channels')`."
-        )
-    for curve in curves:
-        of = makers.get(curve.layer, ())
-        if len(of) != curve.total:
-            has = f"has {len(of)}" if len(of) else "is not there"
-            raise ValueError(
-                "Expected `sensitivity` to be measured of this model. Received: a "
-                f"record with {curve.total} channels of `{curve.layer}`, which {has}; "
-                f"channels are made by [{shortened(map(repr, makers))}]. Measure this "
-                "model."
-            )
-        yield curve, of[list(curve.order)]
+    sizes = {name: len(of) for name, of in makers.items()}
+    for curve in curves_of(found, "channels", sizes):
+        yield curve, makers[curve.layer][list(curve.order)]
