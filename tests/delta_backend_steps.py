@@ -43,7 +43,12 @@ def trained(model, structured):
     x = (rng.standard_normal((24, 6, 6, 3)) + 2 * y[:, None, None, None]).astype("f4")
     before = state(model)
     config = DiffOptions(
-        epochs=1, fixed_epochs=1, batch_size=8, structured=structured, fixed_rate=1e-2
+        epochs=1,
+        fixed_epochs=1,
+        batch_size=8,
+        structured=structured,
+        fixed_rate=1e-2,
+        batch_norm="statistics",
     )
     delta = diff_pruning(model, (x, y), (x, y), share=0.2, config=config, verbose=0)
     said = outputs(delta.apply(model), x)[0]

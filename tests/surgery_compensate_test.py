@@ -132,10 +132,13 @@ def test_few_images_are_not_learned_by_heart(seed):
     assert error(chosen, others) < 0.9 * error(pruned, others)
 
 
-def test_outputs_inside_vary_as_much_as_the_original_ones():
+@pytest.mark.parametrize("behind", [(), (layers.Activation("linear"),)])
+def test_outputs_inside_vary_as_much_as_the_original_ones(behind):
     """Those of the whole network do not: there, least squares has the least error."""
     model, x = wide(400, 1)
     read = layers.Dense(5, name="last")(layers.ReLU()(model.output))
+    for layer in behind:
+        read = layer(read)
     model = keras.Model(model.input, read)
     plan = kbp.Plan(channels={"b": keep(range(80), 96)})
     networks = [

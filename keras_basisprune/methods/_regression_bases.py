@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_basisprune.graph.joined_branch import joined_branch
+from keras_basisprune.graph.makes_result import makes_result
 from keras_basisprune.graph.map_positions import (
     LARGEST,
     MapPositions,
@@ -107,7 +108,8 @@ class RegressionBases:
         now = kernel if inside else np.eye(size)  # the map of what was added
         new = now + update
         # A branch makes up for errors of others, and results count as they are.
-        if not self._branch(call) and id(call.output_tensors[0]) not in self._results:
+        last = makes_result(call, self._consumers, self._results)
+        if not last and not self._branch(call):
             wanted = sums.target_variance(now)
             new = new * variance_factors(new, sums.covariance, wanted)
         target = sums.mean @ now + sums.error + bias

@@ -11,6 +11,7 @@ from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.depth_first import depth_first
+from keras_basisprune.graph.makes_result import makes_result
 from keras_basisprune.graph.map_positions import MapPositions
 from keras_basisprune.graph.output_positions import output_positions
 from keras_basisprune.graph.running import LiveValues
@@ -161,7 +162,7 @@ class _Compensation:
         found.check(new.op.name)
         update, shift, _ = found.update(self._ridge, centered=offset is not None)
         matrix = now + update
-        inside = id(new.output_tensors[0]) not in self._results
+        inside = not makes_result(new, self._readers, self._results)
         if self._ridge is None and offset is not None and inside:
             sums = found.together()
             wanted = sums.target_variance(now)
