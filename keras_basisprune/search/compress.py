@@ -24,6 +24,8 @@ from keras_basisprune.search.chosen_methods import (
 )
 from keras_basisprune.search.cuttable import cuttable
 from keras_basisprune.search.cutter import CutOptions
+from keras_basisprune.search.deadline import Deadline
+from keras_basisprune.search.ended_early import ended_early
 from keras_basisprune.search.fingerprint import fingerprint
 from keras_basisprune.search.judge import Judge
 from keras_basisprune.search.locked import locked
@@ -45,6 +47,7 @@ from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.check_probabilities import check_probabilities
 from keras_basisprune.training.recovery import Recovery
 from keras_basisprune.utils.check_choice import check_choice
+from keras_basisprune.utils.check_duration import check_duration
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_path import check_path, check_paths
 from keras_basisprune.utils.check_record import check_record
@@ -68,6 +71,7 @@ def compress(
     output_dir: Path | None = None,
     seed: int = 0,
     test: Data = None,
+    time_limit: float | str | None = None,
     config: SearchOptions | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: Verbose = "auto",
@@ -133,6 +137,11 @@ def compress(
             (except for `"latency"`, which is measured).
         test: A pair `(x, y)` that plays no part in the search: the report has the
             accuracy of the result on it.
+        time_limit: Seconds, or a text such as `"30m"`, after which the best network so
+            far is returned; files and report come after it. No network is begun that
+            would not end in time by what others have cost, and training is shortened
+            to the epochs that fit. With `output_dir`, the same call with more time goes
+            on from there. `None` (default) for no limit.
         config: A `SearchOptions`.
         callbacks: Keras callbacks for training. A `keras.callbacks.TensorBoard` also
             gets the figures of every trial.
@@ -140,9 +149,12 @@ def compress(
 
     Returns:
         A `CompressionResult`. If the budget can't be met, its `model` is the original,
-        folded, `met_budget` is false, and there is a warning.
+        folded, `met_budget` is false, and there is a warning. An interrupt (Ctrl-C)
+        also returns the best network so far, with a warning that says how to go on.
 
     Raises:
+        KeyboardInterrupt: If the search is interrupted before any network is good
+            enough.
         ValueError: If an argument is out of its range, the model is subclassed, not
             built or not such a classifier, a method can't work on it, the data do not
             fit it, or `output_dir` holds the state of another search, is being used by
@@ -156,6 +168,9 @@ def compress(
     """
     goal = Objective(cost)
     max_drop, seed = _check(max_drop, recover, seed)
+    if time_limit is not None:
+        time_limit = check_duration("time_limit", time_limit)
+    deadline = Deadline(time_limit)
     chosen = chosen_methods(methods)
     names = [short_name(method) for method in chosen]
     trained = any(method.train for method in chosen)
@@ -243,11 +258,14 @@ def compress(
             epochs=epochs,
             seed=seed,
             verbose=verbose,
+            deadline=deadline,
         )
         rounds = Rounds(task, folder)
         rounds.run()
         result = make_result(task, rounds, score, test, arguments, output_dir)
-    if not result.met_budget:
+    if rounds.stopped:
+        warnings.warn(ended_early(rounds, state), stacklevel=2)
+    elif not result.met_budget:
         warnings.warn(unmet_budget(task, score.baseline, rounds.trials), stacklevel=2)
     return result
 

@@ -54,6 +54,11 @@ class Progress:
             f"  left      time of this round, about{training}"
         )
 
+    @property
+    def expected_training(self) -> float:
+        """The seconds that a training will take, about; NaN if nothing is known yet."""
+        return math.nan if self._training is None else self._training
+
     def begin(self, number, retry, cuts):
         """Shows that a round begins, or another attempt at it.
 
@@ -142,7 +147,7 @@ class Progress:
         if left is None and not trained:
             left = self._cuts_left * _mean(self._cuts)
             if self._task.recovery:
-                left += math.nan if self._training is None else self._training
+                left += self.expected_training
         if left is not None and not math.isnan(left):
             text = f"{text}, {tqdm.format_interval(left)} left"
         self._bar.set_postfix_str(text, refresh=refresh)

@@ -84,7 +84,9 @@ def make_result(task, rounds, score, test, arguments, output_dir) -> Compression
     last = found[-1] if found else None
     folded = last.folded if last else task.judge.folded(original)
     small = folded.small
-    files = _exported(task, original, small, output_dir)
+    files = {}
+    if rounds.stopped != "interrupt":  # who interrupts does not want to wait
+        files = _exported(task, original, small, output_dir)
     report = compare(original, small, **_figures(task, score, test, folded, files))
     samples = task.images[:_SAMPLES]
     converted = _converted(original, samples)
@@ -92,6 +94,7 @@ def make_result(task, rounds, score, test, arguments, output_dir) -> Compression
     parts = {
         "model": {"name": original.name, "input_shape": original.input_shape[1:]},
         "met_budget": last is not None,
+        "stopped": rounds.stopped,
         "metric": score.metric,
         "baseline": score.baseline,
         "least": task.min_score,

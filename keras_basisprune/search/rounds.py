@@ -1,5 +1,7 @@
 """The rounds of `compress`: cut, train, cut again."""
 
+import contextlib
+import dataclasses
 import functools
 import math
 
@@ -44,15 +46,19 @@ class Rounds:
     Attributes:
         results: List of `RoundResult`, one per round.
         history: The logs of training, a list of values per name.
+        stopped: Why the search ended early: `"time"`, `"interrupt"`, or `""`.
     """
 
     def __init__(self, task, folder):
         self._task, self._folder = task, folder
         self.results: list[RoundResult] = []
         self.history: dict[str, list[float]] = {}
+        self.stopped = ""
         self._cutter, self._enough, self._failed = None, 0.0, 0.0
         # Scores of this round, minus the margin.
         self._asked: dict[tuple[float, str], float] = {}
+        # What is kept by those cuts of this round that are good enough as they are.
+        self._usable: dict[tuple[float, str], float] = {}
         # The newest cut that may be the best, and its folded form.
         self._good: dict[tuple[float, str], tuple[Cut, Folded]] = {}
         self._methods = {method.name: method for method in task.methods}
@@ -66,9 +72,22 @@ class Rounds:
         return self._trials.all()
 
     def run(self):
-        """Runs all rounds."""
+        """Runs all rounds, or those for which there is time.
+
+        Raises:
+            KeyboardInterrupt: If the search is interrupted before any network is good
+                enough.
+        """
         try:
             self._run()
+            if self._task.deadline.reached:
+                self.stopped = "time"
+                self._use_what_was_found()
+        except KeyboardInterrupt:
+            self._use_what_was_found()
+            if not self.results:
+                raise
+            self.stopped = "interrupt"
         finally:
             self._progress.close()
             self._trials.close()
@@ -80,15 +99,25 @@ class Rounds:
             retry = found is None
             if retry:
                 slacks.pop(0)
+                if self._task.deadline.left() <= 0:
+                    break
                 continue
             before = self.trials[self.results[-1].trial].kept if self.results else 1.0
             kept = self.trials[found.trial].kept
             if not kept < before:
                 break
             self.results.append(found)
-            network = found.network
+            network, self._usable = found.network, {}
             if kept > _GAIN * before or not self._task.recovery:
                 break  # without training, a further round has no score to spend
+
+    def _use_what_was_found(self):
+        """Adds the smallest cut that is good enough without training, if it helps."""
+        best = min(self._usable, key=self._usable.__getitem__, default=None)
+        before = self.trials[self.results[-1].trial].kept if self.results else 1.0
+        if best is not None and self._usable[best] < before:
+            self.results.append(self._untrained(len(self.results) + 1, best))
+            self._usable = {}
 
     def _slacks(self) -> list[float]:
         if not self._task.recovery:
@@ -108,22 +137,28 @@ class Rounds:
         lowest = max(_LOWEST[later], self._failed)
         if math.sqrt(lowest) > _GAIN:
             return None  # any share above this gains too little
-        if smallest_share(attempt, self._enough, methods, trials, lowest) is None:
-            return None
+        with contextlib.suppress(_OutOfTime):  # then what was found by now has to do
+            smallest_share(attempt, self._enough, methods, trials, lowest)
         best = self._cheapest_good(number)
+        if best is None:
+            return None
         if recovery:
             found = self._trained(number, best)
-            if self._is_close(found, best):
-                found = self._trained(number, best, found)
-            if self.trials[found.trial].good_enough:
+            if found and self._is_close(found, best):
+                found = self._trained(number, best, found) or found
+            if found and self.trials[found.trial].good_enough:
                 return found
             self._failed = best[0]
-        question = _question(number, *best)
-        if not self._trials[question].good_enough:
+        if not self._trials[_question(number, *best)].good_enough:
             return None
-        cut, folded = self._cut(*best)
+        return self._untrained(number, best)
+
+    def _untrained(self, number, key) -> RoundResult:
+        """Returns a cut that was judged, as a result."""
+        cut, folded = self._cut(*key)
         network = fold(cut.network, batch_norm=False)
-        return RoundResult(network, folded, cut.plan, self._trials.place(question))
+        trial = self._trials.place(_question(number, *key))
+        return RoundResult(network, folded, cut.plan, trial)
 
     def _begin(self, network, number):
         """Begins to cut another network."""
@@ -131,21 +166,24 @@ class Rounds:
         prepared = task.prepared if network is task.model else {}
         options = task.cut_options
         self._cutter = Cutter(network, task.images, options, train, prepared)
-        self._failed, self._good = 0.0, {}
+        self._failed, self._good, self._usable = 0.0, {}, {}
 
-    def _cheapest_good(self, number) -> tuple[float, str]:
+    def _cheapest_good(self, number) -> tuple[float, str] | None:
         """Returns share and method of this round's cheapest good-enough network.
 
-        That is the smallest share, except where costs are measured.
+        That is the smallest share, except where costs are measured; `None` if there is
+        no such network.
         """
         good = [key for key in self._asked if self._asked[key] >= self._enough]
         kept = {key: self._trials[_question(number, *key)].kept for key in good}
-        return min(good, key=kept.__getitem__)
+        return min(good, key=kept.__getitem__, default=None)
 
     def _score_of_cut(self, number, keep, method) -> float:
         """Returns the score of a cut; keeps the cut while it may be the best."""
 
         def find():
+            if not self._task.deadline.allows(method, self._reserve()):
+                raise _OutOfTime
             with self._training.timed() as seconds:
                 cut = self._cutter.cut(keep, self._methods[method])
             if cut is None:
@@ -161,7 +199,21 @@ class Rounds:
         answer = self._folder.recall(question, find)
         self._record(question, answer, number, method, trained=False)
         self._asked[keep, method] = self._lower_bound(**answer)
+        if self._trials[question].good_enough:
+            self._usable[keep, method] = answer["kept"]
+        self._task.deadline.learn(method, self._lasting(method, answer["seconds"]))
         return self._asked[keep, method]
+
+    def _reserve(self) -> float:
+        """Returns the seconds of the training that is to follow, if they are known."""
+        follows = any(score >= self._enough for score in self._asked.values())
+        seconds = self._progress.expected_training
+        return seconds if follows and not math.isnan(seconds) else 0.0
+
+    def _lasting(self, method, seconds) -> float:
+        """Returns the seconds that another cut by the same method takes."""
+        once = not self._methods[method].train_each
+        return sum(v for k, v in seconds.items() if not (once and k == "training"))
 
     def _lower_bound(self, score, error=math.nan, **_) -> float:
         """Returns a score minus the margin."""
@@ -182,44 +234,64 @@ class Rounds:
         gained, missing = score - self._asked[best], self._task.min_score - score
         return 0 < missing <= _CLOSE * gained and self._task.recovery.weights == "all"
 
-    def _trained(self, number, best, before=None) -> RoundResult:
-        """Trains the network of a trial, or the result `before` once more."""
-        task, (keep, method) = self._task, best
+    def _trained(self, number, best, before=None) -> RoundResult | None:
+        """Trains the network of a trial, or the result `before` once more.
+
+        Returns `None` if no time is left. A training that was shortened for lack of
+        time is not remembered: with more time, it is done as a whole.
+        """
+        (keep, method) = best
         name = f"round_{number}_{keep:.4f}_{method}{'_again' * bool(before)}"
-        past = sum(trial.trained for trial in self.trials)
-        question = f"{name} trained"
-
-        def make():
-            network = before.network if before else self._cut(*best)[0].network
-            # A copy in both cases: the cut network may still be needed unchanged.
-            if task.recovery.weights == "all":
-                network = fold(network, batch_norm=False)
-            else:
-                network = flatten(network)
-            made = retrain(
-                network,
-                task.model if task.distill else None,
-                (task.train, task.validation),
-                task.recovery,
-                (*task.callbacks, *self._progress.train()),
-                number,
-                past * task.recovery.epochs,
-            )
-            self._folder.remember(f"{name} training", made)
-            return fold(network, batch_norm=False)
-
-        network = self._folder.recall_model(name, make, task.model)
-        made = self._folder.recall(f"{name} training", dict)
+        make = functools.partial(self._make_trained, name, number, best, before)
+        recall, question = self._folder.recall, f"{name} trained"
+        try:
+            network = self._folder.recall_model(name, make, self._task.model)
+            made = recall(f"{name} training", dict)
+        except _OutOfTime:
+            return None
+        except _Shortened as short:
+            network, made = short.args
+            recall = _find
         for key, values in made["history"].items():
             self.history.setdefault(key, []).extend(values)
+        folded = self._task.judge.folded(network)
         seconds = {"training": made["seconds"]}
-        folded = task.judge.folded(network)
-        judged = functools.partial(task.judge, folded, seconds)
-        answer = self._folder.recall(question, judged)
+        judged = functools.partial(self._task.judge, folded, seconds)
+        answer = recall(question, judged)
         self._record(question, answer, number, method, trained=True)
         text = self._folder.recall(_question(number, *best), dict)["plan"]
         plan = Plan.from_json(text)
         return RoundResult(network, folded, plan, self._trials.place(question))
+
+    def _make_trained(self, name, number, best, before):
+        """Trains a network; raises `_OutOfTime` or `_Shortened` if it has to."""
+        task = self._task
+        expected, wanted = self._progress.expected_training, task.recovery.epochs
+        epochs = task.deadline.epochs(wanted, expected)
+        if not epochs:
+            raise _OutOfTime
+        past = sum(trial.trained for trial in self.trials)
+        network = before.network if before else self._cut(*best)[0].network
+        # A copy in both cases: the cut network may still be needed unchanged.
+        if task.recovery.weights == "all":
+            network = fold(network, batch_norm=False)
+        else:
+            network = flatten(network)
+        stop = task.deadline.stop_training()
+        made = retrain(
+            network,
+            task.model if task.distill else None,
+            (task.train, task.validation),
+            dataclasses.replace(task.recovery, epochs=epochs),
+            (*task.callbacks, *self._progress.train(), *stop),
+            number,
+            past * wanted,
+        )
+        network = fold(network, batch_norm=False)
+        if epochs < wanted or task.deadline.left() <= 0:
+            raise _Shortened(network, made)
+        self._folder.remember(f"{name} training", made)
+        return network
 
     def _record(self, question, answer, number, method, trained):
         """Adds a trial to the list and shows it."""
@@ -238,6 +310,19 @@ class Rounds:
             method=method,
         )
         self._trials.record(question, trial)
+
+
+class _OutOfTime(Exception):
+    """There is no time left for another network."""
+
+
+class _Shortened(Exception):
+    """A training was shortened; holds the network and what `retrain` returned."""
+
+
+def _find(question, find):
+    """Answers a question without remembering the answer."""
+    return find()
 
 
 def _question(number, keep, method) -> str:

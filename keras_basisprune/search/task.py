@@ -5,6 +5,7 @@ import dataclasses
 import keras
 
 from keras_basisprune.methods import Method
+from keras_basisprune.search.deadline import Deadline
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Task:
             of each method.
         seed: Integer, the seed of that training.
         verbose: Whether to show progress.
+        deadline: A `Deadline`.
     """
 
     model: keras.Model
@@ -53,3 +55,4 @@ class Task:
     epochs: int | None
     seed: int
     verbose: bool
+    deadline: Deadline

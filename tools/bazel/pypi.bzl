@@ -8,6 +8,7 @@ LIBRARIES = [
     "filelock",
     "h5py",
     "hypothesis",
+    "jax",
     "jinja2",
     "keras",
     "keras_hub",
