@@ -444,19 +444,29 @@ class TestLossStatement:
     def test_points_and_bound(self):
         for baseline, verb in ((0.9123, "lost"), (0.8877, "gained")):
             tried = dataclasses.replace(trial(1, 0.9), bound=0.0317)
-            text = loss_statement(baseline, tried, 1500)
+            text = loss_statement(baseline, tried, 1500, 0.02)
             start = f"On the 1,500 validation images 1.23 points were {verb}, with a "
-            assert text.startswith(f"{start}standard error of 1.00; on other images")
+            assert text.startswith(f"{start}standard error of 1.00. Since this is the")
+            expected = "1.73" if verb == "lost" else "0.00"  # half an error more
+            assert f"a loss of about {expected} is to be expected" in text
             assert "up to 3.17 may be lost, with 95 % confidence" in text
+            # 1500 * (1 / 0.5) ** 2
+            assert "About 6,000 images would bring the standard error to a qua" in text
+
+    def test_enough_images(self):
+        tried = dataclasses.replace(trial(1, 0.9), bound=0.0317)
+        assert "would bring" in loss_statement(0.9, tried, 100, 0.039)
+        for budget in (0.04, 0.1, 0.0):
+            assert "would bring" not in loss_statement(0.9, tried, 100, budget)
 
     def test_one_image(self):
         tried = dataclasses.replace(trial(1, 1.0), bound=0.95)
-        text = loss_statement(1.0, tried, 1)
+        text = loss_statement(1.0, tried, 1, 0.01)
         assert text.startswith("On one validation image 0.00 points were lost, with")
         assert "up to 95.00 may be lost" in text
 
     def test_nothing_chosen(self):
-        assert loss_statement(0.9, None, 100) == ""
+        assert loss_statement(0.9, None, 100, 0.01) == ""
 
 
 class TestTooFewImages:

@@ -115,7 +115,7 @@ FLAGS = (
     Flag("string", "tensorboard", None, "Folder for TensorBoard's logs."),
     Flag("float", "max_drop", 0.01, "Accuracy that may be lost on the validation "
          "images; 0.01 is one point.", range=_SHARE),
-    Flag("float", "margin", 0.0, "By how many standard errors networks have to be "
+    Flag("float", "margin", 1.0, "By how many standard errors networks have to be "
          "better than that, so that it also holds for other images.",
          range=_NOT_NEGATIVE),
     Flag("integer", "batch_size", 32, "Images per training step, or at a time.",

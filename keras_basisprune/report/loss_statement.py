@@ -1,33 +1,50 @@
-"""States the confidence interval of the chosen network's loss."""
+"""States what the chosen network loses, on other images too."""
+
+import math
 
 from keras_basisprune.report.loss_bound import CONFIDENCE
 
+# By how many standard errors the smallest of the networks that were judged by the same
+# images loses more on others, on average (docs/results.md, budget on other images).
+_OPTIMISM = 0.5
+_FINE = 0.25  # a standard error of this part of the budget resolves it well
 
-def loss_statement(baseline, trial, images) -> str:
-    """Returns a sentence on the chosen network's loss and its confidence bound.
+
+def loss_statement(baseline, trial, images, max_drop) -> str:
+    """Returns sentences on the chosen network's loss and its confidence bound.
 
     Args:
         baseline: Float, the original's score on the validation data.
         trial: The chosen `Trial`, or `None`.
         images: Integer, the number of validation images.
+        max_drop: Float, the budget.
 
     Returns:
         A string, empty if no network was chosen.
 
     Example:
 
-    >>> loss_statement(0.951, trials[chosen], 500)
+    >>> loss_statement(0.951, trials[chosen], 500, 0.01)
     'On the 500 validation images 0.80 points were lost, with a standard error of ...'
     """
     if trial is None:
         return ""
-    lost = 100 * (baseline - trial.score)
+    lost, error = 100 * (baseline - trial.score), 100 * trial.error
     verb = "gained" if lost < 0 else "lost"
     seen = f"the {images:,} validation images" if images > 1 else "one validation image"
-    return (
+    expected = max(lost + _OPTIMISM * error, 0)
+    text = (
         f"On {seen} {abs(lost):.2f} points were {verb}, with a standard error of "
-        f"{100 * trial.error:.2f}; on other images of the same kind up to "
-        f"{max(100 * trial.bound, 0):.2f} may be lost, with "
-        f"{100 * CONFIDENCE:.0f} % confidence, and rather more than less: this is the "
-        "smallest of many networks that were judged by these."
+        f"{error:.2f}. Since this is the smallest of many networks that were judged by "
+        f"these, a loss of about {expected:.2f} is to be expected on other images of "
+        f"the same kind; up to {max(100 * trial.bound, 0):.2f} may be lost, with "
+        f"{100 * CONFIDENCE:.0f} % confidence, and rather more than less."
     )
+    if error > _FINE * 100 * max_drop > 0:
+        needed = images * (error / (_FINE * 100 * max_drop)) ** 2
+        power = 10 ** max(int(math.log10(needed)) - 1, 0)
+        text += (
+            f" About {math.ceil(needed / power) * power:,} images would bring the "
+            "standard error to a quarter of the budget."
+        )
+    return text

@@ -101,7 +101,10 @@ def make_result(task, rounds, score, test, arguments, output_dir) -> Compression
         "before_after": _before_after(report),
         "chosen": last and last.trial,
         "loss_statement": loss_statement(
-            score.baseline, last and rounds.trials[last.trial], score.images
+            score.baseline,
+            last and rounds.trials[last.trial],
+            score.images,
+            task.max_drop,
         ),
         "recall": recall,
         "class_warning": _class_warning(

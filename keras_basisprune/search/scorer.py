@@ -1,14 +1,9 @@
 """Scores networks, on data with labels or without."""
 
-import statistics
-
 import numpy as np
 
 from keras_basisprune.report.loss_bound import loss_bound
 from keras_basisprune.search.predicted_classes import predicted_classes
-
-# Confidence of one standard error, on one side.
-_ONE_STANDARD_ERROR = statistics.NormalDist().cdf(1.0)
 
 
 class Scorer:
@@ -61,16 +56,15 @@ class Scorer:
         Returns:
             A dict of `"score"`; `"bound"`: with 95 % confidence, no more than that is
             lost against `baseline` on other images of the same kind, both networks
-            being judged on the same images; and `"error"`, the standard error of the
-            loss: by how much the bound with 84 % confidence exceeds it. Both also hold
-            for few images, and where no answer is lost.
+            being judged on the same images (this holds for few images, too, and where
+            no answer is lost); and `"error"`, the standard error of the loss.
         """
         lost = int(np.sum(self._before & ~right))
         gained = int(np.sum(right & ~self._before))
-        counts = lost, gained, self.images
-        error = loss_bound(*counts, _ONE_STANDARD_ERROR) - (lost - gained) / self.images
-        score = float(np.mean(right))
-        return {"score": score, "error": float(error), "bound": loss_bound(*counts)}
+        loss, changed = (lost - gained) / self.images, (lost + gained) / self.images
+        error = float(np.sqrt((changed - loss**2) / self.images))
+        bound = loss_bound(lost, gained, self.images)
+        return {"score": float(np.mean(right)), "error": error, "bound": bound}
 
     def recall(self, right) -> list[dict]:
         """Returns the recall of each class, for a network and for the original.

@@ -15,9 +15,8 @@ class Trial:
         flops: Float, the share of the FLOPs that is kept, after `fold`.
         score: Float, accuracy (or agreement) on the validation data, of the folded
             network; NaN if there is no such network.
-        error: Float, the standard error of the score's difference from the original's:
-            by how much the loss on other images may exceed it, with 84 % confidence.
-            It is above 0 even if no answer is lost: some may be on other images.
+        error: Float, the standard error of the score's difference from the original's,
+            both being judged on the same images; 0 if no answer is another one.
         trained: Whether it was trained after it was cut.
         good_enough: Whether the score is within the budget, and by the margin if there
             is one.
