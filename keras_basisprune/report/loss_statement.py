@@ -1,15 +1,19 @@
 """States the confidence interval of the chosen network's loss."""
 
+import math
+
 from keras_basisprune.report.loss_bound import CONFIDENCE
 
 
-def loss_statement(baseline, trial, images) -> str:
+def loss_statement(baseline, trial, images, score=None) -> str:
     """Returns a sentence on the chosen network's loss and its confidence bound.
 
     Args:
         baseline: Float, the original's score on the validation data.
         trial: The chosen `Trial`, or `None`.
         images: Integer, the number of validation images.
+        score: A `Scorer`, for its `measure`; `None` for answers that are right or
+            wrong.
 
     Returns:
         A string, empty if no network was chosen.
@@ -21,6 +25,8 @@ def loss_statement(baseline, trial, images) -> str:
     """
     if trial is None:
         return ""
+    if score is not None and not score.measure.exact:
+        return _of_metric(baseline, trial, images, score)
     lost = 100 * (baseline - trial.score)
     verb = "gained" if lost < 0 else "lost"
     seen = f"the {images:,} validation images" if images > 1 else "one validation image"
@@ -28,6 +34,24 @@ def loss_statement(baseline, trial, images) -> str:
         f"On {seen} {abs(lost):.2f} points were {verb}, with a standard error of "
         f"{100 * trial.error:.2f}; on other images of the same kind up to "
         f"{max(100 * trial.bound, 0):.2f} may be lost, with "
+        f"{100 * CONFIDENCE:.0f} % confidence, and rather more than less: this is the "
+        "smallest of many networks that were judged by these."
+    )
+
+
+def _of_metric(baseline, trial, images, score) -> str:
+    """States the loss of a metric in its own unit."""
+    lost = score.sign * (baseline - trial.score)
+    verb = "worse" if lost > 0 else "better"
+    text = (
+        f"On the {images:,} validation samples {score.measure.text} went from "
+        f"{baseline:.4g} to {trial.score:.4g}, {abs(lost):.4g} {verb}"
+    )
+    if not math.isfinite(trial.bound):
+        return f"{text}; how much worse it may be on others is not known."
+    return (
+        f"{text}, with a standard error of {trial.error:.2g}; on other samples of the "
+        f"same kind it may be {max(trial.bound, 0):.4g} worse, with "
         f"{100 * CONFIDENCE:.0f} % confidence, and rather more than less: this is the "
         "smallest of many networks that were judged by these."
     )

@@ -7,6 +7,7 @@ from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.plan import Plan
 from keras_basisprune.search.cutter import Cut, Cutter
 from keras_basisprune.search.folded import Folded
+from keras_basisprune.search.lower_bound import lower_bound
 from keras_basisprune.search.progress import Progress
 from keras_basisprune.search.retrain import retrain
 from keras_basisprune.search.round_result import RoundResult
@@ -19,7 +20,6 @@ from keras_basisprune.surgery import fold
 # How much more than the budget may be lost before training, in units of the budget,
 # since training recovers some of it. Where it doesn't, the next one is tried.
 _SLACK = (10, 3, 1, 0)
-_LEAST_UNIT = 0.005
 # A network is trained again if it lacks less than this part of what training gained.
 _CLOSE = 0.25
 _GAIN = 0.95  # a round that keeps more than this share is the last one
@@ -93,7 +93,7 @@ class Rounds:
     def _slacks(self) -> list[float]:
         if not self._task.recovery:
             return [0.0]
-        unit = max(self._task.max_drop, _LEAST_UNIT)
+        unit = max(self._task.max_drop, self._task.least_unit)
         return [unit * slack for slack in _SLACK]
 
     def _round(self, network, number, slack, retry) -> RoundResult | None:
@@ -164,8 +164,8 @@ class Rounds:
         return self._asked[keep, method]
 
     def _lower_bound(self, score, error=math.nan, **_) -> float:
-        """Returns a score minus the margin."""
-        return score - self._task.margin * error
+        """Returns a score minus the margin, so that more is better."""
+        return lower_bound(self._task, score, error)
 
     def _cut(self, keep, method) -> tuple[Cut, Folded]:
         """Returns a cut that was judged, from memory or made again."""
@@ -201,6 +201,7 @@ class Rounds:
                 task.model if task.distill else None,
                 (task.train, task.validation),
                 task.recovery,
+                task.supervision,
                 (*task.callbacks, *self._progress.train()),
                 number,
                 past * task.recovery.epochs,

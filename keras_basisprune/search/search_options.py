@@ -26,6 +26,8 @@ class SearchOptions:
             loses more than that on other images in half of all cases with 0, and in one
             of six with 1. With few images errors are large, even where nothing is lost
             on them: 0.37 for four images, 0.018 for 100.
+        from_logits: Whether outputs for classes, or for yes and no, are logits. `None`:
+            what the loss says with which the model was compiled.
     """
 
     samples: int = 1000
@@ -35,11 +37,14 @@ class SearchOptions:
     round_to: int = 1
     augment: bool = False
     margin: float = 0.0
+    from_logits: bool | None = None
 
     def __post_init__(self):
         for name in ("samples", "rounds", "round_to"):
             check_whole(name, getattr(self, name))
         for name in ("distill", "compensation", "augment"):
             check_flag(name, getattr(self, name))
+        if self.from_logits is not None:
+            check_flag("from_logits", self.from_logits)
         remedy = "It is in standard errors; 0 means no margin."
         check_number("margin", self.margin, "[0, inf)", "a float of 0 or more", remedy)
