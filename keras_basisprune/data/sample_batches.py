@@ -21,6 +21,7 @@ def sample_batches(
     limit=None,
     kept=False,
     answers=None,
+    all_used=False,
 ):
     """Reads samples, batch by batch, from any form of `data`.
 
@@ -48,6 +49,7 @@ def sample_batches(
             4 GiB at most.
         answers: A list to which the targets and weights of all that is read are
             appended, a pair for each element of `data`; `None` for missing ones.
+        all_used: Whether more samples are better (see `SampleCounter`).
 
     Yields:
         Lists with one NumPy array per input, of one common length.
@@ -64,14 +66,17 @@ def sample_batches(
     if limit is None:
         check_ends(argument, data)
     answers = [] if answers is None else answers
-    batches = _batches(model, specs, data, argument, batch_size, limit, kept, answers)
+    counter = SampleCounter(argument, data, kept, all_used)
+    batches = _batches(
+        model, specs, data, argument, batch_size, limit, counter, answers
+    )
     size = None if batch_size is None else fixed_batch(model)
     yield from batches if size is None else full_batches(batches, size)
 
 
-def _batches(model, specs, data, argument, batch_size, limit, kept, answers):
+def _batches(model, specs, data, argument, batch_size, limit, counter, answers):
     """Yields the batches of `sample_batches`, of any size."""
-    count, counter = 0, SampleCounter(argument, data, kept)
+    count = 0
     for element, *others in _elements(model, specs, data):
         answers.append(others)
         arrays = _as_batch(model, specs, element)

@@ -20,12 +20,14 @@ def channel_pictures(model, images) -> list[dict]:
 
     Args:
         model: The smaller `keras.Model`, folded.
-        images: Array of images; the first is shown.
+        images: Array of images; the first is shown. A list, for several inputs, isn't.
 
     Returns:
         A list of dicts: `"layer"`, and `"png"`, the picture as base64. Empty if there
         is no such layer, or matplotlib is missing.
     """
+    if isinstance(images, list):  # of several inputs
+        return []
     found = []
     for name in _last(model):
         with tempfile.TemporaryDirectory() as folder:

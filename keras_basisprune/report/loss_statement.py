@@ -10,7 +10,7 @@ _OPTIMISM = 0.5
 _FINE = 0.25  # a standard error of this part of the budget resolves it well
 
 
-def loss_statement(baseline, trial, images, max_drop) -> str:
+def loss_statement(baseline, trial, images, max_drop, score=None) -> str:
     """Returns sentences on the chosen network's loss and its confidence bound.
 
     Args:
@@ -18,6 +18,8 @@ def loss_statement(baseline, trial, images, max_drop) -> str:
         trial: The chosen `Trial`, or `None`.
         images: Integer, the number of validation images.
         max_drop: Float, the budget.
+        score: A `Scorer`, for its `measure`; `None` for answers that are right or
+            wrong.
 
     Returns:
         A string, empty if no network was chosen.
@@ -29,6 +31,8 @@ def loss_statement(baseline, trial, images, max_drop) -> str:
     """
     if trial is None:
         return ""
+    if score is not None and not score.measure.exact:
+        return _of_metric(baseline, trial, images, score)
     lost, error = 100 * (baseline - trial.score), 100 * trial.error
     verb = "gained" if lost < 0 else "lost"
     seen = f"the {images:,} validation images" if images > 1 else "one validation image"
@@ -48,3 +52,21 @@ def loss_statement(baseline, trial, images, max_drop) -> str:
             "standard error to a quarter of the budget."
         )
     return text
+
+
+def _of_metric(baseline, trial, images, score) -> str:
+    """States the loss of a metric in its own unit."""
+    lost = score.sign * (baseline - trial.score)
+    verb = "worse" if lost > 0 else "better"
+    text = (
+        f"On the {images:,} validation samples {score.measure.text} went from "
+        f"{baseline:.4g} to {trial.score:.4g}, {abs(lost):.4g} {verb}"
+    )
+    if not math.isfinite(trial.bound):
+        return f"{text}; how much worse it may be on others is not known."
+    return (
+        f"{text}, with a standard error of {trial.error:.2g}; on other samples of the "
+        f"same kind it may be {max(trial.bound, 0):.4g} worse, with "
+        f"{100 * CONFIDENCE:.0f} % confidence, and rather more than less: this is the "
+        "smallest of many networks that were judged by these."
+    )

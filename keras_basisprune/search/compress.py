@@ -1,21 +1,18 @@
-"""Searches for the smallest network within an accuracy budget."""
+"""Searches for the smallest network within a budget."""
 
 import dataclasses
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import keras
-import numpy as np
 
-from keras_basisprune.data.batching.fill_up import fill_up
-from keras_basisprune.data.batching.fixed_batch import fixed_batch
-from keras_basisprune.data.check_data import check_data
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.rewrite import flatten
+from keras_basisprune.graph.trace import check_model
 from keras_basisprune.measure.latency_table import LatencyTable
 from keras_basisprune.methods import Method
 from keras_basisprune.plans.limits import Limits
-from keras_basisprune.search.augmented import augmented
 from keras_basisprune.search.chosen_methods import (
     chosen_methods,
     own_methods,
@@ -25,30 +22,34 @@ from keras_basisprune.search.chosen_methods import (
 from keras_basisprune.search.cuttable import cuttable
 from keras_basisprune.search.cutter import CutOptions
 from keras_basisprune.search.deadline import Deadline
+from keras_basisprune.search.doubts import doubts
 from keras_basisprune.search.ended_early import ended_early
 from keras_basisprune.search.fingerprint import fingerprint
 from keras_basisprune.search.judge import Judge
 from keras_basisprune.search.locked import locked
-from keras_basisprune.search.low_baseline import low_baseline
+from keras_basisprune.search.metrics.check_max_drop import (
+    absolute_drop,
+    check_max_drop,
+)
+from keras_basisprune.search.metrics.metric_fingerprint import metric_fingerprint
 from keras_basisprune.search.objective import Objective
 from keras_basisprune.search.prepared_by import prepared_by
 from keras_basisprune.search.quiet_retracing import quiet_retracing
 from keras_basisprune.search.result import FILES, CompressionResult, make_result
 from keras_basisprune.search.resume_note import resume_note
 from keras_basisprune.search.rounds import Rounds
-from keras_basisprune.search.run_folder import RunFolder, checksum, model_checksum
+from keras_basisprune.search.run_folder import RunFolder, model_checksum
 from keras_basisprune.search.scorer import Scorer
+from keras_basisprune.search.search_data import SearchData
 from keras_basisprune.search.search_options import SearchOptions
 from keras_basisprune.search.task import Task
-from keras_basisprune.search.too_few_images import too_few_images
 from keras_basisprune.search.unmet_budget import unmet_budget
 from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.training.check_classifier import check_classifier
-from keras_basisprune.training.check_probabilities import check_probabilities
+from keras_basisprune.training.check_output_scale import check_output_scale
 from keras_basisprune.training.recovery import Recovery
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_duration import check_duration
-from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_path import check_path, check_paths
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.check_verbose import check_verbose
@@ -57,13 +58,19 @@ from keras_basisprune.utils.files import sweep
 from keras_basisprune.utils.shown import shown
 from keras_basisprune.utils.types import Data, Path, Verbose
 
+# The smallest loss that counts as a unit where networks are trained afterwards: a share
+# of what a perfect score is, or of the original's.
+_LEAST_UNIT = 0.005
+
 
 def compress(
     model: keras.Model,
     train: Data,
     validation: Data,
     *,
-    max_drop: float = 0.01,
+    metric: Any = "auto",
+    mode: str = "auto",
+    max_drop: float | str | None = None,
     cost: str = "flops",
     methods: Sequence[str | Method] = ("basis", "channels"),
     recover: str | Recovery | None = None,
@@ -167,17 +174,18 @@ def compress(
     >>> result.model.save("small.keras")
     """
     goal = Objective(cost)
-    max_drop, seed = _check(max_drop, recover, seed)
+    max_drop, seed = check_max_drop(max_drop), _check(recover, seed)
     if time_limit is not None:
         time_limit = check_duration("time_limit", time_limit)
     deadline = Deadline(time_limit)
     chosen = chosen_methods(methods)
-    names = [short_name(method) for method in chosen]
     trained = any(method.train for method in chosen)
     callbacks, verbose = as_callbacks(callbacks), check_verbose(verbose)
     if output_dir is not None:
         output_dir = check_path("output_dir", output_dir, "folder")
-    check_classifier("model", model)
+    check_model("model", model)
+    if trained:
+        check_classifier("model", model)
     check_finite_weights(model)
     config = check_record("config", config, SearchOptions)
     recovery = _recovery(recover, epochs, seed)
@@ -188,17 +196,17 @@ def compress(
             "such "
             "as `Recovery(augment=keras.layers.RandomFlip())`."
         )
-    optional = recovery is None or config.distill
-    train = check_data("train", model, train, "optional" if optional else "needed")
-    validation = check_data("validation", model, validation, "optional")
-    test = None if test is None else check_data("test", model, test)
+    data = SearchData(model, train, validation, test, metric, recovery, config, seed)
     if recovery is not None or trained:
-        first = fill_up(train[0][:1], fixed_batch(model))
-        check_probabilities("model", model(first, training=False))
+        check_output_scale("model", model, data.outputs, data.train.first)
+    metrics = data.metrics(metric, mode)
+    absolute_drop(max_drop, metrics[0], 1.0)
     arguments = {
         "max_drop": max_drop,
+        "metric": [one.name for one in metrics],
+        "mode": mode,
         "cost": goal.kind,
-        "methods": names,
+        "methods": [short_name(method) for method in chosen],
         "recover": recovery and recovery.weights,
         "epochs": recovery.epochs if recovery else epochs if trained else None,
         "seed": seed,
@@ -206,7 +214,7 @@ def compress(
     }
     original = flatten(model)
     tried = tried_methods(chosen, cuttable(original, chosen))
-    images = _fitted_on(train[0], config, recovery, seed)
+    images = data.fitted_on(recovery)
     prepared = {  # raises at once if a method can't work on the model
         method.name: prepared_by(method, original, images, seed)
         for method in tried
@@ -216,16 +224,23 @@ def compress(
     if output_dir is not None:
         state = output_dir / "state"
         check_paths("output_dir", output_dir, [*FILES, "state/"])
-    few = too_few_images(len(validation[0]), max_drop)
-    if few:
-        warnings.warn(few, stacklevel=2)
+    keras.utils.set_random_seed(seed)
+    with quiet_retracing():
+        score = Scorer(original, data.validation, metrics, data.outputs, seed=seed)
+    score.check_margin(config.margin)
+    drop = absolute_drop(max_drop, score.measure, score.baseline)
+    for text in doubts(score, drop):
+        warnings.warn(text, stacklevel=2)
+    losses = data.losses(model, recovery)
     belongs_to = {
         "model": model_checksum(model),
-        "train": checksum(*train),
-        "validation": checksum(*validation),
+        "train": data.train.checksum,
+        "validation": data.validation.checksum,
         "recovery": recovery and {k: fingerprint(v) for k, v in vars(recovery).items()},
         "training": {"epochs": epochs} if trained else None,
+        "losses": None if config.distill or not losses else losses.described(),
         "own methods": own_methods(chosen),
+        "metrics": metric_fingerprint(metric),
         **arguments,
     }
     with locked(state), resume_note(state), quiet_retracing():
@@ -233,20 +248,21 @@ def compress(
         if state:
             sweep(output_dir, FILES)
         keras.utils.set_random_seed(seed)
-        score = Scorer(original, validation)
-        if validation[1] is not None:
-            low = low_baseline(score.baseline, validation[1])
-            if low:
-                warnings.warn(low, stacklevel=2)
         task = Task(
             model=original,
-            train=train,
-            validation=validation,
+            train=data.train,
+            validation=data.validation,
             images=images,
             judge=Judge(original, score, goal, folder),
             objective=goal.kind,
-            min_score=score.baseline - max_drop,
-            max_drop=max_drop,
+            sign=score.sign,
+            measure=score.measure,
+            outputs=data.outputs,
+            supervision=losses,
+            min_score=score.sign * score.baseline - drop,
+            max_drop=drop,
+            least_unit=_LEAST_UNIT
+            * (1 if score.measure.share else abs(score.baseline)),
             margin=config.margin,
             methods=tried,
             prepared=prepared,
@@ -262,7 +278,8 @@ def compress(
         )
         rounds = Rounds(task, folder)
         rounds.run()
-        result = make_result(task, rounds, score, test, arguments, output_dir)
+        judged = data.test_score(original, metric, mode)
+        result = make_result(task, rounds, score, judged, arguments, output_dir)
     if rounds.stopped:
         warnings.warn(ended_early(rounds, state), stacklevel=2)
     elif not result.met_budget:
@@ -283,21 +300,11 @@ def _recovery(recover, epochs, seed) -> Recovery | None:
     return dataclasses.replace(recover, seed=recover.seed or seed, **changes)
 
 
-def _check(max_drop, recover, seed) -> tuple[float, int]:
+def _check(recover, seed) -> int:
     if not isinstance(recover, Recovery):
         remedy = "Or pass a `keras_basisprune.Recovery`."
         check_choice("recover", recover, (None, "all", "scales"), remedy)
-    expected, remedy = "a float in [0, 1)", "0.01 is one point of accuracy."
-    max_drop = check_number("max_drop", max_drop, "[0, 1)", expected, remedy)
-    return max_drop, check_whole("seed", seed, 0, remedy="0 is as good as any.")
-
-
-def _fitted_on(images, config, recovery, seed):
-    """Returns some of the images, as they are or as training sees them."""
-    if len(images) > config.samples:
-        order = np.random.default_rng(seed).permutation(len(images))
-        images = images[np.sort(order[: config.samples])]
-    return augmented(images, recovery) if config.augment else images
+    return check_whole("seed", seed, 0, remedy="0 is as good as any.")
 
 
 def _cut_options(config, goal, state, seed) -> CutOptions:

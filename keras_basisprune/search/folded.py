@@ -28,14 +28,14 @@ class Folded:
         return fold(self.network)
 
     @functools.cached_property
-    def right(self) -> np.ndarray:
-        """Boolean array: which answers of the folded network are right."""
-        return self._score.right(self.small)
+    def answers(self) -> np.ndarray:
+        """What the folded network answers, see `Scorer.answers`."""
+        return self._score.answers(self.small)
 
     def compared(self) -> dict[str, float]:
         """Returns its score with confidence bounds, see `Scorer.compared`."""
-        return self._score.compared(self.right)
+        return self._score.compared(self.answers)
 
     def recall(self) -> list[dict]:
         """Returns its recall of each class, see `Scorer.recall`."""
-        return self._score.recall(self.right)
+        return self._score.recall(self.answers)

@@ -29,7 +29,7 @@ class Progress:
     def __init__(self, task):
         self._task = task
         self._bar = None
-        self._metric = "accuracy" if task.validation[1] is not None else "agreement"
+        self._metric = task.measure.name
         self._cuts_left, self._cuts = 0, []  # seconds of each
         self._training = None  # seconds, if known or estimated
         self._guessed = True
@@ -38,7 +38,7 @@ class Progress:
             tqdm.write(self._legend(), file=sys.stderr)
 
     def _legend(self) -> str:
-        task, images = self._task, len(self._task.validation[0])
+        task, images = self._task, len(self._task.validation)
         what = "Networks of several sizes are cut; the smallest good one is kept."
         if task.recovery:
             what = (
@@ -47,10 +47,15 @@ class Progress:
             )
         name = _NAMES.get(task.objective, task.objective)
         training = ", its training included" if task.recovery else ""
+        kind, bound = "", "at least"
+        if not task.measure.exact:
+            direction = "more" if task.sign > 0 else "less"
+            kind = f" ({task.measure.text}; {direction} is better)"
+            bound = "at least" if task.sign > 0 else "at most"
         return (
             f"{what}\n  removed   of the {name}\n"
-            f"  {self._metric:<9} on the {images:,} validation images; in brackets, "
-            "what others show\n            at least, with 95 % confidence\n"
+            f"  {self._metric:<9} on the {images:,} validation images{kind}; in "
+            f"brackets, what others show\n            {bound}, with 95 % confidence\n"
             f"  left      time of this round, about{training}"
         )
 
@@ -130,17 +135,22 @@ class Progress:
         task = self._task
         if not task.recovery or not self._guessed or math.isnan(evaluation):
             return
-        images = len(task.train[0]) / len(task.validation[0])
+        images = len(task.train) / len(task.validation)
         passes = task.recovery.epochs * (_TRAINING_PASSES + bool(task.distill))
         self._training = evaluation * images * passes
 
     def _figures(self, trial) -> str:
         if math.isnan(trial.score):
             return "there is no network of this size"
-        least = max(self._task.min_score + self._task.max_drop - trial.bound, 0.0)
+        task = self._task
+        text = (
+            f"{1 - trial.kept:.1%} removed, {self._metric} {shown_score(trial.score)}"
+        )
+        if not math.isfinite(trial.bound):
+            return text
+        least = task.sign * (task.min_score + task.max_drop - trial.bound)
         return (
-            f"{1 - trial.kept:.1%} removed, {self._metric} {trial.score:.4f} "
-            f"({least:.4f})"
+            f"{text} ({shown_score(max(least, 0.0) if task.measure.share else least)})"
         )
 
     def _say(self, text, left=None, trained=False, refresh=True):
@@ -151,6 +161,13 @@ class Progress:
         if left is not None and not math.isnan(left):
             text = f"{text}, {tqdm.format_interval(left)} left"
         self._bar.set_postfix_str(text, refresh=refresh)
+
+
+def shown_score(score) -> str:
+    """Formats a score: four digits, of small numbers the first four."""
+    return (
+        f"{score:.4g}" if 0 < abs(score) < 0.01 or abs(score) > 100 else f"{score:.4f}"
+    )
 
 
 def _size() -> dict:

@@ -9,7 +9,7 @@ import warnings
 import keras
 
 from keras_basisprune.export import export_tflite
-from keras_basisprune.measure import Comparison, accuracy, compare, latency
+from keras_basisprune.measure import Comparison, compare, latency
 from keras_basisprune.methods import convert
 from keras_basisprune.plan import Plan
 from keras_basisprune.report import write_report
@@ -19,6 +19,7 @@ from keras_basisprune.report.classes_with_low_recall import classes_with_low_rec
 from keras_basisprune.report.document import document
 from keras_basisprune.report.layer_rows import layer_rows, spectra
 from keras_basisprune.report.loss_statement import loss_statement
+from keras_basisprune.search.lower_bound import lower_bound
 from keras_basisprune.search.trial import Trial
 from keras_basisprune.utils.files import save_model, write_text
 
@@ -53,6 +54,9 @@ class CompressionResult:
         met_budget: Whether the score on the validation data fell by no more than
             `max_drop`. If not, `model` is the original, folded.
         details: Dict, the content of `report.json`.
+        metric: The name of the metric that decided.
+        scores: Dict by metric of pairs: what the original and the small model reach on
+            the validation data.
     """
 
     model: keras.Model
@@ -63,16 +67,20 @@ class CompressionResult:
     recall: dict[int, tuple[float, float]]
     met_budget: bool
     details: dict
+    metric: str = "accuracy"
+    scores: dict[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
 
 
-def make_result(task, rounds, score, test, arguments, output_dir) -> CompressionResult:
+def make_result(
+    task, rounds, score, on_test, arguments, output_dir
+) -> CompressionResult:
     """Measures the network that was found, and writes files and report.
 
     Args:
         task: The `Task`.
         rounds: Its `Rounds`, done.
         score: The `Scorer`.
-        test: A pair `(x, y)` of arrays, or `None`.
+        on_test: A `Scorer` on the test data, or `None`.
         arguments: Dict of the arguments, for the report.
         output_dir: Folder for the files; `None` to write none.
 
@@ -87,17 +95,24 @@ def make_result(task, rounds, score, test, arguments, output_dir) -> Compression
     files = {}
     if rounds.stopped != "interrupt":  # who interrupts does not want to wait
         files = _exported(task, original, small, output_dir)
-    report = compare(original, small, **_figures(task, score, test, folded, files))
-    samples = task.images[:_SAMPLES]
+    scores = {score.metric: (score.baseline, folded.compared()["score"])}
+    scores |= score.others(small)
+    figures = _figures(scores, on_test, folded, files)
+    report = compare(original, small, **figures)
+    samples = first_samples(task.images, _SAMPLES)
     converted = _converted(original, samples)
     rows, recall = layer_rows(original, small), folded.recall()
     parts = {
-        "model": {"name": original.name, "input_shape": original.input_shape[1:]},
+        "model": {"name": original.name, "input_shape": _input_shape(original)},
         "met_budget": last is not None,
         "stopped": rounds.stopped,
         "metric": score.metric,
+        "metric_text": score.measure.text,
+        "mode": "max" if score.sign > 0 else "min",
+        "share": score.measure.share,
+        "scores": scores,
         "baseline": score.baseline,
-        "least": task.min_score,
+        "least": score.sign * task.min_score,
         "before_after": _before_after(report),
         "chosen": last and last.trial,
         "loss_statement": loss_statement(
@@ -105,11 +120,10 @@ def make_result(task, rounds, score, test, arguments, output_dir) -> Compression
             last and rounds.trials[last.trial],
             score.images,
             task.max_drop,
+            score,
         ),
         "recall": recall,
-        "class_warning": _class_warning(
-            recall, task.max_drop, original.output_shape[-1]
-        ),
+        "class_warning": _class_warning(recall, task),
         "layers": rows,
         "spectra": spectra(converted, rows),
         "pictures": channel_pictures(small, samples),
@@ -125,8 +139,29 @@ def make_result(task, rounds, score, test, arguments, output_dir) -> Compression
     met = last is not None
     shares = {row["class"]: (row["before"], row["after"]) for row in recall}
     return CompressionResult(
-        small, plans, trials, history, report, shares, met, details
+        small,
+        plans,
+        trials,
+        history,
+        report,
+        shares,
+        met,
+        details,
+        score.metric,
+        scores,
     )
+
+
+def first_samples(images, count):
+    """Returns the first samples, of an array or a list of one per input."""
+    if isinstance(images, list):
+        return [array[:count] for array in images]
+    return images[:count]
+
+
+def _input_shape(model):
+    """Returns the shape of an image; of several inputs, that of the first."""
+    return tuple(model.inputs[0].shape[1:])
 
 
 def _good_enough(found, task) -> list:
@@ -138,15 +173,19 @@ def _good_enough(found, task) -> list:
     found = list(found)
     while found:
         now = found[-1].folded.compared()
-        if now["score"] - task.margin * now["error"] >= task.min_score:
+        if lower_bound(task, now["score"], now["error"]) >= task.min_score:
             break
         found.pop()
     return found
 
 
-def _class_warning(recall, max_drop, classes) -> str:
+def _class_warning(recall, task) -> str:
     """Returns the remarks on single classes; warns if some are lost."""
-    fallen, unseen = classes_with_low_recall(recall, max_drop), classes - len(recall)
+    if not recall:
+        return ""
+    classes = max(task.outputs[0].shape[-1], 2)
+    fallen = classes_with_low_recall(recall, task.max_drop)
+    unseen = classes - len(recall)
     if fallen:
         warnings.warn(f"{fallen} The score counts all images.", stacklevel=4)
     if not unseen:
@@ -167,7 +206,7 @@ def _exported(task, original, small, output_dir) -> dict[str, tuple]:
     """
     with tempfile.TemporaryDirectory() as folder:
         place = pathlib.Path(output_dir or folder)
-        samples, files = task.images[:_SAMPLES], []
+        samples, files = first_samples(task.images, _SAMPLES), []
         try:
             for name, model in (("original", original), ("small", small)):
                 path = place / f"{name}_float32.tflite"
@@ -190,16 +229,14 @@ def _exported(task, original, small, output_dir) -> dict[str, tuple]:
     }
 
 
-def _figures(task, score, test, folded, files) -> dict[str, tuple]:
+def _figures(scores, on_test, folded, files) -> dict[str, tuple]:
     """Returns the rows of the comparison besides parameters and FLOPs."""
     figures = {name: pair for name, pair in files.items() if name != "difference"}
-    figures[f"{score.metric}_on_validation"] = (
-        score.baseline,
-        folded.compared()["score"],
-    )
-    if test is not None:
-        both = (accuracy(network, test) for network in (task.model, folded.small))
-        figures["accuracy_on_test"] = tuple(both)
+    figures |= {f"{name}_on_validation": pair for name, pair in scores.items()}
+    if on_test is not None:
+        found = {on_test.metric: (on_test.baseline, on_test(folded.small))}
+        found |= on_test.others(folded.small)
+        figures |= {f"{name}_on_test": pair for name, pair in found.items()}
     return figures
 
 

@@ -8,15 +8,16 @@ import keras
 from keras_basisprune.training.fit_recovered import check_trainable, fit_recovered
 
 
-def retrain(network, original, data, recovery, callbacks, number, past) -> dict:
+def retrain(network, original, data, recovery, losses, callbacks, number, past) -> dict:
     """Trains a network that was cut.
 
     Args:
         network: The `keras.Model`, trained in place.
         original: The model whose outputs it is trained towards; `None` for labels.
-        data: Two pairs `(x, y)` of arrays that have been checked: for training, and for
-            validation, which is used only with `recovery.keep_best`.
+        data: Two `ArrayExamples` or `StreamExamples`: for training, and for validation,
+            which is used only with `recovery.keep_best`.
         recovery: A `Recovery`.
+        losses: `OutputLosses`.
         callbacks: Keras callbacks; their logs hold the number of the round.
         number: Integer, the round.
         past: Integer, the epochs of earlier rounds; epochs are counted from there.
@@ -39,6 +40,7 @@ def retrain(network, original, data, recovery, callbacks, number, past) -> dict:
         validation if config.keep_best else None,
         original,
         config,
+        losses,
         [told, *callbacks],
         verbose=0,
     ).history

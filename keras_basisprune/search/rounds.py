@@ -9,6 +9,7 @@ from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.plan import Plan
 from keras_basisprune.search.cutter import Cut, Cutter
 from keras_basisprune.search.folded import Folded
+from keras_basisprune.search.lower_bound import lower_bound
 from keras_basisprune.search.progress import Progress
 from keras_basisprune.search.retrain import retrain
 from keras_basisprune.search.round_result import RoundResult
@@ -21,7 +22,6 @@ from keras_basisprune.surgery import fold
 # How much more than the budget may be lost before training, in units of the budget,
 # since training recovers some of it. Where it doesn't, the next one is tried.
 _SLACK = (10, 3, 1, 0)
-_LEAST_UNIT = 0.005
 # A network is trained again if it lacks less than this part of what training gained.
 _CLOSE = 0.25
 _GAIN = 0.95  # a round that keeps more than this share is the last one
@@ -122,7 +122,7 @@ class Rounds:
     def _slacks(self) -> list[float]:
         if not self._task.recovery:
             return [0.0]
-        unit = max(self._task.max_drop, _LEAST_UNIT)
+        unit = max(self._task.max_drop, self._task.least_unit)
         return [unit * slack for slack in _SLACK]
 
     def _round(self, network, number, slack, retry) -> RoundResult | None:
@@ -216,8 +216,8 @@ class Rounds:
         return sum(v for k, v in seconds.items() if not (once and k == "training"))
 
     def _lower_bound(self, score, error=math.nan, **_) -> float:
-        """Returns a score minus the margin."""
-        return score - self._task.margin * error
+        """Returns a score minus the margin, so that more is better."""
+        return lower_bound(self._task, score, error)
 
     def _cut(self, keep, method) -> tuple[Cut, Folded]:
         """Returns a cut that was judged, from memory or made again."""
@@ -283,6 +283,7 @@ class Rounds:
             task.model if task.distill else None,
             (task.train, task.validation),
             dataclasses.replace(task.recovery, epochs=epochs),
+            task.supervision,
             (*task.callbacks, *self._progress.train(), *stop),
             number,
             past * wanted,

@@ -27,7 +27,9 @@ class SearchOptions:
             loses more on others: with 0, more than the budget in about half of all
             searches; with 1, in one or two of ten, and it is about half as large again
             (`benchmarks/budget_on_other_images.py`). The more images, the less it
-            costs.
+            costs. A metric that gives one number for all samples has no error.
+        from_logits: Whether outputs for classes, or for yes and no, are logits. `None`:
+            what the loss says with which the model was compiled.
     """
 
     samples: int = 1000
@@ -37,11 +39,14 @@ class SearchOptions:
     round_to: int = 1
     augment: bool = False
     margin: float = 1.0
+    from_logits: bool | None = None
 
     def __post_init__(self):
         for name in ("samples", "rounds", "round_to"):
             check_whole(name, getattr(self, name))
         for name in ("distill", "compensation", "augment"):
             check_flag(name, getattr(self, name))
+        if self.from_logits is not None:
+            check_flag("from_logits", self.from_logits)
         remedy = "It is in standard errors; 0 means no margin."
         check_number("margin", self.margin, "[0, inf)", "a float of 0 or more", remedy)

@@ -4,7 +4,7 @@ import contextlib
 import time
 import warnings
 
-from keras_basisprune.search.predicted_classes import predicted_classes
+from keras_basisprune.search.class_examples import class_examples
 
 
 class Training:
@@ -20,7 +20,7 @@ class Training:
 
     def __init__(self, task, folder, progress):
         self._task, self._folder, self._progress = task, folder, progress
-        self._labels = task.train[1]
+        self._known = None
         self._spent, self._told = 0.0, None  # seconds now, and of the training
 
     def __call__(self, number, method, prepared, share):
@@ -48,7 +48,7 @@ class Training:
                 warnings.filterwarnings("ignore", ".*has masked nothing")
                 method.train(
                     prepared,
-                    (task.train[0], self._known_labels()),
+                    self._pair(),
                     keep=share,
                     cost=task.cut_options.cost,
                     epochs=task.epochs,
@@ -73,7 +73,8 @@ class Training:
         if self._told is not None:
             seconds["training"] = self._told
 
-    def _known_labels(self):
-        if self._labels is None:
-            self._labels = predicted_classes(self._task.model, self._task.train[0])
-        return self._labels
+    def _pair(self):
+        """Returns images and integer labels, which methods train on."""
+        if self._known is None:
+            self._known = class_examples(self._task.model, self._task.train)
+        return self._known

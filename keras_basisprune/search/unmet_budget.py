@@ -1,5 +1,7 @@
 """Explains that no network meets the budget."""
 
+from keras_basisprune.search.progress import shown_score
+
 
 def unmet_budget(task, baseline, trials) -> str:
     """Returns a warning that no network is good enough, with what would help.
@@ -12,7 +14,8 @@ def unmet_budget(task, baseline, trials) -> str:
     Returns:
         A string.
     """
-    best = max((t.score for t in trials if t.score == t.score), default=None)
+    scores = [trial.score for trial in trials if trial.score == trial.score]
+    best = max(scores, key=lambda score: task.sign * score, default=None)
     if best is None:
         return (
             f"The budget of max_drop={task.max_drop} could not be met: none of the "
@@ -23,7 +26,7 @@ def unmet_budget(task, baseline, trials) -> str:
     margin = f" by {task.margin:g} standard errors" if task.margin else ""
     return (
         f"The budget of max_drop={task.max_drop} could not be met{margin}: the "
-        f"original scores {baseline:.4f}, the best of {len(trials)} smaller networks "
-        f"{best:.4f}. The original is returned, folded. Allow a larger drop, or "
-        "training (`recover='all'`)."
+        f"original scores {shown_score(baseline)}, the best of {len(trials)} smaller "
+        f"networks {shown_score(best)}. The original is returned, folded. Allow a "
+        "larger drop, or training (`recover='all'`)."
     )

@@ -20,5 +20,7 @@ def check_probabilities(argument, found):
         raise ValueError(
             f"Expected `{argument}` to return probabilities that sum to 1. Received: "
             f"outputs that sum to {total.flat[0]:.4g}, from {found.min():.4g} to "
-            f"{found.max():.4g}. End it in `keras.layers.Softmax()`."
+            f"{found.max():.4g}. End it in `keras.layers.Softmax()`, or, if these are "
+            "logits, compile it with a loss of logits, or pass from_logits=True in a "
+            "`Recovery`."
         )

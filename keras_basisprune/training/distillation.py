@@ -19,8 +19,11 @@ class Distillation(keras.losses.Loss):
     Source: Hinton, Vinyals, Dean 2015, *Distilling the Knowledge in a Neural Network*
     (arXiv:1503.02531), section 2.
 
+    Classes are on the last axis; positions before it are averaged.
+
     Args:
         temperature: Float > 0, `T`.
+        from_logits: Whether outputs are logits instead of probabilities.
         **kwargs: Passed on to `keras.losses.Loss`.
 
     Example:
@@ -29,9 +32,11 @@ class Distillation(keras.losses.Loss):
     >>> model.fit(images, teacher.predict(images))
     """
 
-    def __init__(self, temperature=1.0, name="distillation", **kwargs):
+    def __init__(
+        self, temperature=1.0, from_logits=False, name="distillation", **kwargs
+    ):
         super().__init__(name=name, **kwargs)
-        self.temperature = temperature
+        self.temperature, self.from_logits = temperature, from_logits
 
     def call(self, y_true, y_pred):
         teacher, student = self._softened(y_true), self._softened(y_pred)
@@ -39,9 +44,12 @@ class Distillation(keras.losses.Loss):
         return self.temperature**2 * keras.ops.sum(divergence, axis=-1)
 
     def get_config(self):
-        return {**super().get_config(), "temperature": self.temperature}
+        own = {"temperature": self.temperature, "from_logits": self.from_logits}
+        return {**super().get_config(), **own}
 
-    def _softened(self, probabilities):
+    def _softened(self, outputs):
         """Returns logarithms of the softened probabilities."""
-        logits = keras.ops.log(keras.ops.maximum(probabilities, _FLOOR))
+        logits = outputs
+        if not self.from_logits:
+            logits = keras.ops.log(keras.ops.maximum(outputs, _FLOOR))
         return keras.ops.log_softmax(logits / self.temperature)

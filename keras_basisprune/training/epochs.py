@@ -24,13 +24,17 @@ class EpochData:
         augment: A function or layer on batches of images, or `None`.
         teacher: A classifier whose probabilities are the targets, or `None`.
         shape: Shape that augmented images must fit; `None` for any size.
+        weights: Array of as many weights; `None` without.
+
+    Images, targets and weights may also be `Rows`, for several inputs or outputs.
     """
 
-    images: np.ndarray
-    targets: np.ndarray | None
+    images: Any
+    targets: Any
     augment: Callable[[np.ndarray], Any] | None = None
     teacher: keras.Model | None = None
     shape: tuple[int | None, ...] | None = None
+    weights: Any = None
 
 
 class Epochs(keras.utils.PyDataset):
@@ -85,15 +89,24 @@ class Epochs(keras.utils.PyDataset):
     def __getitem__(self, index):
         if self._batches is not None:
             return self._batches[index]
-        chosen = self._order[index]
-        return self._data.images[chosen], self._data.targets[chosen]
+        data, chosen = self._data, self._order[index]
+        return self._weighted(data.images[chosen], data.targets[chosen], chosen)
 
     def _augmented(self, chosen):
         data = self._data
-        images = _augment(data, data.images[chosen])
+        images = augmented_images(data.augment, data.images[chosen], data.shape)
         if data.targets is not None:
-            return images, data.targets[chosen]
-        return images, np.asarray(_answers(data.teacher, images), "float32")
+            return self._weighted(images, data.targets[chosen], chosen)
+        found = keras.tree.map_structure(
+            lambda x: np.asarray(x, "float32"), _answers(data.teacher, images)
+        )
+        return self._weighted(images, found, chosen)
+
+    def _weighted(self, images, targets, chosen):
+        weights = self._data.weights
+        if weights is None:
+            return images, targets
+        return images, targets, weights[chosen]
 
 
 def _answers(teacher, images):
@@ -102,12 +115,22 @@ def _answers(teacher, images):
     return teacher.predict_on_batch(images)
 
 
-def _augment(data, images) -> np.ndarray:
-    augment = data.augment
+def augmented_images(augment, images, shape=None) -> np.ndarray:
+    """Returns images as a function or layer has changed them.
+
+    Args:
+        augment: A function or layer on batches of images.
+        images: Array of images.
+        shape: Shape that they must have then, the batch axis included, `None` for any
+            size; `None` for the one that they have.
+
+    Raises:
+        ValueError: If their shape is another one.
+    """
     is_layer = isinstance(augment, keras.layers.Layer)
     made = augment(images, training=True) if is_layer else augment(images)
     made = np.asarray(keras.ops.convert_to_numpy(made))
-    wanted = (len(images), *(data.shape or images.shape)[1:])
+    wanted = (len(images), *(shape or images.shape)[1:])
     fits = len(made.shape) == len(wanted) and all(
         want in (None, have) for want, have in zip(wanted, made.shape, strict=True)
     )

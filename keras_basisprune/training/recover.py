@@ -4,19 +4,21 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_basisprune.data.batching.fill_up import fill_up
-from keras_basisprune.data.batching.fixed_batch import fixed_batch
-from keras_basisprune.data.check_data import check_data
+from keras_basisprune.data.examples.read_examples import read_examples
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
+from keras_basisprune.graph.check_labels import check_labels
+from keras_basisprune.graph.output_kinds import first_outputs, output_kinds
 from keras_basisprune.graph.trace import check_model
 from keras_basisprune.training.as_callbacks import as_callbacks
-from keras_basisprune.training.check_classifier import check_classifier
-from keras_basisprune.training.check_probabilities import check_probabilities
+from keras_basisprune.training.check_output_scale import check_output_scale
 from keras_basisprune.training.fit_recovered import check_trainable, fit_recovered
+from keras_basisprune.training.output_losses import distillation_losses, label_losses
 from keras_basisprune.training.recovery import Recovery
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.check_verbose import check_verbose
 from keras_basisprune.utils.types import Data, Verbose
+
+_TYPICAL = 256  # samples by whose outputs squared errors are scaled
 
 
 def recover(
@@ -99,23 +101,37 @@ def recover(
         )
     check_model("model", model)
     check_trainable(model, config.weights)
-    check_classifier("model", model)
     check_finite_weights(model)
     labels = "needed" if teacher is None else "optional"
-    train = check_data("train", model, train, labels)
-    check_probabilities("model", _first_answer(model, train[0]))
+    train = read_examples("train", model, train, labels, seed=config.seed)
     if validation is not None:
-        validation = check_data("validation", model, validation, labels)
+        validation = read_examples("validation", model, validation, labels)
+    if config.keep_best and validation is None and teacher is None:
+        _check_in_memory(train)
+    told = config.from_logits
+    outputs = output_kinds(teacher or model, train.first, told)
     if teacher is not None:
-        _check_teacher(teacher, model, train[0])
-    return fit_recovered(model, train, validation, teacher, config, callbacks, verbose)
+        _check_teacher(teacher, model, train)
+    check_output_scale("model", model, outputs, train.first)
+    check_labels("train", train, outputs)
+    if validation is not None:
+        check_labels("validation", validation, outputs)
+    if teacher is None:
+        losses = label_losses(model, outputs, train.first.targets)
+    else:
+        check_output_scale("teacher", teacher, outputs, train.first)
+        typical = first_outputs(teacher, train.drawn(_TYPICAL, config.seed))
+        losses = distillation_losses(outputs, typical, config.temperature)
+    return fit_recovered(
+        model, train, validation, teacher, config, losses, callbacks, verbose
+    )
 
 
-def _check_teacher(teacher, model, images):
+def _check_teacher(teacher, model, train):
     check_model("teacher", teacher, readable=not hasattr(teacher, "output_shape"))
-    check_classifier("teacher", teacher)
-    wanted, given = model.output_shape[1:], teacher.output_shape[1:]
+    wanted, given = ([t.shape[1:] for t in m.outputs] for m in (model, teacher))
     if wanted != given:
+        wanted, given = (x[0] if len(x) == 1 else x for x in (wanted, given))
         raise ValueError(
             f"Expected `teacher` to have outputs of shape {wanted}, as the model has. "
             f"Received: {given}. Pass the model that was pruned."
@@ -127,10 +143,14 @@ def _check_teacher(teacher, model, images):
             f"shares {len(shared)} with the model, and would change as it trains. Pass "
             "a copy: `keras.models.clone_model`, then `set_weights`."
         )
-    check_data("train", teacher, images, "optional")
-    check_probabilities("teacher", _first_answer(teacher, images))
+    whole = train.whole.inputs if train.in_memory else train.first.inputs
+    read_examples("train", teacher, (whole[0] if len(whole) == 1 else whole,))
 
 
-def _first_answer(model, images):
-    """Returns a model's output for the first image."""
-    return model(fill_up(images[:1], fixed_batch(model)), training=False)
+def _check_in_memory(train):
+    if not train.in_memory:
+        raise ValueError(
+            "Expected `validation` when `config.keep_best` is true and `train` is a "
+            "dataset with labels. Received: validation=None. Pass one, of which no "
+            "sample trains."
+        )

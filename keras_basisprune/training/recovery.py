@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_flag import check_flag
-from keras_basisprune.utils.check_number import check_number
+from keras_basisprune.utils.check_number import check_number, is_number
 from keras_basisprune.utils.check_whole import check_whole
 from keras_basisprune.utils.shown import shown
 
@@ -63,6 +63,11 @@ class Recovery:
             with the best `val_accuracy`, and of equals the least `val_loss`; without
             labels the least `val_loss`. The weights before training count, too, so
             that a model never ends worse than it began. `None`: with a teacher.
+        from_logits: Whether outputs for classes, or for yes and no, are logits. `None`:
+            what the loss says with which the model was compiled.
+        class_weight: Dict from integer labels to weights of the samples of that class,
+            as in `fit`, for training by labels (or samples that have some); `None` for
+            equal weights.
         validation_split: Share of `train`, in [0, 1), that is set aside for that where
             no validation is given. These images are augmented, too, and with a teacher
             cropped at random if there is no `augment`: a network that was fitted on
@@ -82,6 +87,8 @@ class Recovery:
     initial_epoch: int = 0
     keep_best: bool | None = None
     validation_split: float = 0.1
+    from_logits: bool | None = None
+    class_weight: dict[int, float] | None = None
 
     def __post_init__(self):
         remedy = "Leave it out for 'all'."
@@ -91,6 +98,9 @@ class Recovery:
                 _check_number(name, getattr(self, name))
         if self.keep_best is not None:
             check_flag("keep_best", self.keep_best)
+        if self.from_logits is not None:
+            check_flag("from_logits", self.from_logits)
+        _check_class_weight(self.class_weight)
         share, remedy = self.validation_split, "Start with 0.1."
         check_number("validation_split", share, "[0, 1)", remedy=remedy)
         if self.augment is not None and not callable(self.augment):
@@ -99,6 +109,28 @@ class Recovery:
                 f"layer. Received: augment={shown(self.augment)}. Pass one such as "
                 "`keras.layers.RandomFlip()`."
             )
+
+
+def _check_class_weight(weights):
+    """Raises `ValueError` unless weights of classes are as `fit` takes them.
+
+    Args:
+        weights: What should be a dict from integers to numbers of 0 or more, or `None`.
+    """
+    if weights is None:
+        return
+    if isinstance(weights, dict) and weights:
+        fits = all(
+            is_number(key, "[0, inf)") and is_number(value, "[0, inf)")
+            for key, value in weights.items()
+        )
+        if fits:
+            return
+    raise ValueError(
+        "Expected `class_weight` to be a dict from classes (0, 1, ...) to numbers >= "
+        f"0, or None. Received: class_weight={shown(weights)}. Pass {{0: 1.0, 1: 5.0}},"
+        " say."
+    )
 
 
 def _check_number(name, value):

@@ -7,11 +7,11 @@ from keras_basisprune.data.batching.fixed_batch import fixed_batch
 
 
 def predict(model, images, batch_size=32):
-    """Runs a model with one input in inference.
+    """Runs a model in inference.
 
     Args:
-        model: A built Functional or Sequential `keras.Model` with one input.
-        images: Array of samples.
+        model: A built Functional or Sequential `keras.Model`.
+        images: Array of samples; a list of one per input for several inputs.
         batch_size: Integer. A model that runs only on batches of its own size
             (`fixed_batch`) gets those; outputs for padding in the last batch are
             dropped.
@@ -19,8 +19,11 @@ def predict(model, images, batch_size=32):
     Returns:
         What `model.predict` returns: an array, or a structure of arrays.
     """
-    size = fixed_batch(model)
+    size, count = fixed_batch(model), len(keras.tree.flatten(images)[0])
+    if isinstance(images, list) and len(getattr(model, "inputs", ())) == len(images):
+        images = keras.tree.pack_sequence_as(model.input, images)
     if size is None:
         return model.predict(images, batch_size=batch_size, verbose=0)
-    found = model.predict(fill_up(images, size), batch_size=size, verbose=0)
-    return keras.tree.map_structure(lambda one: one[: len(images)], found)
+    images = keras.tree.map_structure(lambda one: fill_up(one, size), images)
+    found = model.predict(images, batch_size=size, verbose=0)
+    return keras.tree.map_structure(lambda one: one[:count], found)

@@ -4,25 +4,9 @@ import keras
 import numpy as np
 
 from keras_basisprune.data.check_data import check_data
+from keras_basisprune.data.rows import Rows
 from keras_basisprune.methods.diff_pruning._task_arrays import task_arrays
 from keras_basisprune.utils.check_numeric import check_numeric
-
-
-class Rows:
-    """Arrays in any structure (a dict, a list), as one array of samples.
-
-    Args:
-        structure: What the model takes, NumPy arrays of the same length.
-    """
-
-    def __init__(self, structure):
-        self.structure = structure
-
-    def __len__(self):
-        return len(keras.tree.flatten(self.structure)[0])
-
-    def __getitem__(self, chosen):
-        return keras.tree.map_structure(lambda array: array[chosen], self.structure)
 
 
 def check_task_data(argument, model, data, labels):

@@ -1,0 +1,1 @@
+"""Samples with targets and weights, in memory or in a stream."""

@@ -1,0 +1,1 @@
+"""The scores by which networks are judged."""
