@@ -6,5 +6,12 @@ from keras_basisprune.export.export_saved_model import (
     export_saved_model,
 )
 from keras_basisprune.export.export_tflite import export_tflite
+from keras_basisprune.export.predict_tflite import predict_tflite
 
-__all__ = ["SavedModelExport", "TFLiteExport", "export_saved_model", "export_tflite"]
+__all__ = [
+    "SavedModelExport",
+    "TFLiteExport",
+    "export_saved_model",
+    "export_tflite",
+    "predict_tflite",
+]
