@@ -16,7 +16,10 @@ def by_hand(path, images):
     """Runs a file image by image, with the scales that stand in it."""
     interpreter = Interpreter(str(path))
     interpreter.allocate_tensors()
-    (given,), (made,) = interpreter.get_input_details(), interpreter.get_output_details()
+    (given,), (made,) = (
+        interpreter.get_input_details(),
+        interpreter.get_output_details(),
+    )
     found = []
     for image in images:
         scale, zero = given["quantization"]

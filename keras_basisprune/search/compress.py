@@ -37,6 +37,7 @@ from keras_basisprune.search.rounds import Rounds
 from keras_basisprune.search.run_folder import RunFolder, checksum, model_checksum
 from keras_basisprune.search.scorer import Scorer
 from keras_basisprune.search.search_options import SearchOptions
+from keras_basisprune.search.shipped import Shipped, check_ship
 from keras_basisprune.search.task import Task
 from keras_basisprune.search.too_few_images import too_few_images
 from keras_basisprune.search.unmet_budget import unmet_budget
@@ -64,6 +65,7 @@ def compress(
     cost: str = "flops",
     methods: Sequence[str | Method] = ("basis", "channels"),
     recover: str | Recovery | None = None,
+    ship: str | None = None,
     epochs: int | None = None,
     output_dir: Path | None = None,
     seed: int = 0,
@@ -120,6 +122,12 @@ def compress(
         recover: What is trained after each cut: `None` for nothing, `"all"` weights,
             `"scales"` (one factor per basis, BatchNormalization and head), or a
             `Recovery` for the details.
+        ship: The form in which the network will ship: `"float32"`, `"float16"` or
+            `"int8"`. Every network that is good enough by Keras is then judged again
+            as that LiteRT file, run by the LiteRT interpreter on `validation` (int8 is
+            calibrated on at most 500 of the training images), and what is returned is
+            good enough in both. Scores, bytes and milliseconds of the report are those
+            of the file. `None` judges networks by Keras alone.
         epochs: Integer, epochs of each training. Defaults to the epochs of `recover`
             (5 if it is a string), and for training that `methods` need, to the default
             of each method.
@@ -144,8 +152,8 @@ def compress(
 
     Raises:
         ValueError: If an argument is out of its range, the model is subclassed, not
-            built or not such a classifier, a method can't work on it, the data do not
-            fit it, or `output_dir` holds the state of another search, is being used by
+            built or not such a classifier, a method can't work on it, it can't be
+            written in the form `ship`, the data do not fit it, or `output_dir` holds the state of another search, is being used by
             another search, or holds folders with the names of files to be written.
 
     Example:
@@ -155,6 +163,7 @@ def compress(
     >>> result.model.save("small.keras")
     """
     goal = Objective(cost)
+    check_ship(ship)
     max_drop, seed = _check(max_drop, recover, seed)
     chosen = chosen_methods(methods)
     names = [short_name(method) for method in chosen]
@@ -185,6 +194,7 @@ def compress(
         "cost": goal.kind,
         "methods": names,
         "recover": recovery and recovery.weights,
+        "ship": ship,
         "epochs": recovery.epochs if recovery else epochs if trained else None,
         "seed": seed,
         **dataclasses.asdict(config),
@@ -200,7 +210,13 @@ def compress(
     state = None
     if output_dir is not None:
         state = output_dir / "state"
-        check_paths("output_dir", output_dir, [*FILES, "state/"])
+        files = [*FILES, *(f"{name}_{ship}.tflite" for name in ("original", "small"))]
+        check_paths("output_dir", output_dir, [*(files if ship else FILES), "state/"])
+    shipped = None
+    if ship is not None:
+        shipped = Shipped(ship, images, verbose=verbose)
+        shipped.check(original)
+        goal = Objective(cost, export=shipped.export)
     few = too_few_images(len(validation[0]), max_drop)
     if few:
         warnings.warn(few, stacklevel=2)
@@ -216,7 +232,7 @@ def compress(
     with locked(state), resume_note(state), quiet_retracing():
         folder = RunFolder(state, belongs_to)
         if state:
-            sweep(output_dir, FILES)
+            sweep(output_dir, files)
         keras.utils.set_random_seed(seed)
         score = Scorer(original, validation)
         if validation[1] is not None:
@@ -228,7 +244,15 @@ def compress(
             train=train,
             validation=validation,
             images=images,
-            judge=Judge(original, score, goal, folder),
+            judge=Judge(
+                original,
+                score,
+                goal,
+                folder,
+                shipped,
+                score.baseline - max_drop,
+                config.margin,
+            ),
             objective=goal.kind,
             min_score=score.baseline - max_drop,
             max_drop=max_drop,

@@ -3,13 +3,12 @@
 import dataclasses
 import json
 import pathlib
-import tempfile
 import warnings
 
 import keras
+import numpy as np
 
-from keras_basisprune.export import export_tflite
-from keras_basisprune.measure import Comparison, accuracy, compare, latency
+from keras_basisprune.measure import Comparison, accuracy, compare
 from keras_basisprune.methods import convert
 from keras_basisprune.plan import Plan
 from keras_basisprune.report import write_report
@@ -20,6 +19,7 @@ from keras_basisprune.report.document import document
 from keras_basisprune.report.layer_rows import layer_rows, spectra
 from keras_basisprune.report.loss_statement import loss_statement
 from keras_basisprune.search.trial import Trial
+from keras_basisprune.search.written_files import pairs_of, written_files
 from keras_basisprune.utils.files import save_model, write_text
 
 _SAMPLES = 64  # images on which forms of the network are compared
@@ -84,7 +84,8 @@ def make_result(task, rounds, score, test, arguments, output_dir) -> Compression
     last = found[-1] if found else None
     folded = last.folded if last else task.judge.folded(original)
     small = folded.small
-    files = _exported(task, original, small, output_dir)
+    ship = arguments.get("ship")
+    files = written_files(task, score, folded, output_dir, ship)
     report = compare(original, small, **_figures(task, score, test, folded, files))
     samples = task.images[:_SAMPLES]
     converted = _converted(original, samples)
@@ -110,6 +111,7 @@ def make_result(task, rounds, score, test, arguments, output_dir) -> Compression
         "equality": certificate(original, converted, folded.network, small, samples)
         + _litert_row(files),
         "history": rounds.history,
+        "forms": files,
     }
     details = document(parts, rounds.trials, arguments)
     plans = tuple(one.plan for one in found)
@@ -131,8 +133,11 @@ def _good_enough(found, task) -> list:
     """
     found = list(found)
     while found:
-        now = found[-1].folded.compared()
-        if now["score"] - task.margin * now["error"] >= task.min_score:
+        folded = found[-1].folded
+        if all(
+            task.judge.is_good(now())  # by Keras, and in the form that ships
+            for now in (folded.compared, folded.compared_in_file)
+        ):
             break
         found.pop()
     return found
@@ -153,53 +158,38 @@ def _class_warning(recall, max_drop, classes) -> str:
     return f"{fallen} {without}".strip()
 
 
-def _exported(task, original, small, output_dir) -> dict[str, tuple]:
-    """Writes LiteRT files, and times them.
-
-    Returns a dict of rows for the comparison. If the export fails, there is a warning
-    and the dict is empty. A failed export does not fail the search.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        place = pathlib.Path(output_dir or folder)
-        samples, files = task.images[:_SAMPLES], []
-        try:
-            for name, model in (("original", original), ("small", small)):
-                path = place / f"{name}_float32.tflite"
-                files.append(
-                    export_tflite(model, path, samples=samples, tolerance=None)
-                )
-            times = [latency(file.path, threads=(1,)).litert[1] for file in files]
-        except Exception as error:  # converters raise errors of many kinds
-            warnings.warn(
-                "Expected networks that can be exported to LiteRT. Received: "
-                f"{type(error).__name__}: {str(error)[:200]}. The result is complete "
-                "but for the .tflite files and their figures.",
-                stacklevel=4,
-            )
-            return {}
-    return {
-        "LiteRT_float32_bytes": tuple(file.bytes for file in files),
-        "milliseconds": tuple(round(time.median_ms, 4) for time in times),
-        "difference": tuple(file.max_abs_difference for file in files),
-    }
-
-
 def _figures(task, score, test, folded, files) -> dict[str, tuple]:
     """Returns the rows of the comparison besides parameters and FLOPs."""
-    figures = {name: pair for name, pair in files.items() if name != "difference"}
+    figures = pairs_of(files)
     figures[f"{score.metric}_on_validation"] = (
         score.baseline,
-        folded.compared()["score"],
+        _score_as_shipped(folded),
     )
     if test is not None:
-        both = (accuracy(network, test) for network in (task.model, folded.small))
-        figures["accuracy_on_test"] = tuple(both)
+        before = accuracy(task.model, test)
+        figures["accuracy_on_test"] = (before, _accuracy_as_shipped(folded, test))
     return figures
+
+
+def _score_as_shipped(folded) -> float:
+    """Returns the score of the file that ships; by Keras if there is none."""
+    try:
+        return folded.compared_in_file()["score"]
+    except (RuntimeError, ValueError):  # the original, in a form that it can't have
+        return folded.compared()["score"]
+
+
+def _accuracy_as_shipped(folded, test) -> float:
+    found = folded.outputs_for(test[0])
+    if found is None:
+        return accuracy(folded.small, test)
+    return float(np.mean(np.argmax(found[0], axis=-1) == test[1]))
 
 
 def _litert_row(files) -> list[dict]:
     """Returns the row of the certificate for the exported file, if it can be run."""
-    difference = files.get("difference", (None, None))[1]
+    found = [r for r in files if (r["model"], r["form"]) == ("small", "float32")]
+    difference = found[0]["difference"] if found else None
     if difference is None:
         return []
     return [

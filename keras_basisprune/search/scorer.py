@@ -4,6 +4,7 @@ import statistics
 
 import numpy as np
 
+from keras_basisprune.graph.running import predict
 from keras_basisprune.report.loss_bound import loss_bound
 from keras_basisprune.search.predicted_classes import predicted_classes
 
@@ -23,6 +24,7 @@ class Scorer:
             probable class is the label, or that of the original.
         baseline: Float, the original's score.
         images: Integer, how many images there are.
+        inputs: What networks are run on.
     """
 
     def __init__(self, model, data):
@@ -32,6 +34,7 @@ class Scorer:
             self.metric = "agreement"
             labels = predicted_classes(model, images)
         self._images, self._labels, self.images = images, labels, len(images)
+        self.inputs = images
         self._before = np.ones(len(images), bool)
         if self.metric == "accuracy":
             self._before = self.right(model)
@@ -50,7 +53,16 @@ class Scorer:
         Returns:
             Boolean array of shape `(images,)`: whether it answers with the label.
         """
-        return predicted_classes(model, self._images) == self._labels
+        return self.right_outputs([predict(model, self._images, 64)])
+
+    def right_outputs(self, outputs) -> np.ndarray:
+        """Returns the same for the outputs of a network, or of a file made of it.
+
+        Args:
+            outputs: A list of arrays, the outputs for `inputs`: one of shape `(images,
+                classes)`.
+        """
+        return np.argmax(outputs[0], axis=-1) == self._labels
 
     def compared(self, right) -> dict[str, float]:
         """Returns the score of a network, with a confidence bound on its loss.
