@@ -3,34 +3,13 @@
 import keras
 import numpy as np
 import pytest
-from ai_edge_litert.interpreter import Interpreter
+from by_interpreter import outputs
 
 import keras_basisprune as kbp
 from keras_basisprune.export import predict_tflite
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.standard_normal((37, 8, 8, 1)).astype("float32")
-
-
-def by_hand(path, images):
-    """Runs a file image by image, with the scales that stand in it."""
-    interpreter = Interpreter(str(path))
-    interpreter.allocate_tensors()
-    (given,), (made,) = (
-        interpreter.get_input_details(),
-        interpreter.get_output_details(),
-    )
-    found = []
-    for image in images:
-        scale, zero = given["quantization"]
-        if scale:
-            image = np.clip(np.round(image / scale) + zero, -128, 127)
-        interpreter.set_tensor(given["index"], image[None].astype(given["dtype"]))
-        interpreter.invoke()
-        values = interpreter.get_tensor(made["index"])
-        scale, zero = made["quantization"]
-        found.append((values.astype("float32") - zero) * scale if scale else values)
-    return np.concatenate(found)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +39,7 @@ def path(model, tmp_path_factory, request):
 
 
 def test_outputs_are_those_of_the_interpreter(path):
-    expected = by_hand(path, IMAGES)
+    expected = outputs(path, IMAGES)
     for workers in (1, 3, 50):
         found = predict_tflite(path, IMAGES, workers=workers, verbose=0)
         np.testing.assert_array_equal(found, expected)

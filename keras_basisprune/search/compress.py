@@ -153,8 +153,9 @@ def compress(
     Raises:
         ValueError: If an argument is out of its range, the model is subclassed, not
             built or not such a classifier, a method can't work on it, it can't be
-            written in the form `ship`, the data do not fit it, or `output_dir` holds the state of another search, is being used by
-            another search, or holds folders with the names of files to be written.
+            written in the form `ship`, the data do not fit it, or `output_dir` holds
+            the state of another search, is being used by another search, or holds
+            folders with the names of files to be written.
 
     Example:
 

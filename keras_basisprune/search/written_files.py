@@ -1,7 +1,6 @@
 """The LiteRT files of a result: written, run on the data and timed."""
 
 import pathlib
-import tempfile
 import warnings
 
 from keras_basisprune.search.shipped import FORMS, Shipped
