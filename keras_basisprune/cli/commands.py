@@ -17,7 +17,9 @@ from keras_basisprune.cli._steps import (
 )
 from keras_basisprune.cli.apply import apply  # noqa: F401
 from keras_basisprune.cli.check_inputs import check_exports, check_inputs
+from keras_basisprune.cli.compare import compare  # noqa: F401
 from keras_basisprune.cli.diff import diff  # noqa: F401
+from keras_basisprune.cli.evaluate import evaluate  # noqa: F401
 from keras_basisprune.cli.image_shape import image_shape
 from keras_basisprune.cli.prefilter import prefilter  # noqa: F401
 from keras_basisprune.cli.write_exports import write_exports
@@ -92,6 +94,7 @@ def compress(flags, console):
         cost=flags.cost,
         methods=flags.methods,
         recover=_recovery(flags),
+        ship=None if flags.ship == "none" else flags.ship,
         epochs=flags.epochs if flags["epochs"].present else None,
         output_dir=folder,
         seed=flags.seed,
@@ -112,6 +115,7 @@ def compress(flags, console):
         console.print(
             "The accuracy budget could not be met: small.keras is the original, folded."
         )
+    flags.formats = [form for form in flags.formats if form != flags.ship]  # is there
     with spinner(console, "Exporting"):  # last, so that a failure loses nothing
         shape = data.train[0].shape[1:] if None in model.input_shape[1:] else None
         write_exports(flags, result.model, folder, data.train[0], shape)

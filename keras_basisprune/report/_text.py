@@ -103,6 +103,16 @@ def duration(seconds) -> str:
     return " ".join(f"{count}{NBSP}{unit}" for count, unit in parts if count)
 
 
+def data_line(report) -> str:
+    """Returns what the data are: their name, and how many images each part has."""
+    data = report.get("data") or {}
+    parts = [data["name"]] if data.get("name") else []
+    for part in ("train", "validation", "test"):
+        if data.get(part) is not None:
+            parts.append(f"{data[part]:,} for {part}")
+    return ", ".join(parts) or MISSING
+
+
 def objective_name(report) -> str:
     """Returns the name of the cost that the search made small."""
     objective = report["arguments"].get("cost")
@@ -137,6 +147,8 @@ def headline(report) -> str:
     parts = []
     for key in dict.fromkeys((objective, "flops", "params")):
         name, called = _NAMES.get(key, (None, None))
+        if key == "bytes":  # of the form that ships
+            name = next((x for x in rows if x.startswith("LiteRT")), name)
         share = removed_share(rows[name]) if name in rows else None
         if share is not None and share > 0:
             parts.append(f"{percent(share)} of the {called}")
