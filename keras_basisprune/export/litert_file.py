@@ -45,9 +45,8 @@ class LiteRTFile:
         self._content = content
         self._workers = _workers(workers)
         self._free: queue.SimpleQueue = queue.SimpleQueue()
-        interpreter = self._interpreter()
-        runner = interpreter.get_signature_runner()
-        self._free.put(runner)
+        self._made = 0
+        interpreter, runner = self._make()
         named = {one["index"]: one for one in runner.get_input_details().values()}
         names = {one["index"]: name for name, one in runner.get_input_details().items()}
         places = [one["index"] for one in interpreter.get_input_details()]
@@ -74,6 +73,9 @@ class LiteRTFile:
             [array[start : start + step] for array in arrays]
             for start in range(0, count, step)
         ]
+        with quiet():  # each interpreter logs when it begins
+            while self._made < min(self._workers, len(pieces)):
+                self._make()
         parts = []
         with concurrent.futures.ThreadPoolExecutor(self._workers) as pool:
             for part in pool.map(self._run, pieces):
@@ -84,10 +86,7 @@ class LiteRTFile:
 
     def _run(self, arrays):
         """Runs one piece on an interpreter that is free; the others run meanwhile."""
-        try:
-            runner = self._free.get_nowait()
-        except queue.Empty:
-            runner = self._interpreter().get_signature_runner()
+        runner = self._free.get()
         details, results = runner.get_input_details(), runner.get_output_details()
 
         def run(batch):
@@ -103,10 +102,16 @@ class LiteRTFile:
         finally:
             self._free.put(runner)
 
-    def _interpreter(self):
+    def _make(self):
+        """Makes another interpreter; returns it, and what runs it."""
         from ai_edge_litert.interpreter import Interpreter
 
-        return Interpreter(model_content=self._content, num_threads=1)
+        interpreter = Interpreter(model_content=self._content, num_threads=1)
+        interpreter.allocate_tensors()
+        runner = interpreter.get_signature_runner()
+        self._free.put(runner)
+        self._made += 1
+        return interpreter, runner
 
 
 def open_litert(argument, path, workers=None) -> LiteRTFile:

@@ -84,9 +84,8 @@ def compare_reports(first: Path, second: Path) -> ReportComparison:
     >>> print(both)
     >>> both.save("comparison.html")
     """
-    names = tuple(
-        str(check_path(n, f)) for n, f in (("first", first), ("second", second))
-    )
+    given = {"first": first, "second": second}
+    names = tuple(str(check_path(name, folder)) for name, folder in given.items())
     reports = tuple(_read.read_report(folder) for folder in names)
     makers = (_runs, _figures, _forms, _layers, _arguments, _versions)
     sections = (make(names, reports) for make in makers)
@@ -128,15 +127,17 @@ def _figures(names, reports):
     for label in labels:
         pair = [{"label": label, **nothing, **one.get(label, {})} for one in found]
         before = [_text.amount(row["before"], label) for row in pair]
-        after = [_text.amount(row["after"], label) for row in pair]
-        told = [
-            f"{text} ({_text.removed(row)})"
-            for text, row in zip(after, pair, strict=True)
-        ]
+        told = [_after_text(row) for row in pair]
         same = dict.fromkeys(text for text in before if text != _text.MISSING)
         rows.append((_text.label(label), " / ".join(same) or _text.MISSING, *told))
     columns = ("quantity", "before", *(f"{name} (removed)" for name in names))
     return _section("Before and after", columns, rows)
+
+
+def _after_text(row) -> str:
+    if row["after"] is None:
+        return _text.MISSING
+    return f"{_text.amount(row['after'], row['label'])} ({_text.removed(row)})"
 
 
 def _forms(names, reports):
