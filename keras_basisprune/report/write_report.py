@@ -1,5 +1,7 @@
 """Writes the page that shows what `compress` did."""
 
+import base64
+import gzip
 import pathlib
 
 from keras_basisprune.report import _page, _read, _text, charts
@@ -11,8 +13,8 @@ from keras_basisprune.utils.types import Path
 def write_report(folder: Path) -> pathlib.Path:
     """Writes `report.html` beside the `report.json` of a `compress` run.
 
-    The page is one file that loads nothing from elsewhere. Its charts need JavaScript;
-    all their numbers are also in tables, which do not.
+    The page is one file of about half a megabyte that loads nothing from elsewhere.
+    Its charts need JavaScript; all their numbers are also in tables, which do not.
 
     Args:
         folder: The `output_dir` of `compress`, a string or `pathlib.Path`, which holds
@@ -39,10 +41,14 @@ def write_report(folder: Path) -> pathlib.Path:
     return path
 
 
+def _packed_library() -> str:
+    """Returns Plotly's JavaScript, its bundle of basic charts, packed for the page."""
+    path = pathlib.Path(__file__).with_name("plotly-basic.min.js")
+    return base64.b64encode(gzip.compress(path.read_bytes(), mtime=0)).decode()
+
+
 def _whole(report):
     """Returns the whole page as text."""
-    import plotly.offline
-
     objective = _text.objective_name(report)
     spectra = charts.spectrum_charts(report)
     history = charts.history_charts(report)
@@ -61,5 +67,5 @@ def _whole(report):
         spectra=spectra,
         history=history,
         to_dark={color: charts.DARK[name] for name, color in charts.LIGHT.items()},
-        plotly_js=plotly.offline.get_plotlyjs(),
+        plotly_js=_packed_library(),
     )
