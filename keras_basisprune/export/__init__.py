@@ -7,6 +7,7 @@ from keras_basisprune.export.export_saved_model import (
 )
 from keras_basisprune.export.export_tflite import export_tflite
 from keras_basisprune.export.predict_tflite import predict_tflite
+from keras_basisprune.export.read_labels import read_labels
 
 __all__ = [
     "SavedModelExport",
@@ -14,4 +15,5 @@ __all__ = [
     "export_saved_model",
     "export_tflite",
     "predict_tflite",
+    "read_labels",
 ]

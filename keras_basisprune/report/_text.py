@@ -110,7 +110,22 @@ def data_line(report) -> str:
     for part in ("train", "validation", "test"):
         if data.get(part) is not None:
             parts.append(f"{data[part]:,} for {part}")
-    return ", ".join(parts) or MISSING
+    return ", ".join(parts)
+
+
+def about(report) -> list[str]:
+    """Returns what the report is of: data, date, metric and versions."""
+    versions = report["versions"]
+    told = [text for text in (data_line(report), report.get("date", "")) if text]
+    told.append(f"judged by {report['metric']}{_as_shipped(report)}")
+    names = {"keras_basisprune": "keras_basisprune", "keras": "Keras", "backend": "on"}
+    packages = [f"{names[key]} {versions[key]}" for key in names if key in versions]
+    return [*told, *packages]
+
+
+def _as_shipped(report) -> str:
+    form = report["arguments"].get("ship")
+    return f" of {form} LiteRT files" if form else ""
 
 
 def objective_name(report) -> str:

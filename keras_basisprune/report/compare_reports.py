@@ -104,7 +104,7 @@ def _runs(names, reports):
     rows = []
     for label, value in (
         ("model", lambda r: r["model"]["name"]),
-        ("data", lambda r: _text.data_line(r)),
+        ("data", lambda r: _text.data_line(r) or _text.MISSING),
         ("date", lambda r: r.get("date", _text.MISSING)),
         ("judged as", lambda r: r["arguments"].get("ship") or "Keras"),
         ("metric", lambda r: r["metric"]),

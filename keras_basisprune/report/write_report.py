@@ -62,6 +62,7 @@ def _whole(report):
         "report.html.j2",
         report=report,
         headline=_text.headline(report),
+        about=_text.about(report),
         objective=objective,
         figures={name: chart for name, chart in figures.items() if chart},
         spectra=spectra,

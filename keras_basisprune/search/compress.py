@@ -10,6 +10,7 @@ import numpy as np
 from keras_basisprune.data.batching.fill_up import fill_up
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.data.check_data import check_data
+from keras_basisprune.export.add_labels import check_labels
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.measure.latency_table import LatencyTable
@@ -72,6 +73,8 @@ def compress(
     test: Data = None,
     config: SearchOptions | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    class_names: Sequence[str] | None = None,
+    data_name: str | None = None,
     verbose: Verbose = "auto",
 ) -> CompressionResult:
     """Makes a trained classifier as small as an accuracy budget allows.
@@ -144,6 +147,9 @@ def compress(
         config: A `SearchOptions`.
         callbacks: Keras callbacks for training. A `keras.callbacks.TensorBoard` also
             gets the figures of every trial.
+        class_names: Names of the classes, in the order of the output: for the report
+            and, as `labels.txt`, for the LiteRT files (`export.read_labels`).
+        data_name: String, what the data are, for the report.
         verbose: Whether to show progress: `"auto"` and 1 do, 0 doesn't.
 
     Returns:
@@ -174,6 +180,12 @@ def compress(
         output_dir = check_path("output_dir", output_dir, "folder")
     check_classifier("model", model)
     check_finite_weights(model)
+    labels = check_labels("class_names", class_names, model)
+    if not isinstance(data_name, str | None):
+        raise ValueError(
+            "Expected `data_name` to be a string. Received: data_name="
+            f"{shown(data_name)}. Pass 'EuroSAT', say."
+        )
     config = check_record("config", config, SearchOptions)
     recovery = _recovery(recover, epochs, seed)
     if config.augment and (recovery is None or recovery.augment is None):
@@ -215,7 +227,7 @@ def compress(
         check_paths("output_dir", output_dir, [*(files if ship else FILES), "state/"])
     shipped = None
     if ship is not None:
-        shipped = Shipped(ship, images, verbose=verbose)
+        shipped = Shipped(ship, images, None, verbose, labels)
         shipped.check(original)
         goal = Objective(cost, export=shipped.export)
     few = too_few_images(len(validation[0]), max_drop)
@@ -271,7 +283,8 @@ def compress(
         )
         rounds = Rounds(task, folder)
         rounds.run()
-        result = make_result(task, rounds, score, test, arguments, output_dir)
+        about = {"name": data_name, "class_names": labels}
+        result = make_result(task, rounds, score, test, arguments, output_dir, about)
     if not result.met_budget:
         warnings.warn(unmet_budget(task, score.baseline, rounds.trials), stacklevel=2)
     return result

@@ -65,7 +65,9 @@ class CompressionResult:
     details: dict
 
 
-def make_result(task, rounds, score, test, arguments, output_dir) -> CompressionResult:
+def make_result(
+    task, rounds, score, test, arguments, output_dir, about
+) -> CompressionResult:
     """Measures the network that was found, and writes files and report.
 
     Args:
@@ -75,6 +77,8 @@ def make_result(task, rounds, score, test, arguments, output_dir) -> Compression
         test: A pair `(x, y)` of arrays, or `None`.
         arguments: Dict of the arguments, for the report.
         output_dir: Folder for the files; `None` to write none.
+        about: Dict of the `"name"` of the data and the `"class_names"`; `None` for
+            unknown ones.
 
     Returns:
         A `CompressionResult`.
@@ -85,13 +89,21 @@ def make_result(task, rounds, score, test, arguments, output_dir) -> Compression
     folded = last.folded if last else task.judge.folded(original)
     small = folded.small
     ship = arguments.get("ship")
-    files = written_files(task, score, folded, output_dir, ship)
+    labels = about["class_names"]
+    files = written_files(task, score, folded, output_dir, ship, labels)
     report = compare(original, small, **_figures(task, score, test, folded, files))
     samples = task.images[:_SAMPLES]
     converted = _converted(original, samples)
     rows, recall = layer_rows(original, small), folded.recall()
     parts = {
         "model": {"name": original.name, "input_shape": original.input_shape[1:]},
+        "data": {
+            "name": about["name"],
+            "train": len(task.train[0]),
+            "validation": score.images,
+            "test": None if test is None else len(test[0]),
+        },
+        **({} if labels is None else {"class_names": list(labels)}),
         "met_budget": last is not None,
         "metric": score.metric,
         "baseline": score.baseline,

@@ -52,10 +52,11 @@ class Shipped:
             calibrated on at most 500 of them, evenly spaced.
         workers: Number of interpreters that run at once; `None` for one per processor.
         verbose: Whether to show a progress bar.
+        labels: Names of the classes, which the files hold; `None` for none.
     """
 
-    def __init__(self, form, samples, workers=None, verbose=False):
-        self.form = form
+    def __init__(self, form, samples, workers=None, verbose=False, labels=None):
+        self.form, self._labels = form, labels
         self._samples, self._workers, self._verbose = _spread(samples), workers, verbose
 
     def check(self, model):
@@ -96,6 +97,7 @@ class Shipped:
                 representative_data=self._samples if self.form == "int8" else None,
                 samples=first,
                 tolerance=None,
+                labels=self._labels,
             )
 
     def __call__(self, model, data) -> ShippedFile:

@@ -8,7 +8,9 @@ from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.files import staged
 
 
-def written_files(task, score, folded, output_dir, ship=None) -> list[dict]:
+def written_files(
+    task, score, folded, output_dir, ship=None, labels=None
+) -> list[dict]:
     """Writes the files of the original and of the small network.
 
     The original is written in the form that ships (float32 without one), the small
@@ -24,6 +26,7 @@ def written_files(task, score, folded, output_dir, ship=None) -> list[dict]:
         folded: The `Folded` result.
         output_dir: Folder for the files; `None` to write none.
         ship: The form that ships, `None` for none.
+        labels: Names of the classes, which the files hold; `None` for none.
 
     Returns:
         A list of dicts, one per file: `"model"` (`"original"` or `"small"`), `"form"`,
@@ -40,7 +43,12 @@ def written_files(task, score, folded, output_dir, ship=None) -> list[dict]:
     for name, form in wanted:
         try:
             run = name == "small" and every or ship is not None
-            made = _made(task, folded, name, form, ship, score.inputs if run else None)
+            if name == "small" and form == ship:
+                made = folded.file  # by which it was judged
+            else:
+                network = task.model if name == "original" else folded.small
+                shipped = Shipped(form, task.images, None, task.verbose, labels)
+                made = shipped(network, score.inputs if run else None)
             found = score.compared(score.right_outputs(made.outputs)) if run else {}
             rows.append(_row(name, made, found.get("score")))
         except Exception as error:  # converters raise errors of many kinds
@@ -54,14 +62,6 @@ def written_files(task, score, folded, output_dir, ship=None) -> list[dict]:
             with staged(check_path("output_dir", path, "file")) as stage:
                 stage.write_bytes(made.content)
     return rows
-
-
-def _made(task, folded, name, form, ship, data):
-    """Returns the `ShippedFile`; that of the result was made already, if it ships."""
-    if name == "small" and form == ship:
-        return folded.file
-    network = task.model if name == "original" else folded.small
-    return Shipped(form, task.images, verbose=task.verbose)(network, data)
 
 
 def _row(name, made, score):

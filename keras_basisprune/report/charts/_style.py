@@ -57,7 +57,8 @@ def figure(traces, height, **layout) -> dict:
             "align": "left",
         },
     }
-    return {"data": traces, "layout": {**shared, **layout}}
+    made = {**shared, **{key: value for key, value in layout.items() if value}}
+    return {"data": traces, "layout": made}
 
 
 def legend_above() -> dict:
