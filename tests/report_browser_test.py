@@ -66,7 +66,12 @@ def show(browser, tmp_path):
         report = report or sample_report(**changes)
         (tmp_path / "report.json").write_text(json.dumps(report), encoding="utf-8")
         browser.get(write_report(tmp_path).as_uri())
-        return report
+        for _ in range(200):  # until the library is unpacked
+            script = "return document.documentElement.dataset.charts"
+            if browser.execute_script(script) == "drawn":
+                return report
+            time.sleep(0.05)
+        raise AssertionError("no charts")
 
     yield open_report
     assert browser.get_log("browser") == []

@@ -358,7 +358,7 @@ def test_everything_may_be_empty(tmp_path):
         model={"name": "m"},
     )
     assert page.figures() == {} and page.data["spectrum-figures"] == "[]"
-    for text in ("Nothing was measured", "Nothing was tried", "Nothing was trained"):
+    for text in ("Nothing was measured",):
         assert text in page.text
 
 

@@ -14,9 +14,10 @@ class Exporter:
     Attributes:
         name: Its name in `--formats`.
         file: Its name in the output folder; one that ends in `/` is a folder.
-        write: `write(model, path, images, **checked_on)` writes it and returns a record
-            that describes what was written; `checked_on` are the `samples` and the
-            `input_shape` for comparing it with the model.
+        write: `write(model, path, images, labels, **checked_on)` writes it, returns a
+            record that describes what was written; `labels` are the names of the
+            classes (or `None`), `checked_on` the `samples` and the `input_shape` for
+            comparing it with the model.
         needs_data: Whether it needs images to calibrate on.
         check: `check(model)` raises `ValueError` for a model that can't be written in
             this form.
@@ -36,7 +37,7 @@ class Exporter:
         return self.file.endswith("/")
 
 
-def _write_tflite(quantization, model, path, images, **checked_on):
+def _write_tflite(quantization, model, path, images, labels, **checked_on):
     from keras_basisprune.export import export_tflite
 
     return export_tflite(
@@ -44,11 +45,12 @@ def _write_tflite(quantization, model, path, images, **checked_on):
         path,
         quantization=quantization,
         representative_data=images,
+        labels=labels,
         **checked_on,
     )
 
 
-def _write_saved_model(model, path, images, samples, input_shape):
+def _write_saved_model(model, path, images, labels, samples, input_shape):
     from keras_basisprune.export import export_saved_model
 
     return export_saved_model(model, path, overwrite=True, samples=samples)

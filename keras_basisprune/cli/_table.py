@@ -10,6 +10,8 @@ COMMANDS = {
     "compress": "remove what the task of --data doesn't need, write small files",
     "export": "turn a .keras file into LiteRT files and a SavedModel",
     "report": "write report.html again, from the report.json in a folder",
+    "compare": "show the reports of two folders side by side, as text and as a page",
+    "evaluate": "score a .keras or .tflite file on the images of --data",
     "diff": "learn a task as a sparse difference to a network, write it to a file",
     "apply": "make the network of a task from a network and such a file",
     "prefilter": "find the part of a large source to pre-train on for a target",
@@ -17,9 +19,9 @@ COMMANDS = {
 }
 _ALL = tuple(COMMANDS)
 _MODEL = ("inspect", "compress", "export", "measure")
-_FILE = (*_MODEL, "diff", "apply")  # of a model, by name or path
+_FILE = (*_MODEL, "diff", "apply", "evaluate")  # of a model, by name or path
 _BUILT = (*_MODEL, "prefilter")
-_DATA = ("inspect", "compress", "export", "diff")
+_DATA = ("inspect", "compress", "export", "diff", "evaluate")
 _TRAINING = ("compress", "diff")
 _FILTER = ("prefilter",)
 _FILES = ("compress", "export")
@@ -58,7 +60,7 @@ class Flag:
 
 FLAGS = (
     Flag("string", "model", None, "A .keras file, or the name of a Keras Application. "
-         "measure also takes a .tflite file.", _FILE),
+         "measure and evaluate also take a .tflite file.", _FILE),
     Flag("string", "weights", None, "Weights of a Keras Application: imagenet, the "
          "path of a weights file without top, or none for random ones. Default: "
          "imagenet for compress and prefilter, else none.", _BUILT),
@@ -72,7 +74,7 @@ FLAGS = (
          "or where report reads.", ("compress", "export", "report", "prefilter")),
     Flag("integer", "input_size", None, "Height and width of the input of a Keras "
          "Application (default: 96), or of a model that takes any size.",
-         (*_BUILT, "diff"), (8, 4096)),
+         (*_BUILT, "diff", "evaluate"), (8, 4096)),
     Flag("integer", "max_images", None, "Use at most this many images of each split.",
          _DATA, _POSITIVE),
     Flag("float", "rank", None, "Bases per layer, an integer, or a share of energy "
@@ -87,6 +89,9 @@ FLAGS = (
          "latency.", choices=("flops", "params", "bytes", "latency")),
     Flag("string", "recover", "none", "What is trained after each cut: none, all "
          "(weights), scales.", choices=("none", "all", "scales")),
+    Flag("string", "ship", "none", "The form of the LiteRT file that will ship: "
+         "float32, float16, int8. Networks are then judged as such files, too, not "
+         "only by Keras.", choices=("none", "float32", "float16", "int8")),
     Flag("integer", "epochs", 5, "Epochs of each such training; of diff: of the whole "
          "difference, and again of what is kept of it.", _TRAINING, _POSITIVE),
     Flag("float", "learning_rate", 1e-3, "Initial learning rate of each such training.",
@@ -119,7 +124,7 @@ FLAGS = (
          "better than that, so that it also holds for other images.",
          range=_NOT_NEGATIVE),
     Flag("integer", "batch_size", 32, "Images per training step, or at a time.",
-         (*_TRAINING, "prefilter"), _POSITIVE),
+         (*_TRAINING, "prefilter", "evaluate"), _POSITIVE),
     Flag("integer", "round_to", 1, "Make ranks and channels multiples of this.",
          range=_POSITIVE),
     Flag("list", "methods", ["basis", "channels"], "Methods to make networks small, "
@@ -133,8 +138,12 @@ FLAGS = (
     Flag("float", "share", 0.005, "Share of the weights, without the head, that may "
          "differ; 0.005 is 0.5 %.", ("diff",), _SHARE),
     Flag("string", "delta", None, "The .npz file that diff has written.", ("apply",)),
-    Flag("string", "output", None, "The file to write: .npz of diff, .keras of apply.",
-         ("diff", "apply")),
+    Flag("string", "output", None, "The file to write: .npz of diff, .keras of apply, "
+         ".html of compare (default: comparison.html).", ("diff", "apply", "compare")),
+    Flag("string", "split", "test", "The images to score on: train, validation, test, "
+         "all.", ("evaluate",), choices=("train", "validation", "test", "all")),
+    Flag("integer", "workers", None, "Threads that run a .tflite file. Default: one "
+         "per processor.", ("evaluate",), (1, 1024)),
     Flag("integer", "runs", 50, "Inferences to time.", ("measure",), (1, 1_000_000)),
     Flag("integer", "seed", 0, "Seed of all random numbers.",
          (*_DATA, "prefilter"), (0, 2**31 - 1)),

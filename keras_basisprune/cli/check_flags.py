@@ -82,6 +82,13 @@ def _check_needs(values, command):
             if values[name].value is None:
                 raise flags.Error(f"Expected --{name}: {what}. Received: none.")
         return
+    if command == "compare":
+        if values.output is not None and not values.output.endswith(".html"):
+            raise flags.Error(
+                "Expected --output of compare to end with .html. Received: "
+                f"--output={values.output}."
+            )
+        return
     if command != "report" and values.model is None:
         raise flags.Error(
             "Expected --model: a .keras file, or a Keras Application such as "
@@ -89,10 +96,16 @@ def _check_needs(values, command):
         )
     if command in ("diff", "apply"):
         _check_task(values, command)
-    if command == "compress" and values.data is None:
+    if command == "evaluate" and not _is_path(values.model):
+        raise flags.Error(
+            "Expected --model of evaluate to be a .keras or .tflite file. Received: "
+            f"--model={values.model}. A Keras Application has no classes of --data."
+        )
+    if command in ("compress", "evaluate") and values.data is None:
+        why = {"compress": "computes bases on these", "evaluate": "scores on these"}
         raise flags.Error(
             "Expected --data: digits, tfds:NAME, a folder of images per class, or an "
-            ".npz file. Received: none. compress computes bases on these images."
+            f".npz file. Received: none. {command} {why[command]} images."
         )
     if command != "export":
         return
@@ -144,6 +157,10 @@ def _idle(values, command):
     if model.endswith(".tflite"):
         names = ("input_size", "import")
         yield names, "with a .tflite file as --model. It has one input size, no layers."
+        if command == "evaluate":
+            yield ("batch_size",), "with a .tflite file, which has its own."
+    elif command == "evaluate":
+        yield ("workers",), "with a .keras file. It is for .tflite files."
     elif not _is_path(model):
         yield ("import",), "with a Keras Application. It is for .keras files."
     if command in ("inspect", "export") and values.data is None:

@@ -17,7 +17,9 @@ from keras_basisprune.cli._steps import (
 )
 from keras_basisprune.cli.apply import apply  # noqa: F401
 from keras_basisprune.cli.check_inputs import check_exports, check_inputs
+from keras_basisprune.cli.compare import compare  # noqa: F401
 from keras_basisprune.cli.diff import diff  # noqa: F401
+from keras_basisprune.cli.evaluate import evaluate  # noqa: F401
 from keras_basisprune.cli.image_shape import image_shape
 from keras_basisprune.cli.prefilter import prefilter  # noqa: F401
 from keras_basisprune.cli.write_exports import write_exports
@@ -92,12 +94,15 @@ def compress(flags, console):
         cost=flags.cost,
         methods=flags.methods,
         recover=_recovery(flags),
+        ship=None if flags.ship == "none" else flags.ship,
         epochs=flags.epochs if flags["epochs"].present else None,
         output_dir=folder,
         seed=flags.seed,
         test=test,
         config=_search(flags),
         callbacks=_tensorboard(flags),
+        class_names=_class_names(data, model),
+        data_name=data.source,
     )
     exported = (row.file.rstrip("/") for row in EXPORTERS.values())
     sweep(folder, (*_FILES_OF_COMMAND, *exported))
@@ -112,9 +117,11 @@ def compress(flags, console):
         console.print(
             "The accuracy budget could not be met: small.keras is the original, folded."
         )
+    flags.formats = [form for form in flags.formats if form != flags.ship]  # is there
     with spinner(console, "Exporting"):  # last, so that a failure loses nothing
         shape = data.train[0].shape[1:] if None in model.input_shape[1:] else None
-        write_exports(flags, result.model, folder, data.train[0], shape)
+        labels = _class_names(data, model)
+        write_exports(flags, result.model, folder, data.train[0], shape, labels)
     _list_files(folder, console)
     print_line(f"Report: {folder / 'report.html'}", console)
 
@@ -122,6 +129,13 @@ def compress(flags, console):
 def report(flags, console):
     """Writes report.html again."""
     print_line(f"Report: {write_report(flags.output_dir)}", console)
+
+
+def _class_names(data, model):
+    """Returns the names of the classes, if the model has that many."""
+    names = data.class_names
+    shapes = [tensor.shape for tensor in model.outputs]
+    return names if [shape[1:] for shape in shapes] == [(len(names),)] else None
 
 
 def _recovery(flags):
@@ -164,12 +178,13 @@ def export(flags, console):
     _check_writable(flags)
     model = read_model(flags, console, weights=flags.weights)
     check_exports(flags, model)
-    images, shape = None, _shape_for_open_sizes(flags, model)
+    images, labels, shape = None, None, _shape_for_open_sizes(flags, model)
     if flags.data is not None:
-        images = read_images(flags, console, image_shape(flags, model)).train[0]
+        data = read_images(flags, console, image_shape(flags, model))
+        images, labels = data.train[0], _class_names(data, model)
     folder = pathlib.Path(flags.output_dir)
     with spinner(console, "Exporting"):
-        records = write_exports(flags, model, folder, images, shape)
+        records = write_exports(flags, model, folder, images, shape, labels)
     for record in records:
         console.print(escape(str(record)), highlight=False)
     _list_files(folder, console)

@@ -11,6 +11,7 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_bool(
         "help", False, "Show this text.", flag_values=values, short_name="h"
     )
+    flags.DEFINE_bool("version", False, "Print the version.", flag_values=values)
     for flag in FLAGS:
         define = getattr(flags, f"DEFINE_{flag.kind}")
         bounds = {}

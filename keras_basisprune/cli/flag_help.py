@@ -16,7 +16,7 @@ def flag_help(command=None) -> str:
     """
     if command is None:
         return "\n".join(_line(flag, _whose(flag)) for flag in FLAGS)
-    place = "[DIR] " if command == "report" else ""
+    place = {"report": "[DIR] ", "compare": "DIR DIR "}.get(command, "")
     lines = [
         f"keras-basisprune {command}\n\n  {COMMANDS[command].capitalize()}.",
         "\nUsage:",

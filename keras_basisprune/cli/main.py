@@ -2,12 +2,15 @@
 
 Usage:
   keras-basisprune COMMAND [--flag=value ...]
+  keras-basisprune --version
 
 Commands:
   inspect   list which layers can be decomposed, and the effect of --rank
   compress  remove what the task of --data doesn't need, write small files
   export    turn a .keras file into LiteRT files and a SavedModel
   report    write report.html again, from the report.json in a folder
+  compare   show the reports of two folders side by side, as text and as a page
+  evaluate  score a .keras or .tflite file on the images of --data
   diff      learn a task as a sparse difference to a network, write it to a file
   apply     make the network of a task from a network and such a file
   prefilter find the part of a large source to pre-train on for a target
@@ -20,6 +23,8 @@ Examples:
   keras-basisprune compress --model=mine.keras --data=mine.npz --max_drop=0.02 \\
       --recover=all
   keras-basisprune report small
+  keras-basisprune compare small smaller
+  keras-basisprune evaluate --model=small/small_float32.tflite --data=photos/
   keras-basisprune export --model=small/small.keras --formats=float16,int8 \\
       --data=photos/
   keras-basisprune diff --model=base.keras --data=photos/ --output=task.npz
@@ -46,6 +51,7 @@ from keras_basisprune.cli.check_flags import check_flags
 from keras_basisprune.cli.define_flags import define_flags
 from keras_basisprune.cli.flag_help import flag_help
 from keras_basisprune.utils.quiet import quiet
+from keras_basisprune.version import __version__
 
 
 def main(argv=None) -> int:
@@ -66,8 +72,12 @@ def main(argv=None) -> int:
             named = [word for word in words if word in COMMANDS]
             _print(flag_help(named[0]) if named else f"{__doc__}{flag_help()}")
             return 0
+        if values.version:
+            _print(f"keras-basisprune {__version__}")
+            return 0
         if len(words) == 2 and words[0] == "report":
             _set_folder(values, words.pop())
+        folders = _two_folders(words) if words[:1] == ["compare"] else []
         if len(words) != 1 or words[0] not in COMMANDS:
             raise flags.Error(
                 f"Expected one command of {', '.join(COMMANDS)}. "
@@ -82,7 +92,7 @@ def main(argv=None) -> int:
     try:
         with quiet():  # importing TensorFlow logs, at any level
             from keras_basisprune.cli import commands
-        getattr(commands, words[0])(values, Console())
+        getattr(commands, words[0])(values, Console(), *folders)
     except (ValueError, OSError, ImportError) as error:
         if values.debug:
             raise
@@ -112,6 +122,18 @@ def _set_folder(values, folder):
             f"{folder} and --output_dir={values.output_dir}. Leave one of them out."
         )
     values.output_dir = folder
+
+
+def _two_folders(words) -> list:
+    """Takes the two folders from the words of a command line."""
+    folders = words[1:]
+    del words[1:]
+    if len(folders) != 2:
+        raise flags.Error(
+            "Expected two folders, each with a report.json of compress. Received: "
+            f"{' '.join(folders) or 'none'}. Pass compare DIR DIR."
+        )
+    return folders
 
 
 def _warn(other, message, category, filename, *place):

@@ -11,7 +11,7 @@ from keras_basisprune.utils.files import staged
 _SAMPLES = 32  # on which files are compared with the model
 
 
-def write_exports(flags, model, folder, images, shape=None) -> list:
+def write_exports(flags, model, folder, images, shape=None, labels=None) -> list:
     """Writes the files that `--formats` names, all or none.
 
     Args:
@@ -20,6 +20,7 @@ def write_exports(flags, model, folder, images, shape=None) -> list:
         folder: The `pathlib.Path` of the folder to write to, created if needed.
         images: Array of images to calibrate and check with; `None` for none.
         shape: Shape of one image, for a model that accepts any size.
+        labels: Names of the classes, which LiteRT files hold; `None` for none.
 
     Returns:
         A list of records, one per file, which describe what was written.
@@ -38,6 +39,7 @@ def write_exports(flags, model, folder, images, shape=None) -> list:
             path = folder / row.file
             stage = path if row.is_folder else stages.enter_context(staged(path))
             needed = images if row.needs_data else None
-            record = row.write(model, stage, needed, samples=samples, input_shape=shape)
+            checked_on = {"samples": samples, "input_shape": shape}
+            record = row.write(model, stage, needed, labels=labels, **checked_on)
             records.append(dataclasses.replace(record, path=str(path)))
     return records

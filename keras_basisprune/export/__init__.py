@@ -6,5 +6,14 @@ from keras_basisprune.export.export_saved_model import (
     export_saved_model,
 )
 from keras_basisprune.export.export_tflite import export_tflite
+from keras_basisprune.export.predict_tflite import predict_tflite
+from keras_basisprune.export.read_labels import read_labels
 
-__all__ = ["SavedModelExport", "TFLiteExport", "export_saved_model", "export_tflite"]
+__all__ = [
+    "SavedModelExport",
+    "TFLiteExport",
+    "export_saved_model",
+    "export_tflite",
+    "predict_tflite",
+    "read_labels",
+]

@@ -1,8 +1,8 @@
-"""Runs `.tflite` files."""
+"""Runs `.tflite` files that were made from a model at hand."""
 
-import numpy as np
+import pathlib
 
-from keras_basisprune.data.batching.run_batches import run_batches
+from keras_basisprune.export.litert_file import LiteRTFile
 
 
 def run_file(path, inputs, names, output_names):
@@ -20,22 +20,11 @@ def run_file(path, inputs, names, output_names):
     Returns:
         A list of arrays, one per output.
     """
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(str(path))
-    runner = interpreter.get_signature_runner()
-    details, results = runner.get_input_details(), runner.get_output_details()
-    batch = int(details[names[0]]["shape_signature"][0])
-
-    def run(arrays):
-        feed = {
-            name: _quantise(array, details[name])
-            for name, array in zip(names, arrays, strict=True)
-        }
-        outputs = runner(**feed)
-        return [_dequantise(outputs[name], results[name]) for name in output_names]
-
-    return run_batches(run, inputs, len(inputs[0]) if batch < 0 else batch)
+    file = LiteRTFile(pathlib.Path(path).read_bytes(), workers=1)
+    given = dict(zip(names, inputs, strict=True))
+    found = file([given[spec.name] for spec in file.inputs])
+    found = dict(zip(file.outputs, found, strict=True))
+    return [found[name] for name in output_names]
 
 
 def signature_outputs(model):
@@ -49,22 +38,3 @@ def signature_outputs(model):
     if isinstance(structure, dict):
         return sorted(structure)
     return [f"output_{index}" for index in range(len(model.outputs))]
-
-
-def _quantise(array, details):
-    """Turns numbers into the integers of a quantised tensor; else sets the dtype."""
-    scale, zero_point = details["quantization"]
-    dtype = np.dtype(details["dtype"])
-    if not scale or dtype.kind not in "iu":
-        return array.astype(dtype)
-    limits = np.iinfo(dtype)
-    steps = np.round(array.astype("float64") / scale) + zero_point
-    return np.clip(steps, limits.min, limits.max).astype(dtype)
-
-
-def _dequantise(array, details):
-    """Turns the integers of a quantised tensor into numbers."""
-    scale, zero_point = details["quantization"]
-    if not scale or array.dtype.kind not in "iu":
-        return array
-    return (array.astype("float32") - zero_point) * np.float32(scale)

@@ -16,6 +16,7 @@ from keras_basisprune.export import (
     signatures,
 )
 from keras_basisprune.export._tflite_export import TFLiteExport
+from keras_basisprune.export.add_labels import add_labels, check_labels
 from keras_basisprune.export.prepare import check_quantisable, prepare
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_flag import check_flag
@@ -38,6 +39,7 @@ def export_tflite(
     batch_size: int = 1,
     input_shape: Sequence[int | None] | None = None,
     integer_io: bool = True,
+    labels: Sequence[str] | None = None,
 ) -> TFLiteExport:
     """Exports a model as a LiteRT (`.tflite`) file and checks it against Keras.
 
@@ -85,6 +87,9 @@ def export_tflite(
             with open dimensions; a list or dict of shapes for several inputs.
         integer_io: Whether an int8 file takes and returns int8 (`True`) or float32
             (`False`) tensors. Scale and zero point are in the file.
+        labels: Names of the classes, in the order of an output. They become the file
+            `labels.txt` in a zip archive behind the model, as in TFLite metadata;
+            `read_labels` reads them.
 
     Returns:
         A `TFLiteExport` record.
@@ -106,6 +111,7 @@ def export_tflite(
     quantization = _check_quantization(quantization, representative_data)
     tolerance = _agreement.resolve_tolerance(tolerance, _TOLERANCES[quantization])
     model = prepare(model, float32=True)
+    labels = check_labels("labels", labels, model)
     if quantization == "int8":
         check_quantisable(model)
     specs = signatures.fixed_specs(model, batch_size, input_shape)
@@ -120,6 +126,8 @@ def export_tflite(
     settings = _convert.Settings(quantization, data, integer_io, unchecked, signature)
     with quiet(), staged(path) as staged_path:
         _convert.convert(model, staged_path, specs, settings)
+        if labels is not None:
+            add_labels(staged_path, labels)
         ops, other_ops = _litert_read.read_ops(staged_path)
         found = None if other_ops else _compare(model, staged_path, specs, inputs)
         if found is not None:

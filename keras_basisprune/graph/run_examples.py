@@ -13,7 +13,8 @@ def run_examples(model, examples, batch_size=64):
     shape is compiled, and cut again.
 
     Args:
-        model: A built Functional or Sequential `keras.Model`.
+        model: A built Functional or Sequential `keras.Model`; or anything that runs by
+            `run_batch(inputs)`.
         examples: `ArrayExamples` or `StreamExamples`.
         batch_size: Integer; a model that runs only on batches of its own size gets
             those.
@@ -21,9 +22,11 @@ def run_examples(model, examples, batch_size=64):
     Yields:
         Pairs of a `Batch` and a list of arrays, the outputs for it.
     """
-    size = fixed_batch(model) or min(batch_size, len(examples))
+    own = getattr(model, "run_batch", None)
+    size = (not own and fixed_batch(model)) or min(batch_size, len(examples))
     for batch in examples.batches(size):
-        yield batch, outputs_of(model, batch.inputs, size)
+        inputs = batch.inputs
+        yield batch, own(inputs) if own else outputs_of(model, inputs, size)
 
 
 def outputs_of(model, inputs, size=None):

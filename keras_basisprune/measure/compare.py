@@ -9,8 +9,8 @@ import keras
 
 from keras_basisprune.graph.trace import check_model
 from keras_basisprune.measure._count import Cost, count
-from keras_basisprune.measure._table import text_table
 from keras_basisprune.utils.shortened import shortened
+from keras_basisprune.utils.text_table import text_table
 
 
 @dataclasses.dataclass(frozen=True)

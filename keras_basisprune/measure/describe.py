@@ -12,8 +12,8 @@ from keras_basisprune.graph.rules import rule_of
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.layers import BasisScalingConv
 from keras_basisprune.linalg import folded_weights
-from keras_basisprune.measure._table import text_table
 from keras_basisprune.measure.call_flops import call_flops
+from keras_basisprune.utils.text_table import text_table
 
 
 @dataclasses.dataclass(frozen=True)

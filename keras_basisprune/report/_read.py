@@ -99,7 +99,19 @@ _FIELDS = {
     "history": lambda value: _dictionary(value) and all(map(_numbers, value.values())),
 }
 
+
+_FORM = {
+    **dict.fromkeys(("model", "form"), _text),
+    **dict.fromkeys(("bytes", "milliseconds", "score", "float_share"), _number),
+    "in_float": lambda value: _dictionary(value) and all(map(_whole, value.values())),
+    "reason": _text_or_none,
+}
+
 _OPTIONAL = {  # what reports of older versions lack
+    "date": _text,
+    "data": _record({"name": _text_or_none}),
+    "class_names": lambda value: isinstance(value, list) and all(map(_text, value)),
+    "forms": _records(_FORM),
     "pictures": _records({"layer": _text, "png": _base64}),
     "loss_statement": _text,
     "class_warning": _text,

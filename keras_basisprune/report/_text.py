@@ -103,6 +103,31 @@ def duration(seconds) -> str:
     return " ".join(f"{count}{NBSP}{unit}" for count, unit in parts if count)
 
 
+def data_line(report) -> str:
+    """Returns what the data are: their name, and how many images each part has."""
+    data = report.get("data") or {}
+    parts = [data["name"]] if data.get("name") else []
+    for part in ("train", "validation", "test"):
+        if data.get(part) is not None:
+            parts.append(f"{data[part]:,} for {part}")
+    return ", ".join(parts)
+
+
+def about(report) -> list[str]:
+    """Returns what the report is of: data, date, metric and versions."""
+    versions = report["versions"]
+    told = [text for text in (data_line(report), report.get("date", "")) if text]
+    told.append(f"judged by {report['metric']}{_as_shipped(report)}")
+    names = {"keras_basisprune": "keras_basisprune", "keras": "Keras", "backend": "on"}
+    packages = [f"{names[key]} {versions[key]}" for key in names if key in versions]
+    return [*told, *packages]
+
+
+def _as_shipped(report) -> str:
+    form = report["arguments"].get("ship")
+    return f" of {form} LiteRT files" if form else ""
+
+
 def objective_name(report) -> str:
     """Returns the name of the cost that the search made small."""
     objective = report["arguments"].get("cost")
@@ -137,6 +162,8 @@ def headline(report) -> str:
     parts = []
     for key in dict.fromkeys((objective, "flops", "params")):
         name, called = _NAMES.get(key, (None, None))
+        if key == "bytes":  # of the form that ships
+            name = next((x for x in rows if x.startswith("LiteRT")), name)
         share = removed_share(rows[name]) if name in rows else None
         if share is not None and share > 0:
             parts.append(f"{percent(share)} of the {called}")

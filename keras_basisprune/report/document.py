@@ -1,6 +1,7 @@
 """The content of `report.json`."""
 
 import dataclasses
+import datetime
 import importlib.metadata
 import math
 import os
@@ -27,6 +28,7 @@ def document(parts, trials, arguments) -> dict:
     found = {
         "version": 2,
         "versions": _versions(),
+        "date": datetime.datetime.now().astimezone().isoformat(" ", "seconds"),
         "seed": arguments["seed"],
         "arguments": arguments,
         **parts,

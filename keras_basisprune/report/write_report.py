@@ -1,36 +1,20 @@
 """Writes the page that shows what `compress` did."""
 
+import base64
+import gzip
 import pathlib
 
-from keras_basisprune.report import _read, _text, charts
+from keras_basisprune.report import _page, _read, _text, charts
 from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.files import write_text
 from keras_basisprune.utils.types import Path
-
-_FILTERS = {
-    name: getattr(_text, name)
-    for name in (
-        "amount",
-        "at_most",
-        "duration",
-        "label",
-        "number",
-        "passed",
-        "percent",
-        "removed",
-        "removed_share",
-        "small",
-        "standard_error",
-        "verdict",
-    )
-}
 
 
 def write_report(folder: Path) -> pathlib.Path:
     """Writes `report.html` beside the `report.json` of a `compress` run.
 
-    The page is one file that loads nothing from elsewhere. Its charts need JavaScript;
-    all their numbers are also in tables, which do not.
+    The page is one file of about half a megabyte that loads nothing from elsewhere.
+    Its charts need JavaScript; all their numbers are also in tables, which do not.
 
     Args:
         folder: The `output_dir` of `compress`, a string or `pathlib.Path`, which holds
@@ -53,23 +37,18 @@ def write_report(folder: Path) -> pathlib.Path:
     path = check_path("folder", folder) / "report.html"
     check_path("folder", path, "file")
     report = _read.read_report(folder)
-    write_text(path, _page(report))
+    write_text(path, _whole(report))
     return path
 
 
-def _page(report):
-    """Returns the whole page as text."""
-    import jinja2
-    import plotly.offline
+def _packed_library() -> str:
+    """Returns Plotly's JavaScript, its bundle of basic charts, packed for the page."""
+    path = pathlib.Path(__file__).with_name("plotly-basic.min.js")
+    return base64.b64encode(gzip.compress(path.read_bytes(), mtime=0)).decode()
 
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("keras_basisprune.report", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= _FILTERS
+
+def _whole(report):
+    """Returns the whole page as text."""
     objective = _text.objective_name(report)
     spectra = charts.spectrum_charts(report)
     history = charts.history_charts(report)
@@ -79,15 +58,15 @@ def _page(report):
         "layers_narrow": charts.layer_bars(report, narrow=True),
         **{f"history_{i}": chart["figure"] for i, chart in enumerate(history)},
     }
-    return environment.get_template("report.html.j2").render(
+    return _page.fragment(
+        "report.html.j2",
         report=report,
         headline=_text.headline(report),
+        about=_text.about(report),
         objective=objective,
         figures={name: chart for name, chart in figures.items() if chart},
         spectra=spectra,
         history=history,
-        light=charts.LIGHT,
-        dark=charts.DARK,
         to_dark={color: charts.DARK[name] for name, color in charts.LIGHT.items()},
-        plotly_js=plotly.offline.get_plotlyjs(),
+        plotly_js=_packed_library(),
     )

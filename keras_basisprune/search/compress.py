@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_basisprune.export.add_labels import check_labels
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.graph.trace import check_model
@@ -42,6 +43,7 @@ from keras_basisprune.search.run_folder import RunFolder, model_checksum
 from keras_basisprune.search.scorer import Scorer
 from keras_basisprune.search.search_data import SearchData
 from keras_basisprune.search.search_options import SearchOptions
+from keras_basisprune.search.shipped import Shipped, check_ship
 from keras_basisprune.search.task import Task
 from keras_basisprune.search.unmet_budget import unmet_budget
 from keras_basisprune.training.as_callbacks import as_callbacks
@@ -74,6 +76,7 @@ def compress(
     cost: str = "flops",
     methods: Sequence[str | Method] = ("basis", "channels"),
     recover: str | Recovery | None = None,
+    ship: str | None = None,
     epochs: int | None = None,
     output_dir: Path | None = None,
     seed: int = 0,
@@ -81,6 +84,8 @@ def compress(
     time_limit: float | str | None = None,
     config: SearchOptions | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    class_names: Sequence[str] | None = None,
+    data_name: str | None = None,
     verbose: Verbose = "auto",
 ) -> CompressionResult:
     """Makes a trained classifier as small as an accuracy budget allows.
@@ -131,6 +136,12 @@ def compress(
         recover: What is trained after each cut: `None` for nothing, `"all"` weights,
             `"scales"` (one factor per basis, BatchNormalization and head), or a
             `Recovery` for the details.
+        ship: The form in which the network will ship: `"float32"`, `"float16"` or
+            `"int8"`. Every network that is good enough by Keras is then judged again
+            as that LiteRT file, run by the LiteRT interpreter on `validation` (int8 is
+            calibrated on at most 500 of the training images), and what is returned is
+            good enough in both. Scores, bytes and milliseconds of the report are those
+            of the file. `None` judges networks by Keras alone.
         epochs: Integer, epochs of each training. Defaults to the epochs of `recover`
             (5 if it is a string), and for training that `methods` need, to the default
             of each method.
@@ -152,6 +163,9 @@ def compress(
         config: A `SearchOptions`.
         callbacks: Keras callbacks for training. A `keras.callbacks.TensorBoard` also
             gets the figures of every trial.
+        class_names: Names of the classes, in the order of the output: for the report
+            and, as `labels.txt`, for the LiteRT files (`export.read_labels`).
+        data_name: String, what the data are, for the report.
         verbose: Whether to show progress: `"auto"` and 1 do, 0 doesn't.
 
     Returns:
@@ -163,9 +177,10 @@ def compress(
         KeyboardInterrupt: If the search is interrupted before any network is good
             enough.
         ValueError: If an argument is out of its range, the model is subclassed, not
-            built or not such a classifier, a method can't work on it, the data do not
-            fit it, or `output_dir` holds the state of another search, is being used by
-            another search, or holds folders with the names of files to be written.
+            built or not such a classifier, a method can't work on it, it can't be
+            written in the form `ship`, the data do not fit it, or `output_dir` holds
+            the state of another search, is being used by another search, or holds
+            folders with the names of files to be written.
 
     Example:
 
@@ -174,6 +189,7 @@ def compress(
     >>> result.model.save("small.keras")
     """
     goal = Objective(cost)
+    check_ship(ship)
     max_drop, seed = check_max_drop(max_drop), _check(recover, seed)
     if time_limit is not None:
         time_limit = check_duration("time_limit", time_limit)
@@ -187,6 +203,12 @@ def compress(
     if trained:
         check_classifier("model", model)
     check_finite_weights(model)
+    labels = check_labels("class_names", class_names, model)
+    if not isinstance(data_name, str | None):
+        raise ValueError(
+            "Expected `data_name` to be a string. Received: data_name="
+            f"{shown(data_name)}. Pass 'EuroSAT', say."
+        )
     config = check_record("config", config, SearchOptions)
     recovery = _recovery(recover, epochs, seed)
     if config.augment and (recovery is None or recovery.augment is None):
@@ -208,6 +230,7 @@ def compress(
         "cost": goal.kind,
         "methods": [short_name(method) for method in chosen],
         "recover": recovery and recovery.weights,
+        "ship": ship,
         "epochs": recovery.epochs if recovery else epochs if trained else None,
         "seed": seed,
         **dataclasses.asdict(config),
@@ -223,15 +246,21 @@ def compress(
     state = None
     if output_dir is not None:
         state = output_dir / "state"
-        check_paths("output_dir", output_dir, [*FILES, "state/"])
+        files = [*FILES, *(f"{name}_{ship}.tflite" for name in ("original", "small"))]
+        check_paths("output_dir", output_dir, [*(files if ship else FILES), "state/"])
+    shipped = None
+    if ship is not None:
+        shipped = Shipped(ship, images, None, verbose, labels)
+        shipped.check(original)
+        goal = Objective(cost, export=shipped.export)
     keras.utils.set_random_seed(seed)
     with quiet_retracing():
         score = Scorer(original, data.validation, metrics, data.outputs, seed=seed)
-    score.check_margin(config.margin)
     drop = absolute_drop(max_drop, score.measure, score.baseline)
     for text in doubts(score, drop):
         warnings.warn(text, stacklevel=2)
     losses = data.losses(model, recovery)
+    min_score = score.sign * score.baseline - drop
     belongs_to = {
         "model": model_checksum(model),
         "train": data.train.checksum,
@@ -246,20 +275,28 @@ def compress(
     with locked(state), resume_note(state), quiet_retracing():
         folder = RunFolder(state, belongs_to)
         if state:
-            sweep(output_dir, FILES)
+            sweep(output_dir, files)
         keras.utils.set_random_seed(seed)
         task = Task(
             model=original,
             train=data.train,
             validation=data.validation,
             images=images,
-            judge=Judge(original, score, goal, folder),
+            judge=Judge(
+                original,
+                score,
+                goal,
+                folder,
+                shipped,
+                min_score,
+                config.margin,
+            ),
             objective=goal.kind,
             sign=score.sign,
             measure=score.measure,
             outputs=data.outputs,
             supervision=losses,
-            min_score=score.sign * score.baseline - drop,
+            min_score=min_score,
             max_drop=drop,
             least_unit=_LEAST_UNIT
             * (1 if score.measure.share else abs(score.baseline)),
@@ -279,7 +316,8 @@ def compress(
         rounds = Rounds(task, folder)
         rounds.run()
         judged = data.test_score(original, metric, mode)
-        result = make_result(task, rounds, score, judged, arguments, output_dir)
+        about = {"name": data_name, "class_names": labels}
+        result = make_result(task, rounds, score, judged, arguments, output_dir, about)
     if rounds.stopped:
         warnings.warn(ended_early(rounds, state), stacklevel=2)
     elif not result.met_budget:

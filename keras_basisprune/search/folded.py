@@ -1,10 +1,12 @@
 """A network of a search, folded, and its answers on the validation data."""
 
+import contextlib
 import functools
 
 import keras
 import numpy as np
 
+from keras_basisprune.search.shipped import ShippedFile
 from keras_basisprune.surgery import fold
 
 
@@ -14,13 +16,14 @@ class Folded:
     Args:
         network: The `keras.Model`, converted or not.
         score: A `Scorer`.
+        shipped: A `Shipped`; `None` to judge networks by Keras alone.
 
     Attributes:
         network: The network as it was given.
     """
 
-    def __init__(self, network, score):
-        self.network, self._score = network, score
+    def __init__(self, network, score, shipped=None):
+        self.network, self._score, self._shipped = network, score, shipped
 
     @functools.cached_property
     def small(self) -> keras.Model:
@@ -32,10 +35,38 @@ class Folded:
         """What the folded network answers, see `Scorer.answers`."""
         return self._score.answers(self.small)
 
+    @functools.cached_property
+    def file(self) -> ShippedFile | None:
+        """The file that will ship; `None` if no form was chosen.
+
+        Raises:
+            ValueError: If LiteRT can't run the folded network in this form.
+        """
+        return None if self._shipped is None else self._shipped(self.small)
+
+    @property
+    def as_it_ships(self):
+        """What users will run: the file, or without one the folded network."""
+        with contextlib.suppress(RuntimeError, ValueError):
+            return self.file or self.small
+        return self.small
+
+    @functools.cached_property
+    def answers_in_file(self) -> np.ndarray:
+        """What it answers in the form that will ship, see `Scorer.answers`."""
+        if self.file is None:
+            return self.answers
+        with self.file.shown(self._score.images):
+            return self._score.answers(self.file)
+
     def compared(self) -> dict[str, float]:
         """Returns its score with confidence bounds, see `Scorer.compared`."""
         return self._score.compared(self.answers)
 
+    def compared_in_file(self) -> dict[str, float]:
+        """Returns the same of the file that will ship; of Keras without one."""
+        return self._score.compared(self.answers_in_file)
+
     def recall(self) -> list[dict]:
-        """Returns its recall of each class, see `Scorer.recall`."""
-        return self._score.recall(self.answers)
+        """Returns its recall of each class as it ships, see `Scorer.recall`."""
+        return self._score.recall(self.answers_in_file)

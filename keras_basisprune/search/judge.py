@@ -1,10 +1,13 @@
 """Measures the cost and the score of networks."""
 
 import functools
+import math
 import time
+import warnings
 
 from keras_basisprune.measure import cost
 from keras_basisprune.search.folded import Folded
+from keras_basisprune.search.lower_bound import lower_bound
 
 
 class Judge:
@@ -15,10 +18,22 @@ class Judge:
         score: A `Scorer`.
         objective: An `Objective`.
         folder: A `RunFolder`, which remembers the original's cost.
+        shipped: A `Shipped`: networks that are good enough by Keras are judged again
+            as the files that will ship. `None` to judge by Keras alone.
+        least: Float, the score that is good enough.
+        margin: By how many standard errors a score has to be better than that.
+
+    Attributes:
+        sign: 1 if more of the score is better, -1 if less is.
+        margin: As given.
     """
 
-    def __init__(self, original, score, objective, folder):
+    def __init__(
+        self, original, score, objective, folder, shipped=None, least=0.0, margin=0.0
+    ):
         self._score, self._objective = score, objective
+        self._shipped, self._least = shipped, least
+        self.sign, self.margin = score.sign, margin
         counted = cost(original)
         self._params, self._flops = counted.params, counted.flops
         find = functools.partial(objective, original, counted)
@@ -26,7 +41,16 @@ class Judge:
 
     def folded(self, network) -> Folded:
         """Returns a network in the form in which it is judged."""
-        return Folded(network, self._score)
+        return Folded(network, self._score, self._shipped)
+
+    def is_good(self, answer) -> bool:
+        """Returns whether a score is good enough, by the margin if there is one.
+
+        Args:
+            answer: What `Scorer.compared` returned.
+        """
+        bound = lower_bound(self, answer["score"], answer["error"])
+        return bound >= self._least
 
     def __call__(self, folded, seconds) -> dict:
         """Judges a network.
@@ -38,7 +62,9 @@ class Judge:
         Returns:
             A dict with `"kept"`, `"params"`, `"flops"` (shares of the original's),
             `"score"`, `"error"`, `"bound"` (see `Scorer.compared`) and `"seconds"`
-            (those given and `"evaluation"`, folding included).
+            (those given and `"evaluation"`, folding included). If it was judged as the
+            file that will ship, the score is that of the file, `"judged"` the form,
+            and `"keras_score"` its score by Keras.
         """
         start = time.perf_counter()
         counted = cost(folded.small)
@@ -48,5 +74,22 @@ class Judge:
             "flops": counted.flops / max(self._flops, 1),
             **folded.compared(),
         }
+        if self._shipped is not None and self.is_good(answer):
+            answer |= {"keras_score": answer["score"], "judged": self._shipped.form}
+            answer |= self._in_file(folded)
         spent = time.perf_counter() - start
         return {**answer, "seconds": {**seconds, "evaluation": spent}}
+
+    def _in_file(self, folded) -> dict:
+        """Returns the score of the file; NaN if there is none, with a warning."""
+        try:
+            return folded.compared_in_file()
+        except (RuntimeError, ValueError) as error:
+            form = self._shipped.form
+            warnings.warn(
+                "Expected networks that can ship. Received: one of which LiteRT can "
+                f"make no {form} file, or not run it: {str(error)[:300]} It is not "
+                "used.",
+                stacklevel=2,
+            )
+            return dict.fromkeys(("score", "error", "bound"), math.nan)

@@ -7,7 +7,7 @@ def lower_bound(task, score, error) -> float:
     """Returns a score minus the margin, so that more is better.
 
     Args:
-        task: A `Task`.
+        task: A `Task`, or a `Judge`.
         score: Float, in the metric's own unit.
         error: Float, its standard error.
 

@@ -1,5 +1,6 @@
 """Measures the cost that a search makes small."""
 
+import functools
 import math
 import pathlib
 import tempfile
@@ -24,17 +25,20 @@ class Objective:
         cost: One of `"flops"`, `"params"`, `"bytes"`, `"latency"`; or a `LatencyTable`,
             which stands for `"latency"`.
         runs: Inferences that are timed for `"latency"` per turn, at least.
+        export: A function of a model and a path that writes the LiteRT file and returns
+            its record, for another form than float32.
 
     Attributes:
         kind: The name of the cost.
         table: The `LatencyTable` that was given, or `None`.
     """
 
-    def __init__(self, cost, runs=10):
+    def __init__(self, cost, runs=10, export=None):
         self.table = cost if isinstance(cost, LatencyTable) else None
         self.kind = "latency" if self.table else cost
         check_choice("cost", self.kind, _KINDS, "Or pass a `LatencyTable`.")
         self._runs = runs
+        self._export = export or functools.partial(export_tflite, tolerance=None)
 
     @property
     def counted(self) -> str:
@@ -47,7 +51,7 @@ class Objective:
             return float(getattr(counted or cost(model), self.kind))
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "model.tflite"
-            size = export_tflite(model, path, tolerance=None).bytes
+            size = self._export(model, path).bytes
             if self.kind == "bytes":
                 return float(size)
             return self._milliseconds(path)

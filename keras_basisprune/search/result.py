@@ -3,13 +3,11 @@
 import dataclasses
 import json
 import pathlib
-import tempfile
 import warnings
 
 import keras
 
-from keras_basisprune.export import export_tflite
-from keras_basisprune.measure import Comparison, compare, latency
+from keras_basisprune.measure import Comparison, compare
 from keras_basisprune.methods import convert
 from keras_basisprune.plan import Plan
 from keras_basisprune.report import write_report
@@ -19,8 +17,8 @@ from keras_basisprune.report.classes_with_low_recall import classes_with_low_rec
 from keras_basisprune.report.document import document
 from keras_basisprune.report.layer_rows import layer_rows, spectra
 from keras_basisprune.report.loss_statement import loss_statement
-from keras_basisprune.search.lower_bound import lower_bound
 from keras_basisprune.search.trial import Trial
+from keras_basisprune.search.written_files import pairs_of, written_files
 from keras_basisprune.utils.files import save_model, write_text
 
 _SAMPLES = 64  # images on which forms of the network are compared
@@ -72,7 +70,7 @@ class CompressionResult:
 
 
 def make_result(
-    task, rounds, score, on_test, arguments, output_dir
+    task, rounds, score, on_test, arguments, output_dir, about
 ) -> CompressionResult:
     """Measures the network that was found, and writes files and report.
 
@@ -83,6 +81,8 @@ def make_result(
         on_test: A `Scorer` on the test data, or `None`.
         arguments: Dict of the arguments, for the report.
         output_dir: Folder for the files; `None` to write none.
+        about: Dict of the `"name"` of the data and the `"class_names"`; `None` for
+            unknown ones.
 
     Returns:
         A `CompressionResult`.
@@ -92,11 +92,12 @@ def make_result(
     last = found[-1] if found else None
     folded = last.folded if last else task.judge.folded(original)
     small = folded.small
-    files = {}
+    ship, labels = arguments.get("ship"), about["class_names"]
+    files = []
     if rounds.stopped != "interrupt":  # who interrupts does not want to wait
-        files = _exported(task, original, small, output_dir)
-    scores = {score.metric: (score.baseline, folded.compared()["score"])}
-    scores |= score.others(small)
+        files = written_files(task, score, folded, output_dir, ship, labels)
+    scores = {score.metric: (score.baseline, _score_as_shipped(folded))}
+    scores |= score.others(folded.as_it_ships)
     figures = _figures(scores, on_test, folded, files)
     report = compare(original, small, **figures)
     samples = first_samples(task.images, _SAMPLES)
@@ -104,6 +105,13 @@ def make_result(
     rows, recall = layer_rows(original, small), folded.recall()
     parts = {
         "model": {"name": original.name, "input_shape": _input_shape(original)},
+        "data": {
+            "name": about["name"],
+            "train": len(task.train),
+            "validation": score.images,
+            "test": None if on_test is None else on_test.images,
+        },
+        **({} if labels is None else {"class_names": list(labels)}),
         "met_budget": last is not None,
         "stopped": rounds.stopped,
         "metric": score.metric,
@@ -130,6 +138,7 @@ def make_result(
         "equality": certificate(original, converted, folded.network, small, samples)
         + _litert_row(files),
         "history": rounds.history,
+        "forms": files,
     }
     details = document(parts, rounds.trials, arguments)
     plans = tuple(one.plan for one in found)
@@ -172,8 +181,11 @@ def _good_enough(found, task) -> list:
     """
     found = list(found)
     while found:
-        now = found[-1].folded.compared()
-        if lower_bound(task, now["score"], now["error"]) >= task.min_score:
+        folded = found[-1].folded
+        if all(
+            task.judge.is_good(now())  # by Keras, and in the form that ships
+            for now in (folded.compared, folded.compared_in_file)
+        ):
             break
         found.pop()
     return found
@@ -198,51 +210,30 @@ def _class_warning(recall, task) -> str:
     return f"{fallen} {without}".strip()
 
 
-def _exported(task, original, small, output_dir) -> dict[str, tuple]:
-    """Writes LiteRT files, and times them.
-
-    Returns a dict of rows for the comparison. If the export fails, there is a warning
-    and the dict is empty. A failed export does not fail the search.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        place = pathlib.Path(output_dir or folder)
-        samples, files = first_samples(task.images, _SAMPLES), []
-        try:
-            for name, model in (("original", original), ("small", small)):
-                path = place / f"{name}_float32.tflite"
-                files.append(
-                    export_tflite(model, path, samples=samples, tolerance=None)
-                )
-            times = [latency(file.path, threads=(1,)).litert[1] for file in files]
-        except Exception as error:  # converters raise errors of many kinds
-            warnings.warn(
-                "Expected networks that can be exported to LiteRT. Received: "
-                f"{type(error).__name__}: {str(error)[:200]}. The result is complete "
-                "but for the .tflite files and their figures.",
-                stacklevel=4,
-            )
-            return {}
-    return {
-        "LiteRT_float32_bytes": tuple(file.bytes for file in files),
-        "milliseconds": tuple(round(time.median_ms, 4) for time in times),
-        "difference": tuple(file.max_abs_difference for file in files),
-    }
-
-
 def _figures(scores, on_test, folded, files) -> dict[str, tuple]:
     """Returns the rows of the comparison besides parameters and FLOPs."""
-    figures = {name: pair for name, pair in files.items() if name != "difference"}
+    figures = pairs_of(files)
     figures |= {f"{name}_on_validation": pair for name, pair in scores.items()}
     if on_test is not None:
-        found = {on_test.metric: (on_test.baseline, on_test(folded.small))}
-        found |= on_test.others(folded.small)
+        ships = folded.as_it_ships
+        found = {on_test.metric: (on_test.baseline, on_test(ships))}
+        found |= on_test.others(ships)
         figures |= {f"{name}_on_test": pair for name, pair in found.items()}
     return figures
 
 
+def _score_as_shipped(folded) -> float:
+    """Returns the score of the file that ships; by Keras if there is none."""
+    try:
+        return folded.compared_in_file()["score"]
+    except (RuntimeError, ValueError):  # the original, in a form that it can't have
+        return folded.compared()["score"]
+
+
 def _litert_row(files) -> list[dict]:
     """Returns the row of the certificate for the exported file, if it can be run."""
-    difference = files.get("difference", (None, None))[1]
+    found = [r for r in files if (r["model"], r["form"]) == ("small", "float32")]
+    difference = found[0]["difference"] if found else None
     if difference is None:
         return []
     return [

@@ -309,6 +309,8 @@ class Rounds:
             to_channels=math.nan if split is None else split,
             seconds=answer["seconds"],
             method=method,
+            judged=answer.get("judged", "keras"),
+            keras_score=answer.get("keras_score", math.nan),
         )
         self._trials.record(question, trial)
 

@@ -148,15 +148,6 @@ class Scorer:
             )
         return rows
 
-    def check_margin(self, margin):
-        """Raises `ValueError` if a margin is asked for where no error is known."""
-        if margin and math.isnan(self.compared(self._before)["error"]):
-            raise ValueError(
-                "Expected `config.margin` to be 0 for a metric that gives one number "
-                f"for all samples. Received: margin={margin:g}, metric={self.metric!r}."
-                " Return an array with one number per sample, whose mean is the score."
-            )
-
     def labels_seen(self) -> np.ndarray | None:
         """Returns the labels of right or wrong answers; `None` without labels."""
         if not self.measure.exact or not self._data.labelled:

@@ -25,6 +25,10 @@ class Trial:
         seconds: Dict of the seconds for `"fitting"`, `"training"` and `"evaluation"`.
         bound: Float, the largest loss on other images, with 95 % confidence.
         method: The name of the `Method` by which it was cut.
+        judged: What the score is of: `"keras"`, or the form of the LiteRT file that
+            will ship (`ship` of `compress`), where the network was good enough.
+        keras_score: Float, the score of that network as Keras runs it; NaN if `score`
+            is that already.
     """
 
     round: int
@@ -39,3 +43,5 @@ class Trial:
     seconds: dict[str, float]
     bound: float = math.nan
     method: str = ""
+    judged: str = "keras"
+    keras_score: float = math.nan

@@ -37,15 +37,13 @@ def figure(traces, height, **layout) -> dict:
         **layout: Plotly's layout; `xaxis` and `yaxis` are completed, their `title` is
             a string.
     """
-    import plotly.graph_objects as go
-
     for name in ("xaxis", "yaxis"):
         layout[name] = {**_axis(), **layout.get(name, {})}
         if "title" in layout[name]:
             title = {"text": layout[name]["title"], "standoff": 10}
             layout[name]["title"] = title
     shared = {
-        "template": "none",
+        "template": {},
         "height": height,
         "paper_bgcolor": LIGHT["panel"],
         "plot_bgcolor": LIGHT["panel"],
@@ -59,9 +57,8 @@ def figure(traces, height, **layout) -> dict:
             "align": "left",
         },
     }
-    made = go.Figure(traces, go.Layout({**shared, **layout})).to_plotly_json()
-    made["layout"]["template"] = {}
-    return made
+    made = {**shared, **{key: value for key, value in layout.items() if value}}
+    return {"data": traces, "layout": made}
 
 
 def legend_above() -> dict:

@@ -1,0 +1,102 @@
+"""The command `evaluate`: how good a file is on images."""
+
+import math
+import os
+
+import numpy as np
+from rich.markup import escape
+
+from keras_basisprune.cli._steps import print_line, read_images, read_model
+from keras_basisprune.cli.check_inputs import check_inputs
+from keras_basisprune.cli.image_shape import image_shape
+from keras_basisprune.export.float_operations import float_operations
+from keras_basisprune.export.litert_file import open_litert
+from keras_basisprune.export.predict_tflite import predict_tflite
+from keras_basisprune.graph.running import predict
+
+_SPLITS = ("train", "validation", "test")
+
+
+def evaluate(flags, console):
+    """Prints the accuracy of a `.keras` or `.tflite` file on images."""
+    check_inputs(flags)
+    if flags.model.endswith(".tflite"):
+        shape = _shape_of_file(flags)
+        images, labels, names = _images(flags, console, shape)
+        outputs = predict_tflite(flags.model, images, workers=flags.workers)
+    else:
+        model = read_model(flags, console)
+        images, labels, names = _images(flags, console, image_shape(flags, model))
+        outputs = predict(model, images, flags.batch_size)
+    right = _right(outputs, labels, names)
+    share = float(np.mean(right))
+    error = math.sqrt(share * (1 - share) / len(right))
+    which = "images of all splits" if flags.split == "all" else f"{flags.split} images"
+    lines = [
+        f"{flags.model}: {os.path.getsize(flags.model):,} bytes",
+        f"  accuracy  {share:.4f} on {len(right):,} {which} of {flags.data} "
+        f"(standard error {error:.4f})",
+    ]
+    found = float_operations(flags.model) if flags.model.endswith(".tflite") else None
+    if found is not None:
+        listed = ", ".join(f"{name} {count}" for name, count in found.ops.items())
+        text = f"{found.share:.1%} of FLOPs: {listed or 'nothing'}"
+        lines.append(f"  in float  {text}")
+    if outputs.shape[1] > max(len(names), 2):
+        lines.append(
+            f"  The model has {outputs.shape[1]:,} classes, the data have "
+            f"{len(names):,}: the first of the model should be these."
+        )
+    for line in lines:
+        print_line(line, console)
+
+
+def _shape_of_file(flags):
+    """Returns the shape of the images that a LiteRT file takes."""
+    try:
+        file = open_litert("--model", flags.model, flags.workers)
+    except ValueError as error:
+        raise ValueError(str(error).replace("`", "")) from error
+    shapes = [spec.shape[1:] for spec in file.inputs]
+    if len(shapes) != 1 or len(shapes[0]) != 3 or None in shapes[0]:
+        raise ValueError(
+            "Expected --model to take images of shape (height, width, channels), as "
+            f"--data holds them. Received: a file with inputs of the shapes {shapes}. "
+            "Run it in Python: keras_basisprune.export.predict_tflite."
+        )
+    return shapes[0]
+
+
+def _images(flags, console, shape):
+    """Returns the images and labels of --split, and the names of all classes."""
+    data = read_images(flags, console, shape)
+    splits = _SPLITS if flags.split == "all" else (flags.split,)
+    parts = [getattr(data, split) for split in splits]
+    images, labels = (np.concatenate(part) for part in zip(*parts, strict=True))
+    if not len(labels):
+        raise ValueError(
+            f"Expected --split to name images. Received: --split={flags.split}, which "
+            f"is empty in {flags.data}. Choose another one of {', '.join(_SPLITS)}."
+        )
+    return images, labels, data.class_names
+
+
+def _right(outputs, labels, names):
+    """Returns which answers are right, of a softmax or of a single sigmoid."""
+    several = not isinstance(outputs, np.ndarray)
+    shape = [np.shape(x) for x in outputs] if several else outputs.shape[1:]
+    if several or len(shape) != 1 or not _fits(shape[0], len(names)):
+        listed = escape(", ".join(map(str, names[:5])))
+        raise ValueError(
+            "Expected --model to have one output with a number for each of the "
+            f"{len(names)} classes of --data ({listed}, ...), or one number for two. "
+            f"Received: outputs of shape {shape}. Judge other outputs in Python: "
+            "keras_basisprune.export.predict_tflite, or model.evaluate."
+        )
+    if shape[0] == 1:
+        return (outputs[:, 0] > 0.5).astype(int) == labels
+    return outputs.argmax(-1) == labels
+
+
+def _fits(numbers, classes) -> bool:
+    return numbers >= max(classes, 2) or (numbers == 1 and classes == 2)

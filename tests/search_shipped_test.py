@@ -1,0 +1,231 @@
+"""`ship`: networks are judged as LiteRT files, by the test's own interpreter."""
+
+import json
+import warnings
+
+import digits_model
+import keras
+import numpy as np
+import pytest
+from by_interpreter import classes
+
+import keras_basisprune as kbp
+from keras_basisprune.search.folded import Folded
+from keras_basisprune.search.judge import Judge
+from keras_basisprune.search.objective import Objective
+from keras_basisprune.search.run_folder import RunFolder
+from keras_basisprune.search.scorer import Scorer
+from keras_basisprune.search.shipped import Shipped
+
+FORMS = ("float32", "float16", "int8")
+
+
+@pytest.fixture(scope="module")
+def model(digits):
+    return digits_model.trained(digits)
+
+
+@pytest.fixture(scope="module")
+def shipped_result(model, digits, tmp_path_factory):
+    """A search for int8, with its folder."""
+    folder = tmp_path_factory.mktemp("shipped")
+    result = kbp.compress(
+        model,
+        digits.train,
+        digits.validation,
+        max_drop=0.03,
+        ship="int8",
+        methods=["channels"],
+        test=digits.test,
+        output_dir=folder,
+        config=kbp.SearchOptions(samples=300),
+        verbose=0,
+    )
+    return result, folder
+
+
+def test_the_budget_holds_for_the_file(shipped_result, model, digits):
+    result, folder = shipped_result
+    images, labels = digits.validation
+    by_file = np.mean(classes(folder / "small_int8.tflite", images) == labels)
+    baseline = kbp.measure.accuracy(model, digits.validation)
+    assert result.met_budget
+    assert by_file >= baseline - 0.03
+    assert result.report.extra["accuracy on validation"] == (baseline, by_file)
+    on_test = classes(folder / "small_int8.tflite", digits.test[0])
+    assert result.report.extra["accuracy on test"][1] == np.mean(
+        on_test == digits.test[1]
+    )
+    size = (folder / "small_int8.tflite").stat().st_size
+    assert result.report.extra["LiteRT int8 bytes"][1] == size
+    chosen = result.trials[result.details["chosen"]]
+    assert (chosen.judged, chosen.score) == ("int8", by_file)
+    assert chosen.keras_score == kbp.measure.accuracy(result.model, digits.validation)
+
+
+def test_only_what_is_good_enough_by_keras_becomes_a_file(shipped_result, digits):
+    result, _ = shipped_result
+    least = result.details["least"]
+    for trial in result.trials:
+        if trial.judged == "int8":
+            assert trial.keras_score >= least
+            assert trial.good_enough == (trial.score >= least)
+        else:
+            assert trial.judged == "keras" and trial.score < least
+            assert np.isnan(trial.keras_score) and not trial.good_enough
+    assert {trial.judged for trial in result.trials} == {"int8", "keras"}
+
+
+def test_the_report_holds_all_forms(shipped_result, digits):
+    result, folder = shipped_result
+    rows = {(row["model"], row["form"]): row for row in result.details["forms"]}
+    assert set(rows) == {("original", "int8"), *(("small", form) for form in FORMS)}
+    assert (
+        json.loads((folder / "report.json").read_text())["forms"]
+        == (result.details["forms"])
+    )
+    images, labels = digits.validation
+    for name, form in (("original", "int8"), ("small", "float32"), ("small", "int8")):
+        path = folder / f"{name}_{form}.tflite"
+        assert rows[name, form]["bytes"] == path.stat().st_size
+        right = classes(path, images) == labels
+        assert rows[name, form]["score"] == np.mean(right)
+        assert rows[name, form]["milliseconds"] > 0
+    small = [rows["small", form]["bytes"] for form in FORMS]
+    assert small == sorted(small, reverse=True)
+    assert rows["small", "int8"]["in_float"] == {}
+    assert rows["small", "int8"]["float_share"] == 0
+
+
+def test_the_same_search_goes_on_and_another_form_is_refused(
+    shipped_result, model, digits
+):
+    result, folder = shipped_result
+    arguments = {
+        "max_drop": 0.03,
+        "methods": ["channels"],
+        "test": digits.test,
+        "output_dir": folder,
+        "config": kbp.SearchOptions(samples=300),
+        "verbose": 0,
+    }
+    again = kbp.compress(
+        model, digits.train, digits.validation, ship="int8", **arguments
+    )
+    assert [t.score for t in again.trials] == [t.score for t in result.trials]
+    assert again.details["forms"][1]["score"] == result.details["forms"][1]["score"]
+    with pytest.raises(ValueError, match=r"had another ship \(int8\)"):
+        kbp.compress(model, digits.train, digits.validation, **arguments)
+
+
+def wide_range(seed=0):
+    """A classifier that is right in float, and lost in int8.
+
+    The class is the sign of a difference of two large numbers, much smaller than a
+    step of the integers that stand for them.
+    """
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(0, 1, (400, 6, 6, 2)).astype("float32")
+    y = (x.mean((1, 2))[:, 0] > x.mean((1, 2))[:, 1]).astype(int)
+    inputs = keras.Input((6, 6, 2))
+    maps = keras.layers.Conv2D(8, 1, activation="relu", name="conv")(inputs)
+    pooled = keras.layers.GlobalAveragePooling2D()(maps)
+    outputs = keras.layers.Dense(2, activation="softmax", name="head")(pooled)
+    model = keras.Model(inputs, outputs)
+    kernel = np.ones((1, 1, 2, 8), "float32")
+    kernel[0, 0, :, 0], kernel[0, 0, :, 1] = (1, 0), (0, 1)
+    model.get_layer("conv").set_weights([kernel, np.full(8, 100, "float32")])
+    head = np.zeros((8, 2), "float32")
+    head[0], head[1] = (-20, 20), (20, -20)
+    model.get_layer("head").set_weights([head, np.zeros(2, "float32")])
+    return model, x, y
+
+
+def test_a_network_that_int8_ruins_is_refused():
+    model, x, y = wide_range()
+    assert kbp.measure.accuracy(model, (x, y)) > 0.99
+    data = (x[:200], y[:200]), (x[200:], y[200:])
+    options = {"max_drop": 0.05, "methods": ["channels"], "verbose": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        by_keras = kbp.compress(model, *data, **options)
+        as_float = kbp.compress(model, *data, ship="float32", **options)
+        as_int8 = kbp.compress(model, *data, ship="int8", **options)
+    assert by_keras.met_budget and as_float.met_budget
+    assert as_float.report.params_ratio == by_keras.report.params_ratio < 0.6
+    assert not as_int8.met_budget
+    judged = [trial for trial in as_int8.trials if trial.judged == "int8"]
+    assert judged
+    assert all(t.keras_score > 0.94 and t.score < 0.9 for t in judged)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_answers_of_a_file_by_hand(model, digits, form, tmp_path):
+    images, labels = (array[:90] for array in digits.validation)
+    score = Scorer(model, (images, labels))
+    shipped = Shipped(form, digits.train[0], workers=2)
+    folded = Folded(model, score, shipped)
+    (tmp_path / "a.tflite").write_bytes(folded.file.content)
+    expected = classes(tmp_path / "a.tflite", images) == labels
+    np.testing.assert_array_equal(folded.right_in_file, expected)
+    assert folded.compared_in_file() == score.compared(expected)
+    assert folded.file.record.bytes == len(folded.file.content)
+    (again,) = folded.outputs_for(images[:7])
+    np.testing.assert_array_equal(again, folded.file.outputs[0][:7])
+
+
+def test_bytes_are_those_of_the_form(model, digits, tmp_path):
+    sizes = []
+    for form in FORMS:
+        shipped = Shipped(form, digits.train[0][:50])
+        size = kbp.export_tflite(
+            model,
+            tmp_path / "a.tflite",
+            quantization=form,
+            representative_data=digits.train[0][:50],
+            tolerance=None,
+        ).bytes
+        assert Objective("bytes", export=shipped.export)(model) == size
+        sizes.append(size)
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_a_file_that_cannot_be_made_is_no_network(model, digits):
+    images, labels = (array[:30] for array in digits.validation)
+    score = Scorer(model, (images, labels))
+    shipped = Shipped("int8", digits.train[0][:50])
+
+    def refuse(*_):
+        raise ValueError("no integer kernel")
+
+    shipped.export = refuse
+    folder = RunFolder(None, {})
+    judge = Judge(model, score, Objective("params"), folder, shipped, 0.5)
+    with pytest.warns(UserWarning, match="can make no int8 file.*no integer kernel"):
+        answer = judge(judge.folded(model), {})
+    assert np.isnan(answer["score"]) and answer["judged"] == "int8"
+    assert answer["keras_score"] == np.mean(score.right(model))
+
+
+def recurrent():
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.Conv2D(4, 3, activation="relu")(inputs)
+    x = keras.layers.Reshape((6, 24))(x)
+    x = keras.layers.LSTM(8)(x)
+    return keras.Model(inputs, keras.layers.Dense(10, activation="softmax")(x))
+
+
+@pytest.mark.parametrize(
+    ("ship", "make", "text"),
+    [
+        ("int4", None, "Expected `ship` to be .*'int8'.*ship='int4'"),
+        (8, None, "Expected `ship` to be"),
+        ("int8", recurrent, "`ship` to be a form that `model` can have.*lstm"),
+    ],
+)
+def test_forms_that_cannot_be(model, digits, tmp_path, ship, make, text):
+    one = model if make is None else make()
+    folder = tmp_path / "out"
+    with pytest.raises(ValueError, match=text):
+        kbp.compress(one, digits.train, digits.validation, ship=ship, output_dir=folder)
+    assert not folder.exists()
