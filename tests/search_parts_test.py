@@ -13,6 +13,8 @@ from models import Doubled, array, randomize
 from scipy import stats
 
 import keras_basisprune as kbp
+from keras_basisprune.data.examples.read_examples import read_examples
+from keras_basisprune.graph.output_kinds import first_outputs, output_kinds
 from keras_basisprune.plan import Kept, Plan
 from keras_basisprune.report import write_report
 from keras_basisprune.report.certificate import certificate
@@ -23,12 +25,14 @@ from keras_basisprune.report.loss_bound import loss_bound
 from keras_basisprune.report.loss_statement import loss_statement
 from keras_basisprune.search.folded import Folded
 from keras_basisprune.search.judge import Judge
+from keras_basisprune.search.metrics.chosen_metrics import chosen_metrics
 from keras_basisprune.search.objective import Objective
 from keras_basisprune.search.retrain import retrain
 from keras_basisprune.search.run_folder import RunFolder
 from keras_basisprune.search.scorer import Scorer
 from keras_basisprune.search.too_few_images import too_few_images
 from keras_basisprune.search.trial import Trial
+from keras_basisprune.training.output_losses import distillation_losses
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +58,16 @@ def converted(model, images):
     return kbp.convert(model, data=images, verbose=0)
 
 
+def scorer(model, data):
+    """A `Scorer` by the metric that fits model and data."""
+    examples = read_examples("validation", model, data)
+    outputs = output_kinds(model, examples.first)
+    constants = [np.zeros(5)]
+    labelled = [examples.labelled]
+    metrics = chosen_metrics("auto", "auto", outputs, labelled, False, constants)
+    return Scorer(model, examples, metrics, outputs)
+
+
 def kept(count, total):
     return Kept(tuple(range(count)), total)
 
@@ -74,7 +88,7 @@ def cut(slim, images):
 class TestScorer:
     def test_accuracy(self, model, cut, images):
         labels = np.random.default_rng(1).integers(0, 5, len(images))
-        score = Scorer(model, (images, labels))
+        score = scorer(model, (images, labels))
         assert score.metric == "accuracy"
         for one, found in ((model, score.baseline), (cut, score(cut))):
             classes = one.predict(images, verbose=0).argmax(-1)
@@ -82,7 +96,7 @@ class TestScorer:
         assert 0 < score.baseline < 1
 
     def test_agreement(self, model, cut, images):
-        score = Scorer(model, (images, None))
+        score = scorer(model, (images, None))
         assert (score.metric, score.baseline) == ("agreement", 1.0)
         assert score(model) == 1.0
         classes = [m.predict(images, verbose=0).argmax(-1) for m in (model, cut)]
@@ -94,10 +108,10 @@ class TestScorer:
         labels = np.random.default_rng(1).integers(0, 5, len(images))
         before, after = (m.predict(images, verbose=0).argmax(-1) for m in (model, cut))
         truth = labels if labelled else before
-        score = Scorer(model, (images, labels if labelled else None))
+        score = scorer(model, (images, labels if labelled else None))
         was, is_now = before == truth, after == truth
         counts = np.sum(was & ~is_now), np.sum(is_now & ~was), len(images)
-        found = score.compared(score.right(cut))
+        found = score.compared(score.answers(cut))
         assert found["score"] == score(cut)
         loss = (counts[0] - counts[1]) / len(images)
         assert found["score"] == pytest.approx(score.baseline - loss)
@@ -110,9 +124,9 @@ class TestScorer:
 
     @pytest.mark.parametrize("count", [1, 4, 100])
     def test_nothing_lost_is_not_certain(self, model, images, count):
-        score = Scorer(model, (images[:count], None))
+        score = scorer(model, (images[:count], None))
         assert score.images == count
-        found = score.compared(score.right(model))
+        found = score.compared(score.answers(model))
         assert found["score"] == 1.0
         assert found["error"] == pytest.approx(1 - stats.norm.sf(1) ** (1 / count))
         assert found["bound"] == pytest.approx(1 - 0.05 ** (1 / count))
@@ -120,8 +134,8 @@ class TestScorer:
     def test_recall_by_hand(self, model, cut, images):
         labels = np.random.default_rng(1).choice([0, 1, 3], len(images))
         before, after = (m.predict(images, verbose=0).argmax(-1) for m in (model, cut))
-        score = Scorer(model, (images, labels))
-        rows = score.recall(score.right(cut))
+        score = scorer(model, (images, labels))
+        rows = score.recall(score.answers(cut))
         assert [row["class"] for row in rows] == [0, 1, 3]  # 2 and 4 have no images
         for row in rows:
             own = labels == row["class"]
@@ -134,8 +148,8 @@ class TestScorer:
 
     def test_recall_without_labels(self, model, cut, images):
         before, after = (m.predict(images, verbose=0).argmax(-1) for m in (model, cut))
-        score = Scorer(model, (images, None))
-        rows = score.recall(score.right(cut))
+        score = scorer(model, (images, None))
+        rows = score.recall(score.answers(cut))
         assert [row["class"] for row in rows] == sorted(set(before.tolist()))
         for row in rows:
             own = before == row["class"]
@@ -146,9 +160,9 @@ class TestScorer:
 
 class TestFolded:
     def test_it_is_folded_and_run_once(self, model, cut, images):
-        score = Scorer(model, (images, None))
-        asked, right = [], score.right
-        score.right = lambda network: asked.append(network) or right(network)
+        score = scorer(model, (images, None))
+        asked, right = [], score.answers
+        score.answers = lambda network: asked.append(network) or right(network)
         folded = Folded(cut, score)
         assert not asked
         assert folded.network is cut
@@ -193,13 +207,13 @@ class TestObjective:
 
 class TestJudge:
     def test_shares_of_the_folded_network(self, model, cut, images):
-        score = Scorer(model, (images, None))
+        score = scorer(model, (images, None))
         judge = Judge(model, score, Objective("params"), RunFolder(None, {}))
         found = judge(judge.folded(cut), {"fitting": 2.5})
         before, after = kbp.measure.cost(model), kbp.measure.cost(kbp.fold(cut))
         assert found["params"] == found["kept"] == after.params / before.params < 1
         assert found["flops"] == after.flops / before.flops < 1
-        assert score.compared(score.right(kbp.fold(cut))) == {
+        assert score.compared(score.answers(kbp.fold(cut))) == {
             name: found[name] for name in ("score", "error", "bound")
         }
         assert list(found["seconds"]) == ["fitting", "evaluation"]
@@ -215,7 +229,7 @@ class TestJudge:
             asked.append(network)
             return 10.0 * len(asked)
 
-        score = Scorer(model, (images, None))
+        score = scorer(model, (images, None))
         for number in range(2):
             judge = Judge(model, score, objective, RunFolder(tmp_path, {}))
             assert judge(judge.folded(cut), {})["kept"] == 2.0 + number
@@ -605,10 +619,12 @@ class TestDocument:
 
 
 def test_training_in_a_search_is_that_of_recover(model, cut, images):
-    data = (images, None), (images[:30], None)
+    data = [read_examples("train", model, x) for x in (images, images[:30])]
+    outputs = output_kinds(model, data[0].first)
+    losses = distillation_losses(outputs, first_outputs(model, [images]))
     config = kbp.Recovery(epochs=2, batch_size=50, seed=3, keep_best=False, warmup=0.0)
     ours, theirs = (kbp.fold(cut, batch_norm=False) for _ in range(2))
-    made = retrain(ours, model, data, config, [], number=4, past=2)
+    made = retrain(ours, model, data, config, losses, [], number=4, past=2)
     later = dataclasses.replace(config, initial_epoch=2)
     history = kbp.recover(
         theirs, images, None, teacher=model, config=later, verbose=0
@@ -627,6 +643,6 @@ def test_a_network_without_weights_to_train_is_refused(images):
         keras.Model(inputs, outputs),
         kbp.Recovery(weights="all", epochs=1),
     )
-    data = (images, None), (images, None)
+    data = [read_examples("train", network, images)] * 2
     with pytest.raises(ValueError, match="`model` to have weights that train"):
-        retrain(network, network, data, config, [], 1, 0)
+        retrain(network, network, data, config, None, [], 1, 0)

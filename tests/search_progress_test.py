@@ -8,16 +8,23 @@ import pytest
 
 import keras_basisprune as kbp
 from keras_basisprune.methods import METHODS
+from keras_basisprune.search.metrics.mean_value import MeanValue
 from keras_basisprune.search.progress import Progress
 from keras_basisprune.search.trial import Trial
+
+
+def measure(name):
+    return MeanValue(name, name, 0, None, exact=True)
 
 
 def task(**changes):
     images = np.zeros((100, 2, 2, 1))
     given = {
         "verbose": True,
-        "train": (np.zeros((400, 2, 2, 1)), None),
-        "validation": (images, np.zeros(100, int)),
+        "train": np.zeros((400, 2, 2, 1)),
+        "validation": images,
+        "measure": measure("accuracy"),
+        "sign": 1,
         "recovery": kbp.Recovery(epochs=2),
         "rounds": 5,
         "objective": "flops",
@@ -46,7 +53,8 @@ def test_it_says_what_its_figures_are(capsys):
     assert "removed   of the FLOPs" in text
     assert "accuracy  on the 100 validation images; in brackets, what others" in text
     assert "time of this round, about, its training included" in text
-    Progress(task(recovery=None, objective="bytes", validation=([0] * 7, None))).close()
+    other = {"objective": "bytes", "validation": [0] * 7}
+    Progress(task(recovery=None, measure=measure("agreement"), **other)).close()
     text = capsys.readouterr().err
     assert "removed   of the bytes" in text
     assert "agreement on the 7 validation images" in text

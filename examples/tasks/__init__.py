@@ -1,0 +1,1 @@
+"""One example for each kind of task, on data that a few lines make."""
