@@ -75,6 +75,7 @@ def _page(report):
     history = charts.history_charts(report)
     figures = {
         "trade_off": charts.trade_off(report, objective),
+        "predicted": charts.predicted_losses(report),
         "layers": charts.layer_bars(report),
         "layers_narrow": charts.layer_bars(report, narrow=True),
         **{f"history_{i}": chart["figure"] for i, chart in enumerate(history)},
