@@ -129,9 +129,14 @@ class Rounds:
         """Begins to cut another network."""
         task, train = self._task, functools.partial(self._training, number)
         prepared = task.prepared if network is task.model else {}
-        options = task.cut_options
-        self._cutter = Cutter(network, task.images, options, train, prepared)
+        given = task.cut_options, train, prepared
+        recall = functools.partial(self._recalled, number)
+        self._cutter = Cutter(network, task.images, *given, recall)
         self._failed, self._good = 0.0, {}
+
+    def _recalled(self, number, question, find):
+        """Asks the folder what was measured of the network that a round cuts."""
+        return self._folder.recall(f"round {number}: {question}", find)
 
     def _cheapest_good(self, number) -> tuple[float, str]:
         """Returns share and method of this round's cheapest good-enough network.
@@ -155,7 +160,8 @@ class Rounds:
             if self._lower_bound(**answer) >= self._enough:
                 others = {k: v for k, v in self._good.items() if k[0] == keep}
                 self._good = {**others, (keep, method): (cut, folded)}
-            return {**answer, "plan": cut.plan.to_json()}
+            told = {"plan": cut.plan.to_json(), "predicted": cut.predicted}
+            return {**answer, **told}
 
         question = _question(number, keep, method)
         answer = self._folder.recall(question, find)
@@ -231,6 +237,7 @@ class Rounds:
             score=answer["score"],
             error=answer.get("error", math.nan),
             bound=answer.get("bound", math.nan),
+            predicted=answer.get("predicted", math.nan),
             trained=trained,
             good_enough=self._lower_bound(**answer) >= self._task.min_score,
             to_channels=math.nan if split is None else split,

@@ -26,6 +26,9 @@ class Trial:
         seconds: Dict of the seconds for `"fitting"`, `"training"` and `"evaluation"`.
         bound: Float, the largest loss on other images, with 95 % confidence.
         method: The name of the `Method` by which it was cut.
+        predicted: The loss of the outputs that was predicted for the channels that were
+            removed (`Sensitivity.predicted`); NaN if nothing was measured, and for
+            networks that were trained.
     """
 
     round: int
@@ -40,3 +43,4 @@ class Trial:
     seconds: dict[str, float]
     bound: float = math.nan
     method: str = ""
+    predicted: float = math.nan
