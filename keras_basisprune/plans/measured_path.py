@@ -1,5 +1,6 @@
 """Plans of channels of one network, measured again on the way to a share."""
 
+import contextlib
 import math
 
 import numpy as np
@@ -19,6 +20,7 @@ from keras_basisprune.plans.sensitivity.measured_parts import (
 from keras_basisprune.plans.sensitivity.moved_to import moved_to
 from keras_basisprune.plans.sensitivity.split_samples import split_samples
 from keras_basisprune.surgery.compensate import compensate
+from keras_basisprune.utils.cannot_reach import CannotReach
 
 
 class MeasuredPath:
@@ -78,6 +80,24 @@ class MeasuredPath:
             plan = self._chosen(keep, found, given)
         self._losses.append((plan, found.predicted(plan)))
         return plan
+
+    def trade_off(self, shares, cost="flops", limits=None) -> list[tuple[float, float]]:
+        """Predicts losses from what was measured of the whole network.
+
+        Args:
+            shares: Floats in (0, 1].
+            cost: As in `plan`.
+            limits: As in `plan`.
+
+        Returns:
+            A list of pairs of a share and a loss, without those that can't be reached.
+        """
+        found, pairs = self.whole(), []
+        for keep in shares:
+            with contextlib.suppress(CannotReach):
+                plan = self._chosen(keep, found, {"cost": cost, "limits": limits})
+                pairs.append((keep, found.predicted(plan)))
+        return pairs
 
     def predicted(self, plan) -> float:
         """Returns the loss that was predicted for the channels of a plan.

@@ -91,12 +91,8 @@ class Cutter:
         """
         options = self._options
         try:
-            prepared, scores = self.prepared(keep, method), None
-            if method.scores:
-                scores = self._once(
-                    (method.scores, id(prepared)),
-                    lambda: self._scores(prepared, method, keep),
-                )
+            prepared = self.prepared(keep, method)
+            scores = self._scores(prepared, method, keep)
             plan, network = apply_method(
                 method,
                 prepared,
@@ -113,6 +109,29 @@ class Cutter:
         if isinstance(scores, MeasuredPath):
             predicted = scores.predicted(plan)
         return Cut(plan, network, predicted)
+
+    def trade_off(self, methods, shares) -> list[tuple[float, float]]:
+        """Predicts what the outputs lose at some shares, if channels are removed.
+
+        Args:
+            methods: `Method`s. The first that measures sensitivity is asked.
+            shares: Floats in (0, 1); of the FLOPs, if networks are cut by time.
+
+        Returns:
+            A list of pairs of a share and a loss; empty if no method measures.
+        """
+        cost = self._options.cost
+        for method in methods:
+            if method.train or not method.scores:
+                continue
+            try:
+                scores = self._scores(self.prepared(1.0, method), method, 1.0)
+            except (CannotReach, NothingToDecompose):
+                continue
+            if isinstance(scores, MeasuredPath):
+                unit = cost if isinstance(cost, str) else "flops"
+                return scores.trade_off(shares, unit, self._options.limits)
+        return []
 
     def prepared(self, keep, method) -> keras.Model:
         """Returns what a method cuts: the network, or what it prepared and trained.
@@ -136,15 +155,21 @@ class Cutter:
         )
 
     def _scores(self, prepared, method, keep):
-        """Computes scores; what they measure later on is remembered."""
-        scores = method.scores(prepared, data=self._images)
-        if self._recall is not None and isinstance(scores, MeasuredPath):
-            name = str(fingerprint(method.scores))
-            if prepared is not self.model:
-                share = f" at {keep:.6f}" if method.train_each else ""
-                name = f"{name} after {method.name}{share}"
-            scores.keep_in(functools.partial(_named, self._recall, name))
-        return scores
+        """Returns what `plan` needs; what it measures later on is remembered."""
+        if not method.scores:
+            return None
+
+        def make():
+            scores = method.scores(prepared, data=self._images)
+            if self._recall is not None and isinstance(scores, MeasuredPath):
+                name = str(fingerprint(method.scores))
+                if prepared is not self.model:
+                    share = f" at {keep:.6f}" if method.train_each else ""
+                    name = f"{name} after {method.name}{share}"
+                scores.keep_in(functools.partial(_named, self._recall, name))
+            return scores
+
+        return self._once((method.scores, id(prepared)), make)
 
     def _prepare(self, method):
         known = self._prepared.pop(method.name, None)

@@ -7,6 +7,7 @@ from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.plan import Plan
 from keras_basisprune.search.cutter import Cut, Cutter
 from keras_basisprune.search.folded import Folded
+from keras_basisprune.search.next_share import NextShare
 from keras_basisprune.search.progress import Progress
 from keras_basisprune.search.retrain import retrain
 from keras_basisprune.search.round_result import RoundResult
@@ -27,6 +28,7 @@ _GAIN = 0.95  # a round that keeps more than this share is the last one
 # training, and before training, when the share need not be exact.
 _TRIALS = {False: (7, 5), True: (5, 4)}
 _LOWEST = (0.01, 0.1)
+_SHARES = (0.95, 0.85, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12, 0.08, 0.05)  # predicted for
 
 
 class Rounds:
@@ -108,7 +110,8 @@ class Rounds:
         lowest = max(_LOWEST[later], self._failed)
         if math.sqrt(lowest) > _GAIN:
             return None  # any share above this gains too little
-        if smallest_share(attempt, self._enough, methods, trials, lowest) is None:
+        given = trials, lowest, self._guess(number)
+        if smallest_share(attempt, self._enough, methods, *given) is None:
             return None
         best = self._cheapest_good(number)
         if recovery:
@@ -133,6 +136,21 @@ class Rounds:
         recall = functools.partial(self._recalled, number)
         self._cutter = Cutter(network, task.images, *given, recall)
         self._failed, self._good = 0.0, {}
+
+    def _guess(self, number) -> NextShare | None:
+        """Returns what guesses shares from measured losses, if there are any."""
+        task = self._task
+        before = task.min_score + task.max_drop
+        if self.results:
+            before = self.trials[self.results[-1].trial].score
+        if not before > self._enough:
+            return None
+
+        def find():
+            return self._cutter.trade_off(self._methods.values(), _SHARES)
+
+        table = self._folder.recall(f"round {number}: predicted losses by share", find)
+        return NextShare(table, before, self._enough) if len(table) > 1 else None
 
     def _recalled(self, number, question, find):
         """Asks the folder what was measured of the network that a round cuts."""
