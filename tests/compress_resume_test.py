@@ -170,3 +170,53 @@ def test_an_augmenting_layer_is_the_same_before_and_after_its_first_call(
     changes["recover"] = kbp.Recovery(epochs=1, augment=augmentation(shift=0.2))
     with pytest.raises(ValueError, match=r"had another recovery \("):
         run(model, digits, tmp_path, **changes)
+
+
+def test_what_was_measured_is_not_measured_again(model, digits, tmp_path, monkeypatch):
+    left = [2]  # cuts until the search is interrupted
+
+    def carry_out(prepared, plan, *, data):
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        return kbp.compensate(prepared, plan, data, verbose=0)
+
+    channels = kbp.methods.METHODS["compensated_channels"]
+    mine = dataclasses.replace(
+        channels, name="mine", alias="", carry_out=carry_out, compensates=False
+    )
+    config = kbp.SearchOptions(samples=100)
+    changes = {"methods": [mine], "recover": None, "epochs": None, "config": config}
+    with pytest.raises(KeyboardInterrupt):
+        run(model, digits, tmp_path, **changes)
+    state = json.loads((tmp_path / "state" / "state.json").read_text())["answers"]
+    measured = [question for question in state if "sensitivity" in question]
+    assert measured[0].startswith("round 1: sensitivity of the whole network, by ")
+    kbp.Sensitivity.from_json(state[measured[0]])
+    assert sum("keep" in question for question in state) == 1
+
+    found = []
+    module = sys.modules["keras_basisprune.plans.measured_path"]
+    measure = module.measured_parts
+
+    def counted(network, *args, **given):
+        found.append(network.count_params())
+        return measure(network, *args, **given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "measured_parts", counted)
+        again = run(model, digits, tmp_path, **changes)
+    assert model.count_params() not in found  # of the whole network, that is
+    undisturbed = run(model, digits, None, **changes)
+    assert again.plans == undisturbed.plans
+    same_network(again.model, undisturbed.model)
+    ours, theirs = (
+        [repr(dataclasses.replace(trial, seconds={})) for trial in result.trials]
+        for result in (again, undisturbed)
+    )
+    assert ours == theirs
+    rows = again.details["trials"]
+    assert [row["predicted"] for row in rows] == [t.predicted for t in again.trials]
+    assert min(trial.predicted for trial in again.trials) > 0
+    least, *_, most = sorted(again.trials, key=lambda trial: -trial.kept)
+    assert least.predicted < most.predicted

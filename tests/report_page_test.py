@@ -278,6 +278,43 @@ def _pairs(report, key):
     return [layer[key] for layer in report["layers"] if layer[key]]
 
 
+def test_predicted_losses_beside_what_was_lost(tmp_path):
+    report = sample_report(trials=6)
+    given = (0.5, None, 0.02, 1.5, 0.3, 0.0)  # the fifth trial has no score
+    for trial, loss in zip(report["trials"], given, strict=True):
+        trial |= {"predicted": loss, "method": HOSTILE}
+    report["trials"][0]["to_channels"] = 1.0
+    report["trials"][2]["to_channels"] = None
+    page = write(tmp_path, report)
+    rows = page.table("predicted")
+    assert list(rows) == ["trial", "1", "3", "4", "5", "6"]
+    assert rows["1"][0] == HOSTILE
+    assert [row[2] for row in rows.values()][1:] == ["0.5", "0.02", "1.5", "0.3", "0"]
+    lost = [95.1 - 100 * trial["score"] for trial in report["trials"] if trial["score"]]
+    assert rows["1"][3] == f"{lost[0]:.1f}"
+    assert rows["5"][3] == "–"
+    channels, both = page.figures()["predicted"]["data"]
+    assert channels["x"] == [0.5, 0.02]
+    assert channels["y"] == pytest.approx([lost[0], lost[2]])
+    assert channels["customdata"][1].startswith("trial 3, ")
+    assert (both["name"], both["x"]) == ("channels and bases", [1.5])
+    assert both["y"] == pytest.approx([lost[3]])
+    (line,) = page.figures()["predicted"]["layout"]["shapes"]
+    assert line["y0"] == pytest.approx(1.0)  # the budget
+    assert "#predicted" in page.loads
+
+
+def test_nothing_is_said_of_predictions_where_there_are_none(tmp_path):
+    for predicted in ({}, {"predicted": None}):  # of an older version, or trained
+        report = sample_report()
+        for trial in report["trials"]:
+            trial |= predicted
+        page = write(tmp_path, report)
+        assert "predicted" not in page.ids
+        assert "predicted" not in page.figures()
+        assert "#predicted" not in page.loads
+
+
 def test_spectra_are_a_table_and_charts(tmp_path):
     page, report = page_of(tmp_path)
     rows = page.table("spectra")

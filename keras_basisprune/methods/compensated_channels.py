@@ -1,23 +1,38 @@
 """Channel pruning with compensation by the kept channels."""
 
+from keras_basisprune.data.batching.fixed_batch import fixed_batch
+from keras_basisprune.data.sample_batches import sample_batches
+from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.plan import Plan
+from keras_basisprune.plans.measured_path import MeasuredPath
 from keras_basisprune.plans.select_channels import select_channels
 from keras_basisprune.scores.channels import compensated
 from keras_basisprune.surgery import prune
 from keras_basisprune.surgery.compensate import compensate
 
+# The sensitivity is measured again at 1/2, 1/4, ... of the cost, on a part of the data.
+_STEP, _SHARES, _MOST = 0.5, (0.8, 0.5, 0.25), 128
+_FEWEST = 32  # samples, to fit on and to judge by
+
 
 def compensated_scores(model, *, data):
-    """Scores channels by the loss when the others replace them.
+    """Prepares plans by measured sensitivity; measures when the first one is made.
 
     Args:
         model: A `keras.Model`.
         data: Unlabelled samples.
 
     Returns:
-        An array of scores, see `scores.channels.compensated`.
+        A `plans.measured_path.MeasuredPath`, in which channels leave in the order of
+        `scores.channels.compensated`. With fewer than 32 samples, which say too little
+        of the outputs, that array of scores.
     """
-    return compensated(model, data)
+    size = samples_at_once(model)
+    batches = list(sample_batches(model, None, data, "data", size, kept=True))
+    whole = fixed_batch(model) is not None
+    if sum(len(arrays[0]) for arrays in batches) < _FEWEST or len(batches) <= whole:
+        return compensated(model, iter(batches))
+    return MeasuredPath(model, iter(batches), _STEP, shares=_SHARES, most=_MOST)
 
 
 def compensated_plan(
@@ -25,19 +40,24 @@ def compensated_plan(
 ) -> Plan:
     """Keeps the channels that the others can least replace.
 
+    How many each layer keeps follows from its measured `sensitivity`.
+
     Args:
         model: A `keras.Model`.
         keep: Float in (0, 1], the share of the model's cost to keep.
         data: Unlabelled samples.
         cost: `"flops"`, `"params"`, or a `LatencyTable`.
-        scores: What `compensated_scores` returned, if that is known already.
+        scores: What `compensated_scores` returned, if that is known already; or an
+            array of scores, by which each layer loses an equal share.
         limits: A `Limits`, or `None`.
 
     Returns:
-        A `Plan` of channels, an equal share of each layer.
+        A `Plan` of channels.
     """
     if scores is None:
         scores = compensated_scores(model, data=data)
+    if isinstance(scores, MeasuredPath):
+        return scores.plan(keep, cost, limits)
     return select_channels(model, keep=keep, scores=scores, cost=cost, limits=limits)
 
 

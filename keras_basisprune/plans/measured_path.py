@@ -1,5 +1,6 @@
 """Plans of channels of one network, measured again on the way to a share."""
 
+import contextlib
 import math
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.plan import Plan
+from keras_basisprune.plans.limits import Limits
 from keras_basisprune.plans.select_channels import select_channels
 from keras_basisprune.plans.sensitivity import Sensitivity
 from keras_basisprune.plans.sensitivity.measured_parts import (
@@ -18,6 +20,7 @@ from keras_basisprune.plans.sensitivity.measured_parts import (
 from keras_basisprune.plans.sensitivity.moved_to import moved_to
 from keras_basisprune.plans.sensitivity.split_samples import split_samples
 from keras_basisprune.surgery.compensate import compensate
+from keras_basisprune.utils.cannot_reach import CannotReach
 
 
 class MeasuredPath:
@@ -34,14 +37,27 @@ class MeasuredPath:
         data: Unlabelled samples.
         step: Float in (0, 1], the share of the remaining cost that is removed between
             two measurements; 1 measures the whole network only.
+        shares: As in `sensitivity`, descending.
+        most: The most samples that are measured on; `None` for all.
         verbose: Whether to show progress bars.
     """
 
-    def __init__(self, model, data, step, verbose=False):
+    def __init__(self, model, data, step, shares=SHARES, most=None, verbose=False):
         self._model, self._step, self._verbose = model, step, verbose
-        self._parts = split_samples(model, data, FITTED)
+        self._shares, self._parts = shares, split_samples(model, data, FITTED, most)
         self._whole: Sensitivity | None = None
         self._found: list[tuple] = []  # a cost, limits, and what was measured for them
+        self._losses: list[tuple] = []  # a plan, and the loss that was predicted for it
+        self._recall = _computed
+
+    def keep_in(self, recall):
+        """Lets measurements be remembered by others, who may know them already.
+
+        Args:
+            recall: A function of a question (a string) and a function that finds the
+                answer (a string) that returns the answer.
+        """
+        self._recall = recall
 
     def plan(self, keep, cost="flops", limits=None) -> Plan:
         """Returns the channels to keep for a share of the model's cost.
@@ -58,13 +74,46 @@ class MeasuredPath:
         plan, steps = self._chosen(keep, self.whole(), given), 0.0
         if self._step < 1:
             steps = math.log(keep) / math.log(1 - self._step)
-        again = max(0, math.ceil(steps - 1e-9) - 1)
-        return self._chosen(keep, self._after(again, given), given) if again else plan
+        again, found = max(0, math.ceil(steps - 1e-9) - 1), self.whole()
+        if again:
+            found = self._after(again, given)
+            plan = self._chosen(keep, found, given)
+        self._losses.append((plan, found.predicted(plan)))
+        return plan
+
+    def trade_off(self, shares, cost="flops", limits=None) -> list[tuple[float, float]]:
+        """Predicts losses from what was measured of the whole network.
+
+        Args:
+            shares: Floats in (0, 1].
+            cost: As in `plan`.
+            limits: As in `plan`.
+
+        Returns:
+            A list of pairs of a share and a loss, without those that can't be reached.
+        """
+        found, pairs = self.whole(), []
+        for keep in shares:
+            with contextlib.suppress(CannotReach):
+                plan = self._chosen(keep, found, {"cost": cost, "limits": limits})
+                pairs.append((keep, found.predicted(plan)))
+        return pairs
+
+    def predicted(self, plan) -> float:
+        """Returns the loss that was predicted for the channels of a plan.
+
+        Args:
+            plan: A `Plan` with the channels of one that `plan` has returned.
+        """
+        for known, loss in reversed(self._losses):
+            if known.channels == plan.channels:
+                return loss
+        return math.nan
 
     def whole(self) -> Sensitivity:
         """Returns what was measured of the whole network."""
         if self._whole is None:
-            self._whole = self._measure(self._model)
+            self._whole = self._measured("of the whole network", self._model)
         return self._whole
 
     def _after(self, places, given) -> Sensitivity:
@@ -82,19 +131,35 @@ class MeasuredPath:
         return found[places]
 
     def _next(self, found, given) -> Sensitivity:
-        before = found[-1]
-        plan = self._chosen((1 - self._step) ** len(found), before, given)
+        before, keep = found[-1], (1 - self._step) ** len(found)
+        plan = self._chosen(keep, before, given)
         if not plan.channels:
             return before
-        cut = compensate(self._model, plan, iter(self._parts[0]), verbose=0)
-        return moved_to(before, plan, self._measure(cut, original=self._model))
+        cost, limits = given["cost"], given["limits"] or Limits()
+        unit = cost if isinstance(cost, str) else "time"
+        name = f"at {keep:g} of the {unit}, with {limits}"
+        return moved_to(before, plan, self._measured(name, self._model, plan))
 
-    def _measure(self, model, **given):
-        options = SHARES, RIDGE, self._verbose
-        return measured_parts(model, *self._parts, *options, **given)
+    def _measured(self, name, model, plan=None) -> Sensitivity:
+        """Measures a network, or what a plan leaves of it."""
+
+        def find():
+            network, original = model, None
+            if plan is not None:
+                data = iter(self._parts[0])
+                network, original = compensate(model, plan, data, verbose=0), model
+            options = self._shares, RIDGE, self._verbose
+            found = measured_parts(network, *self._parts, *options, original=original)
+            return found.to_json()
+
+        return Sensitivity.from_json(self._recall(f"sensitivity {name}", find))
 
     def _chosen(self, keep, found, given):
         if not found.curves:  # no channel may leave
             stays = np.full(channel_map(trace(self._model)).count, np.inf)
             return select_channels(self._model, keep=keep, scores=stays, **given)
         return select_channels(self._model, keep=keep, sensitivity=found, **given)
+
+
+def _computed(question, find):
+    return find()

@@ -54,6 +54,7 @@ def _whole(report):
     history = charts.history_charts(report)
     figures = {
         "trade_off": charts.trade_off(report, objective),
+        "predicted": charts.predicted_losses(report),
         "layers": charts.layer_bars(report),
         "layers_narrow": charts.layer_bars(report, narrow=True),
         **{f"history_{i}": chart["figure"] for i, chart in enumerate(history)},

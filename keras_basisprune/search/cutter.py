@@ -1,6 +1,8 @@
 """Cuts a network to any size, by any method of the table."""
 
 import dataclasses
+import functools
+import math
 from typing import Any
 
 import keras
@@ -10,6 +12,8 @@ from keras_basisprune.measure import LatencyTable
 from keras_basisprune.methods.apply_method import apply_method
 from keras_basisprune.plan import Plan
 from keras_basisprune.plans.limits import Limits
+from keras_basisprune.plans.measured_path import MeasuredPath
+from keras_basisprune.search.fingerprint import fingerprint
 from keras_basisprune.search.prepared_by import prepared_by
 from keras_basisprune.utils.cannot_reach import CannotReach
 
@@ -22,10 +26,13 @@ class Cut:
         plan: The channels that were kept of the network that was cut, and then the
             bases that were kept of the result.
         network: The result: with scales where layers were decomposed, not folded.
+        predicted: The loss of the outputs that was predicted for the channels that were
+            removed; NaN if nothing was predicted.
     """
 
     plan: Plan
     network: keras.Model
+    predicted: float = math.nan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,10 +68,13 @@ class Cutter:
             (`None` for all) that returns the network, trained. Only needed for methods
             that train.
         prepared: Dict by method name of the networks that are prepared already.
+        recall: A function of a question and a function that finds the answer, which
+            returns the answer: for what a `MeasuredPath` measures. `None` to remember
+            it only here.
     """
 
-    def __init__(self, model, images, options, train=None, prepared=()):
-        self.model = model
+    def __init__(self, model, images, options, train=None, prepared=(), recall=None):
+        self.model, self._recall = model, recall
         self._images, self._options, self._train = images, options, train
         self._made: dict[tuple, Any] = {}
         self._prepared: dict[str, keras.Model] = dict(prepared)
@@ -81,12 +91,8 @@ class Cutter:
         """
         options = self._options
         try:
-            prepared, scores = self.prepared(keep, method), None
-            if method.scores:
-                scores = self._once(
-                    (method.scores, id(prepared)),
-                    lambda: method.scores(prepared, data=self._images),
-                )
+            prepared = self.prepared(keep, method)
+            scores = self._scores(prepared, method, keep)
             plan, network = apply_method(
                 method,
                 prepared,
@@ -99,7 +105,33 @@ class Cutter:
             )
         except (CannotReach, NothingToDecompose):
             return None
-        return Cut(plan, network)
+        predicted = math.nan
+        if isinstance(scores, MeasuredPath):
+            predicted = scores.predicted(plan)
+        return Cut(plan, network, predicted)
+
+    def trade_off(self, methods, shares) -> list[tuple[float, float]]:
+        """Predicts what the outputs lose at some shares, if channels are removed.
+
+        Args:
+            methods: `Method`s. The first that measures sensitivity is asked.
+            shares: Floats in (0, 1); of the FLOPs, if networks are cut by time.
+
+        Returns:
+            A list of pairs of a share and a loss; empty if no method measures.
+        """
+        cost = self._options.cost
+        for method in methods:
+            if method.train or not method.scores:
+                continue
+            try:
+                scores = self._scores(self.prepared(1.0, method), method, 1.0)
+            except (CannotReach, NothingToDecompose):
+                continue
+            if isinstance(scores, MeasuredPath):
+                unit = cost if isinstance(cost, str) else "flops"
+                return scores.trade_off(shares, unit, self._options.limits)
+        return []
 
     def prepared(self, keep, method) -> keras.Model:
         """Returns what a method cuts: the network, or what it prepared and trained.
@@ -122,6 +154,23 @@ class Cutter:
             lambda: self._train(method, self._prepare(method), share),
         )
 
+    def _scores(self, prepared, method, keep):
+        """Returns what `plan` needs; what it measures later on is remembered."""
+        if not method.scores:
+            return None
+
+        def make():
+            scores = method.scores(prepared, data=self._images)
+            if self._recall is not None and isinstance(scores, MeasuredPath):
+                name = str(fingerprint(method.scores))
+                if prepared is not self.model:
+                    share = f" at {keep:.6f}" if method.train_each else ""
+                    name = f"{name} after {method.name}{share}"
+                scores.keep_in(functools.partial(_named, self._recall, name))
+            return scores
+
+        return self._once((method.scores, id(prepared)), make)
+
     def _prepare(self, method):
         known = self._prepared.pop(method.name, None)
         if known is not None:
@@ -135,3 +184,8 @@ class Cutter:
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]
+
+
+def _named(recall, name, question, find):
+    """Asks a question that names what is asked about."""
+    return recall(f"{question}, by {name}", find)

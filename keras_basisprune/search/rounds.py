@@ -10,6 +10,7 @@ from keras_basisprune.plan import Plan
 from keras_basisprune.search.cutter import Cut, Cutter
 from keras_basisprune.search.folded import Folded
 from keras_basisprune.search.lower_bound import lower_bound
+from keras_basisprune.search.next_share import NextShare
 from keras_basisprune.search.progress import Progress
 from keras_basisprune.search.retrain import retrain
 from keras_basisprune.search.round_result import RoundResult
@@ -29,6 +30,7 @@ _GAIN = 0.95  # a round that keeps more than this share is the last one
 # training, and before training, when the share need not be exact.
 _TRIALS = {False: (7, 5), True: (5, 4)}
 _LOWEST = (0.01, 0.1)
+_SHARES = (0.95, 0.85, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12, 0.08, 0.05)  # predicted for
 
 
 class Rounds:
@@ -138,7 +140,8 @@ class Rounds:
         if math.sqrt(lowest) > _GAIN:
             return None  # any share above this gains too little
         with contextlib.suppress(_OutOfTime):  # then what was found by now has to do
-            smallest_share(attempt, self._enough, methods, trials, lowest)
+            given = trials, lowest, self._guess(number)
+            smallest_share(attempt, self._enough, methods, *given)
         best = self._cheapest_good(number)
         if best is None:
             return None
@@ -164,9 +167,29 @@ class Rounds:
         """Begins to cut another network."""
         task, train = self._task, functools.partial(self._training, number)
         prepared = task.prepared if network is task.model else {}
-        options = task.cut_options
-        self._cutter = Cutter(network, task.images, options, train, prepared)
+        given = task.cut_options, train, prepared
+        recall = functools.partial(self._recalled, number)
+        self._cutter = Cutter(network, task.images, *given, recall)
         self._failed, self._good, self._usable = 0.0, {}, {}
+
+    def _guess(self, number) -> NextShare | None:
+        """Returns what guesses shares from measured losses, if there are any."""
+        task = self._task
+        before = task.min_score + task.max_drop
+        if self.results:
+            before = task.sign * self.trials[self.results[-1].trial].score
+        if not before > self._enough:
+            return None
+
+        def find():
+            return self._cutter.trade_off(self._methods.values(), _SHARES)
+
+        table = self._folder.recall(f"round {number}: predicted losses by share", find)
+        return NextShare(table, before, self._enough) if len(table) > 1 else None
+
+    def _recalled(self, number, question, find):
+        """Asks the folder what was measured of the network that a round cuts."""
+        return self._folder.recall(f"round {number}: {question}", find)
 
     def _cheapest_good(self, number) -> tuple[float, str] | None:
         """Returns share and method of this round's cheapest good-enough network.
@@ -193,7 +216,8 @@ class Rounds:
             if self._lower_bound(**answer) >= self._enough:
                 others = {k: v for k, v in self._good.items() if k[0] == keep}
                 self._good = {**others, (keep, method): (cut, folded)}
-            return {**answer, "plan": cut.plan.to_json()}
+            told = {"plan": cut.plan.to_json(), "predicted": cut.predicted}
+            return {**answer, **told}
 
         question = _question(number, keep, method)
         answer = self._folder.recall(question, find)
@@ -304,6 +328,7 @@ class Rounds:
             score=answer["score"],
             error=answer.get("error", math.nan),
             bound=answer.get("bound", math.nan),
+            predicted=answer.get("predicted", math.nan),
             trained=trained,
             good_enough=self._lower_bound(**answer) >= self._task.min_score,
             to_channels=math.nan if split is None else split,

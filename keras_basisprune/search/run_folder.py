@@ -14,7 +14,8 @@ from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.files import save_model, sweep, write_text
 
 _FILES = ("state.json", "*.keras", "latency.json", "owner.json")
-_VERSION = 3  # 1 had no checksums, 2 no names of methods
+# 1 had no checksums, 2 no names of methods, 3 no measured sensitivity.
+_VERSION = 4
 
 
 class RunFolder:

@@ -29,6 +29,9 @@ class Trial:
             will ship (`ship` of `compress`), where the network was good enough.
         keras_score: Float, the score of that network as Keras runs it; NaN if `score`
             is that already.
+        predicted: The loss of the outputs that was predicted for the channels that were
+            removed (`Sensitivity.predicted`); NaN if nothing was measured, and for
+            networks that were trained.
     """
 
     round: int
@@ -45,3 +48,4 @@ class Trial:
     method: str = ""
     judged: str = "keras"
     keras_score: float = math.nan
+    predicted: float = math.nan

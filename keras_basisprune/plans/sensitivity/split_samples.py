@@ -7,13 +7,15 @@ from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.data.samples_at_once import samples_at_once
 
 
-def split_samples(model, data, fitted) -> tuple[list, list]:
+def split_samples(model, data, fitted, most=None) -> tuple[list, list]:
     """Divides samples into two sets, spread evenly over their order.
 
     Args:
         model: A `keras.Model`.
         data: Unlabelled samples, in any form that `sample_batches` reads.
         fitted: Float in (0, 1), the share of the first set.
+        most: The most samples of both together, spread evenly; `None` for all. A model
+            that runs only on batches of one size gets all.
 
     Returns:
         Two lists of batches (lists of arrays, one per input of the model). A model that
@@ -27,6 +29,10 @@ def split_samples(model, data, fitted) -> tuple[list, list]:
     )
     whole = fixed_batch(model) is not None
     sizes = [len(arrays[0]) for arrays in batches]
+    if most and not whole and sum(sizes) > most:
+        chosen = np.diff(np.ceil(np.arange(sum(sizes) + 1) * (most / sum(sizes)))) > 0
+        batches = _taken(batches, np.split(chosen, np.cumsum(sizes)[:-1]))
+        sizes = [len(arrays[0]) for arrays in batches]
     count = len(batches) if whole else sum(sizes)
     if count < 2:
         unit = "batches of the size that the model runs on" if whole else "samples"
@@ -42,7 +48,8 @@ def split_samples(model, data, fitted) -> tuple[list, list]:
         other = [b for b, mine in zip(batches, first, strict=True) if not mine]
         return one, other
     marks = np.split(first, np.cumsum(sizes)[:-1])
-    return _taken(batches, marks), _taken(batches, [~mine for mine in marks])
+    parts = _taken(batches, marks), _taken(batches, [~mine for mine in marks])
+    return tuple(_joined(part, samples_at_once(model)) for part in parts)
 
 
 def _taken(batches, marks):
@@ -51,3 +58,16 @@ def _taken(batches, marks):
         for arrays, mine in zip(batches, marks, strict=True)
         if mine.any()
     ]
+
+
+def _joined(batches, size):
+    """Joins batches of the same shape, of which some samples were taken."""
+    found: list = []
+    for arrays in batches:
+        before = found[-1] if found else ()
+        fits = len(before) and len(before[0]) + len(arrays[0]) <= size
+        if fits and [a.shape[1:] for a in before] == [a.shape[1:] for a in arrays]:
+            found[-1] = list(map(np.concatenate, zip(before, arrays, strict=True)))
+        else:
+            found.append(arrays)
+    return found

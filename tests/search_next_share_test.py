@@ -1,0 +1,116 @@
+"""Guesses of the share at a limit, where the loss at each share is known."""
+
+import math
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from keras_basisprune.search.next_share import NextShare
+from keras_basisprune.search.smallest_share import smallest_share
+
+SHARES = (0.95, 0.85, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12, 0.08, 0.05)
+TABLE = [(share, 0.01 / share**2) for share in SHARES]  # a line of logarithms
+
+
+def guess(tried=(), low=0.01, high=1.0, table=TABLE, before=0.95, least=0.93):
+    return NextShare(table, before, least)(low, high, dict(tried))
+
+
+def test_by_hand():
+    # At first, a loss of 0.15 a nat: 0.02 / 0.15 = 0.01 / share^2.
+    first = math.sqrt(0.01 * 0.15 / 0.02)
+    assert guess() == pytest.approx(first)
+    # Half of the budget is lost: twice the loss is sought, and 15 % in its logarithm
+    # beyond, so that the limit lies between.
+    good = {0.4: 0.94}
+    assert guess(good) == pytest.approx(0.4 / math.sqrt(2 * math.exp(0.15)))
+    # Twice the budget, and NaN, which says nothing.
+    bad = {0.2: 0.91, 0.1: math.nan}
+    assert guess(bad) == pytest.approx(0.2 * math.sqrt(2 * math.exp(0.15)))
+    # On both sides: lost are 0.01 and 0.04, so the limit is halfway in logarithms.
+    assert guess(good | bad) == pytest.approx(math.sqrt(0.4 * 0.2))
+    # 0.01 and 0.0201: nearly all of the way, but three quarters at most.
+    near = good | {0.2: 0.9299}
+    assert guess(near) == pytest.approx(math.sqrt(0.4 * 0.2) * 0.5**0.25)
+
+
+def test_no_guess_is_close_to_an_end_or_beyond():
+    low, high = 0.3, 0.5
+    for tried in ({}, {0.5: 0.95}, {0.3: 0.1}, {0.5: 0.99}):
+        found = guess(tried, low, high)
+        assert low * (high / low) ** 0.0999 <= found <= high * (high / low) ** -0.0999
+    assert guess({0.5: 0.95}, low, high) == pytest.approx(low * (high / low) ** 0.1)
+    assert guess({0.3: 0.1}, low, high) == pytest.approx(high / (high / low) ** 0.1)
+
+
+def test_after_three_on_one_side_the_range_is_halved():
+    tried = {0.5: 0.95, 0.4: 0.949, 0.3: 0.948}
+    assert guess(tried, 0.01, 0.3) == pytest.approx(math.sqrt(0.01 * 0.3))
+
+
+def test_a_table_that_says_nothing_does_no_harm():
+    for table in ([(0.9, 0.0), (0.1, 0.0)], [(0.1, 3.0), (0.9, 5.0)]):
+        for tried in ({}, {0.3: 0.94}, {0.3: 0.9}, {0.3: 0.9, 0.5: 0.94}):
+            assert 0.01 < guess(tried, table=table) < 1.0
+
+
+@hypothesis.settings(deadline=None)
+@hypothesis.given(st.floats(0.5, 2.0), st.floats(0.02, 1.0), st.floats(0.005, 0.1))
+def test_the_edge_is_found_with_fewer_shares(power, size, budget):
+    """Scores fall as any power of the prediction."""
+    asked = []
+
+    def attempt(share, way):
+        asked.append(share)
+        return 1 - size * (0.01 * (share**-2 - 1)) ** power
+
+    table = [(share, 0.01 * (share**-2 - 1)) for share in SHARES]
+    edge = (1 + 100 * (budget / size) ** (1 / power)) ** -0.5
+    hypothesis.assume(edge > 0.02)
+    tools = NextShare(table, 1.0, 1 - budget)
+    found = smallest_share(attempt, 1 - budget, ["way"], 7, 0.01, tools)
+    if found is None:
+        assert edge > 0.9
+        return
+    share, way = found
+    assert attempt(share, way) >= 1 - budget
+    assert edge <= share <= edge * 1.2
+    assert len(asked) <= 8
+
+
+def test_on_average_two_shares_of_seven_are_saved():
+    rng, counts, factors = np.random.default_rng(0), [], []
+    table = [(share, 0.01 * (share**-2 - 1)) for share in SHARES]
+    for _ in range(200):
+        power, size = rng.uniform(0.7, 1.5), 0.15 * math.exp(rng.normal())
+        budget, asked = 0.01, []
+
+        def attempt(share, way, power=power, size=size, asked=asked):
+            asked.append(share)
+            return 1 - size * (0.01 * (share**-2 - 1)) ** power
+
+        edge = (1 + 100 * (budget / size) ** (1 / power)) ** -0.5
+        tools = NextShare(table, 1.0, 1 - budget)
+        found = smallest_share(attempt, 1 - budget, ["way"], 7, 0.01, tools)
+        counts.append(len(asked))
+        factors.append(found[0] / edge)
+    assert np.mean(counts) < 5.3
+    assert np.mean(factors) < 1.04  # bisection: 1.037 at most, with seven
+
+
+def test_other_ways_are_tried_in_the_end_if_not_before():
+    """The first share fails in the first way, and all others are good."""
+    edges = {"a": 0.3, "b": 0.1}
+    asked = []
+
+    def attempt(share, way):
+        asked.append((share, way))
+        return 0.9 + 0.1 * (share - edges[way])
+
+    shares = iter([0.299, 0.309, 0.15, 0.102, 0.099])
+    found = smallest_share(attempt, 0.9, "ab", 7, 0.01, lambda *_: next(shares))
+    assert asked[:3] == [(0.299, "a"), (0.309, "a"), (0.299, "b")]
+    assert [way for _, way in asked[3:]] == ["b"] * 3
+    assert found == (0.102, "b")
