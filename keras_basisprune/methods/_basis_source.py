@@ -3,6 +3,7 @@
 import collections
 import functools
 
+from keras_basisprune.data.kept_batches import KeptBatches
 from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.rules import defines, rule_of
@@ -37,8 +38,9 @@ class BasisSource:
     def _batches(self):
         model, fitted = self._model, self._basis == "regression"
         size = samples_at_once(model)
-        found = sample_batches(model, None, self._data, "data", size, kept=fitted)
-        return list(found) if fitted else found
+        if fitted:
+            return KeptBatches.of(model, self._data, size)
+        return sample_batches(model, None, self._data, "data", size)
 
     def whole(self, layer) -> LowRank:
         """Returns a basis of full rank, from which a plan can be made."""

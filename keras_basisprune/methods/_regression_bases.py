@@ -42,12 +42,13 @@ class RegressionBases:
     error of the other branch. Where `kh kw cin` is larger than 4,608, outputs are
     corrected instead of the kernel.
 
-    Each layer is computed twice per image, once per stream, at any depth. Memory: all
-    values that are still needed, of both streams, for all images.
+    Each layer is computed twice per image, once per stream, at any depth. Memory does
+    not grow with the number of images: values that are still needed, of both streams,
+    are on disk beyond half a GiB (`data.spilling`).
 
     Args:
         twin: A `LinearTwin`.
-        batches: An iterable of lists of arrays, one per input; read once.
+        batches: `KeptBatches`.
         cut: `cut(key, low_rank)` returns the `LowRank` cut to the rank of that layer.
         fixed: Maps keys to `LowRank`s that are used unchanged.
     """
@@ -58,7 +59,6 @@ class RegressionBases:
         self._trace = trace(twin.model)
         self._consumers = self._trace.consumers()
         self._results = {id(t) for t in keras.tree.flatten(self._trace.outputs)}
-        batches = list(batches)
         # Values of tensors: original ones, and those after compressed layers.
         self._before = LiveValues(self._trace, batches)
         self._after = self._before.copy()

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from tqdm.auto import tqdm
 
-from keras_basisprune.data.sample_batches import sample_batches
+from keras_basisprune.data.kept_batches import KeptBatches
 from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.depth_first import depth_first
@@ -60,8 +60,9 @@ def compensate(
 
     Time is that of one forward pass of both models, and per layer a product `O(n^2)`
     per position (30,000 of them at most) and ten to thirty solutions `O(n^3)`,
-    `n = kh kw cin`. All
-    images and the values that are still needed of both models are in memory.
+    `n = kh kw cin`. Memory
+    does not grow with the number of samples: values that are still needed of both
+    models are on disk beyond half a GiB (`data.spilling`).
 
     Source: *Compensation-aware pruning* (CaP, arXiv:2108.13728).
 
@@ -95,9 +96,7 @@ def compensate(
     check_kind("plan", plan, Plan, "Make one with `select_channels`.")
     check_model("model", model)
     check_finite_weights(model)
-    batches = list(
-        sample_batches(model, None, data, "data", samples_at_once(model), kept=True)
-    )
+    batches = KeptBatches.of(model, data, samples_at_once(model))
     done = pruned_calls(model, plan)
     return _Compensation(done, batches, ridge).run(verbose)
 
@@ -141,8 +140,8 @@ class _Compensation:
         """Corrects one layer."""
         before = self._before.of(old.input_tensors[0])
         after = self._after.of(new.input_tensors[0])
-        sizes = [output_positions(new.op, values.shape) for values in after]
-        if sizes != [output_positions(old.op, values.shape) for values in before]:
+        sizes = [output_positions(new.op, shape) for shape in after.shapes]
+        if sizes != [output_positions(old.op, shape) for shape in before.shapes]:
             return  # it reads along another axis than that of the channels
         kept = self._kept[id(old.output_tensors[0])]
         whole, linear = LinearCall(old), LinearCall(new, self._readers, self._calls)
