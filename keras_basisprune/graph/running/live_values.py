@@ -1,6 +1,7 @@
 """The values of a model's tensors on some data, kept as long as needed."""
 
 import copy
+from collections.abc import Sequence
 
 import keras
 
@@ -21,10 +22,12 @@ class LiveValues:
         traced: The model's `Trace`.
         batches: `KeptBatches`, or a list of lists of arrays, one per input of the
             model.
+        made: A function that returns an empty list for the values of a tensor, such as
+            `list` if there is only one batch.
     """
 
-    def __init__(self, traced: Trace, batches):
-        self._calls, self._at = traced.calls, 0
+    def __init__(self, traced: Trace, batches, made=SpilledList):
+        self._calls, self._at, self._made = traced.calls, 0, made
         self._last = {
             id(tensor): position
             for position, call in enumerate(traced.calls)
@@ -39,12 +42,12 @@ class LiveValues:
         calls = self._calls[self._at : position]
         made = {id(t) for call in calls for t in call.output_tensors}
         wanted = {key for key in made if self._last.get(key, -1) >= position}
-        self._values.update(run_calls(calls, self._values, wanted, SpilledList))
+        self._values.update(run_calls(calls, self._values, wanted, self._made))
         for key in [k for k in self._values if self._last.get(k, -1) < position]:
             del self._values[key]
         self._at = max(self._at, position)
 
-    def of(self, tensor) -> SpilledList:
+    def of(self, tensor) -> Sequence:
         """Returns the values of a tensor that is still needed, one array per batch."""
         return self._values[id(tensor)]
 
