@@ -7,6 +7,7 @@ from keras_basisprune.data.kept_batches import KeptBatches
 from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.rules import defines, rule_of
+from keras_basisprune.graph.running import remembered
 from keras_basisprune.linalg import LowRank
 from keras_basisprune.methods._regression_bases import RegressionBases
 from keras_basisprune.scores.activation_bases import activation_bases
@@ -68,7 +69,12 @@ class BasisSource:
 
         fixed = {key: self._whole[key] for key in apart}
         self._whole = {}
-        fitting = RegressionBases(self._twin, self._batches, cut, fixed)
+        key = ("regression", tuple(name for k, name in names.items() if k not in fixed))
+
+        def recall(make):
+            return remembered(self._model, self._data, key, make)
+
+        fitting = RegressionBases(self._twin, self._batches, cut, fixed, recall)
         self._fitted = fitting.fit(self._verbose)
 
     def take(self, layer) -> LowRank:
