@@ -9,6 +9,7 @@ from keras_basisprune.data.relevance.contact_sheet import contact_sheet
 from keras_basisprune.data.relevance.relevance import Relevance
 from keras_basisprune.data.relevance.select_relevant import select_relevant
 from keras_basisprune.data.sources import ImageData, load_data
+from keras_basisprune.data.spilling import spilling
 
 __all__ = [
     "ImageData",
@@ -19,4 +20,5 @@ __all__ = [
     "random_crops",
     "select_relevant",
     "select_relevant_on_beam",
+    "spilling",
 ]

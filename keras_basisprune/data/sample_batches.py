@@ -11,6 +11,8 @@ from keras_basisprune.data.elements import elements
 from keras_basisprune.data.ends import SampleCounter, check_ends
 from keras_basisprune.utils.check_numeric import check_numeric
 
+_CHECKED = 256  # samples that are checked at once
+
 
 def sample_batches(
     model,
@@ -97,6 +99,12 @@ def _batches(model, specs, data, argument, batch_size, limit, counter, answers):
         )
 
 
+def are_arrays(model, data) -> bool:
+    """Returns whether samples are given as arrays, and not as a stream of batches."""
+    specs = [keras.InputSpec(shape=t.shape) for t in model.inputs]
+    return isinstance(data, tuple) or _as_batch(model, specs, data) is not None
+
+
 def _elements(model, specs, data):
     """Yields the batches of `data`, each with labels and weights."""
     if _as_batch(model, specs, data) is not None:
@@ -134,7 +142,10 @@ def _as_batch(model, specs, data):
         return None
     if not all(hasattr(array, "shape") for array in data):
         return None
-    arrays = [keras.ops.convert_to_numpy(array) for array in data]
+    arrays = [
+        array if isinstance(array, np.ndarray) else keras.ops.convert_to_numpy(array)
+        for array in data
+    ]
     return [
         array[None] if array.ndim == len(spec.shape) - 1 else array
         for array, spec in zip(arrays, specs, strict=True)
@@ -167,11 +178,17 @@ def _check_batch(specs, batch, data, argument):
                 f"Received: an array of shape {array.shape}, dtype {array.dtype}. Pass "
                 "an array of strings."
             )
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+        if array.dtype.kind == "f" and not _finite(array):
             raise ValueError(
                 f"Expected `{argument}` to hold finite numbers. Received: NaN or "
                 f"infinity for the input {spec.name!r}. Remove these samples."
             )
+
+
+def _finite(array) -> bool:
+    """Returns whether all numbers are finite; some samples at a time."""
+    parts = range(0, len(array), _CHECKED)
+    return all(np.isfinite(array[i : i + _CHECKED]).all() for i in parts)
 
 
 def _wanted(specs):

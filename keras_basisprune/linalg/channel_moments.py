@@ -22,7 +22,7 @@ class ChannelMoments:
 
     def __init__(self, axis=-1):
         self._axis, self._shift = axis, None
-        self._count, self._sum, self._squares = 0, 0.0, 0.0
+        self.count, self._sum, self._squares = 0, 0.0, 0.0
 
     def add(self, values):
         """Adds an array of any number of axes."""
@@ -32,17 +32,17 @@ class ChannelMoments:
         if self._shift is None:
             self._shift = values.mean(axis=others, keepdims=True)
         values -= self._shift
-        self._count += values.size // values.shape[axis]
+        self.count += values.size // values.shape[axis]
         self._sum += values.sum(axis=others)
         self._squares += (values**2).sum(axis=others)
 
     @property
     def mean(self) -> np.ndarray:
         """Float64 array, one mean per channel."""
-        return self._shift.ravel() + self._sum / self._count
+        return self._shift.ravel() + self._sum / self.count
 
     @property
     def variance(self) -> np.ndarray:
         """Float64 array, one (biased) variance per channel, at least 0."""
-        variance = self._squares / self._count - (self._sum / self._count) ** 2
+        variance = self._squares / self.count - (self._sum / self.count) ** 2
         return np.maximum(variance, 0.0)

@@ -2,14 +2,19 @@
 
 import numpy as np
 
+_BLOCK = 4096  # samples that are added in their own precision
+# Float32 numbers outside of these are multiplied in float64.
+_LOW, _HIGH = 1e-12, 1e12
+
 
 class Moments:
     """First and second moments of samples that are added batch by batch.
 
     All sums are float64, after subtracting the mean of the first batch. So they are
     accurate where values vary little around a large mean, and do not depend on how
-    samples are divided into batches, up to rounding. Memory is `size (size + others)`
-    numbers, for any number of samples; time is one matrix product per batch.
+    samples are divided into batches, up to rounding. Float32 samples are multiplied in
+    float32, 4,096 at a time, which takes half the time. Memory is `size (size +
+    others)` numbers, for any number of samples; time is one matrix product per batch.
 
     Args:
         size: Number of values per sample.
@@ -29,7 +34,7 @@ class Moments:
         self._shift = np.zeros(size)
         self._sum = np.zeros(size)
         self._squares = np.zeros((size, size))
-        self._other_sum = np.zeros(others)
+        self._other_shift, self._other_sum = np.zeros(others), np.zeros(others)
         self._products = np.zeros((size, others))
 
     def add(self, values, others=None):
@@ -39,17 +44,22 @@ class Moments:
             values: Array of shape `(samples, size)`.
             others: Array of shape `(samples, others)`.
         """
-        values = np.asarray(values, np.float64)
-        if not self.count and len(values):
-            self._shift = values.mean(axis=0)
-        values = values - self._shift
-        self.count += len(values)
-        self._sum += values.sum(axis=0)
-        self._squares += values.T @ values
+        values = _numbers(values)
         if others is not None:
-            others = np.asarray(others, np.float64)
-            self._other_sum += others.sum(axis=0)
-            self._products += values.T @ others
+            others = _numbers(others).astype(values.dtype, copy=False)
+        if not self.count and len(values):
+            self._shift = _mean(values)
+            if others is not None:
+                self._other_shift = _mean(others)
+        self.count += len(values)
+        for start in range(0, len(values), _BLOCK):
+            part = _shifted(values[start : start + _BLOCK], self._shift)
+            self._sum += part.sum(axis=0, dtype=np.float64)
+            self._squares += part.T @ part
+            if others is not None:
+                more = _shifted(others[start : start + _BLOCK], self._other_shift)
+                self._other_sum += more.sum(axis=0, dtype=np.float64)
+                self._products += part.T @ more
 
     def check(self, name):
         """Raises a `ValueError` unless all samples were finite."""
@@ -68,7 +78,7 @@ class Moments:
     @property
     def other_mean(self) -> np.ndarray:
         """Array of shape `(others,)`."""
-        return self._other_sum / self.count
+        return self._other_shift + self._other_sum / self.count
 
     @property
     def covariance(self) -> np.ndarray:
@@ -80,4 +90,26 @@ class Moments:
     def cross_covariance(self) -> np.ndarray:
         """Array of shape `(size, others)`."""
         mean = self._sum / self.count
-        return self._products / self.count - np.outer(mean, self.other_mean)
+        other = self._other_sum / self.count
+        return self._products / self.count - np.outer(mean, other)
+
+
+def _numbers(values):
+    """Returns values in float32 if that holds them, else in float64."""
+    values = np.asarray(values)
+    narrow = values.dtype.itemsize <= 4 and values.dtype.kind not in "iu"
+    return values.astype(np.float32 if narrow else np.float64, copy=False)
+
+
+def _mean(values):
+    """Returns the mean, rounded so that it is the same number in their dtype."""
+    return values.mean(axis=0, dtype=np.float64).astype(values.dtype)
+
+
+def _shifted(values, shift):
+    """Returns values minus a shift; in float64 if their squares leave the range."""
+    part = values - shift.astype(values.dtype)
+    if part.dtype == np.float64 or not part.size:
+        return part
+    inside = _LOW < max(part.max(), -part.min()) < _HIGH
+    return part if inside else part.astype(np.float64)

@@ -152,10 +152,11 @@ class _Fold:
         self._squares, self._shift = np.zeros(outputs), None
 
     def add(self, values, errors):
-        errors = np.asarray(errors, np.float64)
+        errors = np.asarray(errors)
         if self._shift is None:
-            self._shift = errors.mean(axis=0)
-        self._squares += ((errors - self._shift) ** 2).sum(axis=0)
+            self._shift = errors.mean(axis=0, dtype=np.float64).astype(errors.dtype)
+        far = (errors - self._shift).astype(errors.dtype, copy=False)
+        self._squares += np.einsum("ij,ij->j", far, far, dtype=np.float64)
         self.moments.add(values, errors)
 
     def sums(self) -> Sums:

@@ -3,9 +3,11 @@
 import collections
 import functools
 
+from keras_basisprune.data.kept_batches import KeptBatches
 from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.rules import defines, rule_of
+from keras_basisprune.graph.running import remembered
 from keras_basisprune.linalg import LowRank
 from keras_basisprune.methods._regression_bases import RegressionBases
 from keras_basisprune.scores.activation_bases import activation_bases
@@ -37,8 +39,9 @@ class BasisSource:
     def _batches(self):
         model, fitted = self._model, self._basis == "regression"
         size = samples_at_once(model)
-        found = sample_batches(model, None, self._data, "data", size, kept=fitted)
-        return list(found) if fitted else found
+        if fitted:
+            return KeptBatches.of(model, self._data, size)
+        return sample_batches(model, None, self._data, "data", size)
 
     def whole(self, layer) -> LowRank:
         """Returns a basis of full rank, from which a plan can be made."""
@@ -66,7 +69,12 @@ class BasisSource:
 
         fixed = {key: self._whole[key] for key in apart}
         self._whole = {}
-        fitting = RegressionBases(self._twin, self._batches, cut, fixed)
+        key = ("regression", tuple(name for k, name in names.items() if k not in fixed))
+
+        def recall(make):
+            return remembered(self._model, self._data, key, make)
+
+        fitting = RegressionBases(self._twin, self._batches, cut, fixed, recall)
         self._fitted = fitting.fit(self._verbose)
 
     def take(self, layer) -> LowRank:

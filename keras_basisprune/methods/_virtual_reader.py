@@ -38,14 +38,14 @@ class VirtualReader:
         """Takes in what the layer reads, in the original and now.
 
         Args:
-            before: A list of arrays, one per batch.
+            before: A `SpilledList` of arrays, one per batch.
             after: The same.
             positions: A list of `MapPositions`, one per batch.
         """
-        sizes = [output_positions(self.new.op, values.shape) for values in after]
+        sizes = [output_positions(self.new.op, shape) for shape in after.shapes]
         if self._rows is None:
             some = np.linspace(0, sizes[0] - 1, min(sizes[0], 1024)).astype(int)
-            shape = after[0].shape
+            shape = after.shapes[0]
             channels = row_channels(self.new, shape, self._axis, some)
             self._rows = self._groups[channels]
         moments = Moments(*self._matrix.shape)

@@ -73,9 +73,10 @@ def convert(
     layer at most, which moves singular values by about 1 % with 600 images); memory
     does not depend on the number of images. `"regression"` runs each layer twice per
     image, and adds a product `O(n^2)` per sample (30,000 of them at most) and one
-    solution `O(n^3)` per layer; all images and the values that are still needed of
-    both networks are in memory. `keep` adds the cost of `"activations"` (no copy of the
-    model is built for it), and with a `LatencyTable` that of `select_bases`.
+    solution `O(n^3)` per layer. Values that are still needed of both networks, for all
+    images, are on disk beyond half a GiB (`data.spilling`), so that memory does not
+    grow either. `keep` adds the cost of `"activations"` (no copy of the model is built
+    for it), and with a `LatencyTable` that of `select_bases`.
 
     Sources: Wong, Kashyap, Moradi 2021, *Basis Scaling and Double Pruning for
     Efficient Transfer Learning* (arXiv:2108.02893), section 3.1; Zhang, Zou, He, Sun

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_basisprune.graph.nothing_to_decompose import NothingToDecompose
+from keras_basisprune.graph.running import RememberedValues
 from keras_basisprune.measure import LatencyTable
 from keras_basisprune.methods.apply_method import apply_method
 from keras_basisprune.plan import Plan
@@ -56,9 +57,9 @@ class CutOptions:
 class Cutter:
     """Cuts one network to any share of its cost, by any `Method`.
 
-    Whatever does not depend on the share (the prepared and trained network, and what
-    `Method.scores` returns) is computed once, and shared by methods that use the same
-    functions.
+    Whatever does not depend on the share (the prepared and trained network, what
+    `Method.scores` returns, and what the layers of the network that is cut make of the
+    images) is computed once, and shared by methods that use the same functions.
 
     Args:
         model: A Functional or Sequential `keras.Model`, flat.
@@ -78,6 +79,8 @@ class Cutter:
         self._images, self._options, self._train = images, options, train
         self._made: dict[tuple, Any] = {}
         self._prepared: dict[str, keras.Model] = dict(prepared)
+        # Those of the network that was cut last.
+        self._values: tuple = (None, None)
 
     def cut(self, keep, method) -> Cut | None:
         """Cuts the network.
@@ -93,16 +96,17 @@ class Cutter:
         try:
             prepared = self.prepared(keep, method)
             scores = self._scores(prepared, method, keep)
-            plan, network = apply_method(
-                method,
-                prepared,
-                keep=keep,
-                data=self._images,
-                cost=options.cost,
-                scores=scores,
-                limits=options.limits,
-                compensation=options.compensation,
-            )
+            with self._remembered(prepared):
+                plan, network = apply_method(
+                    method,
+                    prepared,
+                    keep=keep,
+                    data=self._images,
+                    cost=options.cost,
+                    scores=scores,
+                    limits=options.limits,
+                    compensation=options.compensation,
+                )
         except (CannotReach, NothingToDecompose):
             return None
         predicted = math.nan
@@ -170,6 +174,14 @@ class Cutter:
             return scores
 
         return self._once((method.scores, id(prepared)), make)
+
+    def _remembered(self, prepared):
+        """Enters a block in which what layers of a network make is computed once."""
+        known, values = self._values
+        if known is not prepared:
+            values = RememberedValues(prepared, self._images)
+            self._values = prepared, values
+        return values()
 
     def _prepare(self, method):
         known = self._prepared.pop(method.name, None)

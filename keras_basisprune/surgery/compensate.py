@@ -7,24 +7,26 @@ import keras
 import numpy as np
 from tqdm.auto import tqdm
 
-from keras_basisprune.data.sample_batches import sample_batches
+from keras_basisprune.data.kept_batches import KeptBatches
 from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.depth_first import depth_first
 from keras_basisprune.graph.makes_result import makes_result
-from keras_basisprune.graph.map_positions import MapPositions
 from keras_basisprune.graph.output_positions import output_positions
-from keras_basisprune.graph.running import LiveValues
-from keras_basisprune.graph.sample_folds import FOLDS, sample_folds
+from keras_basisprune.graph.running import LiveValues, remembered
+from keras_basisprune.graph.sample_folds import FOLDS
 from keras_basisprune.graph.trace import check_model
 from keras_basisprune.linalg import RidgeFolds, variance_factors
 from keras_basisprune.plan import Plan
+from keras_basisprune.surgery._original_outputs import OriginalOutputs
 from keras_basisprune.surgery.linear_call import LinearCall
 from keras_basisprune.surgery.prune import pruned_calls
 from keras_basisprune.utils.check_kind import check_kind
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_verbose import check_verbose
 from keras_basisprune.utils.types import Data, Verbose
+
+_WEAK = 1e-5  # ridges below this need float64
 
 
 def compensate(
@@ -60,8 +62,8 @@ def compensate(
 
     Time is that of one forward pass of both models, and per layer a product `O(n^2)`
     per position (30,000 of them at most) and ten to thirty solutions `O(n^3)`,
-    `n = kh kw cin`. All
-    images and the values that are still needed of both models are in memory.
+    `n = kh kw cin`. Memory does not grow with the number of samples: what is beyond
+    half a GiB of the values that are still needed is on disk (`data.spilling`).
 
     Source: *Compensation-aware pruning* (CaP, arXiv:2108.13728).
 
@@ -95,18 +97,24 @@ def compensate(
     check_kind("plan", plan, Plan, "Make one with `select_channels`.")
     check_model("model", model)
     check_finite_weights(model)
-    batches = list(
-        sample_batches(model, None, data, "data", samples_at_once(model), kept=True)
-    )
+    batches = KeptBatches.of(model, data, samples_at_once(model))
     done = pruned_calls(model, plan)
-    return _Compensation(done, batches, ridge).run(verbose)
+    # A weak ridge leaves nothing over that would cover rounding.
+    exact = np.float64 if ridge is not None and ridge < _WEAK else np.float32
+    made = remembered(
+        model,
+        data,
+        ("compensate", exact),
+        lambda: OriginalOutputs(done.traced, batches, exact),
+    )
+    return _Compensation(done, batches, made, ridge).run(verbose)
 
 
 class _Compensation:
     """Runs the original and the pruned model side by side."""
 
-    def __init__(self, done, batches, ridge):
-        self._ridge = ridge
+    def __init__(self, done, batches, originals, ridge):
+        self._originals, self._ridge = originals, ridge
         self._pruned, self._kept = done.model, done.kept
         old = depth_first(done.traced)
         # The calls of the pruned model, in the order of those of the original.
@@ -120,45 +128,38 @@ class _Compensation:
         self._readers = new.consumers()
         self._results = {id(t) for t in keras.tree.flatten(new.outputs)}
         self._calls = collections.Counter(id(call.op) for call in new.calls)
-        self._before = LiveValues(old, batches)
-        self._after = LiveValues(new, batches)
-        self._positions = MapPositions.for_fitting(batches)
-        self._folds = sample_folds(batches)
+        self._live = LiveValues(new, batches)
 
     def run(self, verbose) -> keras.Model:
         """Corrects all layers, in order."""
-        first: dict[int, int] = {}
-        for position, (_, new) in enumerate(self._pairs):
-            if LinearCall.can_be_fitted(new.op):
-                first.setdefault(id(new.op), position)
-        for position in tqdm(first.values(), unit="layer", disable=not verbose):
-            self._before.advance(position)
-            self._after.advance(position)
-            self._fit(*self._pairs[position])
+        for position in tqdm(self._originals.made, unit="layer", disable=not verbose):
+            self._live.advance(position)
+            self._fit(position)
         return self._pruned
 
-    def _fit(self, old, new):
+    def _fit(self, position):
         """Corrects one layer."""
-        before = self._before.of(old.input_tensors[0])
-        after = self._after.of(new.input_tensors[0])
-        sizes = [output_positions(new.op, values.shape) for values in after]
-        if sizes != [output_positions(old.op, values.shape) for values in before]:
+        known, (old, new) = self._originals, self._pairs[position]
+        values = self._live.of(new.input_tensors[0])
+        sizes = [output_positions(new.op, shape) for shape in values.shapes]
+        if sizes != known.sizes[position]:
             return  # it reads along another axis than that of the channels
         kept = self._kept[id(old.output_tensors[0])]
-        whole, linear = LinearCall(old), LinearCall(new, self._readers, self._calls)
-        wanted, now, offset = whole.matrix, linear.matrix, linear.offset
+        linear = LinearCall(new, self._readers, self._calls)
+        now, offset = linear.matrix, linear.offset
         if not linear.settable(now):
             return  # its weights can't be computed from its matrix
-        if kept is not None and kept.total == wanted.shape[1]:
-            wanted = wanted[:, kept.indices]
         found = RidgeFolds(*now.shape, FOLDS)
+        narrow = now.astype(known.dtype)
         for index, size in enumerate(sizes):
-            positions = self._positions[index].of_map(size)
-            inputs = linear.patches(after[index], positions)
-            made = whole.patches(before[index], positions) @ wanted
-            folds = self._folds[index]
+            inputs = linear.patches(values[index], known.positions[index].of_map(size))
+            inputs = inputs.astype(known.dtype, copy=False)
+            made = known.made[position][index]
+            if kept is not None and kept.total == made.shape[1]:
+                made = made[:, kept.indices]
+            folds = known.folds[index]
             folds = np.repeat(folds, len(inputs) // len(folds))
-            found.add(inputs, made - inputs @ now, folds)
+            found.add(inputs, made - inputs @ narrow, folds)
         found.check(new.op.name)
         update, shift, _ = found.update(self._ridge, centered=offset is not None)
         matrix = now + update

@@ -58,10 +58,12 @@ class LinearCall:
     def patches(self, inputs, positions) -> np.ndarray:
         """What the matrix is multiplied by, at some positions of the output.
 
-        Inputs go through what comes before it, in a separable convolution.
+        Inputs go through what comes before it, in a separable convolution. Float32, or
+        float64 if they are.
         """
         inputs = self._first(inputs) if self._first else inputs
-        return self._rule.patches(self.op, inputs, positions).astype(np.float64)
+        found = self._rule.patches(self.op, inputs, positions)
+        return found.astype(np.result_type(found, np.float32), copy=False)
 
 
 def _offset(call, readers, counts):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from tqdm.auto import tqdm
 
-from keras_basisprune.data.sample_batches import sample_batches
+from keras_basisprune.data.kept_batches import KeptBatches
 from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.depth_first import depth_first
@@ -26,7 +26,8 @@ def recalibrate(
     computed layer after layer, so that each layer reads the outputs of those before it
     with their new statistics: exact means and variances over all data, in inference,
     not moving averages. The given model is not changed. Time is that of one forward
-    pass; all images and the values that are still needed are in memory.
+    pass. Memory does not grow with the number of samples: values that are still needed
+    are on disk beyond half a GiB (`data.spilling`).
 
     Args:
         model: A built Functional or Sequential `keras.Model`.
@@ -50,9 +51,7 @@ def recalibrate(
     verbose = check_verbose(verbose)
     check_model("model", model)
     check_finite_weights(model)
-    batches = list(
-        sample_batches(model, None, data, "data", samples_at_once(model), kept=True)
-    )
+    batches = KeptBatches.of(model, data, samples_at_once(model))
     copy = flatten(model)
     traced = depth_first(trace(copy))
     positions = norm_positions(traced)

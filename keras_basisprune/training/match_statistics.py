@@ -43,7 +43,7 @@ def match_statistics(model, images):
         return
     size = samples_at_once(model)
     for batch in sample_batches(model, None, images, "images", size):
-        values = LiveValues(traced, [batch])
+        values = LiveValues(traced, [batch], list)
         for position, found in moments.items():
             values.advance(position)
             found.add(*values.of(traced.calls[position].input_tensors[0]))

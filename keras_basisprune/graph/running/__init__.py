@@ -3,5 +3,9 @@
 from keras_basisprune.graph.running._run_calls import run_calls
 from keras_basisprune.graph.running.live_values import LiveValues
 from keras_basisprune.graph.running.predict import predict
+from keras_basisprune.graph.running.remembered_values import (
+    RememberedValues,
+    remembered,
+)
 
-__all__ = ["LiveValues", "predict", "run_calls"]
+__all__ = ["LiveValues", "RememberedValues", "predict", "remembered", "run_calls"]

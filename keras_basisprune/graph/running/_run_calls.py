@@ -1,10 +1,13 @@
 """Computes a part of a model on arrays, one call after the other."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 
 
-def run_calls(calls, values, wanted) -> dict[int, list[np.ndarray]]:
+def run_calls(calls, values, wanted, made=list) -> dict[int, Sequence[np.ndarray]]:
     """Computes tensors of a traced model from others, in inference, batch by batch.
 
     Time is that of a forward pass through `calls`; memory is that of the result, plus
@@ -15,11 +18,12 @@ def run_calls(calls, values, wanted) -> dict[int, list[np.ndarray]]:
             and outputs of earlier calls.
         values: Maps `id(tensor)` to a list of arrays, one per batch.
         wanted: The `id`s of the tensors to compute, each an output of one of `calls`.
+        made: A function that returns an empty list to append arrays to.
 
     Returns:
         A dict from the `id`s in `wanted` to lists of arrays, one per batch.
     """
-    results: dict[int, list[np.ndarray]] = {key: [] for key in wanted}
+    results: dict[int, Any] = {key: made() for key in wanted}
     needed = {id(t) for call in calls for t in call.input_tensors} & values.keys()
     batches = len(next(iter(values.values()))) if wanted else 0
     for index in range(batches):

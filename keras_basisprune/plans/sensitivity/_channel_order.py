@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_basisprune.data.kept_batches import KeptBatches
 from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.plans._channel_choice import makers_of
@@ -23,7 +24,7 @@ def channel_order(model, copy, scores, batches, ridge) -> np.ndarray:
         A float64 array; infinite for groups that no layer of both makes.
     """
     if scores is None:
-        return compensated(copy, iter(batches), ridge=ridge)
+        return compensated(copy, KeptBatches.made_of(batches), ridge=ridge)
     ours, others = trace(model), trace(copy)
     known, channels = channel_map(ours), channel_map(others)
     scores = check_channel_scores(scores, known.count)

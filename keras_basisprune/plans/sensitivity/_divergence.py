@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from keras_basisprune.linalg.channel_moments import ChannelMoments
+
 _LEAST = 1e-12  # of a probability
 
 
@@ -23,7 +25,7 @@ class Divergence:
     def __init__(self, traced, wanted):
         makers, outputs = traced.producers(), keras.tree.flatten(traced.outputs)
         self._parts = [
-            _part_of(makers.get(id(tensor)), [np.asarray(a, np.float64) for a in one])
+            _part_of(makers.get(id(tensor)), one)
             for tensor, one in zip(outputs, wanted, strict=True)
         ]
 
@@ -35,7 +37,7 @@ class Divergence:
 
 
 def _part_of(call, wanted):
-    if all(_are_probabilities(array) for array in wanted):
+    if all(_are_probabilities(_double(array)) for array in wanted):
         return _Mean(wanted, _of_classes)
     activation = None if call is None else getattr(call.op, "activation", None)
     if activation is keras.activations.sigmoid:
@@ -68,8 +70,8 @@ class _Mean:
     def __call__(self, found):
         total, count = 0.0, 0
         for wanted, array in zip(self._wanted, found, strict=True):
-            array = np.maximum(np.asarray(array, np.float64), _LEAST)
-            values = self._each(np.maximum(wanted, _LEAST), array)
+            array = np.maximum(_double(array), _LEAST)
+            values = self._each(np.maximum(_double(wanted), _LEAST), array)
             total, count = total + values.sum(), count + values.size
         return total / count
 
@@ -79,13 +81,20 @@ class _Squares:
 
     def __init__(self, wanted):
         self._wanted = wanted
-        rows = np.concatenate([array.reshape(-1, array.shape[-1]) for array in wanted])
-        self._scale = ((rows - rows.mean(axis=0)) ** 2).sum()
-        self._scale = self._scale or (rows**2).sum() or 1.0
+        rows = ChannelMoments()
+        for array in wanted:
+            rows.add(array.reshape(-1, *array.shape[1:][-1:] or (1,)))
+        self._scale = rows.count * (
+            rows.variance.sum() or (rows.variance + rows.mean**2).sum() or 1.0
+        )
 
     def __call__(self, found):
         errors = (
-            ((wanted - array) ** 2).sum()
+            ((_double(wanted) - array) ** 2).sum()
             for wanted, array in zip(self._wanted, found, strict=True)
         )
         return sum(errors) / self._scale
+
+
+def _double(array):
+    return np.asarray(array, np.float64)

@@ -5,6 +5,8 @@ import contextlib
 import keras
 import numpy as np
 
+from keras_basisprune.data.kept_batches import KeptBatches
+from keras_basisprune.data.spilled_list import SpilledList
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.graph.running import LiveValues, run_calls
 from keras_basisprune.graph.trace import trace
@@ -24,12 +26,12 @@ class JudgedNetwork:
     """Runs a network from any of its calls on, and compares its outputs.
 
     The values that calls read are computed once and kept while later calls need them,
-    for all samples that are judged.
+    for all samples that are judged: on disk beyond some memory (`data.spilling`).
 
     Args:
         traced: The `Trace` of a copy of the network.
         original: The model whose outputs are wanted, or `None` for this network's own.
-        batches: The samples: a list of lists of arrays, one per input.
+        batches: The samples: `KeptBatches`, or lists of arrays, one per input.
     """
 
     def __init__(self, traced, original, batches):
@@ -62,7 +64,8 @@ class JudgedNetwork:
             for key, tensor in needed.items()
             if tensor in self._live
         }
-        found = run_calls(calls, values, [key for key in self._outputs if key in made])
+        wanted = [key for key in self._outputs if key in made]
+        found = run_calls(calls, values, wanted, SpilledList)
         outputs = [
             found.get(key, now)
             for key, now in zip(self._outputs, self._now, strict=True)
@@ -81,14 +84,14 @@ def restored(variables):
             one.assign(value)
 
 
-def outputs_of(traced, batches) -> list[list[np.ndarray]]:
+def outputs_of(traced, batches) -> list[SpilledList]:
     """Runs a traced model; returns for each output one array per batch."""
     inputs = [id(tensor) for tensor in keras.tree.flatten(traced.inputs)]
-    arrays = map(list, zip(*batches, strict=True))
-    values = dict(zip(inputs, arrays, strict=True))
+    given = KeptBatches.made_of(batches).inputs
+    values = dict(zip(inputs, given, strict=True))
     outputs = [id(tensor) for tensor in keras.tree.flatten(traced.outputs)]
     wanted = [key for key in outputs if key not in values]
-    found = run_calls(traced.calls, values, wanted) if wanted else {}
+    found = run_calls(traced.calls, values, wanted, SpilledList) if wanted else {}
     return [values[key] if key in values else found[key] for key in outputs]
 
 

@@ -3,11 +3,11 @@
 import numpy as np
 
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
-from keras_basisprune.data.sample_batches import sample_batches
+from keras_basisprune.data.kept_batches import KeptBatches
 from keras_basisprune.data.samples_at_once import samples_at_once
 
 
-def split_samples(model, data, fitted, most=None) -> tuple[list, list]:
+def split_samples(model, data, fitted, most=None) -> tuple[KeptBatches, KeptBatches]:
     """Divides samples into two sets, spread evenly over their order.
 
     Args:
@@ -18,21 +18,19 @@ def split_samples(model, data, fitted, most=None) -> tuple[list, list]:
             that runs only on batches of one size gets all.
 
     Returns:
-        Two lists of batches (lists of arrays, one per input of the model). A model that
-        runs only on batches of one size gets whole batches.
+        Two `KeptBatches`. A model that runs only on batches of one size gets whole
+        batches.
 
     Raises:
         ValueError: If `data` does not fit the model, or has too few samples.
     """
-    batches = list(
-        sample_batches(model, None, data, "data", samples_at_once(model), kept=True)
-    )
+    batches = KeptBatches.of(model, data, samples_at_once(model))
     whole = fixed_batch(model) is not None
-    sizes = [len(arrays[0]) for arrays in batches]
-    if most and not whole and sum(sizes) > most:
-        chosen = np.diff(np.ceil(np.arange(sum(sizes) + 1) * (most / sum(sizes)))) > 0
-        batches = _taken(batches, np.split(chosen, np.cumsum(sizes)[:-1]))
-        sizes = [len(arrays[0]) for arrays in batches]
+    if most and not whole and sum(batches.sizes) > most:
+        total, ends = sum(batches.sizes), np.cumsum(batches.sizes)[:-1]
+        chosen = np.diff(np.ceil(np.arange(total + 1) * (most / total))) > 0
+        batches = _taken(batches, np.split(chosen, ends))
+    sizes = batches.sizes
     count = len(batches) if whole else sum(sizes)
     if count < 2:
         unit = "batches of the size that the model runs on" if whole else "samples"
@@ -44,20 +42,21 @@ def split_samples(model, data, fitted, most=None) -> tuple[list, list]:
     first = np.diff(ends) > 0
     first[-1] &= not first.all()
     if whole:
-        one = [b for b, mine in zip(batches, first, strict=True) if mine]
-        other = [b for b, mine in zip(batches, first, strict=True) if not mine]
-        return one, other
+        return tuple(
+            KeptBatches(b for b, mine in zip(batches, of, strict=True) if mine)
+            for of in (first, ~first)
+        )
     marks = np.split(first, np.cumsum(sizes)[:-1])
     parts = _taken(batches, marks), _taken(batches, [~mine for mine in marks])
     return tuple(_joined(part, samples_at_once(model)) for part in parts)
 
 
 def _taken(batches, marks):
-    return [
+    return KeptBatches(
         [array[mine] for array in arrays]
         for arrays, mine in zip(batches, marks, strict=True)
         if mine.any()
-    ]
+    )
 
 
 def _joined(batches, size):
@@ -70,4 +69,4 @@ def _joined(batches, size):
             found[-1] = list(map(np.concatenate, zip(before, arrays, strict=True)))
         else:
             found.append(arrays)
-    return found
+    return KeptBatches(found)

@@ -1,0 +1,35 @@
+"""What the layers of the original make, for a regression."""
+
+from keras_basisprune.data.spilled_list import SpilledList
+from keras_basisprune.graph.map_positions import MapPositions
+from keras_basisprune.graph.running import LiveValues
+from keras_basisprune.graph.sample_folds import sample_folds
+
+
+class OriginalTargets:
+    """What layers should make, at some positions of each sample.
+
+    Computed in one pass, batch by batch; on disk beyond some memory (`data.spilling`):
+    about 30,000 numbers per output channel.
+
+    Args:
+        traced: The `Trace` of a twin, with the weights of the original.
+        fits: Maps the positions of calls, ascending, to `FittedCall`s.
+        batches: `KeptBatches`.
+
+    Attributes:
+        positions: List of `MapPositions`, one per batch.
+        folds: List of integer arrays, one per batch: the fold of each sample.
+        targets: Maps the positions of calls to float32 arrays, one per batch.
+    """
+
+    def __init__(self, traced, fits, batches):
+        self.positions = MapPositions.for_fitting(batches)
+        self.folds = sample_folds(batches)
+        self.targets = {position: SpilledList() for position in fits}
+        for arrays, positions in zip(batches, self.positions, strict=True):
+            live = LiveValues(traced, [arrays], list)
+            for position, fit in fits.items():
+                live.advance(position)
+                made = fit.samples(fit.values(live, 0), positions)[-1]
+                self.targets[position].append(made)
