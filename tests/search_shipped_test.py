@@ -8,13 +8,13 @@ import keras
 import numpy as np
 import pytest
 from by_interpreter import classes
+from scorers import scorer
 
 import keras_basisprune as kbp
 from keras_basisprune.search.folded import Folded
 from keras_basisprune.search.judge import Judge
 from keras_basisprune.search.objective import Objective
 from keras_basisprune.search.run_folder import RunFolder
-from keras_basisprune.search.scorer import Scorer
 from keras_basisprune.search.shipped import Shipped
 
 FORMS = ("float32", "float16", "int8")
@@ -162,16 +162,20 @@ def test_a_network_that_int8_ruins_is_refused():
 @pytest.mark.parametrize("form", FORMS)
 def test_answers_of_a_file_by_hand(model, digits, form, tmp_path):
     images, labels = (array[:90] for array in digits.validation)
-    score = Scorer(model, (images, labels))
+    score = scorer(model, (images, labels))
     shipped = Shipped(form, digits.train[0], workers=2)
     folded = Folded(model, score, shipped)
     (tmp_path / "a.tflite").write_bytes(folded.file.content)
     expected = classes(tmp_path / "a.tflite", images) == labels
-    np.testing.assert_array_equal(folded.right_in_file, expected)
-    assert folded.compared_in_file() == score.compared(expected)
+    np.testing.assert_array_equal(folded.answers_in_file[:, 0] > 0, expected)
+    assert folded.compared_in_file() == score.compared(folded.answers_in_file)
+    assert folded.compared_in_file()["score"] == np.mean(expected)
+    assert folded.as_it_ships is folded.file
     assert folded.file.record.bytes == len(folded.file.content)
-    (again,) = folded.outputs_for(images[:7])
-    np.testing.assert_array_equal(again, folded.file.outputs[0][:7])
+    outputs = folded.file.predict(images)
+    np.testing.assert_array_equal(outputs.argmax(-1) == labels, expected)
+    (again,) = folded.file.run_batch([images[:7]])
+    np.testing.assert_array_equal(again, outputs[:7])
 
 
 def test_bytes_are_those_of_the_form(model, digits, tmp_path):
@@ -192,7 +196,7 @@ def test_bytes_are_those_of_the_form(model, digits, tmp_path):
 
 def test_a_file_that_cannot_be_made_is_no_network(model, digits):
     images, labels = (array[:30] for array in digits.validation)
-    score = Scorer(model, (images, labels))
+    score = scorer(model, (images, labels))
     shipped = Shipped("int8", digits.train[0][:50])
 
     def refuse(*_):
@@ -204,7 +208,7 @@ def test_a_file_that_cannot_be_made_is_no_network(model, digits):
     with pytest.warns(UserWarning, match="can make no int8 file.*no integer kernel"):
         answer = judge(judge.folded(model), {})
     assert np.isnan(answer["score"]) and answer["judged"] == "int8"
-    assert answer["keras_score"] == np.mean(score.right(model))
+    assert answer["keras_score"] == score.baseline
 
 
 def recurrent():
