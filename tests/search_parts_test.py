@@ -553,6 +553,9 @@ class TestDocument:
             "seconds": 2.0,
             "bound": None,
             "method": "",
+            "judged": "keras",
+            "keras_score": None,
+            "predicted": None,
         }
 
     def test_versions_are_those_that_are_installed(self):
