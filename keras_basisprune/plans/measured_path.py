@@ -5,6 +5,8 @@ import math
 
 import numpy as np
 
+from keras_basisprune.data.sample_batches import sample_batches
+from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.plan import Plan
@@ -19,6 +21,7 @@ from keras_basisprune.plans.sensitivity.measured_parts import (
 )
 from keras_basisprune.plans.sensitivity.moved_to import moved_to
 from keras_basisprune.plans.sensitivity.split_samples import split_samples
+from keras_basisprune.scores.channels import compensated
 from keras_basisprune.surgery.compensate import compensate
 from keras_basisprune.utils.cannot_reach import CannotReach
 
@@ -38,13 +41,17 @@ class MeasuredPath:
         step: Float in (0, 1], the share of the remaining cost that is removed between
             two measurements; 1 measures the whole network only.
         shares: As in `sensitivity`, descending.
-        most: The most samples that are measured on; `None` for all.
+        most: The most samples that losses are measured on; `None` for all. The order of
+            the channels is that of `scores.channels.compensated` on all samples.
         verbose: Whether to show progress bars.
     """
 
     def __init__(self, model, data, step, shares=SHARES, most=None, verbose=False):
         self._model, self._step, self._verbose = model, step, verbose
-        self._shares, self._parts = shares, split_samples(model, data, FITTED, most)
+        size = samples_at_once(model)
+        data = list(sample_batches(model, None, data, "data", size, kept=True))
+        self._data, self._parts = data, split_samples(model, iter(data), FITTED, most)
+        self._shares = shares
         self._whole: Sensitivity | None = None
         self._found: list[tuple] = []  # a cost, limits, and what was measured for them
         self._losses: list[tuple] = []  # a plan, and the loss that was predicted for it
@@ -148,9 +155,10 @@ class MeasuredPath:
             if plan is not None:
                 data = iter(self._parts[0])
                 network, original = compensate(model, plan, data, verbose=0), model
+            given = {"original": original}
+            given["scores"] = compensated(network, iter(self._data), ridge=RIDGE)
             options = self._shares, RIDGE, self._verbose
-            found = measured_parts(network, *self._parts, *options, original=original)
-            return found.to_json()
+            return measured_parts(network, *self._parts, *options, **given).to_json()
 
         return Sensitivity.from_json(self._recall(f"sensitivity {name}", find))
 

@@ -91,13 +91,14 @@ def compress(
     """Makes a trained classifier as small as an accuracy budget allows.
 
     Networks of several sizes are made in closed form, from at most 1,000 of the
-    training images and without labels. The channels that the others can best replace
-    are removed (`scores.channels.compensated`), and kernels are corrected
-    (`compensate`). Then bases of the layers' outputs are computed, ranks are chosen by
-    energy per cost (`select_bases`), and layers are fitted one after the other
+    training images and without labels. Channels are removed where the outputs lose
+    least (`sensitivity`), those first that the others can best replace
+    (`scores.channels.compensated`), and kernels are corrected (`compensate`). Then
+    bases of the layers' outputs are computed, ranks are chosen by energy per cost
+    (`select_bases`), and layers are fitted one after the other
     (`convert(basis="regression")`). Each network is folded and judged on `validation`.
-    Bisection finds the smallest one that is good enough, and whether it is best to
-    remove channels, bases or both.
+    A walk along the predicted losses finds the smallest one that is good enough, and
+    whether it is best to remove channels, bases or both.
 
     With `recover`, a round looks for a network that loses up to ten times the budget
     and trains it, which recovers most of the loss; if that is not enough, less is cut.
@@ -105,11 +106,12 @@ def compress(
     less than 5 %. Training is towards the outputs of the original, so labels of `train`
     are not needed. The given model is not changed.
 
-    Time: a first round makes nine networks at most, a later one six. Each takes about
-    three passes of the images through the network, one pass of `validation` through the
-    result, and per layer of `n = kh kw cin` inputs `O(n^2)` for each of 30,000 samples
-    and `O(n^3)` for the solution. `recover` adds `epochs` of training the small network
-    per round, or up to eight times that where it fails.
+    Time: a first round makes nine networks at most (mostly about seven), a later one
+    six. Each takes about three passes of the images through the network, one pass of
+    `validation` through the result, and per layer of `n = kh kw cin` inputs `O(n^2)`
+    for each of 30,000 samples and `O(n^3)` for the solution. Measuring the sensitivity,
+    once per round, takes less than making a network does. `recover` adds `epochs` of
+    training the small network per round, or up to eight times that where it fails.
 
     Sources: Wong, Kashyap, Moradi 2021, *Basis Scaling and Double Pruning for Efficient
     Transfer Learning* (arXiv:2108.02893), section 3.4; *Compensation-aware pruning*
