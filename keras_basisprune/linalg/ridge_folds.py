@@ -14,6 +14,8 @@ _FIRST = 0.03
 _ALONE = 0.01  # without samples to leave out
 # From so many inputs on, only one fold is left out, since each needs `n^2` numbers.
 _MANY = 1536
+# From so many outputs per input on, a decomposition is faster than several solutions.
+_WIDE = 0.5
 
 
 class RidgeFolds:
@@ -50,6 +52,7 @@ class RidgeFolds:
         self._folds = [
             _Fold(size, outputs) for _ in range(min(folds, self._left_out + 1))
         ]
+        self._all, self._parts = None, []
 
     def add(self, values, errors, folds):
         """Adds samples.
@@ -59,7 +62,7 @@ class RidgeFolds:
             errors: Array of shape `(samples, outputs)`: target minus output.
             folds: Integer array of shape `(samples,)`: the fold of each sample.
         """
-        folds = np.minimum(folds, len(self._folds) - 1)
+        folds, self._all = np.minimum(folds, len(self._folds) - 1), None
         for fold in np.unique(folds):
             chosen = folds == fold
             self._folds[fold].add(values[chosen], errors[chosen])
@@ -71,7 +74,10 @@ class RidgeFolds:
 
     def together(self) -> "Sums":
         """Returns means and covariances of all samples."""
-        return _joined([fold for fold in self._folds if fold.moments.count])
+        if self._all is None:
+            self._parts = [one.sums() for one in self._folds if one.moments.count]
+            self._all = _joined(self._parts)
+        return self._all
 
     def update(self, ridge=None, centered=True) -> tuple[np.ndarray, np.ndarray, float]:
         """Solves the regression.
@@ -90,12 +96,12 @@ class RidgeFolds:
 
     def _chosen(self, centered) -> float:
         """Returns the strength with the least error on samples that are left out."""
-        filled = [fold for fold in self._folds if fold.moments.count]
-        if len(filled) < 2:
+        together, parts = self.together(), self._parts
+        if len(parts) < 2:
             return _ALONE
         splits = [
-            (_joined(filled[:i] + filled[i + 1 :]), _joined([filled[i]]))
-            for i in range(min(len(filled), self._left_out))
+            _Split(_without(together, part), part, centered)
+            for part in parts[: self._left_out]
         ]
         known: dict[int, float] = {}
 
@@ -104,10 +110,7 @@ class RidgeFolds:
                 return math.inf
             if place not in known:
                 ridge = _STRENGTHS[place]
-                known[place] = sum(
-                    _error(*_solved(rest, ridge, centered), left)
-                    for rest, left in splits
-                )
+                known[place] = sum(split.error(ridge) for split in splits)
             return known[place]
 
         place = _STRENGTHS.index(_FIRST)
@@ -169,9 +172,8 @@ class _Fold:
         )
 
 
-def _joined(folds) -> Sums:
+def _joined(parts) -> Sums:
     """Returns the `Sums` of several folds, without loss of digits to large means."""
-    parts = [fold.sums() for fold in folds]
     if len(parts) == 1:
         return parts[0]
     count = sum(part.count for part in parts)
@@ -192,13 +194,89 @@ def _joined(folds) -> Sums:
     return Sums(count, mean, covariance, error, cross, variance)
 
 
+def _without(together, part) -> Sums:
+    """Returns the `Sums` of all samples but those of one fold."""
+    share = part.count / together.count
+    kept = 1 - share
+    mean = (together.mean - share * part.mean) / kept
+    error = (together.error - share * part.error) / kept
+    covariance = together.covariance - share * part.covariance
+    cross = together.cross - share * part.cross
+    variance = together.variance - share * part.variance
+    for sums, weight in ((together, 1.0), (part, -share)):
+        off, miss = sums.mean - mean, sums.error - error
+        covariance += weight * np.outer(off, off)
+        cross += weight * np.outer(off, miss)
+        variance += weight * miss**2
+    count = together.count - part.count
+    return Sums(
+        count, mean, covariance / kept, error, cross / kept, np.maximum(variance, 0.0)
+    )
+
+
+class _Split:
+    """Corrections computed without one fold, and their squared errors on it.
+
+    With many outputs, the covariance of the inputs is decomposed once, and the error
+    of any strength then costs only `O(n^2)`.
+    """
+
+    def __init__(self, rest, left, centered):
+        self._rest, self._left, self._centered = rest, left, centered
+        self._decomposed = None
+        size, outputs = rest.cross.shape
+        if outputs >= _WIDE * size:
+            self._decomposed = self._decompose()
+
+    def error(self, ridge) -> float:
+        """Returns the error for a strength."""
+        if self._decomposed is None:
+            return _error(*_solved(self._rest, ridge, self._centered), self._left)
+        values, within, own, across, strength = self._decomposed
+        scale = 1.0 / (values + ridge * strength)
+        squares = scale @ (within * own) @ scale
+        total = self._left.variance.sum() + squares - 2 * (scale @ across)
+        return self._left.count * float(total)
+
+    def _decompose(self):
+        """Returns what the error depends on, along the axes of the inputs.
+
+        With `D = Q (L + r)^-1 A` the correction, `A = Q^T X`, the error is that of the
+        outputs' variances, plus `tr(D^T B D) - 2 tr(D^T Y)` with `B` and `Y` the second
+        moments on the fold, around what the correction makes of the means.
+        """
+        rest, left = self._rest, self._left
+        second, cross = _seconds(rest, self._centered)
+        strength = np.trace(second) / len(second)
+        if not (strength > 0 and np.any(cross)):
+            return None
+        values, axes = np.linalg.eigh(second)
+        own = axes.T @ cross
+        # What is left behind also counts as a mean: (m' - D^T d)^2 for each output.
+        off = left.mean - rest.mean if self._centered else left.mean
+        miss = left.error - rest.error if self._centered else left.error
+        turned = axes.T @ left.covariance @ axes
+        moved = axes.T @ off
+        turned += np.outer(moved, moved)
+        wanted = axes.T @ left.cross + np.outer(moved, miss)
+        across = np.einsum("ij,ij->i", own, wanted)
+        left = dataclasses.replace(left, variance=left.variance + miss**2)
+        self._left = left
+        return values, turned, own @ own.T, across, strength
+
+
+def _seconds(sums, centered):
+    """Returns second moments of inputs, and with errors, that are regressed on."""
+    if centered:
+        return sums.covariance, sums.cross
+    # No constant can be added: least squares without one.
+    second = sums.covariance + np.outer(sums.mean, sums.mean)
+    return second, sums.cross + np.outer(sums.mean, sums.error)
+
+
 def _solved(sums, ridge, centered) -> tuple[np.ndarray, np.ndarray]:
     """Returns the correction and the constant that goes with it."""
-    second, cross = sums.covariance, sums.cross
-    if not centered:  # no constant can be added: least squares without one
-        second = second + np.outer(sums.mean, sums.mean)
-        cross = cross + np.outer(sums.mean, sums.error)
-    update = ridge_update(second, cross, ridge)
+    update = ridge_update(*_seconds(sums, centered), ridge)
     shift = sums.error - sums.mean @ update
     return update, shift if centered else np.zeros_like(shift)
 
