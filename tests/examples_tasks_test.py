@@ -1,4 +1,4 @@
-"""The examples of tasks, in small form: what each scores, by NumPy, and what is left."""
+"""The examples of tasks, in small form: their scores, by NumPy, and what is left."""
 
 import keras
 import numpy as np

@@ -1,6 +1,6 @@
 """Keywords in one-dimensional audio, from a `keras.utils.PyDataset` with logits.
 
-    python -m examples.tasks.audio_keywords
+python -m examples.tasks.audio_keywords
 """
 
 import keras

@@ -1,6 +1,6 @@
 """Two heads: what is in the image, and where?
 
-    python -m examples.tasks.detector
+python -m examples.tasks.detector
 """
 
 import keras

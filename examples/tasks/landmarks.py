@@ -1,6 +1,6 @@
 """Regression of landmarks: where are the eyes and the mouth?
 
-    python -m examples.tasks.landmarks
+python -m examples.tasks.landmarks
 """
 
 import keras

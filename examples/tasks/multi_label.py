@@ -1,6 +1,6 @@
 """Several labels per image: which shapes are in it?
 
-    python -m examples.tasks.multi_label
+python -m examples.tasks.multi_label
 """
 
 import keras

@@ -1,6 +1,6 @@
 """Segmentation by a U-Net, from a `tf.data.Dataset`.
 
-    python -m examples.tasks.unet_shapes
+python -m examples.tasks.unet_shapes
 """
 
 import keras

@@ -44,7 +44,9 @@ def default_measure(outputs, labelled, weighted, constants):
         one = MeanOfOutputs("mean_of_outputs", found)
     if agreement:
         one.name = "agreement"
-        known = "agreement" if one.exact else f"agreement with the original ({one.text})"
+        known = (
+            "agreement" if one.exact else f"agreement with the original ({one.text})"
+        )
         one.text = known
     return one
 
