@@ -27,7 +27,8 @@ def network() -> keras.Model:
     }
     model = keras.Model(inputs, heads, name="detector")
     losses = {"shape": "sparse_categorical_crossentropy", "box": "mse"}
-    model.compile(keras.optimizers.Adam(2e-3), losses, loss_weights={"box": 20.0})
+    weights = {"shape": 1.0, "box": 20.0}
+    model.compile(keras.optimizers.Adam(2e-3), losses, loss_weights=weights)
     return model
 
 

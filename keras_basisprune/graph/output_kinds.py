@@ -145,8 +145,10 @@ def _of_sigmoid(values, several, wanted, targets) -> tuple[str, bool]:
     if sparse and targets.size * values.shape[-1] == values.size:
         return "classes", False
     yes_or_no = np.isin(targets, (0, 1)).all()
-    soft = wanted == "binary"
-    return ("binary" if yes_or_no or soft else "numbers"), False
+    outside = np.min(targets) < 0 or np.max(targets) > 1  # masks of 255
+    if wanted == "binary" or yes_or_no or outside:
+        return "binary", False
+    return "numbers", False
 
 
 def _activation(traced, tensor) -> str:

@@ -17,6 +17,27 @@ _NAMES = {
 }
 
 
+# Metrics that are shares; the underscores of their names are blanks in labels.
+_SCORES = (
+    "accuracy",
+    "agreement",
+    "binary accuracy",
+    "categorical accuracy",
+    "sparse categorical accuracy",
+    "mean iou",
+)
+
+
+def score_scale(report) -> int:
+    """Returns by what scores are multiplied: 100 for shares, which are per cent."""
+    return 100 if report.get("share", True) else 1
+
+
+def score_sign(report) -> int:
+    """Returns 1 if more of the score is better, -1 if less is."""
+    return -1 if report.get("mode") == "min" else 1
+
+
 def percent(share) -> str:
     """Formats a share as per cent; neither 0 nor 100 unless it is exactly that."""
     if share is None:
@@ -77,7 +98,7 @@ def removed_share(row) -> float | None:
 
 def is_score(label) -> bool:
     """Returns whether a row is a share of images, whose loss is given in points."""
-    return label.startswith(("accuracy", "agreement"))
+    return label.startswith(_SCORES)
 
 
 def label(text) -> str:
@@ -182,6 +203,9 @@ def _loss(report, rows):
         after = report["trials"][report["chosen"]]["score"]
     if before is None or after is None:
         return f"the {metric} is not known"
+    if score_scale(report) == 1 or score_sign(report) < 0:
+        called = report.get("metric_text", metric)
+        return f"{called} {number(before)} before, {number(after)} after"
     points = round(100 * (before - after), 1)
     if points == 0:
         text = f"no {metric} lost"
@@ -231,12 +255,15 @@ def _why_nothing(report):
         return "the original's score is not known."
     if any(trial.get("good_enough") for trial in scored):
         return "no network stayed within the budget once it was folded."
-    best = max(scored, key=lambda trial: trial["score"])
+    sign, shown = score_sign(report), percent
+    if score_scale(report) == 1:
+        shown = number
+    best = max(scored, key=lambda trial: sign * trial["score"])
     margin = ""
-    if best["score"] >= report["least"]:
+    if sign * best["score"] >= sign * report["least"]:
         asked = number(report["arguments"].get("margin"))
         margin = f", by the margin of {asked} standard errors"
     return (
-        f"no trial kept {percent(report['least'])} {metric}, the least that the budget "
-        f"allows{margin}; the best reached {percent(best['score'])}."
+        f"no trial kept {shown(report['least'])} {metric}, the least that the budget "
+        f"allows{margin}; the best reached {shown(best['score'])}."
     )

@@ -88,7 +88,7 @@ def compress(
     data_name: str | None = None,
     verbose: Verbose = "auto",
 ) -> CompressionResult:
-    """Makes a trained classifier as small as an accuracy budget allows.
+    """Makes a trained network as small as a budget allows.
 
     Networks of several sizes are made in closed form, from at most 1,000 of the
     training images and without labels. Channels are removed where the outputs lose
@@ -106,6 +106,13 @@ def compress(
     less than 5 %. Training is towards the outputs of the original, so labels of `train`
     are not needed. The given model is not changed.
 
+    What is judged depends on what the outputs are: accuracy for classes (softmax, or
+    logits for such a loss) and for yes and no (sigmoid), of all labels or positions;
+    mean intersection over union for maps of classes; mean absolute error for numbers;
+    mean cosine for directions (trained by cosine, or normalized). With several outputs
+    it is the mean, of `1 - error / deviation` for numbers among others. Without labels,
+    it is how far a network agrees with the original. `metric` chooses anything else.
+
     Time: a first round makes nine networks at most (mostly about seven), a later one
     six. Each takes about three passes of the images through the network, one pass of
     `validation` through the result, and per layer of `n = kh kw cin` inputs `O(n^2)`
@@ -118,23 +125,36 @@ def compress(
     (CaP, arXiv:2108.13728).
 
     Args:
-        model: A trained Functional or Sequential classifier with one input, and one
-            output of shape `(batch, classes)`, softmax (logits too with
-            `recover=None`).
-        train: A pair `(x, y)` of arrays, `y` integer labels; or images alone.
-        validation: The same, on which the budget is judged. Without labels, the score
-            is the share of images on which a network agrees with the original. There
-            is a warning if these are too few to resolve the budget: `max_drop=0.01`
-            needs 299.
-        max_drop: Float, how much of the score may be lost; 0.01 is one point.
+        model: A trained Functional or Sequential model, with any inputs and outputs.
+        train: What `fit` takes: `(x, y)` or `(x, y, sample_weight)` of arrays, or of
+            lists or dicts of them for several inputs or outputs, or a dataset of such
+            batches (`tf.data.Dataset`, `keras.utils.PyDataset`, ...); or `x` alone. A
+            dataset is never in memory as a whole, and keeps its own order.
+        validation: The same, on which the budget is judged; a dataset must give its
+            samples in the same order each time. There is a warning if right and wrong
+            answers are too few to resolve the budget: `max_drop=0.01` needs 299.
+        metric: `"auto"`; the name of a metric of Keras (`"auc"`, `"f1"`, `"mse"`, ...),
+            or a `keras.metrics.Metric`; or a function of a model and `validation` that
+            returns a number, or an array of one number per sample, whose mean is the
+            score and whose errors are known. In a list, the first decides, and the
+            others are reported. For several outputs, a metric is applied to each and
+            averaged; a dict by name says to which.
+        mode: `"max"` if more of the metric is better, `"min"` if less is. `"auto"`
+            knows for all metrics of Keras; for functions it is `"min"` if the name
+            speaks of an error, loss or distance, else `"max"`.
+        max_drop: How much worse the score may get, in its own unit; 0.01 is one point
+            of accuracy. A text such as `"1%"` is a share of the original's score.
+            Defaults to 0.01 for scores that are shares, and to `"1%"` for others, such
+            as errors.
         cost: What is made small: `"flops"`, `"params"`, `"bytes"` (of the LiteRT file)
             or `"latency"` (milliseconds of LiteRT on this machine; widths and ranks are
             chosen by timed layers).
         methods: Names of `METHODS` by which networks are made, or custom `Method`s.
             `"basis"` is short for `"basis_regression"`, `"channels"` for
             `"compensated_channels"`; these two together include `"double_pruning"`.
-            Methods that train do so once for each network that is cut, on `train` with
-            its labels or, without labels, with the classes that the model predicts.
+            Methods that train need a classifier with one input and one softmax; they do
+            so once for each network that is cut, on `train` (in memory) with its labels
+            or, without labels, with the classes that the model predicts.
         recover: What is trained after each cut: `None` for nothing, `"all"` weights,
             `"scales"` (one factor per basis, BatchNormalization and head), or a
             `Recovery` for the details.
@@ -155,8 +175,8 @@ def compress(
         seed: Integer, for everything random; for training only if `recover` has no seed
             other than 0. The same seed on the same machine gives the same result
             (except for `"latency"`, which is measured).
-        test: A pair `(x, y)` that plays no part in the search: the report has the
-            accuracy of the result on it.
+        test: Labelled data that play no part in the search: the report has the metrics
+            of the result on them.
         time_limit: Seconds, or a text such as `"30m"`, after which the best network so
             far is returned; files and report come after it. No network is begun that
             would not end in time by what others have cost, and training is shortened
@@ -178,17 +198,18 @@ def compress(
     Raises:
         KeyboardInterrupt: If the search is interrupted before any network is good
             enough.
-        ValueError: If an argument is out of its range, the model is subclassed, not
-            built or not such a classifier, a method can't work on it, it can't be
-            written in the form `ship`, the data do not fit it, or `output_dir` holds
-            the state of another search, is being used by another search, or holds
-            folders with the names of files to be written.
+        ValueError: If an argument is out of its range, the model is subclassed or not
+            built, a method can't work on it, it can't be written in the form `ship`,
+            the data do not fit it, a metric fails on the original or is no number, or
+            `output_dir` holds the state of another search, is being used by another
+            search, or holds folders with the names of files to be written.
 
     Example:
 
     >>> result = keras_basisprune.compress(model, (x, y), (x_val, y_val), recover="all")
     >>> print(result.report)
     >>> result.model.save("small.keras")
+    >>> keras_basisprune.compress(unet, train, validation, max_drop="1%")  # mean IoU
     """
     goal = Objective(cost)
     check_ship(ship)
@@ -257,7 +278,14 @@ def compress(
         goal = Objective(cost, export=shipped.export)
     keras.utils.set_random_seed(seed)
     with quiet_retracing():
-        score = Scorer(original, data.validation, metrics, data.outputs, seed=seed)
+        score = Scorer(
+            original,
+            data.validation,
+            metrics,
+            data.outputs,
+            seed=seed,
+            constants=data.constants,
+        )
     drop = absolute_drop(max_drop, score.measure, score.baseline)
     for text in doubts(score, drop):
         warnings.warn(text, stacklevel=2)

@@ -1,6 +1,6 @@
 """What casts doubt on a search, before it begins."""
 
-from keras_basisprune.search.low_baseline import low_baseline
+from keras_basisprune.search.low_baseline import low_baseline, low_score
 from keras_basisprune.search.too_few_images import too_few_images
 
 
@@ -15,7 +15,7 @@ def doubts(score, max_drop) -> list[str]:
         A list of strings.
     """
     if not score.measure.exact:
-        return []
+        return [text for text in [low_score(score)] if text]
     found = [too_few_images(score.images, max_drop)]
     labels = score.labels_seen()
     if labels is not None:

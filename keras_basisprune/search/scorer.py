@@ -28,6 +28,8 @@ class Scorer:
         outputs: The `Output`s of the model.
         argument: The name of the data, for messages.
         seed: Integer, for the bootstrap.
+        constants: List of arrays, one answer for all samples for each output; `None`
+            for none.
 
     Attributes:
         metric: The name of the first metric.
@@ -35,9 +37,19 @@ class Scorer:
         sign: 1 if more of it is better, -1 if less is.
         baseline: Float, the original's score.
         images: Integer, how many samples there are.
+        constant: Float, the score of `constants`; NaN if that is not known.
     """
 
-    def __init__(self, model, data, metrics, outputs, argument="validation", seed=0):
+    def __init__(
+        self,
+        model,
+        data,
+        metrics,
+        outputs,
+        argument="validation",
+        seed=0,
+        constants=None,
+    ):
         self._data, self._outputs, self._argument = data, outputs, argument
         self.measure, *self._others = metrics
         self.metric, self.sign = self.measure.name, self.measure.sign
@@ -47,6 +59,7 @@ class Scorer:
         self._baselines: dict[str, float] = {}
         found = self._answers(model, metrics, first=True)
         self._before = found[0]
+        self.constant = self._of_constant(constants)
         for one, rows in zip(metrics, found, strict=True):
             self._baselines[one.name] = self._value(one, rows)
             self._check(one, self._baselines[one.name])
@@ -197,6 +210,19 @@ class Scorer:
         if spent + sum(a.nbytes for a in targets) <= _KEPT:
             self._known[number] = targets
         return targets
+
+    def _of_constant(self, constants) -> float:
+        """Returns the score of one answer for all; NaN where it says nothing."""
+        plain = not isinstance(self.measure, CustomMetric | KerasMetric)
+        if constants is None or not plain or not self._data.labelled:
+            return math.nan
+        rows = []
+        for number, batch in enumerate(self._data.batches(64)):
+            found = [np.broadcast_to(x, (len(batch), *x.shape)) for x in constants]
+            targets = self._targets(number, batch, None)
+            weights, block = batch.weights, len(batch)
+            rows.append(self.measure.rows(targets, found, weights, block).sum(0))
+        return self._value(self.measure, np.stack(rows))
 
     def _of_custom(self, metric, model, first):
         with _failing(metric, first):

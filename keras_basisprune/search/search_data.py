@@ -30,6 +30,7 @@ class SearchData:
         train: `ArrayExamples` or `StreamExamples`.
         validation: The same.
         outputs: A tuple of the model's `Output`s.
+        constants: List of arrays, the mean of each output.
 
     Raises:
         ValueError: If data do not fit the model.
@@ -64,6 +65,7 @@ class SearchData:
         self._config, self._seed = config, seed
         few = self.train.drawn(_TYPICAL, seed)
         self._typical = first_outputs(model, few)
+        self.constants = [np.mean(x, axis=0, dtype=np.float64) for x in self._typical]
 
     def metrics(self, metric, mode) -> list:
         """Returns the scores that are asked for, see `chosen_metrics`."""
@@ -111,7 +113,6 @@ class SearchData:
         count = len(self.outputs)
         targets = examples.first.targets or [None] * count
         labelled = [labels is not None for labels in targets]
-        constants = [np.mean(x, axis=0, dtype=np.float64) for x in self._typical]
         return chosen_metrics(
-            metric, mode, self.outputs, labelled, examples.weighted, constants
+            metric, mode, self.outputs, labelled, examples.weighted, self.constants
         )

@@ -31,11 +31,18 @@ def recover(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: Verbose = "auto",
 ) -> keras.callbacks.History:
-    """Trains a classifier that was pruned, with labels or with a teacher.
+    """Trains a network that was pruned, with labels or with a teacher.
 
-    With a teacher, such as the network before it was pruned, the loss is the
-    Kullback-Leibler divergence to the teacher's probabilities (`Distillation`), and no
-    label is used. They are computed once, or on the augmented images of each epoch.
+    With a teacher, such as the network before it was pruned, no label is used. Each
+    output is trained towards the teacher's, by what it is: the Kullback-Leibler
+    divergence for classes (`Distillation`), the same for each yes and no, squared
+    errors divided by the variance for numbers, and cosine distance for directions; for
+    maps and sequences, at each position. The teacher's outputs are computed once, or on
+    the augmented images of each epoch, or (of a dataset, or from 1 GiB on) for each
+    batch.
+
+    Without a teacher, the loss is the one that the model was compiled with; if it was
+    not, cross-entropy for classes and for yes and no, and squared error for numbers.
     Regularizers of the layers are added in both cases.
 
     In training, BatchNormalization uses the statistics of the batch, which pruning has
@@ -53,27 +60,30 @@ def recover(
     validation that it was not fitted on judges better.
 
     The model is trained in place. It is compiled before, for this run, and again
-    afterwards, with its own `trainable` flags and momenta, a new Adam, sparse
-    categorical cross-entropy and accuracy. The same seed, weights and data give the
-    same weights on the same machine: random numbers depend on the seed and the epoch's
-    number, with which the global random seed is set at the beginning of each epoch
-    (`keras.utils.set_random_seed`). A killed run with
+    afterwards, with its own `trainable` flags and momenta, a new Adam, and the loss for
+    labels (for classes: sparse categorical cross-entropy and accuracy). The same seed,
+    weights and data give the same weights on the same machine: random numbers depend on
+    the seed and the epoch's number, with which the global random seed is set at the
+    beginning of each epoch (`keras.utils.set_random_seed`). A killed run with
     `keras.callbacks.BackupAndRestore` continues exactly where it stopped. On a GPU,
     Keras' backend must be set to be deterministic.
 
     Args:
-        model: A Functional or Sequential classifier with softmax outputs, converted or
-            not.
-        train: A pair `(x, y)` of arrays, `y` integer labels. With a teacher, images
-            alone or `(x, None)` are enough.
+        model: A Functional or Sequential model, converted or not.
+        train: What `fit` takes: `(x, y)` or `(x, y, sample_weight)`, of arrays, or of
+            lists or dicts of them for several inputs or outputs, or a dataset of such
+            batches. With a teacher, images alone or `(x, None)` are enough. A dataset
+            is read in each epoch, in its own order; of one, some samples that also
+            train judge which weights are best if there is no validation.
         validation: The same, or `None`.
-        teacher: A classifier with the same classes, for the same images.
+        teacher: A model with the same outputs, for the same inputs.
         config: A `Recovery`; defaults to `Recovery()`.
         callbacks: Keras callbacks. They see one `fit`, without `on_test_*`, with these
-            logs: `loss`; `accuracy`, or, with a teacher, `agreement` (share of images
-            to which it gives the same class); `learning_rate` at the end of the epoch;
-            with validation, or images that were set aside, `val_loss`, `val_accuracy`
-            (if there are labels) and `val_agreement` (if there is a teacher).
+            logs: `loss`; for one output of classes `accuracy`, or, with a teacher,
+            `agreement` (share of images to which it gives the same class);
+            `learning_rate` at the end of the epoch; with validation, or images that
+            were set aside, `val_loss`, `val_accuracy` (if there are labels) and
+            `val_agreement` (if there is a teacher).
         verbose: As in `keras.Model.fit`.
 
     Returns:

@@ -129,14 +129,12 @@ class _Drawn:
             return  # images of another size could not be stacked
         for place in range(len(arrays[0])):
             self._seen += 1
-            to = len(self._kept)
-            if to == self._most:
-                to = int(self._rng.integers(self._seen))
-            row = [array[place].copy() for array in arrays] if to < self._most else None
-            if to == len(self._kept):
-                self._kept.append(row)
-            elif row is not None:
-                self._kept[to] = row
+            if len(self._kept) < self._most:
+                self._kept.append([array[place].copy() for array in arrays])
+                continue
+            to = int(self._rng.integers(self._seen))
+            if to < self._most:
+                self._kept[to] = [array[place].copy() for array in arrays]
 
     def arrays(self) -> list[np.ndarray]:
         return [np.stack(column) for column in zip(*self._kept, strict=True)]

@@ -1,5 +1,6 @@
 """Scores of all trials against the share that they kept."""
 
+from keras_basisprune.report._text import score_scale, score_sign
 from keras_basisprune.report.charts._style import LIGHT, figure
 
 _TICKS = [a * 10.0**b for b in range(-4, 3) for a in (1, 2, 5)]  # per cent
@@ -20,14 +21,15 @@ def trade_off(report, objective) -> dict | None:
     trials = [trial for trial in report["trials"] if _is_drawable(trial)]
     if not trials:
         return None
-    traces = [_frontier(trials)]
+    scale, sign = score_scale(report), score_sign(report)
+    traces = [_frontier(trials, scale, sign)]
     for trained in (False, True):
         group = [trial for trial in trials if bool(trial["trained"]) == trained]
         if group:
-            traces.append(_points(group, trained, objective, report["metric"]))
+            traces.append(_points(group, trained, objective, report))
     chosen = report["chosen"]
     if chosen is not None and _is_drawable(report["trials"][chosen]):
-        traces.append(_ring(report["trials"][chosen]))
+        traces.append(_ring(report["trials"][chosen], scale))
     ticks = _ticks([100 * trial["kept"] for trial in trials])
     return figure(
         traces,
@@ -38,7 +40,7 @@ def trade_off(report, objective) -> dict | None:
             "tickvals": ticks,
             "ticktext": [f"{tick:g} %" for tick in ticks],
         },
-        yaxis={"title": report["metric"], "ticksuffix": " %"},
+        yaxis={"title": report["metric"], "ticksuffix": _unit(report)},
         shapes=_lines(report),
         meta=_near(report, trials),
     )
@@ -50,9 +52,17 @@ def _near(report, trials):
     if least is None or baseline is None:
         return None
     budget = max(baseline - least, 0.001)
-    if least - min(trial["score"] for trial in trials) < 8 * budget:
+    sign, scale = score_sign(report), score_scale(report)
+    if score_scale(report) == 1:
+        budget = abs(baseline - least) or 0.01 * abs(baseline)
+    if max(sign * (least - trial["score"]) for trial in trials) < 8 * budget:
         return None
-    return {"near": [100 * (least - 4 * budget), 100 * (baseline + 1.5 * budget)]}
+    ends = least - sign * 4 * budget, baseline + sign * 1.5 * budget
+    return {"near": [scale * end for end in sorted(ends)]}
+
+
+def _unit(report) -> str:
+    return " %" if score_scale(report) == 100 else ""
 
 
 def _is_drawable(trial):
@@ -60,17 +70,19 @@ def _is_drawable(trial):
     return trial["score"] is not None and (trial["kept"] or 0) > 0
 
 
-def _points(trials, trained, objective, metric):
+def _points(trials, trained, objective, report):
+    scale, metric = score_scale(report), report["metric"]
     return {
         "type": "scatter",
         "mode": "markers",
         "meta": "trials",
         "name": "after training" if trained else "without training",
         "x": [100 * trial["kept"] for trial in trials],
-        "y": [100 * trial["score"] for trial in trials],
+        "y": [scale * trial["score"] for trial in trials],
         "customdata": [_hover(trial) for trial in trials],
         "hovertemplate": f"%{{x:.2f}} % of {objective} kept<br>"
-        f"%{{y:.2f}} % {metric}<br>%{{customdata}}<extra></extra>",
+        f"{'%{y:.2f} %' if scale == 100 else '%{y:.4g}'} {metric}<br>"
+        "%{customdata}<extra></extra>",
         "marker": {
             "symbol": "diamond" if trained else "circle-open",
             "size": 9,
@@ -88,16 +100,16 @@ def _hover(trial):
     return "<br>".join(parts)
 
 
-def _frontier(trials):
+def _frontier(trials, scale, sign):
     """Draws the best score among all trials that kept at most a given share."""
     best, x, y = None, [], []
-    for trial in sorted(trials, key=lambda one: (one["kept"], -one["score"])):
-        if best is None or trial["score"] > best:
+    for trial in sorted(trials, key=lambda one: (one["kept"], -sign * one["score"])):
+        if best is None or sign * trial["score"] > sign * best:
             best = trial["score"]
             x.append(100 * trial["kept"])
-            y.append(100 * best)
+            y.append(scale * best)
     x.append(100 * max(trial["kept"] for trial in trials))
-    y.append(100 * best)
+    y.append(scale * best)
     return {
         "type": "scatter",
         "mode": "lines",
@@ -110,14 +122,14 @@ def _frontier(trials):
     }
 
 
-def _ring(trial):
+def _ring(trial, scale):
     return {
         "type": "scatter",
         "mode": "markers",
         "meta": "chosen",
         "name": "chosen",
         "x": [100 * trial["kept"]],
-        "y": [100 * trial["score"]],
+        "y": [scale * trial["score"]],
         "hoverinfo": "skip",
         "cliponaxis": False,
         "marker": {
@@ -138,8 +150,8 @@ def _lines(report):
             "xref": "paper",
             "x0": 0,
             "x1": 1,
-            "y0": 100 * report[key],
-            "y1": 100 * report[key],
+            "y0": score_scale(report) * report[key],
+            "y1": score_scale(report) * report[key],
             "line": {"width": 1.5, "dash": dash, "color": LIGHT["text"]},
         }
         for key, dash in (("baseline", "dot"), ("least", "dash"))

@@ -39,11 +39,16 @@ def default_measure(outputs, labelled, weighted, constants):
     found = [
         _one(outputs[i], i, relative, several, weighted, constants[i]) for i in chosen
     ]
-    if agreement and not several:
-        found[0].name = "agreement"
-    if len(found) == 1:
-        return found[0]
-    return MeanOfOutputs("agreement" if agreement else "mean_of_outputs", found)
+    one = found[0]
+    if len(found) > 1:
+        one = MeanOfOutputs("mean_of_outputs", found)
+    if agreement:
+        one.name = "agreement"
+        known = (
+            "agreement" if one.exact else f"agreement with the original ({one.text})"
+        )
+        one.text = known
+    return one
 
 
 def accuracy_measure(output, place, several=False, weighted=False, name=None):
