@@ -544,6 +544,8 @@ class TestDocument:
             "seconds": 2.0,
             "bound": None,
             "method": "",
+            "judged": "keras",
+            "keras_score": None,
         }
 
     def test_versions_are_those_that_are_installed(self):
