@@ -1,11 +1,15 @@
 """The report page as text: its numbers, its errors, and that it loads nothing."""
 
+import base64
+import gzip
+import hashlib
 import html.parser
 import json
 import math
 import os
 import re
 
+import numpy as np
 import pytest
 from reports import HOSTILE, sample_report
 
@@ -75,6 +79,12 @@ class Page(html.parser.HTMLParser):
 
     def figures(self):
         return json.loads(self.data["figures"])
+
+
+SECTIONS = (
+    *("before-after", "forms", "trials", "classes", "layers", "pictures", "spectra"),
+    *("alone", "equality", "training", "run"),
+)
 
 
 def write(folder, report):
@@ -329,7 +339,8 @@ def test_spectra_are_a_table_and_charts(tmp_path):
         assert shown == ", ".join(f"{value:.3g}" for value in values)
         assert cells.split("cut ")[0].count(",") == rank
         traces = {trace["meta"]: trace["y"] for trace in chart["figure"]["data"]}
-        assert traces == {"kept": values[:rank], "removed": values[rank:]}
+        assert traces["kept"] == pytest.approx(values[:rank], rel=1e-3)
+        assert traces["removed"] == pytest.approx(values[rank:], rel=1e-3)
         assert chart["figure"]["layout"]["shapes"][0]["x0"] == rank + 0.5
         assert ranks[chart["name"]][0] == rank
         total = ranks[chart["name"]][1]
@@ -395,8 +406,10 @@ def test_everything_may_be_empty(tmp_path):
         model={"name": "m"},
     )
     assert page.figures() == {} and page.data["spectrum-figures"] == "[]"
-    for text in ("Nothing was measured",):
-        assert text in page.text
+    assert "Nothing was measured" in page.text
+    assert {"before-after", "run"} == {name for name in page.ids if name in SECTIONS}
+    links = [link for link in page.loads if link.startswith("#")]
+    assert links == ["#before-after", "#run"]
 
 
 def test_numbers_that_are_not_finite(tmp_path):
@@ -610,3 +623,117 @@ def test_pictures_of_channels_are_in_the_page(tmp_path):
     (tmp_path / "report.json").write_text(json.dumps(report))
     with pytest.raises(ValueError, match="complete 'pictures'"):
         write_report(tmp_path)
+
+
+def form(name, kind, **changes):
+    row = {
+        "model": name,
+        "form": kind,
+        "bytes": 81_230,
+        "milliseconds": 1.25,
+        "score": 0.9431,
+        "difference": 1e-3,
+        "in_float": {},
+        "float_share": None,
+        "reason": None,
+    }
+    return {**row, **changes}
+
+
+def test_forms_side_by_side(tmp_path):
+    rows = [
+        form("original", "int8", score=None, float_share=0.0),
+        form("small", "float32"),
+        form("small", "float16", reason="ValueError: <no>", bytes=None, score=None),
+        form(
+            "small",
+            "int8",
+            bytes=7_000,
+            milliseconds=0.5,
+            float_share=0.0312,
+            in_float={"EXP": 2, "DIV": 1},
+        ),
+    ]
+    arguments = {**sample_report()["arguments"], "ship": "int8"}
+    page, _ = page_of(tmp_path, forms=rows, arguments=arguments)
+    assert page.table("forms") == {
+        "file": ["accuracy", "bytes", "latency", "stayed in float"],
+        "original, int8": ["–", "81.2 kB", "1.25 ms", "nothing"],
+        "small, float32": ["94.3 %", "81.2 kB", "1.25 ms", "all of it"],
+        "small, float16": ["could not be written: ValueError: <no>"],
+        "small, int8": ["94.3 %", "7 kB", "0.5 ms", "3.1 % of the FLOPs: EXP 2, DIV 1"],
+    }
+    assert "#forms" in page.loads
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert text.count('<tr class="chosen"><th scope="row">small, int8</th>') == 1
+    assert "judged by accuracy of int8 LiteRT files" in page.text
+    page, _ = page_of(tmp_path)
+    assert "#forms" not in page.loads
+
+
+@pytest.mark.parametrize("wrong", [5, [{"model": "a"}], [form("a", "b", bytes="c")]])
+def test_forms_that_are_none(tmp_path, wrong):
+    with pytest.raises(ValueError, match="to have a complete 'forms'"):
+        write(tmp_path, sample_report(forms=wrong))
+
+
+def test_data_date_metric_and_versions_are_named(tmp_path):
+    data = {"name": "EuroSAT", "train": 18_900, "validation": 4_050, "test": None}
+    page, report = page_of(tmp_path, data=data, date="2026-11-26 11:21:09+00:00")
+    assert (
+        "EuroSAT, 18,900 for train, 4,050 for validation · 2026-11-26 11:21:09+00:00 · "
+        "judged by accuracy · keras_basisprune 0.1.0 · Keras 3.15.1"
+    ) in plain(page.text)
+    page, _ = page_of(tmp_path)  # of an older version
+    assert "judged by accuracy · keras_basisprune 0.1.0" in plain(page.text)
+
+
+def test_classes_have_names(tmp_path):
+    rows = [
+        {"class": number, "images": 9, "before": 1.0, "after": 0.5} for number in (0, 2)
+    ]
+    page, _ = page_of(tmp_path, recall=rows, class_names=["cat", HOSTILE, "dog"])
+    assert list(page.table("classes")) == ["class", "cat", "dog"]
+    page, _ = page_of(tmp_path, recall=rows)
+    assert list(page.table("classes")) == ["class", "0", "2"]
+
+
+def test_the_page_of_a_large_network_is_below_a_megabyte(tmp_path):
+    report = sample_report(layers=110, trials=60)
+    values = np.sort(np.random.default_rng(0).random(256))[::-1].tolist()
+    for spectrum in report["spectra"]:
+        spectrum |= {"singular_values": values, "rank": 60}
+    page = write(tmp_path, report)
+    assert (tmp_path / "report.html").stat().st_size < 1_000_000
+    spectra = json.loads(page.data["spectrum-figures"])
+    assert len(spectra) == len(report["spectra"]) > 90
+    shown = len(page.tables["spectra"][1][2].split(",")) - 1
+    assert 80 < shown + 1 < 90
+    np.testing.assert_allclose(
+        [y for trace in spectra[0]["figure"]["data"] for y in trace["y"]],
+        values[: shown + 1],
+        rtol=1e-3,
+    )
+
+
+def test_plotly_accepts_the_figures(tmp_path):
+    figures = pytest.importorskip("plotly.graph_objects")
+    page, _ = page_of(tmp_path)
+    drawn = [*page.figures().values()]
+    drawn += [one["figure"] for one in json.loads(page.data["spectrum-figures"])]
+    assert len(drawn) > 5
+    for one in drawn:
+        found = figures.Figure(one)  # refuses what Plotly doesn't know
+        assert len(found.data) == len(one["data"])
+        kinds = {trace["type"] for trace in one["data"]}
+        assert kinds <= {"bar", "scatter"}  # what the packed library can draw
+
+
+def test_the_library_is_what_plotly_published(tmp_path):
+    page, _ = page_of(tmp_path)
+    library = gzip.decompress(base64.b64decode(page.data["plotly"]))
+    assert library.startswith(b"/**\n* plotly.js (basic - minified) v4.1.1")
+    assert b"Licensed under the MIT license" in library[:300]
+    assert hashlib.sha256(library).hexdigest() == (
+        "99784e3abfb07b142a15e521a439e6d9addceadb3f79553fd24c72774f0649ba"
+    )

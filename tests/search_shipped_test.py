@@ -1,5 +1,6 @@
 """`ship`: networks are judged as LiteRT files, by the test's own interpreter."""
 
+import datetime
 import json
 import warnings
 
@@ -18,6 +19,7 @@ from keras_basisprune.search.run_folder import RunFolder
 from keras_basisprune.search.shipped import Shipped
 
 FORMS = ("float32", "float16", "int8")
+NAMES = [f"digit {number}" for number in range(10)]
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,8 @@ def shipped_result(model, digits, tmp_path_factory):
         test=digits.test,
         output_dir=folder,
         config=kbp.SearchOptions(samples=300),
+        class_names=NAMES,
+        data_name="the digits",
         verbose=0,
     )
     return result, folder
@@ -95,6 +99,50 @@ def test_the_report_holds_all_forms(shipped_result, digits):
     assert small == sorted(small, reverse=True)
     assert rows["small", "int8"]["in_float"] == {}
     assert rows["small", "int8"]["float_share"] == 0
+
+
+def test_data_and_class_names_travel(shipped_result, digits):
+    result, folder = shipped_result
+    counts = {
+        name: len(getattr(digits, name)[1]) for name in ("train", "validation", "test")
+    }
+    assert result.details["data"] == {"name": "the digits", **counts}
+    assert result.details["class_names"] == NAMES
+    for name in ("original_int8", "small_int8", "small_float32"):
+        assert kbp.export.read_labels(folder / f"{name}.tflite") == tuple(NAMES)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert '<th scope="row">digit 7</th>' in page
+    assert "the digits, 1,259 for train" in page
+    date = datetime.datetime.fromisoformat(result.details["date"])
+    age = datetime.datetime.now(datetime.UTC) - date
+    assert datetime.timedelta(0) <= age + datetime.timedelta(seconds=1)
+    assert age < datetime.timedelta(hours=1)
+
+
+def test_the_result_prints_in_ten_lines(shipped_result):
+    result, _ = shipped_result
+    lines = str(result).splitlines()
+    assert repr(result) == str(result)
+    assert 8 <= len(lines) <= 10 and max(map(len, lines)) < 100
+    flops = 100 * (1 - result.report.flops_ratio)
+    assert lines[0].startswith(f"CompressionResult: {flops:.1f} % of the FLOPs and ")
+    assert lines[1].endswith(
+        "of accuracy lost (budget 3.0, up to "
+        f"{100 * result.trials[result.details['chosen']].bound:.1f} on other images)"
+    )
+    assert lines[2].split() == [
+        "parameters",
+        f"{result.report.before.params:,}",
+        "→",
+        f"{result.report.after.params:,}",
+        f"{100 * (1 - result.report.params_ratio):.1f}",
+        "%",
+    ]
+    assert f"{len(result.trials)} networks tried" in lines[-1]
+    page = result._repr_html_()
+    assert f"<td>{result.report.after.params:,}</td>" in page
+    assert page.count("<table>") == 2
+    assert "small, int8" in page and "<script" not in page
 
 
 def test_the_same_search_goes_on_and_another_form_is_refused(
@@ -233,3 +281,18 @@ def test_forms_that_cannot_be(model, digits, tmp_path, ship, make, text):
     with pytest.raises(ValueError, match=text):
         kbp.compress(one, digits.train, digits.validation, ship=ship, output_dir=folder)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"class_names": NAMES[:9]}, "`class_names` to hold a name for each.*9 names"),
+        ({"class_names": "abcdefghij"}, "`class_names` to hold the names"),
+        ({"class_names": [*NAMES[:9], "a\nb"]}, "strings of one line each"),
+        ({"class_names": range(10)}, "strings of one line each"),
+        ({"data_name": 5}, "`data_name` to be a string"),
+    ],
+)
+def test_names_that_are_none(model, digits, changes, text):
+    with pytest.raises(ValueError, match=text):
+        kbp.compress(model, digits.train, digits.validation, **changes)

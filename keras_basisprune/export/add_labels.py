@@ -59,4 +59,4 @@ def check_labels(argument, labels, model) -> tuple[str, ...] | None:
 
 
 def _is_line(name) -> bool:
-    return isinstance(name, str) and name.strip() != "" and len(name.splitlines()) == 1
+    return isinstance(name, str) and name.strip() != "" and name.splitlines() == [name]

@@ -9,6 +9,9 @@ from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.files import write_text
 from keras_basisprune.utils.types import Path
 
+_VALUES = 8_000  # singular values on the page, of all layers together
+_LEAST_VALUES = 64  # of each layer
+
 
 def write_report(folder: Path) -> pathlib.Path:
     """Writes `report.html` beside the `report.json` of a `compress` run.
@@ -47,8 +50,17 @@ def _packed_library() -> str:
     return base64.b64encode(gzip.compress(path.read_bytes(), mtime=0)).decode()
 
 
+def _shortened(spectra) -> list[dict]:
+    """Returns spectra with so few values each that the page stays below a megabyte."""
+    most = max(_LEAST_VALUES, _VALUES // max(len(spectra), 1))
+    return [
+        {**one, "singular_values": one["singular_values"][:most]} for one in spectra
+    ]
+
+
 def _whole(report):
     """Returns the whole page as text."""
+    report = {**report, "spectra": _shortened(report["spectra"])}
     objective = _text.objective_name(report)
     spectra = charts.spectrum_charts(report)
     history = charts.history_charts(report)

@@ -17,6 +17,7 @@ from keras_basisprune.report.classes_with_low_recall import classes_with_low_rec
 from keras_basisprune.report.document import document
 from keras_basisprune.report.layer_rows import layer_rows, spectra
 from keras_basisprune.report.loss_statement import loss_statement
+from keras_basisprune.report.summary import summary, summary_html
 from keras_basisprune.search.trial import Trial
 from keras_basisprune.search.written_files import pairs_of, written_files
 from keras_basisprune.utils.files import save_model, write_text
@@ -32,9 +33,9 @@ FILES = (  # that are written, besides the state of the search
 )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class CompressionResult:
-    """The result of `compress`.
+    """The result of `compress`; prints in ten lines, shows as a table in notebooks.
 
     Attributes:
         model: The small model; plain Keras layers only.
@@ -67,6 +68,12 @@ class CompressionResult:
     details: dict
     metric: str = "accuracy"
     scores: dict[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
+
+    def __repr__(self):
+        return f"{type(self).__name__}: {summary(self.details)}"
+
+    def _repr_html_(self):
+        return summary_html(self.details)
 
 
 def make_result(

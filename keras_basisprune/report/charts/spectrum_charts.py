@@ -72,7 +72,7 @@ def _chart(values, rank):
 def _points(values, places, group):
     kept = group == "kept"
     color = LIGHT["first" if kept else "muted"]
-    shown = [values[i] if (values[i] or 0) > 0 else None for i in places]
+    shown = [_short(values[i]) if (values[i] or 0) > 0 else None for i in places]
     return {
         "type": "scatter",
         "mode": "markers",
@@ -88,3 +88,8 @@ def _points(values, places, group):
             "line": {"width": 1.2, "color": color},
         },
     }
+
+
+def _short(value) -> float:
+    """Returns four digits of a value, to keep the page small."""
+    return float(f"{value:.4g}")
