@@ -13,10 +13,15 @@ is judged on the others. Nothing is trained. Ways, by `--ways`:
 - *measured*: `select_channels(sensitivity=...)`.
 - *steps*: `select_in_steps`, measured again on the way.
 - *bases*: `convert(keep=...)`.
+- *search*: what `compress` makes of channels: measured again at each half of the FLOPs,
+  on few images.
+- *double_same*, *double*: channels and then bases (the row `double_pruning` of
+  `METHODS`), with channels as in *same* and as in *search*.
 
 All channels are removed by `compensate`. Printed are accuracy and agreement with the
 original's answers, on other images and on those that were fitted. Each row is kept in
-`--output_dir`: the same call again goes on. In the end there is a table of means and
+`--output_dir`: the same call again goes on (`--only` makes one draw, so that several run
+at the same time). In the end there is a table of means and
 standard deviations over the draws.
 
 Quick, in a few minutes on one core: `--draws=1 --shares=0.7 --fit=100
@@ -33,6 +38,8 @@ import numpy as np
 from absl import app, flags
 
 import keras_basisprune as kbp
+from keras_basisprune.methods import METHODS
+from keras_basisprune.methods.apply_method import apply_method
 
 _DATA = flags.DEFINE_string("data", None, "An .npz of pack_to_npz.", required=True)
 _START = flags.DEFINE_string("start", None, "A .keras file, instead of the next ones.")
@@ -43,6 +50,7 @@ _RANGE = flags.DEFINE_list("range", ["-1", "1"], "What black and white become.")
 _SHARES = flags.DEFINE_list("shares", ["0.9", "0.8", "0.7", "0.5"], "Of FLOPs, kept.")
 _WAYS = flags.DEFINE_list("ways", ["same", "measured", "steps", "bases"], "See above.")
 _DRAWS = flags.DEFINE_integer("draws", 3, "How often images are drawn, by seeds 0, ...")
+_ONLY = flags.DEFINE_integer("only", None, "Make rows of this draw alone, and no more.")
 _FIT = flags.DEFINE_integer("fit", 250, "Images to fit on.")
 _STEP = flags.DEFINE_float("step", 0.15, "As in select_in_steps.")
 _OUTPUT = flags.DEFINE_string("output_dir", "where_to_cut", "Where rows are kept.")
@@ -86,7 +94,7 @@ class Ways:
 
     def __init__(self, model, images, step):
         self._model, self._images, self._step = model, images, step
-        self._scores = self._found = None
+        self._scores = self._found = self._measured = None
 
     def same(self, keep):
         """The same share of each layer."""
@@ -109,6 +117,31 @@ class Ways:
             self._model, self._images, keep=keep, step=self._step, verbose=0
         )
         return _channels(self._model, self._images, plan)
+
+    def search(self, keep):
+        """Shares as in a search."""
+        return self._by("compensated_channels", keep, self._path())
+
+    def double(self, keep):
+        """Channels as in a search, and then bases."""
+        return self._by("double_pruning", keep, self._path())
+
+    def double_same(self, keep):
+        """The same share of each layer's channels, and then bases."""
+        if self._scores is None:
+            found = kbp.scores.channels.compensated(self._model, self._images)
+            self._scores = found
+        return self._by("double_pruning", keep, self._scores)
+
+    def _path(self):
+        if self._measured is None:
+            scores = METHODS["compensated_channels"].scores
+            self._measured = scores(self._model, data=self._images)
+        return self._measured
+
+    def _by(self, name, keep, scores):
+        given = {"keep": keep, "data": self._images, "scores": scores}
+        return apply_method(METHODS[name], self._model, **given)[1]
 
     def bases(self, keep):
         """Bases of the outputs, by energy."""
@@ -155,22 +188,32 @@ def rows_of(model, data, draw, fit, ways, shares, step, known=()):
             )
 
 
+def experiment_of(draw, model, data, fit, ways, shares, step, folder):
+    """Makes the rows of one draw that are not in the folder."""
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    known = {(row.way, row.keep) for row in rows_in(folder) if row.draw == draw}
+    for row in rows_of(model, data, draw, fit, ways, shares, step, known):
+        line = json.dumps(dataclasses.asdict(row))
+        with (folder / f"rows_{draw}.jsonl").open("a") as file:
+            file.write(line + "\n")
+        print(line, flush=True)
+
+
+def rows_in(folder) -> list[Row]:
+    """The rows that are in a folder."""
+    paths = sorted(pathlib.Path(folder).glob("rows*.jsonl"))
+    lines = [line for path in paths for line in path.read_text().splitlines()]
+    return [Row(**json.loads(line)) for line in lines]
+
+
 def experiment(model, data, fit, ways, shares, draws, step, folder) -> list[Row]:
     """All rows; those that are in the folder already are taken from there."""
-    path, rows = pathlib.Path(folder) / "rows.jsonl", []
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        rows = [Row(**json.loads(line)) for line in path.read_text().splitlines()]
     for draw in range(draws):
-        known = {(row.way, row.keep) for row in rows if row.draw == draw}
-        for row in rows_of(model, data, draw, fit, ways, shares, step, known):
-            rows.append(row)
-            with path.open("a") as file:
-                file.write(json.dumps(dataclasses.asdict(row)) + "\n")
-            print(json.dumps(dataclasses.asdict(row)), flush=True)
+        experiment_of(draw, model, data, fit, ways, shares, step, folder)
     return [
         row
-        for row in rows
+        for row in rows_in(folder)
         if row.way in ways and row.keep in shares and row.draw < draws
     ]
 
@@ -216,6 +259,10 @@ def main(argv):
     shares = list(map(float, _SHARES.value))
     right = np.mean(answers(model, images) == labels)
     print(f"The original, on all {len(images)} images: {right:.1%}", flush=True)
+    if _ONLY.value is not None:
+        options = _FIT.value, _WAYS.value, shares, _STEP.value, _OUTPUT.value
+        experiment_of(_ONLY.value, model, (images, labels), *options)
+        return
     options = _WAYS.value, shares, _DRAWS.value, _STEP.value, _OUTPUT.value
     print(table(experiment(model, (images, labels), _FIT.value, *options)))
 

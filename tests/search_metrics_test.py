@@ -202,8 +202,6 @@ class TestOfOnesOwn:
         assert score.metric == "metric"
         assert score.baseline == pytest.approx(3.5 + IMAGES.mean())
         assert np.isnan(score.compared(score.answers(model))["error"])
-        with pytest.raises(ValueError, match="`config.margin` to be 0.*one number per"):
-            score.check_margin(1.0)
 
     def test_a_number_per_sample(self):
         one, other = (network(dense(1), seed=seed) for seed in (1, 2))
