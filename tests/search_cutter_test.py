@@ -246,14 +246,14 @@ def traces_of(monkeypatch, made):
 
 
 @pytest.mark.parametrize(
-    ("to_channels", "first", "later"), [(1, 1, 0), (0, 3, 1), (THIRD, 4, 3)]
+    ("to_channels", "first", "later"), [(1, 2, 0), (0, 3, 1), (THIRD, 5, 3)]
 )
 def test_each_model_is_traced_once(
     model, images, monkeypatch, to_channels, first, later
 ):
     cutter = Cutter(flatten(model), images, CutOptions())  # one that is not known yet
     method = BY[to_channels]
-    for keep, traces in ((0.5, first), (0.4, later)):
+    for keep, traces in ((0.7, first), (0.6, later)):
         found = traces_of(monkeypatch, lambda keep=keep: cutter.cut(keep, method))
         assert found == traces
 
