@@ -253,7 +253,7 @@ def test_each_model_is_traced_once(
 ):
     cutter = Cutter(flatten(model), images, CutOptions())  # one that is not known yet
     method = BY[to_channels]
-    for keep, traces in ((0.5, first), (0.4, later)):
+    for keep, traces in ((0.7, first), (0.6, later)):
         found = traces_of(monkeypatch, lambda keep=keep: cutter.cut(keep, method))
         assert found == traces
 
