@@ -245,7 +245,7 @@ def traces_of(monkeypatch, made):
 
 
 @pytest.mark.parametrize(
-    ("to_channels", "first", "later"), [(1, 1, 0), (0, 3, 1), (THIRD, 4, 3)]
+    ("to_channels", "first", "later"), [(1, 1, 0), (0, 3, 1), (THIRD, 3, 2)]
 )
 def test_each_model_is_traced_once(
     model, images, monkeypatch, to_channels, first, later
