@@ -91,6 +91,21 @@ def test_float16_is_summed_in_float64():
     assert (moments.covariance[0, 0], moments.cross_covariance[0, 0]) == (0.0, 0.0)
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e-22, 1.0, 1e15, 1e25])
+def test_float32_of_any_size(scale):
+    """Squares of such numbers are none in float32."""
+    rng = np.random.default_rng(4)
+    values = (rng.standard_normal((9000, 3)) * scale + scale).astype("float32")
+    others = (rng.standard_normal((9000, 2)) + values[:, :2] / scale).astype("float32")
+    moments = gathered(values, others, (100, 5000))
+    wide = values.astype("float64") / scale, others.astype("float64")
+    whole = numpy_covariance(*wide)
+    near = {"rtol": 0, "atol": 1e-6}
+    np.testing.assert_allclose(moments.covariance / scale**2, whole[:3, :3], **near)
+    np.testing.assert_allclose(moments.cross_covariance / scale, whole[:3, 3:], **near)
+    np.testing.assert_allclose(moments.mean / scale, wide[0].mean(axis=0), **near)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("where", ["values", "others"])
 def test_check_names_the_layer(bad, where):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_basisprune.linalg import RidgeFolds, variance_factors
-from keras_basisprune.linalg.ridge_folds import _STRENGTHS
+from keras_basisprune.linalg.ridge_folds import _STRENGTHS, _Split, _without
 
 
 def problem(seed, count=60, size=8, outputs=3, noise=1.0, mean=0.0):
@@ -69,6 +69,42 @@ def test_the_strength_is_best_for_folds_that_were_left_out(seed, noise, centered
     near = _STRENGTHS[max(0, place - 1) : place + 2]
     lost = {r: left_over(values, errors, folds, r, centered) for r in near}
     assert lost[ridge] <= min(lost.values()) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("centered", [True, False])
+@pytest.mark.parametrize("outputs", [1, 3, 4, 30])  # solved, and decomposed
+@pytest.mark.parametrize("mean", [0.0, 2.0])
+def test_errors_of_all_strengths(outputs, mean, centered):
+    values, errors, folds = problem(3, outputs=outputs, mean=mean)
+    rest, left = folds != 1, folds == 1
+    for ridge in _STRENGTHS:
+        update, shift = by_hand(values[rest], errors[rest], ridge, centered)
+        expected = ((errors[left] - values[left] @ update - shift) ** 2).sum()
+        together = filled(values, errors, folds)
+        together.together()
+        part = together._parts[1]
+        split = _Split(_without(together.together(), part), part, centered)
+        assert (split._decomposed is not None) == (outputs >= 4)
+        np.testing.assert_allclose(split.error(ridge), expected, rtol=1e-9)
+
+
+def test_samples_in_float32_give_nearly_the_same():
+    values, errors, folds = problem(4, count=3000, size=20, outputs=30, mean=5.0)
+    wide = filled(values, errors, folds).update()
+    narrow = filled(values.astype("float32"), errors.astype("float32"), folds).update()
+    assert wide[2] == narrow[2]
+    for one, other in zip(wide[:2], narrow[:2], strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
+
+
+def test_more_samples_are_not_forgotten_after_a_first_answer():
+    values, errors, folds = problem(5)
+    found = filled(values[:30], errors[:30], folds[:30])
+    found.update()
+    found.add(values[30:], errors[30:], folds[30:])
+    whole = filled(values, errors, folds)
+    for one, other in zip(found.update(), whole.update(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9)
 
 
 def test_much_noise_changes_little_and_none_changes_all():

@@ -1,10 +1,12 @@
 """Bases of the layers' outputs, fitted by regression, layer after layer."""
 
 from keras_basisprune.graph.rewrite import flatten
+from keras_basisprune.methods._basis_source import BasisSource
 from keras_basisprune.methods._halves import is_half_of
-from keras_basisprune.methods.convert import convert
+from keras_basisprune.methods.convert import convert, ranks_for, with_bases
 from keras_basisprune.plan import Plan
 from keras_basisprune.plans.select_bases import select_bases
+from keras_basisprune.scores.to_decompose import to_decompose
 
 
 def regression_scores(model, *, data):
@@ -58,6 +60,23 @@ def regression_network(model, plan, *, data=None):
     if not plan.bases:
         return flatten(model)
     return _converted(model, data, plan, "regression")
+
+
+def regression_cut(model, *, keep, data, cost="flops", limits=None):
+    """Chooses bases and fits them: both in one, from one reading of the data.
+
+    Args:
+        model: As in `regression_plan`, like all other arguments.
+
+    Returns:
+        A pair of the `Plan` and what `regression_network` makes of it.
+    """
+    found = to_decompose(model, None, is_half_of(model))
+    source = BasisSource(model, found, "regression", data, False)
+    plan = ranks_for(model, found, source, keep, cost, data, limits)
+    if not plan.bases:
+        return plan, flatten(model)
+    return plan, with_bases(model, found, source, plan, "regression")
 
 
 def _converted(model, data, plan=None, basis=None):

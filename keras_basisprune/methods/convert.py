@@ -148,7 +148,22 @@ def convert(
     found = to_decompose(model, include, exclude)
     source = BasisSource(model, found, basis, data, verbose)
     if keep is not None:
-        rank = _ranks(model, found, source, keep, cost, data, limits)
+        rank = ranks_for(model, found, source, keep, cost, data, limits)
+    return with_bases(model, found, source, rank, basis, l1)
+
+
+def with_bases(model, found, source, rank, basis, l1=0.0) -> keras.Model:
+    """Carries out a conversion.
+
+    Args:
+        model: A `keras.Model`.
+        found: Its `ToDecompose`.
+        source: A `BasisSource`.
+        rank: As in `convert`, as `basis` and `l1`.
+
+    Returns:
+        What `convert` returns.
+    """
     plan = _planned(rank, found, basis)
 
     def kept(low, name):
@@ -169,7 +184,7 @@ def convert(
     return rewrite(model, replace, found.traced)
 
 
-def _ranks(model, found, source, keep, cost, data, limits) -> Plan:
+def ranks_for(model, found, source, keep, cost, data, limits) -> Plan:
     """Returns the plan that `select_bases` makes for the bases of `source`."""
     scores = {
         found.names[key]: energy_shares(spectrum(layer, source.whole(layer)))

@@ -3,6 +3,7 @@
 from keras_basisprune.measure import LatencyTable, predicted_latency
 from keras_basisprune.measure import cost as measured_cost
 from keras_basisprune.methods.basis_regression import (
+    regression_cut,
     regression_network,
     regression_plan,
 )
@@ -41,11 +42,12 @@ def double_cut(
         A pair of the `Plan` (of channels, and of bases of the remaining network) and
         the converted, smaller `keras.Model`.
     """
-    channels, slim, bases = _chosen(
-        model, keep, data, cost, scores, limits, compensation
+    given = model, keep, data, cost, scores, limits, compensation
+    channels, slim, rest = _slim(*given)
+    bases, network = regression_cut(
+        slim, keep=rest, data=data, cost=cost, limits=limits
     )
-    plan = Plan(bases=bases.bases, channels=channels.channels)
-    return plan, regression_network(slim, bases, data=data)
+    return Plan(bases=bases.bases, channels=channels.channels), network
 
 
 def double_plan(
@@ -59,7 +61,9 @@ def double_plan(
     Returns:
         A `Plan` of channels, and of bases of the remaining network.
     """
-    channels, _, bases = _chosen(model, keep, data, cost, scores, limits, compensation)
+    given = model, keep, data, cost, scores, limits, compensation
+    channels, slim, rest = _slim(*given)
+    bases = regression_plan(slim, keep=rest, data=data, cost=cost, limits=limits)
     return Plan(bases=bases.bases, channels=channels.channels)
 
 
@@ -80,13 +84,12 @@ def double_network(model, plan, *, data, compensation=True):
     return regression_network(slim, Plan(bases=plan.bases), data=data)
 
 
-def _chosen(model, keep, data, cost, scores, limits, compensation):
-    """Returns the plan of channels, the pruned network, and the plan of its bases."""
+def _slim(model, keep, data, cost, scores, limits, compensation):
+    """Returns the plan of channels, the pruned network, and what to keep of that."""
     given = {"data": data, "cost": cost, "limits": limits}
     channels = compensated_plan(model, keep=keep**SPLIT, scores=scores, **given)
     slim = compensated_network(model, channels, data=data, compensation=compensation)
-    rest = min(1.0, keep * _total(model, cost) / _total(slim, cost))
-    return channels, slim, regression_plan(slim, keep=rest, **given)
+    return channels, slim, min(1.0, keep * _total(model, cost) / _total(slim, cost))
 
 
 def _total(model, cost) -> float:

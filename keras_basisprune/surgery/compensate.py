@@ -156,7 +156,7 @@ class _Compensation:
             inputs = inputs.astype(known.dtype, copy=False)
             made = known.made[position][index]
             if kept is not None and kept.total == made.shape[1]:
-                made = made[:, kept.indices]
+                made = np.take(made, kept.indices, axis=1)
             folds = known.folds[index]
             folds = np.repeat(folds, len(inputs) // len(folds))
             found.add(inputs, made - inputs @ narrow, folds)

@@ -1,0 +1,116 @@
+"""Measures the peak memory of what is fitted to data, by the number of images.
+
+    python -m benchmarks.fit_memory --images=400,1600,6400
+
+Images are made batch by batch as they are read (a `PyDataset`), so that they take no
+memory themselves. Each step runs in a process of its own, with more and more images:
+the figures are the peak of that process, minus what it held before the first image.
+With `--network=ResNet50 --image_size=224 --images=2000 --memory=512` it also shows how
+much a large network needs.
+"""
+
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+from absl import app, flags
+
+import keras_basisprune as kbp
+from benchmarks.peak_memory import PeakMemory, resident
+
+_NETWORK = flags.DEFINE_string("network", "MobileNet", "Of `keras.applications`.")
+_ALPHA = flags.DEFINE_float("alpha", 0.25, "Width of a MobileNet.")
+_SIZE = flags.DEFINE_integer("image_size", 64, "Height and width, pixels.")
+_IMAGES = flags.DEFINE_list("images", ["400", "1600", "6400"], "Numbers of images.")
+_MEMORY = flags.DEFINE_integer("memory", 64, "MiB of values in memory: `spilling`.")
+_STEPS = flags.DEFINE_list("steps", None, "Which steps; all by default.")
+_ONE = flags.DEFINE_bool("in_this_process", False, "Used for each single step.")
+_BATCH = 32
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
+    for step in _STEPS.value or STEPS:
+        if _ONE.value:
+            _measure(step)
+            continue
+        options = [f"--steps={step}", "--in_this_process", *sys.argv[1:]]
+        subprocess.run([sys.executable, "-m", "benchmarks.fit_memory", *options])
+
+
+def _measure(step):
+    model = network()
+    model.predict(next(iter(Images(_BATCH)))[0], verbose=0)
+    before, row = resident(), []
+    for count in map(int, _IMAGES.value):
+        start = time.process_time()
+        with kbp.data.spilling(memory=_MEMORY.value * 2**20), PeakMemory() as peak:
+            STEPS[step](model, Images(count))
+        seconds = time.process_time() - start
+        mib, total = (peak.bytes - before) / 2**20, peak.bytes / 2**20
+        row.append(f"{count:6} images {mib:6.0f} MiB (of {total:.0f}) {seconds:5.0f} s")
+    print(f"{step:14}", "   ".join(row), flush=True)
+
+
+def scores(model, data):
+    """Scores channels by what remains after compensation."""
+    kbp.scores.channels.compensated(model, data)
+
+
+def activations(model, data):
+    """Bases of the outputs."""
+    kbp.scores.bases(model, data, verbose=0)
+
+
+def regression(model, data):
+    """Bases that are fitted layer after layer."""
+    kbp.convert(model, keep=0.5, data=data, verbose=0)
+
+
+def compensation(model, data):
+    """Channels that the others make up for."""
+    plan = kbp.select_channels(model, keep=0.5)
+    kbp.compensate(model, plan, data, verbose=0)
+
+
+def recalibration(model, data):
+    """Statistics of BatchNormalization."""
+    kbp.surgery.recalibrate(model, data, verbose=0)
+
+
+STEPS = {
+    step.__name__: step
+    for step in (scores, activations, regression, compensation, recalibration)
+}
+
+
+def network() -> keras.Model:
+    """Makes a network of random weights."""
+    keras.utils.set_random_seed(0)
+    options = {"alpha": _ALPHA.value} if _NETWORK.value.startswith("MobileNet") else {}
+    make, size = getattr(keras.applications, _NETWORK.value), _SIZE.value
+    return make(weights=None, input_shape=(size, size, 3), classes=10, **options)
+
+
+class Images(keras.utils.PyDataset):
+    """Random images, the same at each reading."""
+
+    def __init__(self, count):
+        super().__init__()
+        self._count = count
+
+    def __len__(self):
+        return -(-self._count // _BATCH)
+
+    def __getitem__(self, index):
+        count = min(_BATCH, self._count - index * _BATCH)
+        shape = (count, _SIZE.value, _SIZE.value, 3)
+        rng = np.random.default_rng(index)
+        return rng.standard_normal(shape, np.float32), np.zeros(count)
+
+
+if __name__ == "__main__":
+    app.run(main)
