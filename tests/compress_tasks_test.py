@@ -168,7 +168,7 @@ class Shuffled(keras.utils.PyDataset):
             {"validation": Shuffled()},
             "`validation` to give its samples in the same ord",
         ),
-        ({"methods": ["slimming"]}, r"`model` to be a classifier|outputs of shape"),
+        ({"methods": ["slimming"]}, r"`methods` that train.*\['slimming'\].*numbers"),
         (
             {"metric": lambda m, d: 1.0, "config": kbp.SearchOptions(margin=1.0)},
             "`config.margin` to be 0",

@@ -204,6 +204,8 @@ def compress(
             "as `Recovery(augment=keras.layers.RandomFlip())`."
         )
     data = SearchData(model, train, validation, test, metric, recovery, config, seed)
+    if trained:
+        _check_classes(chosen, data.outputs[0])
     if recovery is not None or trained:
         check_output_scale("model", model, data.outputs, data.train.first)
     metrics = data.metrics(metric, mode)
@@ -316,6 +318,18 @@ def _check(recover, seed) -> int:
         remedy = "Or pass a `keras_basisprune.Recovery`."
         check_choice("recover", recover, (None, "all", "scales"), remedy)
     return check_whole("seed", seed, 0, remedy="0 is as good as any.")
+
+
+def _check_classes(chosen, output):
+    """Raises `ValueError` unless methods that train have classes to train on."""
+    if output.kind == "classes":
+        return
+    names = [short_name(method) for method in chosen if method.train]
+    raise ValueError(
+        "Expected `methods` that train networks for a classifier only. Received: "
+        f"methods={names} for a model whose output `{output.name}` holds {output.kind}."
+        " Leave them out for 'basis' and 'channels', which work for all outputs."
+    )
 
 
 def _cut_options(config, goal, state, seed) -> CutOptions:
