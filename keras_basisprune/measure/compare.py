@@ -13,6 +13,10 @@ from keras_basisprune.measure._table import text_table
 from keras_basisprune.utils.shortened import shortened
 
 
+# Words in the labels of shares, whose loss is shown in percentage points.
+_SHARES = ("accuracy", "iou", "f1", "auc", "precision", "recall")
+
+
 @dataclasses.dataclass(frozen=True)
 class Comparison:
     """The costs of two models side by side; prints as a table.
@@ -114,7 +118,8 @@ def _ratio(before, after):
 
 
 def _row(label, before, after):
-    if "accuracy" in label.lower() and max(before, after) <= 1:
+    share = any(word in label.lower().split() for word in _SHARES)
+    if share and max(before, after) <= 1:
         drop = f"{100 * (before - after):.2f} pp"
         return [label, f"{before:.4f}", f"{after:.4f}", drop]
     whole = all(float(x).is_integer() for x in (before, after))

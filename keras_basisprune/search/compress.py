@@ -243,6 +243,7 @@ def compress(
             seed=seed,
             constants=data.constants,
         )
+        on_test = data.test_score(original, metric, mode)
     score.check_margin(config.margin)
     drop = absolute_drop(max_drop, score.measure, score.baseline)
     for text in doubts(score, drop):
@@ -293,8 +294,7 @@ def compress(
         )
         rounds = Rounds(task, folder)
         rounds.run()
-        judged = data.test_score(original, metric, mode)
-        result = make_result(task, rounds, score, judged, arguments, output_dir)
+        result = make_result(task, rounds, score, on_test, arguments, output_dir)
     if not result.met_budget:
         warnings.warn(unmet_budget(task, score.baseline, rounds.trials), stacklevel=2)
     return result
