@@ -12,7 +12,6 @@ from keras_basisprune.measure._count import Cost, count
 from keras_basisprune.measure._table import text_table
 from keras_basisprune.utils.shortened import shortened
 
-
 # Words in the labels of shares, whose loss is shown in percentage points.
 _SHARES = ("accuracy", "iou", "f1", "auc", "precision", "recall")
 
