@@ -144,6 +144,25 @@ class TestDefaults:
         expected = np.average(errors, weights=weights)
         assert score.baseline == pytest.approx(expected, rel=1e-5)
 
+    @pytest.mark.parametrize("kind", ["maps", "sequence"])
+    def test_weights_of_positions_count(self, kind):
+        model = network(maps(3, "softmax"), flat=False)
+        if kind == "sequence":
+            outputs = layers.Reshape((36, 3))(model.output)
+            model = keras.Model(model.input, outputs)
+        labels = RNG.integers(0, 3, (60, 6, 6))
+        there = RNG.integers(0, 2, (60, 6, 6)).astype("float32")
+        said = model.predict(IMAGES, verbose=0).argmax(-1)
+        if kind == "sequence":
+            labels, there = labels.reshape(60, -1), there.reshape(60, -1)
+            expected = np.average(said == labels, weights=there)
+        else:
+            metric = keras.metrics.MeanIoU(3)
+            metric.update_state(labels, said, sample_weight=there)
+            expected = float(metric.result())
+        score = scorer(model, (IMAGES, labels, there))
+        assert score.baseline == pytest.approx(expected, rel=1e-6)
+
 
 class TestOfKeras:
     @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ def network() -> keras.Model:
     }
     model = keras.Model(inputs, heads, name="detector")
     losses = {"shape": "sparse_categorical_crossentropy", "box": "mse"}
-    weights = {"shape": 1.0, "box": 20.0}
-    model.compile(keras.optimizers.Adam(2e-3), losses, loss_weights=weights)
+    weights = {"shape": 1.0, "box": 5.0}
+    model.compile(keras.optimizers.Adam(3e-3), losses, loss_weights=weights)
     return model
 
 
@@ -51,7 +51,7 @@ def overlaps(boxes, others) -> np.ndarray:
     return shared / ((high - low).prod(-1) + (high_2 - low_2).prod(-1) - shared)
 
 
-def run(count=1500, epochs=12, **options) -> kbp.CompressionResult:
+def run(count=2000, epochs=25, **options) -> kbp.CompressionResult:
     """Trains the network and makes it smaller; judged by objects that are found."""
     keras.utils.set_random_seed(0)
     train, validation = (

@@ -5,7 +5,6 @@ import dataclasses
 import keras
 import numpy as np
 
-from keras_basisprune.data.batching.fill_up import fill_up
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.data.examples.per_output import output_names
 from keras_basisprune.graph.compiled_losses import (
@@ -13,7 +12,10 @@ from keras_basisprune.graph.compiled_losses import (
     from_logits,
     loss_name,
 )
+from keras_basisprune.graph.run_examples import outputs_of
 from keras_basisprune.graph.trace import is_from_keras, trace
+
+_AT_ONCE = 32  # samples that are run together
 
 # Names of losses, without underscores, by what they are for.
 _LOSSES = {
@@ -106,12 +108,8 @@ def output_kinds(model, batch, told=None) -> tuple[Output, ...]:
 
 def first_outputs(model, inputs) -> list[np.ndarray]:
     """Returns the outputs of a model for some samples, one array per output."""
-    count, size = len(inputs[0]), fixed_batch(model)
-    inputs = [keras.ops.convert_to_tensor(fill_up(array, size)) for array in inputs]
-    structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
-    found = model(keras.tree.pack_sequence_as(structure, inputs), training=False)
-    arrays = [keras.ops.convert_to_numpy(x)[:count] for x in keras.tree.flatten(found)]
-    return [array.astype("float32") for array in arrays]
+    size = fixed_batch(model) or min(len(inputs[0]), _AT_ONCE)
+    return [array.astype("float32") for array in outputs_of(model, inputs, size)]
 
 
 def _kind(values, last, wanted, logits, targets) -> tuple[str, bool | None]:

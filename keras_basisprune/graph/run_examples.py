@@ -4,6 +4,7 @@ import keras
 
 from keras_basisprune.data.batching.fill_up import fill_up
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
+from keras_basisprune.data.batching.run_batches import run_batches
 
 
 def run_examples(model, examples, batch_size=64):
@@ -35,12 +36,15 @@ def outputs_of(model, inputs, size=None):
     Args:
         model: A built Functional or Sequential `keras.Model`.
         inputs: List of arrays, one per input.
-        size: Integer, to which the batch is filled up; `None` to leave it.
+        size: Integer, to which the batch is filled up; `None` for the batch size that
+            the model must be run with, if there is one.
 
     Returns:
         A list of arrays, one per output.
     """
-    count = len(inputs[0])
+    count, size = len(inputs[0]), size or fixed_batch(model)
+    if size and count > size:
+        return run_batches(lambda part: outputs_of(model, part, size), inputs, size)
     arrays = [fill_up(array, size) for array in inputs]
     structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
     found = model.predict_on_batch(keras.tree.pack_sequence_as(structure, arrays))

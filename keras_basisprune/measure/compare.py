@@ -12,6 +12,9 @@ from keras_basisprune.measure._count import Cost, count
 from keras_basisprune.utils.shortened import shortened
 from keras_basisprune.utils.text_table import text_table
 
+# Words in the labels of shares, whose loss is shown in percentage points.
+_SHARES = ("accuracy", "iou", "f1", "auc", "precision", "recall")
+
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
@@ -114,7 +117,8 @@ def _ratio(before, after):
 
 
 def _row(label, before, after):
-    if "accuracy" in label.lower() and max(before, after) <= 1:
+    share = any(word in label.lower().split() for word in _SHARES)
+    if share and max(before, after) <= 1:
         drop = f"{100 * (before - after):.2f} pp"
         return [label, f"{before:.4f}", f"{after:.4f}", drop]
     whole = all(float(x).is_integer() for x in (before, after))

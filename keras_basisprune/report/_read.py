@@ -115,6 +115,10 @@ _OPTIONAL = {  # what reports of older versions lack
     "pictures": _records({"layer": _text, "png": _base64}),
     "loss_statement": _text,
     "class_warning": _text,
+    "metric_text": _text,
+    "mode": _text,
+    "share": _flag,
+    "scores": _dictionary,
     "recall": _records(
         {"class": _whole, "images": _whole, "before": _number, "after": _number}
     ),

@@ -242,6 +242,8 @@ def compress(
             "as `Recovery(augment=keras.layers.RandomFlip())`."
         )
     data = SearchData(model, train, validation, test, metric, recovery, config, seed)
+    if trained:
+        _check_classes(chosen, data.outputs[0])
     if recovery is not None or trained:
         check_output_scale("model", model, data.outputs, data.train.first)
     metrics = data.metrics(metric, mode)
@@ -286,6 +288,7 @@ def compress(
             seed=seed,
             constants=data.constants,
         )
+        on_test = data.test_score(original, metric, mode)
     drop = absolute_drop(max_drop, score.measure, score.baseline)
     for text in doubts(score, drop):
         warnings.warn(text, stacklevel=2)
@@ -345,9 +348,8 @@ def compress(
         )
         rounds = Rounds(task, folder)
         rounds.run()
-        judged = data.test_score(original, metric, mode)
         about = {"name": data_name, "class_names": labels}
-        result = make_result(task, rounds, score, judged, arguments, output_dir, about)
+        result = make_result(task, rounds, score, on_test, arguments, output_dir, about)
     if rounds.stopped:
         warnings.warn(ended_early(rounds, state), stacklevel=2)
     elif not result.met_budget:
@@ -373,6 +375,18 @@ def _check(recover, seed) -> int:
         remedy = "Or pass a `keras_basisprune.Recovery`."
         check_choice("recover", recover, (None, "all", "scales"), remedy)
     return check_whole("seed", seed, 0, remedy="0 is as good as any.")
+
+
+def _check_classes(chosen, output):
+    """Raises `ValueError` unless methods that train have classes to train on."""
+    if output.kind == "classes":
+        return
+    names = [short_name(method) for method in chosen if method.train]
+    raise ValueError(
+        "Expected `methods` that train networks for a classifier only. Received: "
+        f"methods={names} for a model whose output `{output.name}` holds {output.kind}."
+        " Leave them out for 'basis' and 'channels', which work for all outputs."
+    )
 
 
 def _cut_options(config, goal, state, seed) -> CutOptions:

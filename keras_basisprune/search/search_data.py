@@ -60,7 +60,8 @@ class SearchData:
         self.outputs = output_kinds(model, labelled.first, told)
         named = {"train": self.train, "validation": self.validation, "test": self._test}
         for name, examples in named.items():
-            if examples is not None:
+            unused = name == "train" and not examples.in_memory and not needs
+            if examples is not None and not unused:
                 check_labels(name, examples, self.outputs)
         self._config, self._seed = config, seed
         few = self.train.drawn(_TYPICAL, seed)

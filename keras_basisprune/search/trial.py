@@ -13,17 +13,19 @@ class Trial:
         kept: Float, the cost that the search makes small, as a share of the original's.
         params: Float, the share of the parameters that is kept, after `fold`.
         flops: Float, the share of the FLOPs that is kept, after `fold`.
-        score: Float, accuracy (or agreement) on the validation data, of the folded
-            network; NaN if there is no such network.
+        score: Float, the metric on the validation data, of the folded network, in its
+            own sign (an error is small if it is good); NaN if there is no such network.
         error: Float, the standard error of the score's difference from the original's,
-            both being judged on the same images; 0 if no answer is another one.
+            both being judged on the same images; 0 if no answer is another one, NaN if
+            it is not known.
         trained: Whether it was trained after it was cut.
         good_enough: Whether the score is within the budget, and by the margin if there
             is one.
         to_channels: Float in [0, 1], how much of the cut is made by channels: they are
             pruned to `share ** to_channels`; NaN for methods that don't split a cut.
         seconds: Dict of the seconds for `"fitting"`, `"training"` and `"evaluation"`.
-        bound: Float, the largest loss on other images, with 95 % confidence.
+        bound: Float, the largest loss on other images, with 95 % confidence: how much
+            worse the score may be than the original's. NaN if it is not known.
         method: The name of the `Method` by which it was cut.
         judged: What the score is of: `"keras"`, or the form of the LiteRT file that
             will ship (`ship` of `compress`), where the network was good enough.

@@ -175,7 +175,7 @@ def _rows(structure, arrays):
 
 def _bytes(model, train) -> int:
     """Returns how many bytes a teacher's outputs take."""
-    few = outputs_of(model, train.first.inputs)
+    few = outputs_of(model, train.first[:8].inputs)
     return sum(x.nbytes for x in few) * len(train) // len(few[0])
 
 

@@ -125,6 +125,15 @@ def label_losses(model, outputs, targets) -> OutputLosses:
         targets: List of arrays, labels of some samples, one per output.
     """
     compiled, weights = compiled_losses(model)
+    if any(own is not None for own in compiled):  # others don't train
+        pairs = zip(compiled, weights, strict=True)
+        weights = [0.0 if own is None else weight for own, weight in pairs]
+    unknown = [o.name for o, y in zip(outputs, targets, strict=True) if y is None]
+    if unknown:
+        raise ValueError(
+            "Expected `train` to hold labels for all outputs, to train by them. "
+            f"Received: none for {unknown}. Pass them, or train towards a teacher."
+        )
     losses = [
         _default(output, np.asarray(labels)) if own is None else own
         for own, output, labels in zip(compiled, outputs, targets, strict=True)

@@ -38,7 +38,10 @@ class StreamExamples:
         labelled: Whether there are targets.
         weighted: Whether there are weights.
         first: A `Batch`, the first that was read.
-        checksum: Hexadecimal checksum of the contents, whatever their order.
+        steady: Whether the same samples come first when the data are read again.
+        checksum: Hexadecimal checksum of the contents, whatever their order; only of
+            number and shapes, if other samples come first (they are shuffled, and may
+            be changed at random).
 
     Raises:
         ValueError: If the data are empty, endless, or do not fit the model.
@@ -61,7 +64,9 @@ class StreamExamples:
             self._count += len(batch)
             found = (found + _digest(batch)) % 2**256
             drawn.add(batch.inputs)
-        self._drawn, self.checksum = drawn.arrays(), f"{self._count}:{found:064x}"
+        self._drawn = drawn.arrays()
+        known = f"{found:064x}" if self.steady else str(_shapes(self.first))
+        self.checksum = f"{self._count}:{known}"
 
     def __len__(self):
         return self._count

@@ -8,7 +8,8 @@ from keras_basisprune.search.metrics.measure import Measure, in_blocks
 class MeanIoU(Measure):
     """Mean over the classes of intersection over union, over all positions.
 
-    Classes that neither labels nor answers hold are left out.
+    Classes that neither labels nor answers hold are left out. Weights are those of
+    samples or of positions: those of weight 0 don't count.
 
     Args:
         text: What it is, in words.
@@ -29,12 +30,15 @@ class MeanIoU(Measure):
         count, classes = len(truth), self._classes
         truth, found = truth.reshape(count, -1), found.reshape(count, -1)
         first = np.arange(count)[:, None] * classes
+        own = weights and weights[self._place]
+        each = np.ones(truth.shape)
+        if own is not None:
+            each *= np.reshape(own, (count, -1))
 
-        def counted(labels, chosen=None):
+        def counted(labels, chosen=1):
             places = (labels + first).reshape(-1)
-            if chosen is not None:
-                places = places[chosen.reshape(-1)]
-            return np.bincount(places, minlength=count * classes)
+            share = (each * chosen).reshape(-1)
+            return np.bincount(places, share, minlength=count * classes)
 
         shared = counted(truth, truth == found)
         parts = [shared, counted(truth), counted(found)]

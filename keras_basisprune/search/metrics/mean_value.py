@@ -37,9 +37,13 @@ class MeanValue(Measure):
 
     def rows(self, targets, outputs, weights, block):
         found = self._function(targets[self._place], outputs[self._place])
-        count = len(found)
-        values = np.asarray(found, np.float64).reshape(count, -1).mean(-1)
-        each = per_sample(weights and weights[self._place], count)
+        count, own = len(found), weights and weights[self._place]
+        found = np.asarray(found, np.float64)
+        if own is not None and own.ndim > 1 and own.shape == found.shape:
+            pair = [np.reshape(x, (count, -1)).sum(-1) for x in (found * own, own)]
+            return in_blocks(np.stack(pair, -1), block)  # weights of positions
+        each = per_sample(own, count)
+        values = found.reshape(count, -1).mean(-1)
         return in_blocks(np.stack([values * each, each], -1), block)
 
     def value(self, sums):
