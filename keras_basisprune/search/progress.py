@@ -135,7 +135,7 @@ class Progress:
         least = max(self._task.min_score + self._task.max_drop - trial.bound, 0.0)
         return (
             f"{1 - trial.kept:.1%} removed, {self._metric} {trial.score:.4f} "
-            f"({least:.4f})"
+            f"({least:.4f}){'' if trial.judged == 'keras' else f' as {trial.judged}'}"
         )
 
     def _say(self, text, left=None, trained=False, refresh=True):
