@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import pathlib
+import tempfile
 
 import keras
 import numpy as np
@@ -45,6 +47,7 @@ NAMES = (
     "compensate",
     "compensation_aware",
     "compensation_aware, keep",
+    "compare_reports",
     "compress",
     "convert",
     "convert, regression",
@@ -66,9 +69,11 @@ NAMES = (
     "plot_channels",
     "plot_comparison",
     "plot_sensitivity",
+    "predict_tflite",
     "prune",
     "prune_iteratively",
     "random_crops",
+    "read_labels",
     "recalibrate",
     "recover",
     "select_bases",
@@ -127,6 +132,14 @@ def converted():
 def gated():
     """The same with gates."""
     return kbp.methods.channel_gates(model())
+
+
+@functools.cache
+def litert_file():
+    """The path of a LiteRT file of it."""
+    path = pathlib.Path(tempfile.mkdtemp()) / "tiny.tflite"
+    kbp.export_tflite(model(), path)
+    return path
 
 
 class Subclassed(keras.Model):
@@ -192,6 +205,7 @@ BAD = {
         keras.Sequential(),
         "a.keras",
     ],
+    "names": [*_ODD, 3, "abc", (), [""], ["a", "b"], ["a", "b", "c\n"], [1, 2, 3]],
     "number": [*_NO_NUMBER, float("inf")],
     "number>=0": [*_NO_NUMBER, -1],
     "number>0": [*_NO_NUMBER, -1, 0, float("inf")],
@@ -217,6 +231,7 @@ BAD = {
     "size": [*_ODD, (), (8, -1), (8, "a"), (8.0, 8), (8, 8, 8), 0, -3, 2.5],
     "source": [*_ODD, 3, IMAGES[:0], IMAGES.astype(complex), IMAGES.astype(str)],
     "table": [*_ODD, 3, kbp.LatencyTable],
+    "text": [*(x for x in _ODD if not isinstance(x, str)), 3, b"a"],
     "verbose": [*_ODD, -1, 3, 0.5],
     "whole": [*_NO_NUMBER, 0, -1, 1.5, 2**40],
     "whole>=0": [*_NO_NUMBER, -1, 1.5, 2**40],
@@ -501,6 +516,11 @@ def calls(folder):
                 "verbose": "verbose",
             },
         ),
+        "compare_reports": (
+            kbp.report.compare_reports,
+            {"first": "a", "second": "b"},
+            {"first": "path", "second": "path"},
+        ),
         "compress": (
             kbp.compress,
             {"model": small, "train": pair, "validation": pair, **quiet},
@@ -512,6 +532,7 @@ def calls(folder):
                 "cost": "choice",
                 "methods": "choice",
                 "recover": "choice?",
+                "ship": "choice?",
                 "epochs": "whole?",
                 "output_dir": "path?",
                 "seed": "seed",
@@ -519,6 +540,8 @@ def calls(folder):
                 "time_limit": "seconds?",
                 "config": "record?",
                 "callbacks": "callbacks",
+                "class_names": "names?",
+                "data_name": "text?",
                 "verbose": "verbose",
             },
         ),
@@ -589,6 +612,7 @@ def calls(folder):
                 "batch_size": "whole?",
                 "input_shape": "shapes",
                 "integer_io": "flag",
+                "labels": "names?",
             },
         ),
         "export_tflite, int8": (
@@ -667,6 +691,16 @@ def calls(folder):
             {"sensitivity": kbp.Sensitivity(()), "path": folder / "losses.png"},
             {"sensitivity": "table", "path": "picture"},
         ),
+        "predict_tflite": (
+            kbp.export.predict_tflite,
+            {"path": litert_file(), "data": IMAGES, **quiet},
+            {
+                "path": "path",
+                "data": "data",
+                "workers": "whole?",
+                "verbose": "verbose",
+            },
+        ),
         "prune": (
             kbp.prune,
             {"model": pieces},
@@ -693,6 +727,7 @@ def calls(folder):
             {"images": IMAGES},
             {"copies": "whole", "least": "share", "flip": "flag", "seed": "seed?"},
         ),
+        "read_labels": (kbp.export.read_labels, {}, {"path": "path"}),
         "recalibrate": (
             kbp.surgery.recalibrate,
             {"model": small, **data, **quiet},

@@ -81,6 +81,18 @@ def test_splits_and_other_data(capsys, files, digits, tmp_path):
     assert shares(out) == (f"{share:.4f}", 40)
 
 
+def test_other_classes_than_those_of_the_data_are_told(capsys, files, tmp_path):
+    model = keras.models.load_model(files / "model.keras")
+    names = [str(number) for number in range(10)]
+    for labels in (names, [*names[:8], "9", "8"]):
+        kbp.export_tflite(model, tmp_path / "a.tflite", labels=labels)
+        _, out, _ = run(
+            capsys, "evaluate", f"--model={tmp_path / 'a.tflite'}", "--data=digits"
+        )
+        told = "names other classes than the data: '9' where these have '8'" in out
+        assert told == (labels != names)
+
+
 def test_one_sigmoid_for_two_classes(capsys, tmp_path):
     inputs = keras.Input((4, 4, 1))
     mean = keras.layers.GlobalAveragePooling2D()(inputs)

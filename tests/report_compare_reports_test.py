@@ -28,6 +28,8 @@ def both(tmp_path):
         "bytes": 7000,
         "milliseconds": 0.5,
         "score": 0.75,
+        "float_share": None,
+        "in_float": {},
         "reason": None,
     }
     failed = {**form, "form": "float16", "reason": "ValueError: no"}

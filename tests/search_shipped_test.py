@@ -2,6 +2,8 @@
 
 import datetime
 import json
+import re
+import types
 import warnings
 
 import digits_model
@@ -17,6 +19,7 @@ from keras_basisprune.search.judge import Judge
 from keras_basisprune.search.objective import Objective
 from keras_basisprune.search.run_folder import RunFolder
 from keras_basisprune.search.shipped import Shipped
+from keras_basisprune.search.written_files import written_files
 
 FORMS = ("float32", "float16", "int8")
 NAMES = [f"digit {number}" for number in range(10)]
@@ -267,11 +270,61 @@ def recurrent():
     return keras.Model(inputs, keras.layers.Dense(10, activation="softmax")(x))
 
 
+@keras.saving.register_keras_serializable("tests")
+class Looped(keras.layers.Layer):
+    """Doubles its input in a loop that Keras' own layers don't show."""
+
+    def call(self, x):
+        return keras.ops.fori_loop(0, 3, lambda _, value: 2 * value, x)
+
+
+def looped():
+    inputs = keras.Input((8, 8, 1))
+    x = Looped()(keras.layers.Conv2D(4, 3, activation="relu")(inputs))
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, keras.layers.Dense(10, activation="softmax")(x))
+
+
+@pytest.mark.parametrize("make", [recurrent, looped])
+def test_a_loop_has_no_int8_in_the_report(digits, tmp_path, make):
+    one, images = make(), digits.train[0][:40]
+    score = Scorer(one, (images, None))
+    task = types.SimpleNamespace(model=one, images=images, verbose=False)
+    rows = written_files(task, score, Folded(one, score), tmp_path)
+    assert [(row["model"], row["form"]) for row in rows] == [
+        ("original", "float32"),
+        *(("small", form) for form in FORMS),
+    ]
+    assert rows[1]["score"] == 1.0 and rows[1]["reason"] is None
+    assert rows[3]["bytes"] is None
+    assert re.match("ValueError: Expected .*(WHILE|recurrent|loops)", rows[3]["reason"])
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "original_float32.tflite",
+        "small_float32.tflite",
+    }
+
+
+def test_several_inputs(tmp_path):
+    one, two = keras.Input((6,), name="b"), keras.Input((6,), name="a")
+    outputs = keras.layers.Dense(3)(keras.layers.Concatenate()([one, two]))
+    model = keras.Model([one, two], [outputs, keras.layers.Dense(2)(one)])
+    rng = np.random.default_rng(0)
+    given = [rng.standard_normal((700, 6)).astype("float32") for _ in range(2)]
+    expected = model.predict(given, verbose=0)
+    for samples in (given, dict(zip("ba", given, strict=True))):
+        for form, bound in (("float32", 1e-5), ("int8", 0.2)):
+            file = Shipped(form, samples, workers=2)(model, samples)
+            for ours, theirs in zip(file.outputs, expected, strict=True):
+                np.testing.assert_allclose(ours, theirs, rtol=0, atol=bound)
+    assert file.record.samples == 64
+
+
 @pytest.mark.parametrize(
     ("ship", "make", "text"),
     [
         ("int4", None, "Expected `ship` to be .*'int8'.*ship='int4'"),
         (8, None, "Expected `ship` to be"),
+        ("int8", looped, "`ship` to be a form that `model` can have.*WHILE"),
         ("int8", recurrent, "`ship` to be a form that `model` can have.*lstm"),
     ],
 )

@@ -14,14 +14,14 @@ class Exporter:
     Attributes:
         name: Its name in `--formats`.
         file: Its name in the output folder; one that ends in `/` is a folder.
-        write: `write(model, path, images, labels, **checked_on)` writes it, returns a
-            record that describes what was written; `labels` are the names of the
-            classes (or `None`), `checked_on` the `samples` and the `input_shape` for
-            comparing it with the model.
+        write: `write(model, path, images, **checked_on)` writes it and returns a record
+            that describes what was written; `checked_on` are the `samples` and the
+            `input_shape` for comparing it with the model.
         needs_data: Whether it needs images to calibrate on.
         check: `check(model)` raises `ValueError` for a model that can't be written in
             this form.
         foreign: `foreign(path)` lists files at the path that would be lost.
+        holds_labels: Whether `write` also takes `labels`, the names of the classes.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Exporter:
     needs_data: bool = False
     check: Callable | None = None
     foreign: Callable | None = None
+    holds_labels: bool = False
 
     @property
     def is_folder(self) -> bool:
@@ -50,7 +51,7 @@ def _write_tflite(quantization, model, path, images, labels, **checked_on):
     )
 
 
-def _write_saved_model(model, path, images, labels, samples, input_shape):
+def _write_saved_model(model, path, images, samples, input_shape):
     from keras_basisprune.export import export_saved_model
 
     return export_saved_model(model, path, overwrite=True, samples=samples)
@@ -70,7 +71,7 @@ def _foreign_to_saved_model(path):
 
 def _litert(name, **more):
     write = functools.partial(_write_tflite, name)
-    return Exporter(name, f"small_{name}.tflite", write, **more)
+    return Exporter(name, f"small_{name}.tflite", write, holds_labels=True, **more)
 
 
 _ROWS = (

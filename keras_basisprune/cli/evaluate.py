@@ -12,6 +12,7 @@ from keras_basisprune.cli.image_shape import image_shape
 from keras_basisprune.export.float_operations import float_operations
 from keras_basisprune.export.litert_file import open_litert
 from keras_basisprune.export.predict_tflite import predict_tflite
+from keras_basisprune.export.read_labels import read_labels
 from keras_basisprune.graph.running import predict
 
 _SPLITS = ("train", "validation", "test")
@@ -37,11 +38,8 @@ def evaluate(flags, console):
         f"  accuracy  {share:.4f} on {len(right):,} {which} of {flags.data} "
         f"(standard error {error:.4f})",
     ]
-    found = float_operations(flags.model) if flags.model.endswith(".tflite") else None
-    if found is not None:
-        listed = ", ".join(f"{name} {count}" for name, count in found.ops.items())
-        text = f"{found.share:.1%} of FLOPs: {listed or 'nothing'}"
-        lines.append(f"  in float  {text}")
+    if flags.model.endswith(".tflite"):
+        lines += _remarks(flags.model, names)
     if outputs.shape[1] > max(len(names), 2):
         lines.append(
             f"  The model has {outputs.shape[1]:,} classes, the data have "
@@ -49,6 +47,22 @@ def evaluate(flags, console):
         )
     for line in lines:
         print_line(line, console)
+
+
+def _remarks(path, names) -> list[str]:
+    """Returns what stayed in float in a file, and whether it names other classes."""
+    lines, found, labels = [], float_operations(path), read_labels(path)
+    if found is not None:
+        listed = ", ".join(f"{name} {count}" for name, count in found.ops.items())
+        lines.append(f"  in float  {found.share:.1%} of FLOPs: {listed or 'nothing'}")
+    differ = [pair for pair in zip(labels, names, strict=False) if pair[0] != pair[1]]
+    if differ:
+        ours, theirs = differ[0]
+        lines.append(
+            f"  The file names other classes than the data: {ours!r} where these have "
+            f"{theirs!r}. If the order is another one, the accuracy means nothing."
+        )
+    return lines
 
 
 def _shape_of_file(flags):

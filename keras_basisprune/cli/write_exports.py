@@ -39,7 +39,9 @@ def write_exports(flags, model, folder, images, shape=None, labels=None) -> list
             path = folder / row.file
             stage = path if row.is_folder else stages.enter_context(staged(path))
             needed = images if row.needs_data else None
-            checked_on = {"samples": samples, "input_shape": shape}
-            record = row.write(model, stage, needed, labels=labels, **checked_on)
+            more = {"samples": samples, "input_shape": shape}
+            if row.holds_labels:
+                more["labels"] = labels
+            record = row.write(model, stage, needed, **more)
             records.append(dataclasses.replace(record, path=str(path)))
     return records

@@ -84,14 +84,13 @@ def compare_reports(first: Path, second: Path) -> ReportComparison:
     >>> print(both)
     >>> both.save("comparison.html")
     """
-    given = {"first": first, "second": second}
-    names = tuple(str(check_path(name, folder)) for name, folder in given.items())
-    reports = tuple(_read.read_report(folder) for folder in names)
+    names = str(check_path("first", first)), str(check_path("second", second))
+    reports = _read.read_report(names[0]), _read.read_report(names[1])
     makers = (_runs, _figures, _forms, _layers, _arguments, _versions)
     sections = (make(names, reports) for make in makers)
     return ReportComparison(
         names,
-        tuple(_text.headline(report) for report in reports),
+        (_text.headline(reports[0]), _text.headline(reports[1])),
         tuple(section for section in sections if section.rows),
     )
 

@@ -151,6 +151,7 @@ class Progress:
         least = task.sign * (task.min_score + task.max_drop - trial.bound)
         return (
             f"{text} ({shown_score(max(least, 0.0) if task.measure.share else least)})"
+            f"{'' if trial.judged == 'keras' else f' as {trial.judged}'}"
         )
 
     def _say(self, text, left=None, trained=False, refresh=True):

@@ -7,6 +7,7 @@ import pathlib
 import tempfile
 import warnings
 
+import keras
 import numpy as np
 from tqdm.auto import tqdm
 
@@ -92,8 +93,8 @@ class Shipped:
 
     Args:
         form: `"float32"`, `"float16"` or `"int8"`.
-        samples: Training samples, in any form that the model takes: activations are
-            calibrated on at most 500 of them, evenly spaced.
+        samples: Training samples, an array or a list or dict of them: activations are
+            calibrated on at most 500, evenly spaced.
         workers: Number of interpreters that run at once; `None` for one per processor.
         verbose: Whether to show a progress bar.
         labels: Names of the classes, which the files hold; `None` for none.
@@ -113,6 +114,8 @@ class Shipped:
             prepare(model, float32=True)
             if self.form == "int8":
                 check_quantisable(model)
+                with _file() as path:
+                    check_no_loop(export_tflite(model, path, tolerance=None))
             with _file() as path:
                 record = self.export(model, path)
         except ValueError as error:
@@ -130,7 +133,7 @@ class Shipped:
 
     def export(self, model, path) -> TFLiteExport:
         """Writes the file of a plain network; `cost` may be measured of it."""
-        first = [array[:_COMPARED] for array in self._samples]
+        first = keras.tree.map_structure(lambda x: x[:_COMPARED], self._samples)
         with warnings.catch_warnings():
             # The report names what stays in float; not every trial need say it.
             warnings.filterwarnings("ignore", "Expected quantization=")
@@ -152,6 +155,22 @@ class Shipped:
         return ShippedFile(record, content, self._workers, self._verbose)
 
 
+def check_no_loop(record):
+    """Raises `ValueError` if a network has a loop, for which int8 can't be calibrated.
+
+    TensorFlow's calibrator ends the process there (see `check_quantisable`, which
+    knows the layers of Keras; a loop may also be in a layer of one's own).
+
+    Args:
+        record: The `TFLiteExport` of its float32 file.
+    """
+    if "WHILE" in record.ops:
+        raise ValueError(
+            "Expected a model without loops for int8. Received: one whose LiteRT file "
+            "holds a WHILE operation. Unroll it, or choose 'float16'."
+        )
+
+
 def check_ship(ship):
     """Raises `ValueError` unless `ship` is a form, or `None`."""
     remedy = "None judges networks by Keras alone."
@@ -169,8 +188,7 @@ def _file(content=None):
 
 
 def _spread(samples):
-    """Returns at most 500 samples, evenly spaced, as a list of arrays per input."""
-    arrays = list(samples) if isinstance(samples, list | tuple) else [samples]
-    count = len(arrays[0])
+    """Returns at most 500 samples, evenly spaced, in the same structure."""
+    count = len(keras.tree.flatten(samples)[0])
     rows = np.arange(0, count, max(1, math.ceil(count / _CALIBRATION)))
-    return [np.asarray(array)[rows] for array in arrays]
+    return keras.tree.map_structure(lambda array: np.asarray(array)[rows], samples)
