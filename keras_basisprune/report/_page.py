@@ -14,6 +14,7 @@ _FILTERS = {
         "percent",
         "removed",
         "removed_share",
+        "score",
         "small",
         "standard_error",
         "verdict",
