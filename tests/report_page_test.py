@@ -635,20 +635,19 @@ def test_forms_side_by_side(tmp_path):
 
 
 def test_scores_of_files_stand_beside_those_of_keras(tmp_path):
-    report = sample_report(forms=[form("small", "int8")])
+    report = sample_report()
     report["arguments"]["ship"] = "int8"
     for trial in report["trials"]:
         trial |= {"judged": "keras", "keras_score": None}
-    report["trials"][2] |= {"judged": "int8", "keras_score": 0.9876, "score": 0.5}
-    report["trials"][4] |= {"judged": "int8", "keras_score": 0.9, "score": None}
+    report["trials"][2] |= {"judged": "int8", "keras_score": 0.9876}
     page = write(tmp_path, report)
-    rows = page.table("forms")
-    assert rows["trial"] == ["by Keras", "as int8 file", "within budget"]
-    assert rows["3"][:2] == ["98.8 %", "50.0 %"]
-    assert rows["5"] == ["90.0 %", "no such file", "no"]
-    assert "1" not in rows
-    page = write(tmp_path, {**report, "share": False})
-    assert page.table("forms")["3"][:2] == ["0.9876", "0.5"]
+    rows = page.table("trials")
+    at = rows["trial"].index("by Keras")
+    assert (rows["3"][at], rows["1"][at]) == ("98.8 %", "–")
+    assert {len(row) for row in rows.values()} == {len(rows["trial"])}
+    assert "its own score is that of the int8 file" in plain(page.text)
+    page, _ = page_of(tmp_path)
+    assert "by Keras" not in page.table("trials")["trial"]
 
 
 @pytest.mark.parametrize("wrong", [5, [{"model": "a"}], [form("a", "b", bytes="c")]])

@@ -14,7 +14,6 @@ _FILTERS = {
         "percent",
         "removed",
         "removed_share",
-        "score",
         "small",
         "standard_error",
         "verdict",

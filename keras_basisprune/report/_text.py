@@ -103,11 +103,6 @@ def duration(seconds) -> str:
     return " ".join(f"{count}{NBSP}{unit}" for count, unit in parts if count)
 
 
-def score(value, report) -> str:
-    """Formats a score: in per cent, unless the metric is no share."""
-    return percent(value) if report.get("share", True) else number(value)
-
-
 def data_line(report) -> str:
     """Returns what the data are: their name, and how many images each part has."""
     data = report.get("data") or {}

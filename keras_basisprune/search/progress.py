@@ -92,8 +92,7 @@ class Progress:
             self._guess(seconds.get("evaluation", math.nan))
         self._bar.total = max(self._bar.total or 0, self._bar.n + 1)
         self._bar.update()
-        form = "" if trial.judged == "keras" else f" as {trial.judged}"
-        self._say(f"{self._figures(trial)}{form}", trained=trial.trained)
+        self._say(self._figures(trial), trained=trial.trained)
 
     def prepare(self, method):
         """Shows that a `Method` trains a network, which is cut afterwards."""
@@ -136,7 +135,7 @@ class Progress:
         least = max(self._task.min_score + self._task.max_drop - trial.bound, 0.0)
         return (
             f"{1 - trial.kept:.1%} removed, {self._metric} {trial.score:.4f} "
-            f"({least:.4f})"
+            f"({least:.4f}){'' if trial.judged == 'keras' else f' as {trial.judged}'}"
         )
 
     def _say(self, text, left=None, trained=False, refresh=True):

@@ -57,7 +57,7 @@ class Shipped:
     """
 
     def __init__(self, form, samples, workers=None, verbose=False, labels=None):
-        self.form, self._labels, self._has_no_loop = form, labels, False
+        self.form, self._labels = form, labels
         self._samples, self._workers, self._verbose = _spread(samples), workers, verbose
 
     def check(self, model):
@@ -70,6 +70,8 @@ class Shipped:
             prepare(model, float32=True)
             if self.form == "int8":
                 check_quantisable(model)
+                with _file() as path:
+                    check_no_loop(export_tflite(model, path, tolerance=None))
             with _file() as path:
                 record = self.export(model, path)
         except ValueError as error:
@@ -88,10 +90,6 @@ class Shipped:
     def export(self, model, path) -> TFLiteExport:
         """Writes the file of a plain network; `cost` may be measured of it."""
         first = keras.tree.map_structure(lambda x: x[:_COMPARED], self._samples)
-        if self.form == "int8" and not self._has_no_loop:
-            with _file() as other:
-                _check_no_loop(export_tflite(model, other, tolerance=None))
-            self._has_no_loop = True  # nor have the networks that are cut of it
         with warnings.catch_warnings():
             # The report names what stays in float; not every trial need say it.
             warnings.filterwarnings("ignore", "Expected quantization=")
@@ -142,7 +140,7 @@ class Shipped:
         return [np.concatenate(output) for output in zip(*parts, strict=True)]
 
 
-def _check_no_loop(record):
+def check_no_loop(record):
     """Raises `ValueError` if a network has a loop, for which int8 can't be calibrated.
 
     TensorFlow's calibrator ends the process there (see `check_quantisable`, which

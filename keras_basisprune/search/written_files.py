@@ -3,7 +3,7 @@
 import pathlib
 import warnings
 
-from keras_basisprune.search.shipped import FORMS, Shipped
+from keras_basisprune.search.shipped import FORMS, Shipped, check_no_loop
 from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.files import staged
 
@@ -39,10 +39,12 @@ def written_files(
     main, every = ship or "float32", ship is not None or output_dir is not None
     wanted = [("original", main)]
     wanted += [("small", form) for form in FORMS if every or form == main]
-    rows = []
+    rows, before = [], None
     for name, form in wanted:
+        run = name == "small" and every or ship is not None
         try:
-            run = name == "small" and every or ship is not None
+            if form == "int8" and ship != "int8":
+                check_no_loop(before)
             if name == "small" and form == ship:
                 made = folded.file  # by which it was judged
             else:
@@ -57,11 +59,15 @@ def written_files(
                 return []
             rows.append(_failed(name, form, error))
             continue
+        before = made.record
         if output_dir is not None and form in ("float32", main):
-            path = pathlib.Path(output_dir) / f"{name}_{form}.tflite"
-            with staged(check_path("output_dir", path, "file")) as stage:
-                stage.write_bytes(made.content)
+            _write(pathlib.Path(output_dir) / f"{name}_{form}.tflite", made.content)
     return rows
+
+
+def _write(path, content):
+    with staged(check_path("output_dir", path, "file")) as stage:
+        stage.write_bytes(content)
 
 
 def _row(name, made, score):
