@@ -110,6 +110,16 @@ def test_text_holds_what_the_page_holds(both, tmp_path):
     assert len(page) < 100_000
 
 
+def test_a_metric_that_is_no_share(tmp_path):
+    changes = {"share": False, "mode": "min", "metric": "mean_absolute_error"}
+    write(tmp_path / "a", baseline=0.125, least=0.13, **changes)
+    write(tmp_path / "b")
+    rows = tables(compare_reports(tmp_path / "a", tmp_path / "b"))["The runs"]
+    assert plain(rows["original"]) == ["0.125", "95.1 %"]
+    assert plain(rows["budget"]) == ["0.13", "94.1 %"]
+    assert rows["metric"] == ("mean_absolute_error", "accuracy")
+
+
 def test_the_same_report_twice_has_no_differences(tmp_path):
     write(tmp_path / "a")
     found = compare_reports(tmp_path / "a", str(tmp_path / "a"))

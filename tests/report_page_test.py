@@ -695,10 +695,12 @@ def test_forms_that_are_none(tmp_path, wrong):
 
 def test_data_date_metric_and_versions_are_named(tmp_path):
     data = {"name": "EuroSAT", "train": 18_900, "validation": 4_050, "test": None}
-    page, report = page_of(tmp_path, data=data, date="2026-11-26 11:21:09+00:00")
+    versions = {**sample_report()["versions"], "backend": "jax"}
+    date = "2026-11-26 11:21:09+00:00"
+    page, _ = page_of(tmp_path, data=data, date=date, versions=versions)
     assert (
         "EuroSAT, 18,900 for train, 4,050 for validation · 2026-11-26 11:21:09+00:00 · "
-        "judged by accuracy · keras_basisprune 0.1.0 · Keras 3.15.1"
+        "judged by accuracy · keras_basisprune 0.1.0 · Keras 3.15.1 on jax"
     ) in plain(page.text)
     page, _ = page_of(tmp_path)  # of an older version
     assert "judged by accuracy · keras_basisprune 0.1.0" in plain(page.text)

@@ -139,8 +139,10 @@ def about(report) -> list[str]:
     versions = report["versions"]
     told = [text for text in (data_line(report), report.get("date", "")) if text]
     told.append(f"judged by {report['metric']}{_as_shipped(report)}")
-    names = {"keras_basisprune": "keras_basisprune", "keras": "Keras", "backend": "on"}
+    names = {"keras_basisprune": "keras_basisprune", "keras": "Keras"}
     packages = [f"{names[key]} {versions[key]}" for key in names if key in versions]
+    if packages and "backend" in versions:
+        packages[-1] += f" on {versions['backend']}"
     return [*told, *packages]
 
 

@@ -107,8 +107,8 @@ def _runs(names, reports):
         ("date", lambda r: r.get("date", _text.MISSING)),
         ("judged as", lambda r: r["arguments"].get("ship") or "Keras"),
         ("metric", lambda r: r["metric"]),
-        ("original", lambda r: _text.percent(r["baseline"])),
-        ("least allowed", lambda r: _text.percent(r["least"])),
+        ("original", lambda r: _score(r["baseline"], r)),
+        ("budget", lambda r: _score(r["least"], r)),
         ("budget met", lambda r: "yes" if r["met_budget"] else "no"),
         ("trials", lambda r: str(len(r["trials"]))),
         ("time", lambda r: _text.duration(r["seconds"].get("in all"))),
@@ -147,15 +147,22 @@ def _forms(names, reports):
     ]
     rows = []
     for form in dict.fromkeys((*tables[0], *tables[1])):
-        texts = [_form_text(table.get(form)) for table in tables]
+        pairs = zip(tables, reports, strict=True)
+        texts = [_form_text(table.get(form), report) for table, report in pairs]
         rows.append((form, *texts))
     return _section("LiteRT files of the small networks", ("form", *names), rows)
 
 
-def _form_text(row) -> str:
+def _score(value, report) -> str:
+    """Formats a score: in per cent, unless the metric is no share."""
+    shares = report.get("share", True)
+    return _text.percent(value) if shares else _text.number(value)
+
+
+def _form_text(row, report) -> str:
     if row is None or row["reason"]:
         return _text.MISSING
-    parts = [] if row["score"] is None else [_text.percent(row["score"])]
+    parts = [] if row["score"] is None else [_score(row["score"], report)]
     parts.append(_text.amount(row["bytes"], "bytes"))
     parts.append(_text.amount(row["milliseconds"], "milliseconds"))
     return ", ".join(parts)
