@@ -20,9 +20,9 @@ is judged on the others. Nothing is trained. Ways, by `--ways`:
 
 All channels are removed by `compensate`. Printed are accuracy and agreement with the
 original's answers, on other images and on those that were fitted. Each row is kept in
-`--output_dir`: the same call again goes on (`--only` makes one draw, so that several can
-run at the same time). In the end there is a table of means and standard deviations over
-the draws.
+`--output_dir`: the same call again goes on (`--only` makes one draw, so that several
+can run at the same time). In the end there is a table of means and standard deviations
+over the draws.
 
 Quick, in a few minutes on one core: `--draws=1 --shares=0.7 --fit=100
 --ways=same,measured`.
