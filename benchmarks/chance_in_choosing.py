@@ -137,8 +137,8 @@ def main(argv):
         f"The original: {found['whole'].mean():.4f} on {len(found['whole'])} images\n"
     )
     print(
-        "| images | margin | within the budget on others | lost on validation | lost on "
-        "others | a tenth loses more than | FLOPs kept |"
+        "| images | margin | within the budget on others | lost on validation | "
+        "lost on others | a tenth loses more than | FLOPs kept |"
     )
     print("|---:|---:|---:|---:|---:|---:|---:|")
     for images in map(int, _IMAGES.value):
