@@ -29,6 +29,9 @@ def double_cut(
 ):
     """Removes channels, then chooses and fits bases of the remaining network.
 
+    Channels are chosen by measured sensitivity, as `compensated_plan` does, and bases
+    by energy per cost.
+
     Args:
         model: A `keras.Model` that is not converted.
         keep: Float in (0, 1], the share of the model's cost to keep.

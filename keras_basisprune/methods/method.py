@@ -63,7 +63,8 @@ class Method:
         train_each: Whether training depends on `keep`, so that the model is trained for
             each share. Otherwise it is trained once, with `keep=None`.
         scores: `scores(prepared, *, data)` returns anything that `plan` needs and that
-            does not depend on `keep`. `None` (default) if there is no such thing.
+            does not depend on `keep`. `None` (default) if there is no such thing. What
+            a `plans.measured_path.MeasuredPath` measures, a search remembers.
         carry_out: `carry_out(prepared, plan, *, data)` returns the smaller model.
             Defaults to `prune`.
         plan_and_carry_out: Both in one, for methods that need the smaller model to make

@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 
-_RATIO = 0.15  # of a lost score to the predicted loss, before anything was tried
+_RATIO = 0.25  # of a lost score to the predicted loss, before anything was tried
 _LEAST = 0.125  # smaller losses, in shares of the budget, say no more than this one
 _BEYOND = 0.15  # how far a guess goes beyond the edge, to have it on both sides
-_ROOM = 0.1  # of the range that is left, to each side
+_ROOM = 0.1  # of the range that is left, to each side, if that is not more than
+_STEP = 0.05  # this, in logarithms
 _MOST = 3  # guesses on one side of the limit, before the range is halved
 
 
@@ -46,7 +47,8 @@ class NextShare:
             A float between the ends, and not close to them.
         """
         low, high = math.log(low), math.log(high)
-        guess, room = self._guess(tried, (low + high) / 2), _ROOM * (high - low)
+        guess = self._guess(tried, (low + high) / 2)
+        room = min(_ROOM * (high - low), _STEP)
         return math.exp(min(max(guess, low + room), high - room))
 
     def _guess(self, tried, middle) -> float:

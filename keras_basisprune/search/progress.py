@@ -96,6 +96,7 @@ class Progress:
             self._training, self._guessed = seconds["training"], False
         else:
             self._cuts_left = max(self._cuts_left - 1, 0)
+            seconds.pop("measuring", None)
             if trial.method not in self._trained_each:  # it is trained only once
                 seconds.pop("training", None)
             self._cuts.append(sum(seconds.values()))

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import math
+import time
 
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.plan import Plan
@@ -57,6 +58,7 @@ class Rounds:
         self.history: dict[str, list[float]] = {}
         self.stopped = ""
         self._cutter, self._enough, self._failed = None, 0.0, 0.0
+        self._measured = 0.0  # seconds that are in no trial yet
         # Scores of this round, minus the margin.
         self._asked: dict[tuple[float, str], float] = {}
         # What is kept by those cuts of this round that are good enough as they are.
@@ -182,7 +184,10 @@ class Rounds:
             return None
 
         def find():
-            return self._cutter.trade_off(self._methods.values(), _SHARES)
+            start = time.perf_counter()
+            table = self._cutter.trade_off(self._methods.values(), _SHARES)
+            self._measured = time.perf_counter() - start
+            return table
 
         table = self._folder.recall(f"round {number}: predicted losses by share", find)
         return NextShare(table, before, self._enough) if len(table) > 1 else None
@@ -209,6 +214,8 @@ class Rounds:
                 raise _OutOfTime
             with self._training.timed() as seconds:
                 cut = self._cutter.cut(keep, self._methods[method])
+            if self._measured:  # for this cut and all later ones
+                seconds["measuring"], self._measured = self._measured, 0.0
             if cut is None:
                 return {"seconds": seconds, "score": math.nan}
             folded = self._task.judge.folded(cut.network)

@@ -23,7 +23,8 @@ class Trial:
             is one.
         to_channels: Float in [0, 1], how much of the cut is made by channels: they are
             pruned to `share ** to_channels`; NaN for methods that don't split a cut.
-        seconds: Dict of the seconds for `"fitting"`, `"training"` and `"evaluation"`.
+        seconds: Dict of the seconds for `"fitting"`, `"training"` and `"evaluation"`,
+            and for `"measuring"` sensitivity before the first cut of a network.
         bound: Float, the largest loss on other images, with 95 % confidence: how much
             worse the score may be than the original's. NaN if it is not known.
         method: The name of the `Method` by which it was cut.
