@@ -35,18 +35,11 @@ def split_samples(model, data, fitted) -> tuple[KeptBatches, KeptBatches]:
     ends = np.ceil(np.arange(count + 1) * fitted)
     first = np.diff(ends) > 0
     first[-1] &= not first.all()
-    if whole:
-        return tuple(
-            KeptBatches(b for b, mine in zip(batches, of, strict=True) if mine)
-            for of in (first, ~first)
-        )
+    sizes = [1] * count if whole else sizes
     marks = np.split(first, np.cumsum(sizes)[:-1])
-    return _taken(batches, marks), _taken(batches, [~mine for mine in marks])
-
-
-def _taken(batches, marks):
-    return KeptBatches(
-        [array[mine] for array in arrays]
-        for arrays, mine in zip(batches, marks, strict=True)
-        if mine.any()
-    )
+    if whole:
+        marks = [
+            np.repeat(mine, size)
+            for mine, size in zip(marks, batches.sizes, strict=True)
+        ]
+    return batches.taken(marks), batches.taken([~mine for mine in marks])
