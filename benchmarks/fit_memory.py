@@ -37,7 +37,7 @@ def main(argv):
         if _ONE.value:
             _measure(step)
             continue
-        options = [f"--steps={step}", "--in_this_process", *sys.argv[1:]]
+        options = [*sys.argv[1:], f"--steps={step}", "--in_this_process"]
         subprocess.run([sys.executable, "-m", "benchmarks.fit_memory", *options])
 
 

@@ -62,6 +62,17 @@ class KeptBatches(collections.abc.Sequence):
             return batches
         return KeptBatches(batches, given=True)
 
+    def taken(self, marks) -> "KeptBatches":
+        """Returns some of the samples, without batches that have none of them.
+
+        Args:
+            marks: A list of boolean arrays, one per batch.
+        """
+        pairs = zip(self, marks, strict=True)
+        return KeptBatches(
+            [x[mine] for x in batch] for batch, mine in pairs if any(mine)
+        )
+
     @property
     def inputs(self) -> list[SpilledList]:
         """The samples of each input, one array per batch."""

@@ -3,7 +3,7 @@
 import collections.abc
 import dataclasses
 import errno
-import math
+import os
 
 import numpy as np
 
@@ -110,11 +110,20 @@ class _Room:
     def read(self, piece) -> np.ndarray:
         """Reads an array."""
         array = np.empty(piece.shape, piece.dtype)
-        count = math.prod(piece.shape) * piece.dtype.itemsize
-        self._file.seek(piece.start)
-        if self._file.readinto(array.reshape(-1).view(np.uint8)) != count:
-            raise OSError("A temporary file has become shorter while it was read.")
+        rest, start = memoryview(array.reshape(-1).view(np.uint8)), piece.start
+        while rest:
+            count = self._read(rest, start)
+            if not count:
+                raise OSError("A temporary file has become shorter while it was read.")
+            rest, start = rest[count:], start + count
         return array
+
+    def _read(self, into, start) -> int:
+        """Reads some bytes from a place; returns how many."""
+        if hasattr(os, "preadv"):  # also if another process has the same file open
+            return os.preadv(self._file.fileno(), [into], start)
+        self._file.seek(start)
+        return self._file.readinto(into)
 
     def __del__(self):
         self._spill.in_memory -= self._memory

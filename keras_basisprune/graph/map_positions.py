@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from keras_basisprune.data.kept_batches import KeptBatches
 from keras_basisprune.graph.output_positions import output_positions
 from keras_basisprune.graph.position_jitter import position_jitter
 from keras_basisprune.graph.sampled_positions import sampled_positions
@@ -32,12 +33,13 @@ class MapPositions:
         """Draws positions for several batches, about 30,000 in all samples together.
 
         Args:
-            batches: A list of lists of arrays, one per input of the model.
+            batches: `KeptBatches`, or a list of lists of arrays, one per input of the
+                model.
 
         Returns:
             A list of `MapPositions`, one per batch, with at least one position per map.
         """
-        samples = sum(len(arrays[0]) for arrays in batches)
+        samples = sum(KeptBatches.made_of(batches).sizes)
         count = max(1, math.ceil(SAMPLES / samples))
         return [MapPositions(arrays, count) for arrays in batches]
 

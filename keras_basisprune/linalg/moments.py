@@ -3,6 +3,7 @@
 import numpy as np
 
 _BLOCK = 4096  # samples that are added in their own precision
+_FEW = 128  # values per sample that cost little in float64
 # Float32 numbers outside of these are multiplied in float64.
 _LOW, _HIGH = 1e-12, 1e12
 
@@ -12,9 +13,10 @@ class Moments:
 
     All sums are float64, after subtracting the mean of the first batch. So they are
     accurate where values vary little around a large mean, and do not depend on how
-    samples are divided into batches, up to rounding. Float32 samples are multiplied in
-    float32, 4,096 at a time, which takes half the time. Memory is `size (size +
-    others)` numbers, for any number of samples; time is one matrix product per batch.
+    samples are divided into batches, up to rounding. More than 128 float32 values per
+    sample are multiplied in float32, 4,096 samples at a time, which takes half the
+    time. Memory is `size (size + others)` numbers, for any number of samples; time is
+    one matrix product per batch.
 
     Args:
         size: Number of values per sample.
@@ -44,7 +46,7 @@ class Moments:
             values: Array of shape `(samples, size)`.
             others: Array of shape `(samples, others)`.
         """
-        values = _numbers(values)
+        values = _numbers(values) if len(self._sum) > _FEW else _double(values)
         if others is not None:
             others = _numbers(others).astype(values.dtype, copy=False)
         if not self.count and len(values):
@@ -99,6 +101,10 @@ def _numbers(values):
     values = np.asarray(values)
     narrow = values.dtype.itemsize <= 4 and values.dtype.kind not in "iu"
     return values.astype(np.float32 if narrow else np.float64, copy=False)
+
+
+def _double(values):
+    return np.asarray(values, np.float64)
 
 
 def _mean(values):

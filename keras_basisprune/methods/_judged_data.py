@@ -6,7 +6,7 @@ import numpy as np
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.data.check_class_labels import check_class_labels
 from keras_basisprune.data.check_data import check_data
-from keras_basisprune.data.sample_batches import sample_batches
+from keras_basisprune.data.kept_batches import KeptBatches
 from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.utils.check_numeric import check_numeric
 
@@ -25,7 +25,7 @@ class JudgedData:
             samples or more, else 0.
 
     Attributes:
-        fitted: A list of lists of arrays, one per input: batches to fit on.
+        fitted: `KeptBatches` to fit on.
         judged: The same, to judge on.
         labels: Integer array, one for each that is judged; `None` without labels.
 
@@ -42,10 +42,8 @@ class JudgedData:
             data = (*checked, *data[2:])
         answers: list = []
         size = samples_at_once(model)
-        batches = list(
-            sample_batches(model, None, data, "data", size, kept=True, answers=answers)
-        )
-        count = sum(len(batch[0]) for batch in batches)
+        batches = KeptBatches.of(model, data, size, answers=answers)
+        count = sum(batches.sizes)
         fixed = fixed_batch(model)
         targets, weights = (_joined(part) for part in zip(*answers, strict=True))
         if fixed is not None:  # the last batch is filled up
@@ -74,9 +72,8 @@ class JudgedData:
                 "Expected `data` to hold enough samples to hold some out. Received: "
                 f"{count}, with held_out={share}. Pass more, or `held_out=0`."
             )
-        pairs = list(zip(batches, held, strict=True))
-        self.judged = [[x[h] for x in batch] for batch, h in pairs if h.any()]
-        self.fitted = [[x[~h] for x in batch] for batch, h in pairs if not h.all()]
+        self.judged = batches.taken(held)
+        self.fitted = batches.taken([~mine for mine in held])
         chosen = np.concatenate(held)[:count]
         if self.labels is not None:
             self.labels = self.labels[chosen]
@@ -122,7 +119,7 @@ def _checked_weights(weights, count) -> np.ndarray:
 
 def _held(batches, share, fixed) -> list[np.ndarray]:
     """Boolean arrays, one per batch: the samples that are not fitted on."""
-    sizes = [len(batch[0]) for batch in batches]
+    sizes = batches.sizes
     if fixed is not None:  # the first ones: the last is filled up
         first = round(len(sizes) * share)
         return [np.full(n, place < first) for place, n in enumerate(sizes)]

@@ -243,8 +243,10 @@ class Rounds:
 
     def _lasting(self, method, seconds) -> float:
         """Returns the seconds that another cut by the same method takes."""
-        once = not self._methods[method].train_each
-        return sum(v for k, v in seconds.items() if not (once and k == "training"))
+        once = {"measuring"}
+        if not self._methods[method].train_each:
+            once.add("training")
+        return sum(value for name, value in seconds.items() if name not in once)
 
     def _lower_bound(self, score, error=math.nan, **_) -> float:
         """Returns a score minus the margin, so that more is better."""

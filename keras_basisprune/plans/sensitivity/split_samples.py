@@ -29,7 +29,7 @@ def split_samples(model, data, fitted, most=None) -> tuple[KeptBatches, KeptBatc
     if most and not whole and sum(batches.sizes) > most:
         total, ends = sum(batches.sizes), np.cumsum(batches.sizes)[:-1]
         chosen = np.diff(np.ceil(np.arange(total + 1) * (most / total))) > 0
-        batches = _taken(batches, np.split(chosen, ends))
+        batches = batches.taken(np.split(chosen, ends))
     sizes = batches.sizes
     count = len(batches) if whole else sum(sizes)
     if count < 2:
@@ -41,22 +41,17 @@ def split_samples(model, data, fitted, most=None) -> tuple[KeptBatches, KeptBatc
     ends = np.ceil(np.arange(count + 1) * fitted)
     first = np.diff(ends) > 0
     first[-1] &= not first.all()
-    if whole:
-        return tuple(
-            KeptBatches(b for b, mine in zip(batches, of, strict=True) if mine)
-            for of in (first, ~first)
-        )
+    sizes = [1] * count if whole else sizes
     marks = np.split(first, np.cumsum(sizes)[:-1])
-    parts = _taken(batches, marks), _taken(batches, [~mine for mine in marks])
+    if whole:
+        marks = [
+            np.repeat(mine, size)
+            for mine, size in zip(marks, batches.sizes, strict=True)
+        ]
+    parts = batches.taken(marks), batches.taken([~mine for mine in marks])
+    if whole:
+        return parts
     return tuple(_joined(part, samples_at_once(model)) for part in parts)
-
-
-def _taken(batches, marks):
-    return KeptBatches(
-        [array[mine] for array in arrays]
-        for arrays, mine in zip(batches, marks, strict=True)
-        if mine.any()
-    )
 
 
 def _joined(batches, size):
