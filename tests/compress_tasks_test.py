@@ -112,26 +112,31 @@ def test_a_stream_is_judged_as_arrays_are(numbers):
 
 
 def test_the_state_of_another_metric_is_refused(numbers, tmp_path):
-    data = X, answers(numbers, X) + 0.1
+    labels = answers(numbers, X) + 0.1
+    data = X, [{"x": [x], "more": [x] * i} for i, x in enumerate(labels[:, 0])]
 
     def worst(model, given):
-        return np.abs(model.predict(given[0], verbose=0) - given[1]).max()
+        truth = np.array([row["x"][0] for row in given[1]])
+        return np.abs(model.predict(given[0], verbose=0)[:, 0] - truth).max()
 
     arguments = {"mode": "min", "max_drop": "20%", "output_dir": tmp_path}
-    result = compressed(numbers, data, data, metric=worst, **arguments)
+    result = compressed(numbers, X, data, metric=worst, **arguments)
     assert result.scores["worst"][1] == pytest.approx(worst(result.model, data))
     assert all(np.isnan(trial.error) for trial in result.trials)
     told = result.details["loss_statement"]
     assert told.endswith("how much worse it may be on others is not known.")
     assert "worst" in (tmp_path / "report.html").read_text()
     for changes, text in (
-        ({"metric": "mae"}, "another metric "),
+        ({"metric": lambda m, d: worst(m, d)}, "another metric "),
         ({"metric": worst, "mode": "max"}, "another mode"),
         ({"metric": worst, "max_drop": 0.2}, r"another max_drop \(20%\)"),
     ):
         with pytest.raises(ValueError, match=f"`output_dir` to be empty.*{text}"):
-            compressed(numbers, data, data, **{**arguments, **changes})
-    again = compressed(numbers, data, data, metric=worst, **arguments)
+            compressed(numbers, X, data, **{**arguments, **changes})
+    other = X, [{**row, "more": [1.0]} for row in data[1]]
+    with pytest.raises(ValueError, match=r"another validation \("):
+        compressed(numbers, X, other, metric=worst, **arguments)
+    again = compressed(numbers, X, data, metric=worst, **arguments)
     assert repr(again.trials) == repr(result.trials)
 
 

@@ -60,7 +60,8 @@ def run(count=2000, epochs=25, **options) -> kbp.CompressionResult:
     )
     model = network()
     model.fit(*train, epochs=epochs, verbose=0)
-    options = {"recover": "all", "epochs": 5, **options}
+    config = kbp.SearchOptions(rounds=2)
+    options = {"recover": "all", "epochs": 5, "config": config, **options}
     return kbp.compress(
         model, train, validation, metric=[found, "auto"], max_drop=0.02, **options
     )

@@ -30,7 +30,8 @@ def run(count=1500, epochs=15, **options) -> kbp.CompressionResult:
     train, validation = draw_faces(count), draw_faces(400, seed=1)
     model = network()
     model.fit(*train, epochs=epochs, verbose=0)
-    options = {"recover": "all", "epochs": 5, **options}
+    config = kbp.SearchOptions(rounds=2)
+    options = {"recover": "all", "epochs": 5, "config": config, **options}
     return kbp.compress(
         model, train, validation, metric=["mae", "mse"], max_drop="10%", **options
     )

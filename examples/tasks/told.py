@@ -6,4 +6,4 @@ def tell(result):
     print(result.report)
     print(f"\n{result.details['loss_statement']}")
     for name, (before, after) in result.scores.items():
-        print(f"{name.replace('_', ' ')}: {before:.4f} before, {after:.4f} after")
+        print(f"{name.replace('_', ' ')}: {before:.4g} before, {after:.4g} after")

@@ -1,6 +1,5 @@
 """Scores networks, on data with labels or without."""
 
-import contextlib
 import math
 
 import keras
@@ -11,8 +10,10 @@ from keras_basisprune.graph.run_examples import outputs_of, run_examples
 from keras_basisprune.report.loss_bound import CONFIDENCE, loss_bound
 from keras_basisprune.search.metrics.answers import answers_of
 from keras_basisprune.search.metrics.custom_metric import CustomMetric
+from keras_basisprune.search.metrics.failing_on_original import failing_on_original
 from keras_basisprune.search.metrics.keras_metric import KerasMetric
 from keras_basisprune.search.metrics.paired_bootstrap import paired_bootstrap
+from keras_basisprune.search.recall_rows import recall_rows
 
 _ROWS = 1000  # of sums that are kept, about, where answers are not just right or wrong
 _KEPT = 2**28  # bytes of the original's outputs that are kept, not computed again
@@ -137,29 +138,13 @@ class Scorer:
             answers: What `answers` returned for the network.
 
         Returns:
-            A list of dicts, one for each class with images: `"class"`, `"images"`
-            (their number), `"before"` and `"after"` (recall of the original and of the
-            network), `"lost"` and `"gained"` (numbers of answers). Empty where answers
-            are not just right or wrong.
+            A list of dicts, see `recall_rows`; empty where answers are not just right
+            or wrong.
         """
         if not self.measure.exact:
             return []
-        rows, labels = [], np.concatenate(self._labels).reshape(-1).astype(int)
-        was, is_now = self._before[:, 0] > 0, answers[:, 0] > 0
-        for number in np.unique(labels):
-            own = labels == number
-            before, after = was[own], is_now[own]
-            rows.append(
-                {
-                    "class": int(number),
-                    "images": len(before),
-                    "before": float(np.mean(before)),
-                    "after": float(np.mean(after)),
-                    "lost": int(np.sum(before & ~after)),
-                    "gained": int(np.sum(after & ~before)),
-                }
-            )
-        return rows
+        labels = np.concatenate(self._labels).reshape(-1).astype(int)
+        return recall_rows(labels, self._before[:, 0] > 0, answers[:, 0] > 0)
 
     def labels_seen(self) -> np.ndarray | None:
         """Returns the labels of right or wrong answers; `None` without labels."""
@@ -178,7 +163,7 @@ class Scorer:
                 self._labels.append(np.asarray(targets[0]))
             for one in summed:
                 block = 1 if one.exact else max(1, self.images // _limit(one))
-                with _failing(one, first):
+                with failing_on_original(one, first):
                     made = one.rows(targets, found, batch.weights, block)
                     if first and not number and isinstance(one, KerasMetric):
                         one.check_sums(targets, found, batch.weights, made)
@@ -225,14 +210,14 @@ class Scorer:
         return self._value(self.measure, np.stack(rows))
 
     def _of_custom(self, metric, model, first):
-        with _failing(metric, first):
+        with failing_on_original(metric, first):
             found = metric.function(model, self._data.given)
             return np.asarray(keras.ops.convert_to_numpy(found), np.float64)
 
     def _value(self, metric, rows) -> float:
         if isinstance(metric, CustomMetric):
             return float(np.mean(rows))
-        with _failing(metric, True):
+        with failing_on_original(metric, True):
             return float(metric.value(rows.sum(0)))
 
     def _check(self, metric, value):
@@ -252,21 +237,6 @@ class _Mean:
 
     def value(self, sums):
         return sums[..., 0] / sums[..., 1]
-
-
-@contextlib.contextmanager
-def _failing(metric, first):
-    """Says which metric it was that has failed on the original."""
-    try:
-        yield
-    except Exception as error:  # of any kind: it may be the user's own function
-        if not first:
-            raise
-        raise ValueError(
-            "Expected `metric` to give a number for the original. Received: "
-            f"{type(error).__name__} from {metric.text}: {str(error)[:300]}. "
-            "Check it with the model and data that are passed."
-        ) from error
 
 
 def _limit(metric) -> int:

@@ -1,6 +1,7 @@
 """The training of `recover`, after the checks."""
 
 import functools
+import math
 
 import keras
 import numpy as np
@@ -175,8 +176,11 @@ def _rows(structure, arrays):
 
 def _bytes(model, train) -> int:
     """Returns how many bytes a teacher's outputs take."""
-    few = outputs_of(model, train.first[:8].inputs)
-    return sum(x.nbytes for x in few) * len(train) // len(few[0])
+    shapes = [tuple(tensor.shape[1:]) for tensor in model.outputs]
+    if any(None in shape for shape in shapes):
+        few = outputs_of(model, train.first[:8].inputs)
+        shapes = [x.shape[1:] for x in few]
+    return 4 * len(train) * sum(math.prod(shape) for shape in shapes)
 
 
 def _answers(teacher, examples, batch_size) -> list[np.ndarray]:

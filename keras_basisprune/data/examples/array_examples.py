@@ -17,6 +17,7 @@ class ArrayExamples:
         model: The model that they are for.
         batch: A `Batch` of all samples.
         given: What the user has passed.
+        others: Labels of any kind that are not in `batch`, for the checksum.
 
     Attributes:
         whole: The `Batch` of all samples.
@@ -26,8 +27,9 @@ class ArrayExamples:
 
     in_memory = True
 
-    def __init__(self, model, batch, given=None):
+    def __init__(self, model, batch, given=None, others=()):
         self._model, self.whole, self.given = model, batch, given
+        self._others = others
 
     def __len__(self):
         return len(self.whole)
@@ -90,6 +92,8 @@ class ArrayExamples:
         found, batch = hashlib.sha256(), self.whole
         for array in (*batch.inputs, *(batch.targets or ()), *(batch.weights or ())):
             found.update(b"none" if array is None else array_digest(array))
+        for leaf in keras.tree.flatten(self._others):
+            found.update(array_digest(np.asarray(leaf)))
         return found.hexdigest()
 
 

@@ -42,7 +42,7 @@ def read_examples(argument, model, data, labels="optional", spare=1000, seed=0):
     if parts is None:
         found = _stream(argument, model, data, labels, spare, seed)
     elif labels == "ignored":
-        found = _arrays(argument, model, parts[:1], data)
+        found = _arrays(argument, model, parts[:1], data, parts[1:])
     else:
         if len(parts) == 1 and labels == "needed":
             raise _no_pair(argument, data, labels)
@@ -70,7 +70,7 @@ def _parts(model, data):
     return None
 
 
-def _arrays(argument, model, parts, given):
+def _arrays(argument, model, parts, given, others=()):
     x, y, weights = (*parts, None, None)[:3]
     if len(model.inputs) == 1 and not isinstance(x, dict | tuple):
         inner = x[0] if isinstance(x, list) and len(x) == 1 else None
@@ -91,7 +91,7 @@ def _arrays(argument, model, parts, given):
                 f"{len(batch)} samples and weights of shape {array.shape}. Pass as "
                 "many."
             )
-    return ArrayExamples(model, batch, given)
+    return ArrayExamples(model, batch, given, others)
 
 
 def _stream(argument, model, data, labels, spare, seed):
