@@ -1,5 +1,6 @@
 """`evaluate`, `compare`, `--version`, and help of each command."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -122,10 +123,9 @@ def test_own_layers_are_imported(capsys, files, digits, tmp_path):
     )
     sys.path.insert(0, str(tmp_path))
     try:
-        from my_own_layers_for_evaluate import Doubled
-
+        doubled = importlib.import_module("my_own_layers_for_evaluate").Doubled()
         model = keras.models.load_model(files / "model.keras")
-        keras.Model(model.inputs, Doubled()(model.output)).save(tmp_path / "own.keras")
+        keras.Model(model.inputs, doubled(model.output)).save(tmp_path / "own.keras")
     finally:
         sys.path.remove(str(tmp_path))
     words = ("evaluate", f"--model={tmp_path / 'own.keras'}", "--data=digits")
