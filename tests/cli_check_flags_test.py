@@ -63,6 +63,8 @@ WRONG = {
     "--max_drop=1": "--max_drop to be less than 1",
     "--max_drop=nan": "--max_drop to be a finite number. Received: --max_drop=nan",
     "--margin=inf": "--margin to be a finite number",
+    "--time_limit=soon": "--time_limit to be a time above 0, such as 90s",
+    "--time_limit=0m": "1h30m. Received: --time_limit=0m",
     "--learning_rate=inf": "--learning_rate to be a finite number",
     "--temperature=nan": "--temperature to be a finite number",
     "--zoom=-0.1": "--zoom=-0.1: -0.1 is not a number in the range [0, 1]",

@@ -10,6 +10,7 @@ from command_lines import run
 
 import keras_basisprune as kbp
 from keras_basisprune.cli.main import define_flags
+from keras_basisprune.search.judge import Judge
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +131,7 @@ def test_compress_writes_files_that_agree(capsys, digits, model_path, tmp_path):
         "--contrast=0.2",
         "--temperature=2",
         "--margin=0.5",
+        "--time_limit=1h",
         "--augment_fit",
         "--formats=float32,int8,saved_model",
     )
@@ -300,6 +302,33 @@ def test_an_interrupt_says_that_the_command_goes_on(
         "keras-basisprune: Interrupted. The same command continues from the state in "
         f"{tmp_path / 'out'}.\n"
     )
+
+
+def test_an_interrupt_leaves_the_best_network_so_far(
+    capsys, model_path, tmp_path, monkeypatch
+):
+    tried = []
+
+    def judged(self, folded, seconds):
+        tried.append(folded)
+        if len(tried) == 3:
+            raise KeyboardInterrupt
+        return judge(self, folded, seconds)
+
+    judge = Judge.__call__
+    monkeypatch.setattr(Judge, "__call__", judged)
+    words = (f"--model={model_path}", f"--output_dir={tmp_path / 'out'}")
+    options = ("--samples=200", "--max_drop=0.02", "--methods=channels")
+    code, out, err = run(capsys, "compress", "--data=digits", *words, *options)
+    assert code == 1
+    assert "The search was interrupted after 2 networks; the smallest" in err
+    assert "Interrupted. The same command continues from the state in" in err
+    assert "parameters" in out  # the table
+    small = keras.models.load_model(tmp_path / "out" / "small.keras")
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    kept = min(t["params"] for t in report["trials"] if t["good_enough"])
+    before = keras.models.load_model(model_path).count_params()
+    assert kbp.measure.cost(small).params / before == pytest.approx(kept, abs=0.02)
 
 
 def test_a_fixed_batch_size_passes_through_the_commands(capsys, digits, tmp_path):

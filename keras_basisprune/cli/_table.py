@@ -123,6 +123,9 @@ FLAGS = (
     Flag("float", "margin", 1.0, "By how many standard errors networks have to be "
          "better than that, so that it also holds for other images.",
          range=_NOT_NEGATIVE),
+    Flag("string", "time_limit", None, "Time for the search, such as 90s, 30m or "
+         "1h30m; the best network by then is written. The same command with more time "
+         "goes on."),
     Flag("integer", "batch_size", 32, "Images per training step, or at a time.",
          (*_TRAINING, "prefilter", "evaluate"), _POSITIVE),
     Flag("integer", "round_to", 1, "Make ranks and channels multiples of this.",

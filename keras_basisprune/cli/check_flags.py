@@ -7,6 +7,7 @@ from absl import flags
 
 from keras_basisprune.cli._exporters import EXPORTERS
 from keras_basisprune.cli._table import FLAGS
+from keras_basisprune.utils.check_duration import check_duration
 from keras_basisprune.utils.method_names import named_methods
 
 _CHANGES = ("flip", "shift", "zoom", "contrast", "brightness")
@@ -63,6 +64,11 @@ def _check_value(flag, value):
         refuse("less than 1")
     if flag.name == "rank" and (value == 0 or (value > 1 and value % 1)):
         refuse("a positive integer, or a share of energy between 0 and 1")
+    if flag.name == "time_limit":
+        try:
+            check_duration(flag.name, value)
+        except ValueError:
+            refuse("a time above 0, such as 90s, 30m or 1h30m")
     parts = value if isinstance(value, list) else [value]
     may_be_empty = flag.name == "formats"
     some = "some" if flag.kind == "list" else "one"

@@ -99,6 +99,7 @@ def compress(flags, console):
         output_dir=folder,
         seed=flags.seed,
         test=test,
+        time_limit=flags.time_limit,
         config=_search(flags),
         callbacks=_tensorboard(flags),
         class_names=_class_names(data, model),
@@ -117,6 +118,9 @@ def compress(flags, console):
         console.print(
             "The accuracy budget could not be met: small.keras is the original, folded."
         )
+    if result.details["stopped"] == "interrupt":
+        _list_files(folder, console)
+        raise KeyboardInterrupt  # who interrupts does not wait for exports
     flags.formats = [form for form in flags.formats if form != flags.ship]  # is there
     with spinner(console, "Exporting"):  # last, so that a failure loses nothing
         shape = data.train[0].shape[1:] if None in model.input_shape[1:] else None
