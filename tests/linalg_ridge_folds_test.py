@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from keras_basisprune.linalg import RidgeFolds, variance_factors
-from keras_basisprune.linalg.ridge_folds import _STRENGTHS, _Split, _without
+from keras_basisprune.linalg._fold_error import FoldError
+from keras_basisprune.linalg._sums import without
+from keras_basisprune.linalg.ridge_folds import _STRENGTHS
 
 
 def problem(seed, count=60, size=8, outputs=3, noise=1.0, mean=0.0):
@@ -83,7 +85,7 @@ def test_errors_of_all_strengths(outputs, mean, centered):
         together = filled(values, errors, folds)
         together.together()
         part = together._parts[1]
-        split = _Split(_without(together.together(), part), part, centered)
+        split = FoldError(without(together.together(), part), part, centered)
         assert (split._decomposed is not None) == (outputs >= 4)
         np.testing.assert_allclose(split.error(ridge), expected, rtol=1e-9)
 

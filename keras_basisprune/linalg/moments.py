@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_basisprune.linalg.add_outer import add_outer
+
 _BLOCK = 4096  # samples that are added in their own precision
 _FEW = 128  # values per sample that cost little in float64
 # Float32 numbers outside of these are multiplied in float64.
@@ -86,14 +88,14 @@ class Moments:
     def covariance(self) -> np.ndarray:
         """Array of shape `(size, size)`."""
         mean = self._sum / self.count
-        return self._squares / self.count - np.outer(mean, mean)
+        return add_outer(self._squares / self.count, -1.0, mean, mean)
 
     @property
     def cross_covariance(self) -> np.ndarray:
         """Array of shape `(size, others)`."""
         mean = self._sum / self.count
         other = self._other_sum / self.count
-        return self._products / self.count - np.outer(mean, other)
+        return add_outer(self._products / self.count, -1.0, mean, other)
 
 
 def _numbers(values):

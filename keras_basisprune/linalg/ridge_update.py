@@ -29,6 +29,6 @@ def ridge_update(covariance, cross_covariance, ridge) -> np.ndarray:
     strength = ridge * np.trace(covariance) / len(covariance)
     if not (strength > 0 and np.any(cross_covariance)):
         return np.zeros(cross_covariance.shape)
-    return np.linalg.solve(
-        covariance + strength * np.eye(len(covariance)), cross_covariance
-    )
+    shifted = np.array(covariance, np.float64)
+    shifted.flat[:: len(shifted) + 1] += strength
+    return np.linalg.solve(shifted, cross_covariance)
