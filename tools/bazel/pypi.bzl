@@ -16,7 +16,6 @@ LIBRARIES = [
     "mypy",
     "numpy",
     "pillow",
-    "plotly",
     "pytest",
     "rich",
     "scikit_learn",
