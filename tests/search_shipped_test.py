@@ -351,3 +351,31 @@ def test_forms_that_cannot_be(model, digits, tmp_path, ship, make, text):
 def test_names_that_are_none(model, digits, changes, text):
     with pytest.raises(ValueError, match=text):
         kbp.compress(model, digits.train, digits.validation, **changes)
+
+
+def test_trained_networks_and_bytes_are_those_of_the_file(model, digits, tmp_path):
+    result = kbp.compress(
+        model,
+        tuple(array[:300] for array in digits.train),
+        digits.validation,
+        max_drop=0.1,
+        cost="bytes",
+        ship="int8",
+        methods=["channels"],
+        recover="all",
+        epochs=1,
+        output_dir=tmp_path,
+        config=kbp.SearchOptions(samples=100, rounds=1),
+        verbose=0,
+    )
+    assert result.met_budget
+    chosen = result.trials[result.details["chosen"]]
+    assert chosen.judged == "int8"
+    images, labels = digits.validation
+    path = tmp_path / "small_int8.tflite"
+    assert chosen.score == np.mean(classes(path, images) == labels)
+    before, after = result.report.extra["LiteRT int8 bytes"]
+    assert after == path.stat().st_size
+    assert chosen.kept == pytest.approx(after / before)
+    trained = [trial for trial in result.trials if trial.trained]
+    assert trained and {trial.judged for trial in trained} <= {"int8", "keras"}
