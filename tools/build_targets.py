@@ -6,7 +6,7 @@ from tools.build_text import LOAD, list_text, rule_text
 RUNNER = "//tools:pytest_main.py"
 # Targets that read the code besides importing it.
 READERS = ("build_test", "docs_test", "imports_test")
-DATA = {"report": 'glob(["*.j2", "*.js"])', PACKAGE: '["py.typed"]'}
+DATA = {"report": 'glob(["*.j2", "*.js.gz"])', PACKAGE: '["py.typed"]'}
 
 
 def package_targets(parsed, order):

@@ -110,7 +110,7 @@ class _Room:
     def read(self, piece) -> np.ndarray:
         """Reads an array."""
         array = np.empty(piece.shape, piece.dtype)
-        rest, start = memoryview(array.reshape(-1).view(np.uint8)), piece.start
+        rest, start = array.reshape(-1).view(np.uint8).data, piece.start
         while rest:
             count = self._read(rest, start)
             if not count:

@@ -67,7 +67,7 @@ class FoldError:
         return values, turned, own @ own.T, across, strength
 
 
-def _seconds(sums, centered):
+def _seconds(sums, centered) -> tuple[np.ndarray, np.ndarray]:
     """Returns second moments of inputs, and with errors, that are regressed on."""
     if centered:
         return sums.covariance, sums.cross

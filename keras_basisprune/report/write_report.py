@@ -1,7 +1,6 @@
 """Writes the page that shows what `compress` did."""
 
 import base64
-import gzip
 import pathlib
 
 from keras_basisprune.report import _page, _read, _text, charts
@@ -46,8 +45,8 @@ def write_report(folder: Path) -> pathlib.Path:
 
 def _packed_library() -> str:
     """Returns Plotly's JavaScript, its bundle of basic charts, packed for the page."""
-    path = pathlib.Path(__file__).with_name("plotly-basic.min.js")
-    return base64.b64encode(gzip.compress(path.read_bytes(), mtime=0)).decode()
+    path = pathlib.Path(__file__).with_name("plotly-basic.min.js.gz")
+    return base64.b64encode(path.read_bytes()).decode()
 
 
 def _shortened(spectra) -> list[dict]:

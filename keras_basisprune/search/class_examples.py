@@ -19,7 +19,7 @@ def class_examples(model, examples) -> tuple[np.ndarray, np.ndarray]:
     """
     if examples.labelled:
         whole = joined(list(examples.batches(1024)))
-        labels = whole.targets[0]
+        labels = (whole.targets or [None])[0]
     else:
         runs = list(run_examples(model, examples))
         whole = joined([batch for batch, _ in runs])

@@ -43,9 +43,9 @@ def smallest_share(
     near = _NEAR * -low * 0.5**trials
     for number in range(trials):
         ended = guess is not None and high - low <= near
-        if ended and (failed is None or not others):
-            break
         if ended:
+            if failed is None or not others:
+                break
             share = failed
         elif guess is None:
             share = math.exp((low + high) / 2)

@@ -121,7 +121,9 @@ def _check_class_weight(weights):
         return
     if isinstance(weights, dict) and weights:
         fits = all(
-            is_number(key, "[0, inf)") and is_number(value, "[0, inf)")
+            is_number(key, "[0, inf)")
+            and key == int(key)
+            and is_number(value, "[0, inf)")
             for key, value in weights.items()
         )
         if fits:

@@ -84,11 +84,11 @@ def restored(variables):
             one.assign(value)
 
 
-def outputs_of(traced, batches) -> list[SpilledList]:
-    """Runs a traced model; returns for each output one array per batch."""
+def outputs_of(traced, batches) -> list:
+    """Runs a traced model; returns for each output a sequence of one array per batch."""
     inputs = [id(tensor) for tensor in keras.tree.flatten(traced.inputs)]
     given = KeptBatches.made_of(batches).inputs
-    values = dict(zip(inputs, given, strict=True))
+    values: dict = dict(zip(inputs, given, strict=True))
     outputs = [id(tensor) for tensor in keras.tree.flatten(traced.outputs)]
     wanted = [key for key in outputs if key not in values]
     found = run_calls(traced.calls, values, wanted, SpilledList) if wanted else {}
