@@ -184,7 +184,7 @@ _NO_SAMPLES = [
     *((images, LABELS) for images in _NO_IMAGES),
     *((IMAGES, labels) for labels in _NO_LABELS),
 ]
-_NO_PAIR = [*_NO_SAMPLES, (IMAGES,), (IMAGES, LABELS, LABELS)]
+_NO_PAIR = [*_NO_SAMPLES, (IMAGES, LABELS, LABELS, LABELS)]
 
 # By the kind of an argument: what it can't be. A kind with `?` may be None.
 BAD = {
@@ -195,7 +195,7 @@ BAD = {
     "fit": [*_ODD, 3, (IMAGES, LABELS, LABELS, LABELS), (IMAGES[:0], LABELS[:0])],
     "flag": [*_ODD, 2, -1, "False"],
     "images": _NO_PAIR,
-    "labelled": [*_NO_PAIR, IMAGES, (IMAGES, None)],
+    "labelled": [*_NO_PAIR, (IMAGES,), IMAGES, (IMAGES, None)],
     "loss": ["a", 3, object()],
     "model": [
         *_ODD,

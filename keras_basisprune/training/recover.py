@@ -118,10 +118,10 @@ def recover(
         validation = read_examples("validation", model, validation, labels)
     if config.keep_best and validation is None and teacher is None:
         _check_in_memory(train)
-    told = config.from_logits
-    outputs = output_kinds(teacher or model, train.first, told)
     if teacher is not None:
         _check_teacher(teacher, model, train)
+    told = config.from_logits
+    outputs = output_kinds(teacher or model, train.first, told)
     check_output_scale("model", model, outputs, train.first)
     check_labels("train", train, outputs)
     if validation is not None:

@@ -85,7 +85,7 @@ def restored(variables):
 
 
 def outputs_of(traced, batches) -> list:
-    """Runs a traced model; returns for each output a sequence of one array per batch."""
+    """Runs a traced model; returns for each output one array per batch, in sequence."""
     inputs = [id(tensor) for tensor in keras.tree.flatten(traced.inputs)]
     given = KeptBatches.made_of(batches).inputs
     values: dict = dict(zip(inputs, given, strict=True))
