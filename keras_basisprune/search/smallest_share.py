@@ -21,8 +21,7 @@ def smallest_share(
     With a `guess`, the range is divided where the limit is expected instead of in the
     middle, and the search ends once its ends are within 1.6 times that factor (as
     logarithms): after four or five shares of seven, if guesses are good. On average,
-    what is found is as small. Other methods are tried from the second share on, at the
-    latest at the end.
+    what is found is as small. Other methods are tried at the end, if not before.
 
     Args:
         attempt: A function of a share and a method that returns a score; NaN if the
@@ -54,7 +53,7 @@ def smallest_share(
         if share not in known[method]:
             known[method][share] = attempt(share, method)
         score = known[method][share]
-        late = ended or number >= (2 if guess is None else 1) or math.isnan(score)
+        late = ended or number >= 2 or math.isnan(score)
         if not score >= min_score and others and late:
             for other in others:
                 known[other][share] = attempt(share, other)
