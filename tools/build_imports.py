@@ -4,7 +4,7 @@ import ast
 import sys
 
 PACKAGE = "keras_basisprune"
-SCRIPTS = ("benchmarks", "examples", "tools")
+SCRIPTS = ("benchmarks", "examples", "examples/tasks", "tools")
 
 # Import names that differ from the name of the distribution.
 DISTRIBUTIONS = {"absl": "absl_py", "PIL": "pillow", "sklearn": "scikit_learn"}
@@ -47,8 +47,9 @@ def _label(root, path, module):
     first, *rest = module.split(".")
     if first == PACKAGE:
         return _own_label(root, rest)
-    if first in SCRIPTS and (root / first).is_dir():
-        return f"//{first}"
+    for folder in ("/".join([first, *rest[:1]]), first):
+        if folder in SCRIPTS and (root / folder).is_dir():
+            return f"//{folder}"
     beside = path.parent / f"{first}.py"
     if path.parent == root / "tests" and (first == "tests" or beside.exists()):
         return "//tests:test_support"

@@ -56,7 +56,7 @@ def scripts_targets(parsed, folder):
         text += '\nexports_files(["pytest_main.py"])\n'
     return text + rule_text(
         "py_library",
-        name=folder,
+        name=folder.rpartition("/")[2],
         srcs='glob(["*.py"])',
         visibility=["//visibility:public"],
         deps=parsed(sorted((parsed.root / folder).glob("*.py")), f"//{folder}"),
