@@ -11,9 +11,14 @@ from keras_basisprune.export.add_labels import check_labels
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.graph.trace import check_model
-from keras_basisprune.measure.latency_table import LatencyTable
 from keras_basisprune.methods import Method
-from keras_basisprune.plans.limits import Limits
+from keras_basisprune.search.call_options import (
+    check_classes,
+    check_data_name,
+    check_recover_and_seed,
+    cut_options,
+    recovery_of,
+)
 from keras_basisprune.search.chosen_methods import (
     chosen_methods,
     own_methods,
@@ -21,7 +26,6 @@ from keras_basisprune.search.chosen_methods import (
     tried_methods,
 )
 from keras_basisprune.search.cuttable import cuttable
-from keras_basisprune.search.cutter import CutOptions
 from keras_basisprune.search.deadline import Deadline
 from keras_basisprune.search.doubts import doubts
 from keras_basisprune.search.ended_early import ended_early
@@ -50,14 +54,11 @@ from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.check_output_scale import check_output_scale
 from keras_basisprune.training.recovery import Recovery
-from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_duration import check_duration
 from keras_basisprune.utils.check_path import check_path, check_paths
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.check_verbose import check_verbose
-from keras_basisprune.utils.check_whole import check_whole
 from keras_basisprune.utils.files import sweep
-from keras_basisprune.utils.shown import shown
 from keras_basisprune.utils.types import Data, Path, Verbose
 
 # The smallest loss that counts as a unit where networks are trained afterwards: a share
@@ -213,7 +214,7 @@ def compress(
     """
     goal = Objective(cost)
     check_ship(ship)
-    max_drop, seed = check_max_drop(max_drop), _check(recover, seed)
+    max_drop, seed = check_max_drop(max_drop), check_recover_and_seed(recover, seed)
     if time_limit is not None:
         time_limit = check_duration("time_limit", time_limit)
     deadline = Deadline(time_limit)
@@ -227,23 +228,12 @@ def compress(
         check_classifier("model", model)
     check_finite_weights(model)
     labels = check_labels("class_names", class_names, model)
-    if not isinstance(data_name, str | None):
-        raise ValueError(
-            "Expected `data_name` to be a string. Received: data_name="
-            f"{shown(data_name)}. Pass 'EuroSAT', say."
-        )
+    check_data_name(data_name)
     config = check_record("config", config, SearchOptions)
-    recovery = _recovery(recover, epochs, seed)
-    if config.augment and (recovery is None or recovery.augment is None):
-        raise ValueError(
-            "Expected `recover` to be a Recovery with `augment` when "
-            f"`config.augment` is true. Received: recover={shown(recover)}. Pass one, "
-            "such "
-            "as `Recovery(augment=keras.layers.RandomFlip())`."
-        )
+    recovery = recovery_of(recover, epochs, seed, config)
     data = SearchData(model, train, validation, test, metric, recovery, config, seed)
     if trained:
-        _check_classes(chosen, data.outputs[0])
+        check_classes(chosen, data.outputs[0])
     if recovery is not None or trained:
         check_output_scale("model", model, data.outputs, data.train.first)
     metrics = data.metrics(metric, mode)
@@ -336,7 +326,7 @@ def compress(
             margin=config.margin,
             methods=tried,
             prepared=prepared,
-            cut_options=_cut_options(config, goal, state, seed),
+            cut_options=cut_options(config, goal, state, seed),
             recovery=recovery,
             distill=config.distill,
             rounds=config.rounds,
@@ -355,43 +345,3 @@ def compress(
     elif not result.met_budget:
         warnings.warn(unmet_budget(task, score.baseline, rounds.trials), stacklevel=2)
     return result
-
-
-def _recovery(recover, epochs, seed) -> Recovery | None:
-    if epochs is not None:
-        check_whole("epochs", epochs, remedy="Leave it out for 5.")
-    if recover is None:
-        return None
-    if not isinstance(recover, Recovery):
-        return Recovery(
-            weights=recover, epochs=5 if epochs is None else epochs, seed=seed
-        )
-    changes = {} if epochs is None else {"epochs": epochs}
-    return dataclasses.replace(recover, seed=recover.seed or seed, **changes)
-
-
-def _check(recover, seed) -> int:
-    if not isinstance(recover, Recovery):
-        remedy = "Or pass a `keras_basisprune.Recovery`."
-        check_choice("recover", recover, (None, "all", "scales"), remedy)
-    return check_whole("seed", seed, 0, remedy="0 is as good as any.")
-
-
-def _check_classes(chosen, output):
-    """Raises `ValueError` unless methods that train have classes to train on."""
-    if output.kind == "classes":
-        return
-    names = [short_name(method) for method in chosen if method.train]
-    raise ValueError(
-        "Expected `methods` that train networks for a classifier only. Received: "
-        f"methods={names} for a model whose output `{output.name}` holds {output.kind}."
-        " Leave them out for 'basis' and 'channels', which work for all outputs."
-    )
-
-
-def _cut_options(config, goal, state, seed) -> CutOptions:
-    cost = goal.counted
-    if goal.kind == "latency":
-        cost = goal.table or LatencyTable(state and state / "latency.json")
-    limits = Limits(round_to=config.round_to)
-    return CutOptions(cost, limits, config.compensation, seed)

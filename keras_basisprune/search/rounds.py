@@ -1,23 +1,21 @@
 """The rounds of `compress`: cut, train, cut again."""
 
 import contextlib
-import dataclasses
 import functools
 import math
 import time
 
-from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.plan import Plan
 from keras_basisprune.search.cutter import Cut, Cutter
 from keras_basisprune.search.folded import Folded
 from keras_basisprune.search.lower_bound import lower_bound
+from keras_basisprune.search.make_trained import OutOfTime, Shortened, make_trained
 from keras_basisprune.search.next_share import NextShare
 from keras_basisprune.search.progress import Progress
-from keras_basisprune.search.retrain import retrain
 from keras_basisprune.search.round_result import RoundResult
 from keras_basisprune.search.smallest_share import smallest_share
 from keras_basisprune.search.training import Training
-from keras_basisprune.search.trial import Trial
+from keras_basisprune.search.trial import Trial, trial_of
 from keras_basisprune.search.trials import Trials
 from keras_basisprune.surgery import fold
 
@@ -141,7 +139,7 @@ class Rounds:
         lowest = max(_LOWEST[later], self._failed)
         if math.sqrt(lowest) > _GAIN:
             return None  # any share above this gains too little
-        with contextlib.suppress(_OutOfTime):  # then what was found by now has to do
+        with contextlib.suppress(OutOfTime):  # then what was found by now has to do
             given = trials, lowest, self._guess(number)
             smallest_share(attempt, self._enough, methods, *given)
         best = self._cheapest_good(number)
@@ -211,7 +209,7 @@ class Rounds:
 
         def find():
             if not self._task.deadline.allows(method, self._reserve()):
-                raise _OutOfTime
+                raise OutOfTime
             with self._training.timed() as seconds:
                 cut = self._cutter.cut(keep, self._methods[method])
             if self._measured:  # for this cut and all later ones
@@ -275,14 +273,17 @@ class Rounds:
         """
         (keep, method) = best
         name = f"round_{number}_{keep:.4f}_{method}{'_again' * bool(before)}"
-        make = functools.partial(self._make_trained, name, number, best, before)
+        network = functools.partial(self._network_to_train, best, before)
+        past = sum(trial.trained for trial in self.trials)
+        given = self._task, self._folder, self._progress
+        make = functools.partial(make_trained, *given, name, network, number, past)
         recall, question = self._folder.recall, f"{name} trained"
         try:
             network = self._folder.recall_model(name, make, self._task.model)
             made = recall(f"{name} training", dict)
-        except _OutOfTime:
+        except OutOfTime:
             return None
-        except _Shortened as short:
+        except Shortened as short:
             network, made = short.args
             recall = _find
         for key, values in made["history"].items():
@@ -296,65 +297,15 @@ class Rounds:
         plan = Plan.from_json(text)
         return RoundResult(network, folded, plan, self._trials.place(question))
 
-    def _make_trained(self, name, number, best, before):
-        """Trains a network; raises `_OutOfTime` or `_Shortened` if it has to."""
-        task = self._task
-        expected, wanted = self._progress.expected_training, task.recovery.epochs
-        epochs = task.deadline.epochs(wanted, expected)
-        if not epochs:
-            raise _OutOfTime
-        past = sum(trial.trained for trial in self.trials)
-        network = before.network if before else self._cut(*best)[0].network
-        # A copy in both cases: the cut network may still be needed unchanged.
-        if task.recovery.weights == "all":
-            network = fold(network, batch_norm=False)
-        else:
-            network = flatten(network)
-        stop = task.deadline.stop_training()
-        made = retrain(
-            network,
-            task.model if task.distill else None,
-            (task.train, task.validation),
-            dataclasses.replace(task.recovery, epochs=epochs),
-            task.supervision,
-            (*task.callbacks, *self._progress.train(), *stop),
-            number,
-            past * wanted,
-        )
-        network = fold(network, batch_norm=False)
-        if epochs < wanted or task.deadline.left() <= 0:
-            raise _Shortened(network, made)
-        self._folder.remember(f"{name} training", made)
-        return network
+    def _network_to_train(self, best, before):
+        """Returns the network of a trial, or that of the result `before`."""
+        return before.network if before else self._cut(*best)[0].network
 
     def _record(self, question, answer, number, method, trained):
         """Adds a trial to the list and shows it."""
-        split = self._methods[method].split
-        shares = {key: answer.get(key, math.nan) for key in ("kept", "params", "flops")}
-        trial = Trial(
-            round=number,
-            **shares,
-            score=answer["score"],
-            error=answer.get("error", math.nan),
-            bound=answer.get("bound", math.nan),
-            predicted=answer.get("predicted", math.nan),
-            trained=trained,
-            good_enough=self._lower_bound(**answer) >= self._task.min_score,
-            to_channels=math.nan if split is None else split,
-            seconds=answer["seconds"],
-            method=method,
-            judged=answer.get("judged", "keras"),
-            keras_score=answer.get("keras_score", math.nan),
-        )
-        self._trials.record(question, trial)
-
-
-class _OutOfTime(Exception):
-    """There is no time left for another network."""
-
-
-class _Shortened(Exception):
-    """A training was shortened; holds the network and what `retrain` returned."""
+        good = self._lower_bound(**answer) >= self._task.min_score
+        row = self._methods[method]
+        self._trials.record(question, trial_of(answer, number, row, trained, good))
 
 
 def _find(question, find):

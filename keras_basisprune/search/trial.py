@@ -52,3 +52,32 @@ class Trial:
     judged: str = "keras"
     keras_score: float = math.nan
     predicted: float = math.nan
+
+
+def trial_of(answer, number, method, trained, good_enough) -> Trial:
+    """Returns the `Trial` of what a `Judge` has answered.
+
+    Args:
+        answer: Dict with `"score"` and `"seconds"`; and, unless there is no such
+            network, what else a `Judge` returns, and `"predicted"`.
+        number: Integer, the round.
+        method: The `Method` by which the network was cut.
+        trained: Whether it was trained afterwards.
+        good_enough: Whether it is within the budget.
+    """
+    shares = {key: answer.get(key, math.nan) for key in ("kept", "params", "flops")}
+    return Trial(
+        round=number,
+        **shares,
+        score=answer["score"],
+        error=answer.get("error", math.nan),
+        bound=answer.get("bound", math.nan),
+        predicted=answer.get("predicted", math.nan),
+        trained=trained,
+        good_enough=good_enough,
+        to_channels=math.nan if method.split is None else method.split,
+        seconds=answer["seconds"],
+        method=method.name,
+        judged=answer.get("judged", "keras"),
+        keras_score=answer.get("keras_score", math.nan),
+    )
