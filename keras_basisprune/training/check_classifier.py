@@ -5,9 +5,8 @@ import keras
 from keras_basisprune.graph.trace import check_model, is_from_keras, trace
 
 _STEPS = (
-    "For any other task go step by step, and judge by your own metric: `convert` with "
-    "`keep` and `data`; or `select_channels`, `compensate`; then `fold` "
-    "(docs/steps.md)."
+    "For any other task use `compress`; or go step by step: `convert` with `keep` and "
+    "`data`; or `select_channels`, `compensate`; then `fold` (docs/steps.md)."
 )
 
 
