@@ -174,10 +174,6 @@ class Shuffled(keras.utils.PyDataset):
             "`validation` to give its samples in the same ord",
         ),
         ({"methods": ["slimming"]}, r"`methods` that train.*\['slimming'\].*numbers"),
-        (
-            {"metric": lambda m, d: 1.0, "config": kbp.SearchOptions(margin=1.0)},
-            "`config.margin` to be 0",
-        ),
     ],
 )
 def test_what_is_wrong_is_said_before_the_first_trial(numbers, tmp_path, changes, text):

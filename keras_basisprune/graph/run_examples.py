@@ -36,13 +36,13 @@ def outputs_of(model, inputs, size=None):
     Args:
         model: A built Functional or Sequential `keras.Model`.
         inputs: List of arrays, one per input.
-        size: Integer, to which the batch is filled up; `None` for the batch size that
-            the model must be run with, if there is one.
+        size: Integer, to which the batch is filled up; `None` to leave it. A model that
+            runs only on batches of its own size gets those.
 
     Returns:
         A list of arrays, one per output.
     """
-    count, size = len(inputs[0]), size or fixed_batch(model)
+    count, size = len(inputs[0]), fixed_batch(model) or size
     if size and count > size:
         return run_batches(lambda part: outputs_of(model, part, size), inputs, size)
     arrays = [fill_up(array, size) for array in inputs]
