@@ -1,5 +1,7 @@
 """The examples of tasks, in small form: their scores, by NumPy, and what is left."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -95,7 +97,7 @@ def test_two_heads_by_a_function_of_ones_own():
         count=400,
         epochs=5,
         methods=["channels"],
-        config=QUICK,
+        config=dataclasses.replace(QUICK, margin=0.0),  # few objects are found
         recover=kbp.Recovery(epochs=2),
         verbose=0,
     )
