@@ -97,7 +97,7 @@ def test_one_method_alone(model, digits, method):
     (plan,) = result.plans
     assert bool(plan.bases) == (method == "basis")
     assert bool(plan.channels) == (method == "channels")
-    assert len(result.trials) == 7
+    assert 3 <= len(result.trials) <= 7
 
 
 def test_recovery_of_all_weights_goes_further(model, digits, untrained):
