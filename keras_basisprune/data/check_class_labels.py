@@ -32,13 +32,24 @@ def check_class_labels(argument, labels, count, classes) -> np.ndarray:
             f"{count} images and y of shape {labels.shape}, dtype "
             f"{labels.dtype}. {_remedy(labels, count)}"
         )
+    check_label_range(argument, labels, classes)
+    return labels
+
+
+def check_label_range(argument, labels, classes):
+    """Raises `ValueError` unless integer labels are those of classes.
+
+    Args:
+        argument: Name of the argument, for the message.
+        labels: Array of integers, of any shape.
+        classes: Integer, the number of classes.
+    """
     if not 0 <= labels.min() <= labels.max() < classes:
         raise ValueError(
             f"Expected `{argument}` to hold labels in [0, {classes}), as the model "
             f"has {classes} outputs. Received: labels from {labels.min()} to "
             f"{labels.max()}. Give the model a head for these classes."
         )
-    return labels
 
 
 def _remedy(labels, count) -> str:

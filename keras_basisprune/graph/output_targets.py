@@ -2,7 +2,10 @@
 
 import numpy as np
 
-from keras_basisprune.data.check_class_labels import check_class_labels
+from keras_basisprune.data.check_class_labels import (
+    check_class_labels,
+    check_label_range,
+)
 from keras_basisprune.utils.check_numeric import check_numeric
 
 
@@ -79,12 +82,7 @@ def _classes(where, labels, count, shape):
             f"{(count, *places)}. Received: y of shape {labels.shape}, dtype "
             f"{labels.dtype}. Turn them into such integers, or one-hot labels."
         )
-    if not 0 <= labels.min() <= labels.max() < classes:
-        raise ValueError(
-            f"Expected `{where}` to hold labels in [0, {classes}), as the model has "
-            f"that many classes. Received: labels from {labels.min()} to "
-            f"{labels.max()}. Give the model a head for these classes."
-        )
+    check_label_range(where, labels, classes)
     return labels.astype("int64")
 
 

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from keras_basisprune.data.sample_batches import sample_batches
+from keras_basisprune.data.kept_batches import KeptBatches
 from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.trace import trace
@@ -49,8 +49,8 @@ class MeasuredPath:
     def __init__(self, model, data, step, shares=SHARES, most=None, verbose=False):
         self._model, self._step, self._verbose = model, step, verbose
         size = samples_at_once(model)
-        data = list(sample_batches(model, None, data, "data", size, kept=True))
-        self._data, self._parts = data, split_samples(model, iter(data), FITTED, most)
+        self._data = KeptBatches.of(model, data, size)
+        self._parts = split_samples(model, iter(self._data), FITTED, most)
         self._shares = shares
         self._whole: Sensitivity | None = None
         self._found: list[tuple] = []  # a cost, limits, and what was measured for them
