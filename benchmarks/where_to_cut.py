@@ -239,9 +239,8 @@ def table(rows) -> str:
     return "\n".join(lines)
 
 
-def main(argv):
-    if len(argv) > 1:
-        raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
+def images_and_labels() -> tuple[np.ndarray, np.ndarray]:
+    """Returns all images of `--data` as the network takes them, and their labels."""
     with np.load(_DATA.value) as arrays:
         parts = [part for part in ("train", "val", "test") if f"x_{part}" in arrays]
         images, labels = (
@@ -249,13 +248,23 @@ def main(argv):
             for axis in "xy"
         )
     low, high = map(float, _RANGE.value)
-    images = (images * ((high - low) / 255) + low).astype("float32")
+    return (images * ((high - low) / 255) + low).astype("float32"), labels
+
+
+def start_network() -> keras.Model:
+    """Returns the network of `--start`, or of `--application`."""
     if _START.value:
-        model = keras.models.load_model(_START.value, compile=False)
-    else:
-        given = {"weights": _WEIGHTS.value or None}
-        given |= {"alpha": _ALPHA.value} if _ALPHA.value else {}
-        model = getattr(keras.applications, _APPLICATION.value)(**given)
+        return keras.models.load_model(_START.value, compile=False)
+    given = {"weights": _WEIGHTS.value or None}
+    given |= {"alpha": _ALPHA.value} if _ALPHA.value else {}
+    return getattr(keras.applications, _APPLICATION.value)(**given)
+
+
+def main(argv):
+    if len(argv) > 1:
+        raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
+    images, labels = images_and_labels()
+    model = start_network()
     shares = list(map(float, _SHARES.value))
     right = np.mean(answers(model, images) == labels)
     print(f"The original, on all {len(images)} images: {right:.1%}", flush=True)

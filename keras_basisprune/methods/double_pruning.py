@@ -10,11 +10,26 @@ from keras_basisprune.methods.basis_regression import (
 from keras_basisprune.methods.compensated_channels import (
     compensated_network,
     compensated_plan,
+    compensated_scores,
 )
 from keras_basisprune.plan import Plan
+from keras_basisprune.plans.measured_path import MeasuredPath
 
-# How much of a cut is made by channels: they are pruned to `keep ** SPLIT`.
-SPLIT = 1 / 3
+# How much of a cut is made by channels, where it was not measured.
+_SPLIT = 1 / 3
+
+
+def double_split(scores) -> float:
+    """Returns how much of a cut is made by channels.
+
+    Args:
+        scores: What `compensated_scores` returned.
+
+    Returns:
+        The exponent of a share: channels are pruned to `keep ** split`, and bases do
+        the rest.
+    """
+    return scores.split() if isinstance(scores, MeasuredPath) else _SPLIT
 
 
 def double_cut(
@@ -30,7 +45,8 @@ def double_cut(
     """Removes channels, then chooses and fits bases of the remaining network.
 
     Channels are chosen by measured sensitivity, as `compensated_plan` does, and bases
-    by energy per cost.
+    by energy per cost. The sensitivity of both decides how a cut is divided between
+    them (`double_split`).
 
     Args:
         model: A `keras.Model` that is not converted.
@@ -90,7 +106,10 @@ def double_network(model, plan, *, data, compensation=True):
 def _slim(model, keep, data, cost, scores, limits, compensation):
     """Returns the plan of channels, the pruned network, and what to keep of that."""
     given = {"data": data, "cost": cost, "limits": limits}
-    channels = compensated_plan(model, keep=keep**SPLIT, scores=scores, **given)
+    if scores is None:
+        scores = compensated_scores(model, data=data)
+    share = keep ** double_split(scores)
+    channels = compensated_plan(model, keep=share, scores=scores, **given)
     slim = compensated_network(model, channels, data=data, compensation=compensation)
     return channels, slim, min(1.0, keep * _total(model, cost) / _total(slim, cost))
 

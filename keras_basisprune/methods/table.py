@@ -26,10 +26,10 @@ from keras_basisprune.methods.compensated_channels import (
 )
 from keras_basisprune.methods.compensation_aware import compensation_aware
 from keras_basisprune.methods.double_pruning import (
-    SPLIT,
     double_cut,
     double_network,
     double_plan,
+    double_split,
 )
 from keras_basisprune.methods.method import Method
 from keras_basisprune.methods.slimming import (
@@ -153,7 +153,7 @@ _ROWS = (
         plan_and_carry_out=double_cut,
         compensates=True,
         combines=("basis_regression", "compensated_channels"),
-        split=SPLIT,
+        split=double_split,
     ),
 )
 

@@ -26,12 +26,17 @@ class MeasuredChoice(ChannelChoice):
         groups: Its `ChannelGroups`.
         found: A `Sensitivity` of this model. Groups that are in none of its curves are
             kept.
+        evenness: Float >= 0, how much is added to the losses so that no layer is left
+            with far fewer of its channels than others: per cost, and where a share `s`
+            of a layer's channels is left, `evenness / (2 s)^2` times what the median
+            layer loses at half of its channels. For losses that are not known well.
 
     Raises:
         ValueError: If the record is of another model.
     """
 
-    def __init__(self, traced, channels, groups, found):
+    def __init__(self, traced, channels, groups, found, evenness=0.0):
+        self._evenness = evenness
         self._losses = np.full(len(groups), np.inf)
         self._curves = []
         for curve, members in _members(found, makers_of(traced, channels)):
@@ -45,9 +50,10 @@ class MeasuredChoice(ChannelChoice):
     def within(self, costs, keep, limits, unit):
         """As in `ChannelChoice`: the selection with the least predicted loss."""
         each, best, least = costs.marginal(), None, np.inf
+        even = self._even(each)
         seen: set[bytes] = set()
         for _ in range(_ITERATIONS):
-            self._scores = self._losses / np.where(each > 0, each, 1.0)
+            self._scores = self._losses / np.where(each > 0, each, 1.0) + even
             kept = super().within(costs, keep, limits, unit)
             if (loss := self._predicted(kept)) < least or best is None:
                 best, least = kept, loss
@@ -56,6 +62,17 @@ class MeasuredChoice(ChannelChoice):
             seen.add(kept.tobytes())
             each = np.sqrt(each * costs.marginal(kept))
         return best
+
+    def _even(self, each):
+        """Returns what is added to the loss per cost of each group."""
+        added, halves = np.zeros(len(self._losses)), []
+        for members, _ in self._curves:
+            left = 1 - np.arange(len(members)) / (len(members) + 1)
+            added[members] = 1 / (2 * left) ** 2
+            half = members[len(members) // 2]
+            if each[half] > 0:
+                halves.append(self._losses[half] / each[half])
+        return added * (self._evenness * np.median(halves or [0.0]))
 
     def _predicted(self, kept) -> float:
         return sum(

@@ -10,7 +10,9 @@ from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.plan import Plan
+from keras_basisprune.plans._measured_channels import measured_channels
 from keras_basisprune.plans.limits import Limits
+from keras_basisprune.plans.measured_split import measured_split
 from keras_basisprune.plans.select_channels import select_channels
 from keras_basisprune.plans.sensitivity import Sensitivity
 from keras_basisprune.plans.sensitivity.measured_parts import (
@@ -24,6 +26,10 @@ from keras_basisprune.plans.sensitivity.split_samples import split_samples
 from keras_basisprune.scores.channels import compensated
 from keras_basisprune.surgery.compensate import compensate
 from keras_basisprune.utils.cannot_reach import CannotReach
+
+# What is measured of a network that has been cut is less certain: fits to few samples
+# are worse there, and hide what a layer is worth.
+_EVENNESS = 1.0
 
 
 class MeasuredPath:
@@ -41,8 +47,9 @@ class MeasuredPath:
         step: Float in (0, 1], the share of the remaining cost that is removed between
             two measurements; 1 measures the whole network only.
         shares: As in `sensitivity`, descending.
-        most: The most samples that losses are measured on; `None` for all. The order of
-            the channels is that of `scores.channels.compensated` on all samples.
+        most: The most samples that losses are measured on, at most two fifths; `None`
+            for that. All others are fitted on, and all say in which order channels
+            leave (`scores.channels.compensated`).
         verbose: Whether to show progress bars.
     """
 
@@ -53,6 +60,7 @@ class MeasuredPath:
         self._parts = split_samples(model, iter(self._data), FITTED, most)
         self._shares = shares
         self._whole: Sensitivity | None = None
+        self._split: float | None = None
         self._found: list[tuple] = []  # a cost, limits, and what was measured for them
         self._losses: list[tuple] = []  # a plan, and the loss that was predicted for it
         self._recall = _computed
@@ -105,6 +113,26 @@ class MeasuredPath:
                 plan = self._chosen(keep, found, {"cost": cost, "limits": limits})
                 pairs.append((keep, found.predicted(plan)))
         return pairs
+
+    def split(self) -> float:
+        """Returns how much of a cut is best made by channels, the rest by bases.
+
+        Bases are measured once for that, each layer alone, in the whole network.
+
+        Returns:
+            The exponent of a share: channels are cut to `share ** split`.
+        """
+        if self._split is None:
+            given = self._shares, RIDGE, self._verbose
+
+            def find():
+                found = measured_parts(self._model, *self._parts, *given, what="bases")
+                return found.to_json()
+
+            text = self._recall("sensitivity of the bases of the whole network", find)
+            bases = Sensitivity.from_json(text)
+            self._split = measured_split(self._model, self.whole(), bases)
+        return self._split
 
     def predicted(self, plan) -> float:
         """Returns the loss that was predicted for the channels of a plan.
@@ -166,7 +194,11 @@ class MeasuredPath:
         if not found.curves:  # no channel may leave
             stays = np.full(channel_map(trace(self._model)).count, np.inf)
             return select_channels(self._model, keep=keep, scores=stays, **given)
-        return select_channels(self._model, keep=keep, sensitivity=found, **given)
+        given = {**given, "limits": given["limits"] or Limits()}
+        evenness = 0.0 if found is self.whole() else _EVENNESS
+        return measured_channels(
+            self._model, found, keep=keep, evenness=evenness, **given
+        )
 
 
 def _computed(question, find):

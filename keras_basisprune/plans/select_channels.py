@@ -13,7 +13,7 @@ from keras_basisprune.measure.channel_costs import ChannelCosts
 from keras_basisprune.plan import Plan
 from keras_basisprune.plans._channel_choice import ChannelChoice
 from keras_basisprune.plans._check_measured import check_measured
-from keras_basisprune.plans._measured_choice import MeasuredChoice
+from keras_basisprune.plans._measured_channels import measured_channels
 from keras_basisprune.plans._quick_channels import QuickChannels
 from keras_basisprune.plans.check_selection import (
     check_channel_scores,
@@ -105,13 +105,13 @@ def select_channels(
     keep, threshold = check_selection(keep, threshold, scope)
     check_cost(cost, "channels")
     traced = trace(model)
+    if sensitivity is not None:
+        check_measured(sensitivity, threshold, scores)
+        given = {"keep": keep, "cost": cost, "limits": limits}
+        return measured_channels(model, sensitivity, **given)
     channels = channel_map(traced)
     groups = groups_of(traced, channels)
-    if sensitivity is None:
-        choice = _choice(model, traced, channels, groups, scores, data, scope)
-    else:
-        check_measured(sensitivity, threshold, scores)
-        choice = MeasuredChoice(traced, channels, groups, sensitivity)
+    choice = _choice(model, traced, channels, groups, scores, data, scope)
     if isinstance(cost, LatencyTable):
         quick = QuickChannels(model, traced, channels, choice, limits, cost)
         kept = quick.above(threshold) if keep is None else quick.within(keep)

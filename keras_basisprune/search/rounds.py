@@ -221,8 +221,8 @@ class Rounds:
             if self._lower_bound(**answer) >= self._enough:
                 others = {k: v for k, v in self._good.items() if k[0] == keep}
                 self._good = {**others, (keep, method): (cut, folded)}
-            told = {"plan": cut.plan.to_json(), "predicted": cut.predicted}
-            return {**answer, **told}
+            told = {"predicted": cut.predicted, "to_channels": cut.to_channels}
+            return {**answer, **told, "plan": cut.plan.to_json()}
 
         question = _question(number, keep, method)
         answer = self._folder.recall(question, find)
@@ -292,9 +292,10 @@ class Rounds:
         seconds = {"training": made["seconds"]}
         judged = functools.partial(self._task.judge, folded, seconds)
         answer = recall(question, judged)
+        of_cut = self._folder.recall(_question(number, *best), dict)
+        answer = {**answer, "to_channels": of_cut["to_channels"]}
         self._record(question, answer, number, method, trained=True)
-        text = self._folder.recall(_question(number, *best), dict)["plan"]
-        plan = Plan.from_json(text)
+        plan = Plan.from_json(of_cut["plan"])
         return RoundResult(network, folded, plan, self._trials.place(question))
 
     def _network_to_train(self, best, before):

@@ -19,8 +19,10 @@ def moved_to(before: Sensitivity, plan: Plan, after: Sensitivity) -> Sensitivity
 
     Returns:
         A `Sensitivity` of the network, in the numbering of its channels. Its curves
-        are those of `before` up to the cut, and continued by those of `after`; its
-        prediction for `plan` is the loss that was measured there.
+        are those of `before` up to the cut, and continued by those of `after`, but not
+        below `before`: in a network that has been cut, a layer often seems to be of no
+        use, since with fewer inputs the next one learns less of its samples by heart.
+        Its prediction for `plan` is the loss that was measured there.
     """
     further = {curve.layer: curve for curve in after.curves}
     curves, there = [], 0.0
@@ -50,7 +52,7 @@ def _joined(curve, kept, further) -> LossCurve:
     loss = float(expected[count])
     known |= {count: loss} if count else {}
     known |= {
-        count + number: loss + more
+        count + number: max(loss + more, float(expected[count + number]))
         for number, more in zip(further.removed, further.losses, strict=True)
     }
     losses = np.maximum.accumulate(np.array(list(known.values()) or [0.0]))

@@ -14,8 +14,9 @@ def split_samples(model, data, fitted, most=None) -> tuple[KeptBatches, KeptBatc
         model: A `keras.Model`.
         data: Unlabelled samples, in any form that `sample_batches` reads.
         fitted: Float in (0, 1), the share of the first set.
-        most: The most samples of both together, spread evenly; `None` for all. A model
-            that runs only on batches of one size gets all.
+        most: The most samples of the second set; all others are in the first. `None`
+            for the share that is not `fitted`, as for a model that runs only on batches
+            of one size.
 
     Returns:
         Two `KeptBatches`. A model that runs only on batches of one size gets whole
@@ -26,10 +27,6 @@ def split_samples(model, data, fitted, most=None) -> tuple[KeptBatches, KeptBatc
     """
     batches = KeptBatches.of(model, data, samples_at_once(model))
     whole = fixed_batch(model) is not None
-    if most and not whole and sum(batches.sizes) > most:
-        total, ends = sum(batches.sizes), np.cumsum(batches.sizes)[:-1]
-        chosen = np.diff(np.ceil(np.arange(total + 1) * (most / total))) > 0
-        batches = batches.taken(np.split(chosen, ends))
     sizes = batches.sizes
     count = len(batches) if whole else sum(sizes)
     if count < 2:
@@ -38,7 +35,9 @@ def split_samples(model, data, fitted, most=None) -> tuple[KeptBatches, KeptBatc
             f"Expected `data` to hold two {unit}, to fit on and to judge by. Received: "
             f"{count}. Pass a few hundred samples."
         )
-    ends = np.ceil(np.arange(count + 1) * fitted)
+    if most and not whole:
+        fitted = max(fitted, 1 - most / count)
+    ends = np.ceil(np.arange(count + 1) * fitted - 1e-9)
     first = np.diff(ends) > 0
     first[-1] &= not first.all()
     sizes = [1] * count if whole else sizes
