@@ -60,8 +60,15 @@ WRONG = {
     "--methods=": "--methods to be some of basis, channels, basis_weights, ",
     "--methods=basis,basis": "to be a list without repetitions",
     "--shift=1": "--shift to be less than 1",
-    "--max_drop=1": "--max_drop to be less than 1",
-    "--max_drop=nan": "--max_drop to be a finite number. Received: --max_drop=nan",
+    "--max_drop=1": "--max_drop to be a number of 0 or more, less than 1, or a share",
+    "--max_drop=nan": "such as 1%. Received: --max_drop=nan",
+    "--max_drop=100%": "such as 1%. Received: --max_drop=100%",
+    "--max_drop=-1%": "such as 1%. Received: --max_drop=-1%",
+    "--max_drop=much": "such as 1%. Received: --max_drop=much",
+    "--max_drop=": "--max_drop",
+    "--metric=": "--metric to be not empty",
+    "--metric=f1,f1": "--metric to be a list without repetitions",
+    "--mode=more": "--mode to be one of auto, max, min. Received: --mode=more",
     "--margin=inf": "--margin to be a finite number",
     "--time_limit=soon": "--time_limit to be a time above 0, such as 90s",
     "--time_limit=0m": "1h30m. Received: --time_limit=0m",
@@ -152,6 +159,8 @@ def test_flags_that_would_do_nothing_for_a_kind_of_model(capsys, words):
         # These have an effect: the method trains, the method compensates.
         (*COMPRESS, "--methods=slimming", "--epochs=9"),
         (*COMPRESS, "--methods=double_pruning,slimming", "--nocompensate"),
+        (*COMPRESS, "--metric=auto", "--mode=auto", "--max_drop=1%"),
+        (*COMPRESS, "--metric=mse,f1,mean_iou", "--mode=min", "--max_drop=2"),
     ],
 )
 def test_defaults_may_be_written_out(capsys, words):

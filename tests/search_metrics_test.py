@@ -8,13 +8,11 @@ from models import randomize
 
 from keras_basisprune.data.examples.read_examples import read_examples
 from keras_basisprune.graph.output_kinds import Output, output_kinds
-from keras_basisprune.search.metrics.check_max_drop import (
-    absolute_drop,
-    check_max_drop,
-)
+from keras_basisprune.search.metrics.absolute_drop import absolute_drop
 from keras_basisprune.search.metrics.chosen_metrics import chosen_metrics
 from keras_basisprune.search.metrics.paired_bootstrap import paired_bootstrap
 from keras_basisprune.search.scorer import Scorer
+from keras_basisprune.utils.check_max_drop import check_max_drop
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(60, 6, 6, 1)).astype("float32")

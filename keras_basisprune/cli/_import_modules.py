@@ -28,7 +28,7 @@ def import_modules(names) -> dict:
     """
     found = {}
     for name in [part.strip() for text in names for part in text.split(",")]:
-        module = _imported(name)
+        module = import_module(name)
         found |= {
             key: value
             for key, value in vars(module).items()
@@ -38,7 +38,19 @@ def import_modules(names) -> dict:
     return found
 
 
-def _imported(name):
+def import_module(name, flag="--import"):
+    """Imports one module.
+
+    Args:
+        name: Its name, or the path of a `.py` file.
+        flag: The flag that names it, for messages.
+
+    Returns:
+        The module.
+
+    Raises:
+        ValueError: If it can't be found, or fails.
+    """
     path = pathlib.Path(name)
     is_file = path.suffix == ".py" or os.sep in name
     place = str(path.resolve().parent) if is_file else os.getcwd()
@@ -48,7 +60,7 @@ def _imported(name):
         return _from_file(path) if is_file else importlib.import_module(name)
     except (Exception, SystemExit) as error:  # modules may raise anything
         raise ValueError(
-            "Expected --import to name a module that can be imported, or the path of a "
+            f"Expected {flag} to name a module that can be imported, or the path of a "
             f".py file. Received: {name}, which failed with {type(error).__name__}: "
             f"{error}. Modules are searched in {os.getcwd()} and where Python searches."
         ) from error

@@ -23,6 +23,7 @@ _FILE = (*_MODEL, "diff", "apply", "evaluate")  # of a model, by name or path
 _BUILT = (*_MODEL, "prefilter")
 _DATA = ("inspect", "compress", "export", "diff", "evaluate")
 _TRAINING = ("compress", "diff")
+_JUDGING = ("compress", "evaluate")
 _FILTER = ("prefilter",)
 _FILES = ("compress", "export")
 _POSITIVE = (1, None)
@@ -118,8 +119,16 @@ FLAGS = (
     Flag("integer", "samples", 1000, "Images that each network is fitted on.",
          range=_POSITIVE),
     Flag("string", "tensorboard", None, "Folder for TensorBoard's logs."),
-    Flag("float", "max_drop", 0.01, "Accuracy that may be lost on the validation "
-         "images; 0.01 is one point.", range=_SHARE),
+    Flag("list", "metric", ["auto"], "What networks are judged by: auto (accuracy), "
+         "the name of a metric of Keras (f1, auc, ...), or MODULE:NAME, a function of "
+         "a model and (images, labels), or a metric, in a module or .py file. Of "
+         "several, the first decides.", _JUDGING),
+    Flag("string", "mode", "auto", "Whether more of the first metric is better (max) "
+         "or less (min). auto knows for metrics of Keras, and for functions that are "
+         "called an error, loss or distance.", choices=("auto", "max", "min")),
+    Flag("string", "max_drop", None, "How much worse the metric may get on the "
+         "validation images: 0.01 is one point of accuracy, 1% a share of what the "
+         "original has. Default: 0.01 where the metric is a share, else 1%."),
     Flag("float", "margin", 1.0, "By how many standard errors networks have to be "
          "better than that, so that it also holds for other images.",
          range=_NOT_NEGATIVE),

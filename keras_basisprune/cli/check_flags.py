@@ -8,6 +8,7 @@ from absl import flags
 from keras_basisprune.cli._exporters import EXPORTERS
 from keras_basisprune.cli._table import FLAGS
 from keras_basisprune.utils.check_duration import check_duration
+from keras_basisprune.utils.check_max_drop import check_max_drop
 from keras_basisprune.utils.method_names import named_methods
 
 _CHANGES = ("flip", "shift", "zoom", "contrast", "brightness")
@@ -40,6 +41,7 @@ def check_flags(values, command):
                 f"{', '.join(flag.commands)}. See keras-basisprune {command} --help."
             )
         _check_value(flag, values[flag.name].value)
+    _check_max_drop(values)
     _check_needs(values, command)
     for names, reason in _idle(values, command):
         for name in names:
@@ -79,6 +81,37 @@ def _check_value(flag, value):
         refuse(choices)
     if flag.kind == "list" and len(set(parts)) < len(parts):
         refuse("a list without repetitions")
+
+
+def as_max_drop(text) -> float | str | None:
+    """Returns a budget as `compress` takes it: a number, `"1%"`, or `None`.
+
+    Args:
+        text: What stands behind `--max_drop=`; `None` without one.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    if text is None:
+        return None
+    return check_max_drop(text if "%" in text else float(text))
+
+
+def _check_max_drop(values):
+    """Raises unless it is a budget; of accuracy, all can't be lost."""
+    text, metric = values.max_drop, values["metric"]
+    shares = metric.value == metric.default
+    try:
+        budget = as_max_drop(text)
+        fits = isinstance(budget, str | None) or budget < (1 if shares else math.inf)
+    except ValueError:
+        fits = False
+    if not fits:
+        most = ", less than 1" if shares else ""
+        raise flags.Error(
+            f"Expected --max_drop to be a number of 0 or more{most}, or a share of the "
+            f"original's score, such as 1%. Received: --max_drop={text}."
+        )
 
 
 def _check_needs(values, command):

@@ -16,11 +16,14 @@ from keras_basisprune.cli._steps import (
     spinner,
 )
 from keras_basisprune.cli.apply import apply  # noqa: F401
+from keras_basisprune.cli.check_answers import check_answers
+from keras_basisprune.cli.check_flags import as_max_drop
 from keras_basisprune.cli.check_inputs import check_exports, check_inputs
 from keras_basisprune.cli.compare import compare  # noqa: F401
 from keras_basisprune.cli.diff import diff  # noqa: F401
 from keras_basisprune.cli.evaluate import evaluate  # noqa: F401
 from keras_basisprune.cli.image_shape import image_shape
+from keras_basisprune.cli.named_metrics import named_metrics
 from keras_basisprune.cli.prefilter import prefilter  # noqa: F401
 from keras_basisprune.cli.write_exports import write_exports
 from keras_basisprune.data.application import application, application_names
@@ -33,7 +36,6 @@ from keras_basisprune.search.locked import locked
 from keras_basisprune.search.result import FILES
 from keras_basisprune.search.run_folder import RunFolder
 from keras_basisprune.search.search_options import SearchOptions
-from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.recovery import Recovery
 from keras_basisprune.utils.check_path import check_paths
 from keras_basisprune.utils.files import save_model, sweep, write_text
@@ -74,15 +76,17 @@ def inspect(flags, console):
 def compress(flags, console):
     """Trains an Application on the data if needed, compresses, writes all files."""
     check_inputs(flags)
+    metrics = named_metrics(flags)
     keras.utils.set_random_seed(flags.seed)
     _check_writable(flags, *FILES, *_FILES_OF_COMMAND, "state/", "transfer/")
     if flags.model in application_names():
         model, data = _transfer_learned(flags, console)
     else:
         model = read_model(flags, console)
-        check_classifier("--model", model)
+        check_answers(model)
         check_exports(flags, model)
         data = read_images(flags, console, image_shape(flags, model))
+        check_answers(model, len(data.class_names))
     console.print("Looking for the smallest network within the budget:")
     folder = _folder(flags)
     test = data.test if len(data.test[1]) else None
@@ -90,7 +94,9 @@ def compress(flags, console):
         model,
         data.train,
         data.validation,
-        max_drop=flags.max_drop,
+        metric=metrics[0] if len(metrics) == 1 else metrics,
+        mode=flags.mode,
+        max_drop=as_max_drop(flags.max_drop),
         cost=flags.cost,
         methods=flags.methods,
         recover=_recovery(flags),
@@ -116,7 +122,7 @@ def compress(flags, console):
             console.print(f"{text}\n", highlight=False)
     if not result.met_budget:
         console.print(
-            "The accuracy budget could not be met: small.keras is the original, folded."
+            "The budget could not be met: small.keras is the original, folded."
         )
     if result.details["stopped"] == "interrupt":
         _list_files(folder, console)
@@ -136,10 +142,11 @@ def report(flags, console):
 
 
 def _class_names(data, model):
-    """Returns the names of the classes, if the model has that many."""
+    """Returns the names of the classes, if the model answers for that many."""
     names = data.class_names
-    shapes = [tensor.shape for tensor in model.outputs]
-    return names if [shape[1:] for shape in shapes] == [(len(names),)] else None
+    shapes = [tuple(tensor.shape[1:]) for tensor in model.outputs]
+    fits = shapes == [(len(names),)] or (len(names) == 2 and shapes == [(1,)])
+    return names if fits else None
 
 
 def _recovery(flags):

@@ -2,6 +2,7 @@
 
 import math
 import os
+import pathlib
 
 import numpy as np
 from rich.markup import escape
@@ -9,44 +10,55 @@ from rich.markup import escape
 from keras_basisprune.cli._steps import print_line, read_images, read_model
 from keras_basisprune.cli.check_inputs import check_inputs
 from keras_basisprune.cli.image_shape import image_shape
+from keras_basisprune.cli.named_metrics import named_metrics
+from keras_basisprune.cli.score_outputs import score_outputs
 from keras_basisprune.export.float_operations import float_operations
 from keras_basisprune.export.litert_file import open_litert
 from keras_basisprune.export.predict_tflite import predict_tflite
 from keras_basisprune.export.read_labels import read_labels
 from keras_basisprune.graph.running import predict
+from keras_basisprune.search.metrics.chosen_metrics import all_custom
+from keras_basisprune.search.shipped import ShippedFile
 
 _SPLITS = ("train", "validation", "test")
 
 
 def evaluate(flags, console):
-    """Prints the accuracy of a `.keras` or `.tflite` file on images."""
+    """Prints the scores of a `.keras` or `.tflite` file on images."""
     check_inputs(flags)
-    if flags.model.endswith(".tflite"):
+    metrics = named_metrics(flags)
+    is_file = flags.model.endswith(".tflite")
+    if is_file:
         shape = _shape_of_file(flags)
         images, labels, names = _images(flags, console, shape)
-        outputs = predict_tflite(flags.model, images, workers=flags.workers)
+        model = ShippedFile(None, pathlib.Path(flags.model).read_bytes(), flags.workers)
     else:
         model = read_model(flags, console)
         images, labels, names = _images(flags, console, image_shape(flags, model))
-        outputs = predict(model, images, flags.batch_size)
-    right = _right(outputs, labels, names)
-    share = float(np.mean(right))
-    error = math.sqrt(share * (1 - share) / len(right))
+    outputs = None
+    if not all_custom(metrics):
+        outputs = _outputs(flags, model, images)
+        _check_outputs(outputs, names)
+    scores = score_outputs(metrics, outputs, model, (images, labels))
     which = "images of all splits" if flags.split == "all" else f"{flags.split} images"
-    lines = [
-        f"{flags.model}: {os.path.getsize(flags.model):,} bytes",
-        f"  accuracy  {share:.4f} on {len(right):,} {which} of {flags.data} "
-        f"(standard error {error:.4f})",
-    ]
-    if flags.model.endswith(".tflite"):
+    lines = [f"{flags.model}: {os.path.getsize(flags.model):,} bytes"]
+    for score in scores:
+        line = f"  {score.name}  {_shown(score.value)} on {len(labels):,} {which} of "
+        known = f" (standard error {_shown(score.error)})"
+        lines.append(f"{line}{flags.data}{known * math.isfinite(score.error)}")
+    if is_file:
         lines += _remarks(flags.model, names)
-    if outputs.shape[1] > max(len(names), 2):
+    if outputs is not None and outputs.shape[1] > max(len(names), 2):
         lines.append(
             f"  The model has {outputs.shape[1]:,} classes, the data have "
             f"{len(names):,}: the first of the model should be these."
         )
     for line in lines:
         print_line(line, console)
+
+
+def _shown(number) -> str:
+    return f"{number:.4g}" if 0 < abs(number) < 0.001 else f"{number:.4f}"
 
 
 def _remarks(path, names) -> list[str]:
@@ -95,8 +107,15 @@ def _images(flags, console, shape):
     return images, labels, data.class_names
 
 
-def _right(outputs, labels, names):
-    """Returns which answers are right, of a softmax or of a single sigmoid."""
+def _outputs(flags, model, images):
+    """Returns the outputs of a model or file for images."""
+    if isinstance(model, ShippedFile):
+        return predict_tflite(flags.model, images, workers=flags.workers)
+    return predict(model, images, flags.batch_size)
+
+
+def _check_outputs(outputs, names):
+    """Raises unless they answer for each class, or are single numbers for two."""
     several = not isinstance(outputs, np.ndarray)
     shape = [np.shape(x) for x in outputs] if several else outputs.shape[1:]
     if several or len(shape) != 1 or not _fits(shape[0], len(names)):
@@ -104,12 +123,9 @@ def _right(outputs, labels, names):
         raise ValueError(
             "Expected --model to have one output with a number for each of the "
             f"{len(names)} classes of --data ({listed}, ...), or one number for two. "
-            f"Received: outputs of shape {shape}. Judge other outputs in Python: "
-            "keras_basisprune.export.predict_tflite, or model.evaluate."
+            f"Received: outputs of shape {shape}. Judge others by a function of your "
+            "own: --metric=MODULE:NAME."
         )
-    if shape[0] == 1:
-        return (outputs[:, 0] > 0.5).astype(int) == labels
-    return outputs.argmax(-1) == labels
 
 
 def _fits(numbers, classes) -> bool:

@@ -12,9 +12,9 @@ LABELS = "labels.txt"
 def add_labels(path, labels):
     """Appends the names of classes to a `.tflite` file, one per line.
 
-    As in files with TFLite metadata, they are the associated file `labels.txt` in a zip
-    archive behind the model: runtimes ignore it, and `unzip` or any zip library reads
-    it from the file.
+    They are the file `labels.txt`, which TFLite metadata call an associated file (see
+    `add_metadata`), in a zip archive behind the model: runtimes ignore it, and `unzip`
+    or any zip library reads it from the file.
 
     Args:
         path: The path of the file, which is changed.

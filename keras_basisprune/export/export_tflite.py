@@ -17,6 +17,7 @@ from keras_basisprune.export import (
 )
 from keras_basisprune.export._tflite_export import TFLiteExport
 from keras_basisprune.export.add_labels import add_labels, check_labels
+from keras_basisprune.export.add_metadata import add_metadata
 from keras_basisprune.export.prepare import check_quantisable, prepare
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_flag import check_flag
@@ -88,8 +89,9 @@ def export_tflite(
         integer_io: Whether an int8 file takes and returns int8 (`True`) or float32
             (`False`) tensors. Scale and zero point are in the file.
         labels: Names of the classes, in the order of an output. They become the file
-            `labels.txt` in a zip archive behind the model, as in TFLite metadata;
-            `read_labels` reads them.
+            `labels.txt` in a zip archive behind the model, and TFLite metadata refer
+            to it, from which MediaPipe and Android Studio also know colours, size and
+            (if the model normalizes them) range of images. `read_labels` reads them.
 
     Returns:
         A `TFLiteExport` record.
@@ -127,6 +129,7 @@ def export_tflite(
     with quiet(), staged(path) as staged_path:
         _convert.convert(model, staged_path, specs, settings)
         if labels is not None:
+            add_metadata(staged_path, labels, model, specs)
             add_labels(staged_path, labels)
         ops, other_ops = _litert_read.read_ops(staged_path)
         found = None if other_ops else _compare(model, staged_path, specs, inputs)

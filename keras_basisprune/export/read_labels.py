@@ -3,6 +3,7 @@
 import zipfile
 
 from keras_basisprune.export.add_labels import LABELS
+from keras_basisprune.export.reading.metadata import read_metadata
 from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.types import Path
 
@@ -11,8 +12,8 @@ def read_labels(path: Path) -> tuple[str, ...]:
     """Returns the names of the classes that stand in a LiteRT file.
 
     Args:
-        path: A `.tflite` file, such as `export_tflite(..., labels=...)` writes; also
-            one with TFLite metadata whose associated file is called `labels.txt`.
+        path: A `.tflite` file, such as `export_tflite(..., labels=...)` writes, or any
+            with TFLite metadata that name the labels of an output.
 
     Returns:
         A tuple of strings, in the order of the outputs; empty if there are none.
@@ -34,6 +35,18 @@ def read_labels(path: Path) -> tuple[str, ...]:
     if not zipfile.is_zipfile(path):
         return ()
     with zipfile.ZipFile(path) as archive:
-        if LABELS not in archive.namelist():
+        held = archive.namelist()
+        name = LABELS if LABELS in held else _named(path)
+        if name not in held:
             return ()
-        return tuple(archive.read(LABELS).decode("utf-8").splitlines())
+        return tuple(archive.read(name).decode("utf-8").splitlines())
+
+
+def _named(path) -> str | None:
+    """Returns the file that TFLite metadata name as the labels of an output."""
+    try:
+        found = read_metadata(path)
+    except Exception:  # no LiteRT file: flatbuffers raises many classes
+        return None
+    outputs = found.outputs if found else ()
+    return next((name for one in outputs for name in one.labels), None)

@@ -32,10 +32,7 @@ from keras_basisprune.search.ended_early import ended_early
 from keras_basisprune.search.fingerprint import fingerprint
 from keras_basisprune.search.judge import Judge
 from keras_basisprune.search.locked import locked
-from keras_basisprune.search.metrics.check_max_drop import (
-    absolute_drop,
-    check_max_drop,
-)
+from keras_basisprune.search.metrics.absolute_drop import absolute_drop
 from keras_basisprune.search.metrics.metric_fingerprint import metric_fingerprint
 from keras_basisprune.search.objective import Objective
 from keras_basisprune.search.prepared_by import prepared_by
@@ -55,6 +52,7 @@ from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.check_output_scale import check_output_scale
 from keras_basisprune.training.recovery import Recovery
 from keras_basisprune.utils.check_duration import check_duration
+from keras_basisprune.utils.check_max_drop import check_max_drop
 from keras_basisprune.utils.check_path import check_path, check_paths
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.check_verbose import check_verbose

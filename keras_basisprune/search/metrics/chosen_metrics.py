@@ -8,15 +8,13 @@ from keras_basisprune.search.metrics.default_measure import (
     default_measure,
 )
 from keras_basisprune.search.metrics.direction import is_known, is_share, own_direction
+from keras_basisprune.search.metrics.is_metric_name import ACCURACY, AUTO, SHORT
 from keras_basisprune.search.metrics.keras_metric import KerasMetric
 from keras_basisprune.search.metrics.mean_of_outputs import MeanOfOutputs
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.shown import shown
 
-_AUTO = ("auto", "agreement")
-_ACCURACY = ("accuracy", "acc")
 _SIGNS = {"max": 1, "min": -1}
-_SHORT = {"f1": "f1_score", "iou": "mean_iou", "miou": "mean_iou"}
 
 
 def chosen_metrics(metric, mode, outputs, labelled, weighted, constants) -> list:
@@ -62,7 +60,7 @@ class _Chosen:
         self._several = len(outputs) > 1
 
     def of(self, metric, mode):
-        if isinstance(metric, str) and metric in _AUTO:
+        if isinstance(metric, str) and metric in AUTO:
             labelled = self._labelled
             if metric == "agreement":
                 labelled = [False] * len(labelled)
@@ -109,11 +107,11 @@ class _Chosen:
         """Returns the score of one output."""
         output = self._outputs[place]
         right = output.kind in ("classes", "binary")
-        name = _SHORT.get(metric, metric) if isinstance(metric, str) else _own(metric)
-        if name in _ACCURACY or (name in _plain(output) and right):
+        name = SHORT.get(metric, metric) if isinstance(metric, str) else _own(metric)
+        if name in ACCURACY or (name in _plain(output) and right):
             if not right:
                 raise _misfit(metric, output)
-            named = None if name in _ACCURACY else name
+            named = None if name in ACCURACY else name
             return accuracy_measure(output, place, self._several, self._weighted, named)
         if name == "mean_iou":
             if not output.is_map or not right:

@@ -1,11 +1,9 @@
-"""How much of a score may be lost."""
+"""A budget: how much of a score may be lost."""
 
 import math
 
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.shown import shown
-
-_POINT, _PER_CENT = 0.01, "1%"
 
 
 def check_max_drop(max_drop) -> float | str | None:
@@ -34,26 +32,3 @@ def check_max_drop(max_drop) -> float | str | None:
     expected = "a float of 0 or more, or a text such as '1%'"
     remedy = "0.01 is one point of accuracy."
     return check_number("max_drop", max_drop, "[0, inf)", expected, remedy)
-
-
-def absolute_drop(max_drop, measure, baseline) -> float:
-    """Returns how much of a score may be lost, as a number.
-
-    Args:
-        max_drop: What `check_max_drop` returned; `None` for one point of a share, and
-            for 1 % of the original's score where it is none.
-        measure: The `Measure`.
-        baseline: Float, the original's score.
-
-    Raises:
-        ValueError: If a share would lose all there is.
-    """
-    if max_drop is None:
-        max_drop = _POINT if measure.share else _PER_CENT
-    if isinstance(max_drop, str):
-        return float(max_drop.removesuffix("%")) / 100 * abs(baseline)
-    if measure.share:
-        remedy = "0.01 is one point of accuracy."
-        expected = "a float in [0, 1)"
-        return check_number("max_drop", max_drop, "[0, 1)", expected, remedy)
-    return max_drop
