@@ -15,8 +15,13 @@ is judged on the others. Nothing is trained. Ways, by `--ways`:
 - *bases*: `convert(keep=...)`.
 - *search*: what `compress` makes of channels: measured again at each half of the FLOPs,
   on few images.
+- *greedy_channels*, *greedy_bases*: how AIMET chooses ratios (its *greedy selection*):
+  each layer alone at nine ratios, then for all layers the same tolerated loss, and the
+  smallest ratio of each that keeps within it. Losses, corrections and the regression
+  are those of this package (theirs is a score with labels, and bases of the weights).
 - *double_same*, *double*: channels and then bases (the row `double_pruning` of
-  `METHODS`), with channels as in *same* and as in *search*.
+  `METHODS`): with channels as in *same*, cut to the share to the power of a third; and
+  with channels as in *search*, and the power that is predicted to lose least.
 
 All channels are removed by `compensate`. Printed are accuracy and agreement with the
 original's answers, on other images and on those that were fitted. Each row is kept in
@@ -28,6 +33,7 @@ Quick, in a few minutes on one core: `--draws=1 --shares=0.7 --fit=100
 --ways=same,measured`.
 """
 
+import bisect
 import dataclasses
 import json
 import pathlib
@@ -95,6 +101,7 @@ class Ways:
     def __init__(self, model, images, step):
         self._model, self._images, self._step = model, images, step
         self._scores = self._found = self._measured = None
+        self._records = {}
 
     def same(self, keep):
         """The same share of each layer."""
@@ -133,6 +140,32 @@ class Ways:
             self._scores = found
         return self._by("double_pruning", keep, self._scores)
 
+    def greedy_channels(self, keep):
+        """One tolerated loss for all layers, channels."""
+        plan = self._greedy("channels", kbp.prune, keep)
+        return _channels(self._model, self._images, plan)
+
+    def greedy_bases(self, keep):
+        """One tolerated loss for all layers, bases."""
+        plan = self._greedy("bases", kbp.convert, keep)
+        return kbp.convert(self._model, plan, data=self._images, verbose=0)
+
+    def _greedy(self, what, cut, keep):
+        if what not in self._records:
+            given = {"what": what, "shares": np.arange(9, 0, -1) / 10, "verbose": 0}
+            found = kbp.sensitivity(self._model, self._images, **given)
+            self._records[what] = found.curves
+        whole = kbp.measure.cost(self._model).flops
+        curves = self._records[what]
+
+        def fits(loss):
+            small = kbp.fold(cut(self._model, tolerated(curves, loss)))
+            return kbp.measure.cost(small).flops <= keep * whole
+
+        losses = sorted({loss for curve in curves for loss in curve.losses})
+        first = bisect.bisect_left(losses, True, hi=len(losses) - 1, key=fits)
+        return tolerated(curves, losses[first])
+
     def _path(self):
         if self._measured is None:
             scores = METHODS["compensated_channels"].scores
@@ -146,6 +179,19 @@ class Ways:
     def bases(self, keep):
         """Bases of the outputs, by energy."""
         return kbp.convert(self._model, keep=keep, data=self._images, verbose=0)
+
+
+def tolerated(curves, loss) -> kbp.Plan:
+    """Cuts each layer as far as was measured to lose no more, each layer alone."""
+    parts = {"bases": {}, "channels": {}}
+    for curve in curves:
+        pairs = zip(curve.removed, curve.losses, strict=True)
+        count = max((number for number, lost in pairs if lost <= loss), default=0)
+        gone = set(curve.order[:count])
+        kept = tuple(place for place in range(curve.total) if place not in gone)
+        if count or curve.kind == "bases":
+            parts[curve.kind][curve.layer] = kbp.plans.Kept(kept, curve.total)
+    return kbp.Plan(**parts)
 
 
 def answers(model, images) -> np.ndarray:

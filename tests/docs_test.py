@@ -121,6 +121,14 @@ def commands(text):
             yield line.partition("  #")[0]
 
 
+def imported(path):
+    """The scripts whose functions a script imports, and their flags."""
+    names = re.findall(
+        r"^from ((?:benchmarks|examples)\.\w+) import", text_of(path), re.M
+    )
+    return [ROOT.joinpath(*name.split(".")).with_suffix(".py") for name in names]
+
+
 def wrong_commands(text):
     """What the command lines of a page name that is not there."""
     found = []
@@ -138,7 +146,7 @@ def wrong_commands(text):
             if not path.exists():
                 found.append(words[2])
                 continue
-            sources = [path, *path.parent.glob("*flags*.py")]
+            sources = [path, *path.parent.glob("*flags*.py"), *imported(path)]
             known = set(re.findall(r'"(\w+)"', "".join(map(text_of, sources))))
         else:
             continue

@@ -207,7 +207,7 @@ def test_evenness_leaves_each_layer_its_share():
     free, _ = record()
     nothing = dataclasses.replace(free.curves[1], losses=(1e-9, 1e-9, 1e-9))
     found = kbp.Sensitivity((free.curves[0], nothing))
-    given = {"keep": 0.5, "cost": "flops", "limits": kbp.Limits()}
+    given = {"keep": 0.2, "cost": "flops", "limits": kbp.Limits()}
 
     def widths(evenness):
         plan = measured_channels(model, found, evenness=evenness, **given)
@@ -219,6 +219,6 @@ def test_evenness_leaves_each_layer_its_share():
     plain, even = widths(0.0), widths(1e3)
     assert plain["second"] <= 0.34 < plain["first"]
     assert abs(even["first"] - even["second"]) <= 1 / 8
-    assert kbp.select_channels(model, sensitivity=found, keep=0.5) == measured_channels(
+    assert kbp.select_channels(model, sensitivity=found, keep=0.2) == measured_channels(
         model, found, **given
     )

@@ -13,7 +13,6 @@ import keras_basisprune as kbp
 from keras_basisprune.graph.nothing_to_decompose import NothingToDecompose
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.methods import METHODS
-from keras_basisprune.plans.measured_path import MeasuredPath
 from keras_basisprune.search.cutter import CutOptions, Cutter
 from keras_basisprune.search.fingerprint import fingerprint
 from keras_basisprune.utils.cannot_reach import CannotReach
@@ -102,7 +101,7 @@ def test_the_steps_by_hand(cutters, model, images, what):
     cut = cutters["flops"].cut(0.3, BY[what])
     slim, channels, bases = model, {}, {}
     if what != "bases":
-        path = MeasuredPath(model, images, 0.5, shares=(0.8, 0.5, 0.25), most=100)
+        path = CHANNELS.scores(model, data=images)
         split = path.split() if what == "both" else 1
         assert split == cut.to_channels
         plan = path.plan(0.3**split)

@@ -13,7 +13,7 @@ from keras_basisprune.surgery.compensate import compensate
 # The sensitivity is measured again at 1/2, 1/4, ... of the cost; losses by a part of
 # the data, after fits to all others: what few samples can't fit would pass for the
 # layer's fault.
-_STEP, _SHARES, _MOST = 0.5, (0.8, 0.5, 0.25), 100
+_STEP, _SHARES, _MOST, _EVENNESS = 0.5, (0.8, 0.5, 0.25), 100, 1.0
 _FEWEST = 32  # samples, to fit on and to judge by
 
 
@@ -34,7 +34,8 @@ def compensated_scores(model, *, data):
     whole = fixed_batch(model) is not None
     if sum(len(arrays[0]) for arrays in batches) < _FEWEST or len(batches) <= whole:
         return compensated(model, iter(batches))
-    return MeasuredPath(model, iter(batches), _STEP, shares=_SHARES, most=_MOST)
+    given = {"shares": _SHARES, "most": _MOST, "evenness": _EVENNESS}
+    return MeasuredPath(model, iter(batches), _STEP, **given)
 
 
 def compensated_plan(

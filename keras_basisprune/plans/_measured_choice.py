@@ -27,9 +27,10 @@ class MeasuredChoice(ChannelChoice):
         found: A `Sensitivity` of this model. Groups that are in none of its curves are
             kept.
         evenness: Float >= 0, how much is added to the losses so that no layer is left
-            with far fewer of its channels than others: per cost, and where a share `s`
-            of a layer's channels is left, `evenness / (2 s)^2` times what the median
-            layer loses at half of its channels. For losses that are not known well.
+            with far fewer of its channels than others: per cost, and where less than
+            half of a layer's channels is left, a share `s`, `evenness (1 / (2 s)^2 -
+            1)` times what the median layer loses at half of them. For losses that are
+            not known well.
 
     Raises:
         ValueError: If the record is of another model.
@@ -68,7 +69,7 @@ class MeasuredChoice(ChannelChoice):
         added, halves = np.zeros(len(self._losses)), []
         for members, _ in self._curves:
             left = 1 - np.arange(len(members)) / (len(members) + 1)
-            added[members] = 1 / (2 * left) ** 2
+            added[members] = np.maximum(1 / (2 * left) ** 2 - 1, 0)
             half = members[len(members) // 2]
             if each[half] > 0:
                 halves.append(self._losses[half] / each[half])

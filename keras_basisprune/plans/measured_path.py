@@ -27,10 +27,6 @@ from keras_basisprune.scores.channels import compensated
 from keras_basisprune.surgery.compensate import compensate
 from keras_basisprune.utils.cannot_reach import CannotReach
 
-# What is measured of a network that has been cut is less certain: fits to few samples
-# are worse there, and hide what a layer is worth.
-_EVENNESS = 1.0
-
 
 class MeasuredPath:
     """Chooses channels for any share of a network, by its measured sensitivity.
@@ -50,15 +46,22 @@ class MeasuredPath:
         most: The most samples that losses are measured on, at most two fifths; `None`
             for that. All others are fitted on, and all say in which order channels
             leave (`scores.channels.compensated`).
+        evenness: Float >= 0, how much is added to the losses of a network that has been
+            cut, for layers that would be left with far fewer of their channels than
+            others (as in `MeasuredChoice`). With long steps, losses are less certain:
+            fits are worse where a network has been cut by half, and hide what a layer
+            is worth.
         verbose: Whether to show progress bars.
     """
 
-    def __init__(self, model, data, step, shares=SHARES, most=None, verbose=False):
+    def __init__(
+        self, model, data, step, shares=SHARES, most=None, evenness=0.0, verbose=False
+    ):
         self._model, self._step, self._verbose = model, step, verbose
         size = samples_at_once(model)
         self._data = KeptBatches.of(model, data, size)
         self._parts = split_samples(model, iter(self._data), FITTED, most)
-        self._shares = shares
+        self._shares, self._evenness = shares, evenness
         self._whole: Sensitivity | None = None
         self._split: float | None = None
         self._found: list[tuple] = []  # a cost, limits, and what was measured for them
@@ -195,7 +198,7 @@ class MeasuredPath:
             stays = np.full(channel_map(trace(self._model)).count, np.inf)
             return select_channels(self._model, keep=keep, scores=stays, **given)
         given = {**given, "limits": given["limits"] or Limits()}
-        evenness = 0.0 if found is self.whole() else _EVENNESS
+        evenness = 0.0 if found is self.whole() else self._evenness
         return measured_channels(
             self._model, found, keep=keep, evenness=evenness, **given
         )
