@@ -126,7 +126,8 @@ def imported(path):
     names = re.findall(
         r"^from ((?:benchmarks|examples)\.\w+) import", text_of(path), re.M
     )
-    return [ROOT.joinpath(*name.split(".")).with_suffix(".py") for name in names]
+    paths = [ROOT.joinpath(*name.split(".")).with_suffix(".py") for name in names]
+    return [path for path in paths if path.exists()]
 
 
 def wrong_commands(text):
