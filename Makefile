@@ -9,7 +9,7 @@ DEMO_STAMP := $(VENV)/.installed-demo
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help demo test browser test-large lint format build bazel \
+.PHONY: help demo test browser test-large test-torch lint format build bazel \
   benchmark clean
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make test        the tests that need no download"
 	@echo "make browser     install Chromium for the test of the report (as root)"
 	@echo "make test-large  the tests that take long: all of keras.applications"
+	@echo "make test-torch  the backends' tests on PyTorch, which it installs"
 	@echo "make lint        ruff: rules and formatting; mypy: types"
 	@echo "make format      ruff: repair what can be repaired"
 	@echo "make build       write the BUILD files again from the imports of the code"
@@ -51,6 +52,26 @@ browser:
 test-large: $(STAMP)
 	$(BIN)/python -m pytest -m large
 
+# PyTorch alone is installed in an environment of its own; all else is that of .venv. On
+# Linux, `torch` brings CUDA along (gigabytes). Where pip finds a wheel without it:
+# make test-torch TORCH=torch==2.13.0+cpu
+TORCH ?= torch
+TORCH_VENV := .venv-torch
+TORCH_STAMP := $(TORCH_VENV)/.installed
+TORCH_TESTS := tests/backends_test.py $(wildcard tests/*_backends_test.py) \
+  tests/export_elsewhere_test.py tests/reloaded_test.py tests/training_recover_test.py
+SITE := import sysconfig; print(sysconfig.get_path("purelib"))
+
+$(TORCH_STAMP): $(STAMP)
+	$(PYTHON) -m venv $(TORCH_VENV)
+	echo "import site; site.addsitedir('$$($(abspath $(BIN))/python -c '$(SITE)')')" \
+	  > "$$($(TORCH_VENV)/bin/python -c '$(SITE)')/of_development.pth"
+	$(TORCH_VENV)/bin/python -m pip install --quiet "$(TORCH)"
+	touch $@
+
+test-torch: $(TORCH_STAMP)
+	$(TORCH_VENV)/bin/python -m pytest -k torch $(TORCH_TESTS)
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -84,5 +105,5 @@ benchmark: $(STAMP)
 	$(BIN)/python -m benchmarks.svd_basis
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo_output .hypothesis .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) $(TORCH_VENV) build dist *.egg-info demo_output .hypothesis .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

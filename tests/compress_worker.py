@@ -17,12 +17,12 @@ ARGUMENTS = {
 }
 
 
-def main(path, folder):
+def main(path, folder, ship=None):
     data = digits_model.load()
     model = keras.models.load_model(path)
     print("begins", flush=True)
     result = kbp.compress(
-        model, data.train, data.validation, output_dir=folder, **ARGUMENTS
+        model, data.train, data.validation, output_dir=folder, ship=ship, **ARGUMENTS
     )
     plans = [json.loads(plan.to_json()) for plan in result.plans]
     score = kbp.measure.accuracy(result.model, data.validation)

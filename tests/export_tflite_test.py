@@ -1,7 +1,5 @@
 import dataclasses
 import os
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -409,20 +407,6 @@ def test_nothing_is_printed(tmp_path, capfd):
     assert isinstance(record, TFLiteExport)
     printed = capfd.readouterr()
     assert printed.out == "" and printed.err == ""
-
-
-def test_other_backends_are_refused(tmp_path):
-    code = (
-        "import keras; from keras_basisprune.export import export_tflite\n"
-        "model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])\n"
-        f"export_tflite(model, {str(tmp_path / 'a.tflite')!r})"
-    )
-    environment = {**os.environ, "KERAS_BACKEND": "numpy"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 1
-    assert "ValueError: Expected the Keras backend to be 'tensorflow'" in done.stderr
 
 
 def small_net(*stack, shape=(8, 8, 3)):

@@ -58,11 +58,13 @@ def network() -> keras.Model:
 def run(count=1600, epochs=6, **options) -> kbp.CompressionResult:
     """Trains the network and makes it smaller, by what the data set reads."""
     keras.utils.set_random_seed(0)
-    train, validation = Recordings(count, 0), Recordings(400, 1)
+    train, validation, test = (
+        Recordings(number, seed) for seed, number in enumerate((count, 400, 400))
+    )
     model = network()
     model.fit(train, epochs=epochs, verbose=0)
     options = {"config": kbp.SearchOptions(samples=500), **options}
-    return kbp.compress(model, train, validation, max_drop=0.01, **options)
+    return kbp.compress(model, train, validation, max_drop=0.01, test=test, **options)
 
 
 if __name__ == "__main__":

@@ -54,16 +54,17 @@ def overlaps(boxes, others) -> np.ndarray:
 def run(count=2000, epochs=25, **options) -> kbp.CompressionResult:
     """Trains the network and makes it smaller; judged by objects that are found."""
     keras.utils.set_random_seed(0)
-    train, validation = (
+    train, validation, test = (
         (drawn.images, {"shape": drawn.classes, "box": drawn.boxes})
-        for drawn in (draw_shapes(count), draw_shapes(400, seed=1))
+        for drawn in (draw_shapes(n, seed=s) for s, n in enumerate((count, 400, 400)))
     )
     model = network()
     model.fit(*train, epochs=epochs, verbose=0)
     config = kbp.SearchOptions(rounds=2)
     options = {"recover": "all", "epochs": 5, "config": config, **options}
+    metrics = [found, "auto"]
     return kbp.compress(
-        model, train, validation, metric=[found, "auto"], max_drop=0.02, **options
+        model, train, validation, metric=metrics, max_drop=0.02, test=test, **options
     )
 
 

@@ -28,13 +28,16 @@ def network() -> keras.Model:
 def run(count=1500, epochs=14, **options) -> kbp.CompressionResult:
     """Trains the network and makes it smaller; binary accuracy is what is judged."""
     keras.utils.set_random_seed(0)
-    train, validation = (
+    train, validation, test = (
         (drawn.images, drawn.present)
-        for drawn in (draw_shapes(count, most=3), draw_shapes(500, most=3, seed=1))
+        for drawn in (
+            draw_shapes(number, most=3, seed=seed)
+            for seed, number in enumerate((count, 500, 500))
+        )
     )
     model = network()
     model.fit(*train, epochs=epochs, verbose=0)
-    return kbp.compress(model, train, validation, max_drop=0.01, **options)
+    return kbp.compress(model, train, validation, max_drop=0.01, test=test, **options)
 
 
 if __name__ == "__main__":

@@ -45,11 +45,11 @@ def dataset(count, seed):
 def run(count=600, epochs=10, **options) -> kbp.CompressionResult:
     """Trains the network and makes it smaller; mean IoU is what is judged."""
     keras.utils.set_random_seed(0)
-    train, validation = dataset(count, 0), dataset(200, 1)
+    train, validation, test = dataset(count, 0), dataset(200, 1), dataset(200, 2)
     model = network()
     model.fit(train, epochs=epochs, verbose=0)
     options = {"config": kbp.SearchOptions(samples=200), **options}
-    return kbp.compress(model, train, validation, max_drop=0.02, **options)
+    return kbp.compress(model, train, validation, max_drop=0.02, test=test, **options)
 
 
 if __name__ == "__main__":

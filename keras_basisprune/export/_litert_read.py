@@ -4,6 +4,8 @@ import collections
 import contextlib
 import io
 
+import keras
+
 from keras_basisprune.export.reading.operations import (
     open_file,
     operations,
@@ -50,10 +52,10 @@ def read_ops(path):
 def gpu_messages(path):
     """Returns reasons why a file may not run on a phone's GPU.
 
-    TensorFlow's analyser is asked first. It reports every file as compatible (seen
-    with 2.21; tensorflow/tensorflow#77042), so the operations are also compared with
-    the list that it used before. Dynamic shapes and tensors of more than four
-    dimensions are reported too.
+    TensorFlow's analyser is asked first, if Keras runs on TensorFlow. It reports every
+    file as compatible (seen with 2.21; tensorflow/tensorflow#77042), so the operations
+    are also compared with the list that it used before. Dynamic shapes and tensors of
+    more than four dimensions are reported too.
 
     Args:
         path: The path of the file.
@@ -61,16 +63,7 @@ def gpu_messages(path):
     Returns:
         A tuple of sentences, empty if nothing was found.
     """
-    import tensorflow as tf
-
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        tf.lite.experimental.Analyzer.analyze(str(path), gpu_compatibility=True)
-    messages = [
-        line.strip().removeprefix(_GPU_WARNING)
-        for line in printed.getvalue().splitlines()
-        if _GPU_WARNING in line
-    ]
+    messages = _analysed(path) if keras.backend.backend() == "tensorflow" else []
     messages += [
         f"Not supported op {name}" for name in read_ops(path)[0] if name not in _GPU_OPS
     ]
@@ -80,6 +73,19 @@ def gpu_messages(path):
     if any(len(shape) > 4 for shape in shapes):
         messages.append("Tensors of more than four dimensions are not supported")
     return tuple(dict.fromkeys(messages))
+
+
+def _analysed(path) -> list[str]:
+    import tensorflow as tf
+
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        tf.lite.experimental.Analyzer.analyze(str(path), gpu_compatibility=True)
+    return [
+        line.strip().removeprefix(_GPU_WARNING)
+        for line in printed.getvalue().splitlines()
+        if _GPU_WARNING in line
+    ]
 
 
 def _runtime_shapes(model):

@@ -5,8 +5,12 @@ import functools
 
 import keras
 
-from keras_basisprune.data.batching.run_batches import run_batches
-from keras_basisprune.export import _agreement, sample_arrays, signatures
+from keras_basisprune.export import (
+    _agreement,
+    _elsewhere,
+    sample_arrays,
+    signatures,
+)
 from keras_basisprune.export.prepare import low_precision, prepare
 from keras_basisprune.utils.check_flag import check_flag
 from keras_basisprune.utils.check_path import check_path
@@ -63,6 +67,10 @@ def export_saved_model(
     function are compared with those of the model before it is moved to `path`: it
     appears complete and checked, or not at all.
 
+    On JAX and PyTorch, the model is saved to a temporary folder, and loaded and
+    exported under TensorFlow in a process of its own (some seconds for the first
+    export).
+
     Args:
         model: A Functional or built Sequential `keras.Model` with layers of Keras
             only; `fold` a converted model first. It is not changed. The batch size
@@ -98,13 +106,10 @@ def export_saved_model(
     specs = signatures.input_specs(model)
     inputs = sample_arrays.check_samples(model, specs, samples)
     with quiet(), staged(path) as staged_path:
-        model.export(
-            str(staged_path),
-            format="tf_saved_model",
-            verbose=False,
-            input_signature=[signatures.pack(model, specs)],
-        )
-        found = _compare(model, staged_path, inputs, specs[0].shape[0])
+        outputs = _elsewhere.saved_model(model, staged_path, specs, inputs)
+        pack = functools.partial(signatures.pack, model)
+        reference = _agreement.keras_outputs(model, inputs, pack)
+        found = _agreement.agreement(reference, outputs)
         _agreement.check_agreement(found, tolerance, "the SavedModel")
         sizes = [
             file.stat().st_size for file in staged_path.rglob("*") if file.is_file()
@@ -117,22 +122,6 @@ def export_saved_model(
         max_relative_difference=found.max_relative_difference,
         samples=len(inputs[0]),
     )
-
-
-def _compare(model, path, inputs, size):
-    """Runs Keras and the loaded folder on `inputs` and returns their `Agreement`."""
-    import tensorflow as tf
-
-    pack = functools.partial(signatures.pack, model)
-    reference = _agreement.keras_outputs(model, inputs, pack)
-    loaded = tf.saved_model.load(str(path))  # owns the variables of `serve`
-
-    def run(arrays):
-        outputs = loaded.serve(pack([tf.constant(array) for array in arrays]))
-        return [output.numpy() for output in keras.tree.flatten(outputs)]
-
-    outputs = run_batches(run, inputs, size or len(inputs[0]))
-    return _agreement.agreement(reference, outputs)
 
 
 def _check_path(path, overwrite):

@@ -9,6 +9,7 @@ import keras
 from keras_basisprune.export import (
     _agreement,
     _convert,
+    _elsewhere,
     _float_work,
     _litert_read,
     _litert_run,
@@ -54,6 +55,10 @@ def export_tflite(
     LiteRT computes in float32 (or in integers). A model with layers of another
     dtype policy, such as `mixed_float16`, is therefore rebuilt in float32 with the
     same weights, and the file is compared with that.
+
+    On JAX and PyTorch, the model is saved to a temporary folder, and loaded and
+    converted under TensorFlow in a process of its own (some seconds for the first
+    export). Layers of your own must be importable there, and run on TensorFlow.
 
     Args:
         model: A Functional or built Sequential `keras.Model` with layers of Keras
@@ -127,7 +132,7 @@ def export_tflite(
     unchecked = tolerance is None
     settings = _convert.Settings(quantization, data, integer_io, unchecked, signature)
     with quiet(), staged(path) as staged_path:
-        _convert.convert(model, staged_path, specs, settings)
+        _elsewhere.convert(model, staged_path, specs, settings)
         if labels is not None:
             add_metadata(staged_path, labels, model, specs)
             add_labels(staged_path, labels)

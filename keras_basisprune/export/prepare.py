@@ -23,19 +23,12 @@ def prepare(model, float32):
         laid out as a list. `model` is not changed.
 
     Raises:
-        ValueError: If the backend is not TensorFlow, if `model` is not a Functional
-            or built Sequential model, or if it holds layers of this package.
+        ValueError: If `model` is not a Functional or built Sequential model, or if it
+            holds layers of this package.
     """
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            "Expected the Keras backend to be 'tensorflow' for an export. Received: "
-            f"keras.backend.backend()={keras.backend.backend()!r}. Save the model as "
-            "a `.keras` file, and load and export it in a process that runs with the "
-            "environment variable KERAS_BACKEND=tensorflow."
-        )
     check_model("model", model, readable=not getattr(model, "inputs", None))
     check_finite_weights(model)
-    layers = list(_walk(model))
+    layers = list(walk(model))
     training_only = [
         layer.name
         for layer in layers
@@ -55,7 +48,7 @@ def prepare(model, float32):
 def low_precision(model):
     """Returns whether an input or layer has a float dtype besides float32."""
     return any(tensor.dtype in _LOW for tensor in model.inputs) or any(
-        {layer.compute_dtype, layer.variable_dtype} & _LOW for layer in _walk(model)
+        {layer.compute_dtype, layer.variable_dtype} & _LOW for layer in walk(model)
     )
 
 
@@ -67,7 +60,7 @@ def check_quantisable(model):
     """
     looped = [
         layer.name
-        for layer in _walk(model)
+        for layer in walk(model)
         if isinstance(layer, keras.layers.RNN) and not layer.unroll
     ]
     if looped:
@@ -78,13 +71,13 @@ def check_quantisable(model):
         )
 
 
-def _walk(layer):
+def walk(layer):
     """Yields all layers below `layer`, nested models and wrapped layers included."""
     inner = list(getattr(layer, "layers", ()))
     wrapped = [getattr(layer, name, None) for name in _WRAPPED]
     for child in inner + [one for one in wrapped if isinstance(one, keras.Layer)]:
         yield child
-        yield from _walk(child)
+        yield from walk(child)
 
 
 def _in_float32(model):

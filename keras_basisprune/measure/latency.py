@@ -60,7 +60,7 @@ class Latency:
         model: The name of the model, or the path of the file.
         litert: A dict from the number of threads to the `Timing` of LiteRT.
         keras: The `Timing` of Keras with all threads that it uses, as a compiled
-            TensorFlow function; `None` for a file.
+            TensorFlow function; `None` for a file, and on other backends.
     """
 
     model: str
@@ -122,7 +122,9 @@ def latency(
             path = pathlib.Path(folder) / "model.tflite"
             _export(model, path, input_shape)
             content, name = path.read_bytes(), model.name
-        calls: dict = {"keras": _keras_call(model, input_shape)}
+        calls: dict = {}
+        if keras.backend.backend() == "tensorflow":
+            calls["keras"] = _keras_call(model, input_shape)
     else:
         path = _check_file(model_or_path)
         content, name, calls = path.read_bytes(), str(path), {}
