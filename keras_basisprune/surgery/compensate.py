@@ -161,13 +161,16 @@ class _Compensation:
             folds = np.repeat(folds, len(inputs) // len(folds))
             found.add(inputs, made - inputs @ narrow, folds)
         found.check(new.op.name)
-        update, shift, _ = found.update(self._ridge, centered=offset is not None)
+        given = self._ridge, offset is not None
+        update, shift, ridge = found.update(*given)
         matrix = now + update
         inside = not makes_result(new, self._readers, self._results)
         if self._ridge is None and offset is not None and inside:
             sums = found.together()
-            wanted = sums.target_variance(now)
-            scaled = matrix * variance_factors(matrix, sums.covariance, wanted)
+            products = sums.covariance @ now
+            wanted = sums.target_variance(now, products)
+            products = sums.corrected_products(products, update, ridge)
+            scaled = matrix * variance_factors(matrix, products, wanted)
             shift = shift + sums.mean @ (matrix - scaled)
             matrix = scaled
         linear.assign(matrix)
