@@ -246,7 +246,7 @@ def traces_of(monkeypatch, made):
 
 
 @pytest.mark.parametrize(
-    ("to_channels", "first", "later"), [(1, 2, 0), (0, 3, 1), (THIRD, 4, 2)]
+    ("to_channels", "first", "later"), [(1, 2, 0), (0, 3, 0), (THIRD, 4, 2)]
 )
 def test_each_model_is_traced_once(
     model, images, monkeypatch, to_channels, first, later

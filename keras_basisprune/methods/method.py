@@ -76,8 +76,9 @@ class Method:
             are all chosen, `compress` tries this method too; if only one of them can
             remove something, it is tried instead of this method.
         split: How much of a cut is made by channels, for the report: they are pruned to
-            `keep ** split`, and bases to the rest. `None` for methods that don't split
-            a cut; the report then shows the method's name.
+            `keep ** split`, and bases to the rest. A float, or a function of what
+            `scores` returned that returns one. `None` for methods that don't split a
+            cut; the report then shows the method's name.
         alias: Another name for `compress`.
 
     Raises:
@@ -98,7 +99,7 @@ class Method:
     plan_and_carry_out: Callable[..., tuple[Plan, keras.Model]] | None = None
     compensates: bool = False
     combines: tuple[str, ...] = ()
-    split: float | None = None
+    split: float | Callable | None = None
     alias: str = ""
 
     @property

@@ -11,7 +11,7 @@ from keras_basisprune.search.folded import Folded
 from keras_basisprune.search.make_trained import OutOfTime
 from keras_basisprune.search.next_share import NextShare
 from keras_basisprune.search.round_result import RoundResult
-from keras_basisprune.search.trial import trial_of
+from keras_basisprune.search.trial import Trial, trial_of
 from keras_basisprune.surgery import fold
 
 _SHARES = (0.95, 0.85, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12, 0.08, 0.05)  # predicted for
@@ -114,9 +114,9 @@ class Cuts:
             pass  # what was found by now has to do
         return self.best()
 
-    def is_good(self, key) -> bool:
-        """Returns whether a cut is good enough as it is."""
-        return self._trials[self._question(key)].good_enough
+    def trial(self, key) -> Trial:
+        """Returns the `Trial` of a cut."""
+        return self._trials[self._question(key)]
 
     def asked(self, key) -> float:
         """Returns the score of a cut, minus the margin."""
@@ -178,7 +178,7 @@ class Cuts:
         return self._folder.recall(f"round {self._number}: {question}", find)
 
     def _kept(self, key) -> float:
-        return self._trials[self._question(key)].kept
+        return self.trial(key).kept
 
     def _has_fewer(self, key) -> bool:
         """Returns whether a cut was fitted on fewer samples than there are."""
@@ -192,7 +192,8 @@ class Cuts:
         row, first = self._methods[key.method], key._replace(again=False)
         plan = self.plan(first)
         network = self._cutter.fit_again(key.keep, row, plan)
-        return Cut(plan, network, self._trials[self._question(first)].predicted)
+        trial = self.trial(first)
+        return Cut(plan, network, trial.predicted, trial.to_channels)
 
     def _score_again(self, key) -> float:
         row = self._methods[key.method]
@@ -231,8 +232,9 @@ class Cuts:
         if judge.is_good(answer, self._slack):
             others = {k: v for k, v in self._good.items() if k.keep == key.keep}
             self._good = {**others, key: (cut, folded)}
-        told = {"plan": cut.plan.to_json(), "predicted": cut.predicted}
-        return {**answer, **told, "samples": self._cutter.samples(row, key.again)}
+        told = {"predicted": cut.predicted, "to_channels": cut.to_channels}
+        told["samples"] = self._cutter.samples(row, key.again)
+        return {**answer, **told, "plan": cut.plan.to_json()}
 
     def _reserve(self) -> float:
         """Returns the seconds of the training that is to follow, if they are known."""

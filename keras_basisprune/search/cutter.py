@@ -30,11 +30,14 @@ class Cut:
         network: The result: with scales where layers were decomposed, not folded.
         predicted: The loss of the outputs that was predicted for the channels that were
             removed; NaN if nothing was predicted.
+        to_channels: How much of the cut was made by channels, as in `Method.split`; NaN
+            for methods that don't split a cut.
     """
 
     plan: Plan
     network: keras.Model
     predicted: float = math.nan
+    to_channels: float = math.nan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +122,8 @@ class Cutter:
         predicted = math.nan
         if isinstance(scores, MeasuredPath):
             predicted = scores.predicted(plan)
-        return Cut(plan, network, predicted)
+        split = method.split(scores) if callable(method.split) else method.split
+        return Cut(plan, network, predicted, math.nan if split is None else split)
 
     def samples(self, method, again=False) -> int:
         """Returns the number of samples that a method's networks are fitted on.

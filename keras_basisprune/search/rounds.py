@@ -142,7 +142,7 @@ class Rounds:
             if found and self.trials[found.trial].good_enough:
                 return found
             cuts.failed = best.keep
-        return cuts.result(best) if cuts.is_good(best) else None
+        return cuts.result(best) if cuts.trial(best).good_enough else None
 
     def _score_so_far(self) -> float:
         """Returns the score of the network that is cut, so that more is better."""
@@ -190,6 +190,7 @@ class Rounds:
         seconds = {"training": made["seconds"]}
         answer = recall(question, functools.partial(task.judge, folded, seconds))
         row = next(row for row in task.methods if row.name == best.method)
+        answer = {**answer, "to_channels": cuts.trial(best).to_channels}
         good = task.judge.is_good(answer)
         self._trials.record(question, trial_of(answer, number, row, True, good))
         place = self._trials.place(question)

@@ -14,8 +14,7 @@ from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.files import save_model, sweep, write_text
 
 _FILES = ("state.json", "*.keras", "latency.json", "owner.json")
-# 1 had no checksums, 2 no names of methods, 3 no measured sensitivity, 4 no networks
-# that were fitted again.
+# 1 had no checksums, 2 no names of methods, 3 no measured sensitivity.
 _VERSION = 5
 
 

@@ -22,7 +22,8 @@ class Trial:
         good_enough: Whether the score is within the budget, and by the margin if there
             is one.
         to_channels: Float in [0, 1], how much of the cut is made by channels: they are
-            pruned to `share ** to_channels`; NaN for methods that don't split a cut.
+            pruned to `share ** to_channels`; NaN for methods that don't split a cut,
+            and where there is no such network.
         seconds: Dict of the seconds for `"fitting"`, `"training"` and `"evaluation"`,
             and for `"measuring"` sensitivity before the first cut of a network.
         bound: Float, the largest loss on other images, with 95 % confidence: how much
@@ -62,7 +63,7 @@ def trial_of(answer, number, method, trained, good_enough) -> Trial:
 
     Args:
         answer: Dict with `"score"` and `"seconds"`; and, unless there is no such
-            network, what else a `Judge` returns, and `"predicted"`.
+            network, what else a `Judge` returns, `"predicted"` and `"to_channels"`.
         number: Integer, the round.
         method: The `Method` by which the network was cut.
         trained: Whether it was trained afterwards.
@@ -78,7 +79,7 @@ def trial_of(answer, number, method, trained, good_enough) -> Trial:
         predicted=answer.get("predicted", math.nan),
         trained=trained,
         good_enough=good_enough,
-        to_channels=math.nan if method.split is None else method.split,
+        to_channels=answer.get("to_channels", math.nan),
         seconds=answer["seconds"],
         method=method.name,
         judged=answer.get("judged", "keras"),
