@@ -5,6 +5,8 @@
 Random weights and synthetic images. Whatever a search computes once per network is
 computed by a first cut; a second one, to another share, is measured against a second
 `predict` of the same images: in seconds of the CPU, in one run, on the same threads.
+Cuts are fitted on `--trial_samples` of the images, as in a search; `--again` also fits
+the second one on all images, as a search does with the best.
 """
 
 import cProfile
@@ -17,6 +19,7 @@ from absl import app, flags
 
 from keras_basisprune.methods.table import METHODS
 from keras_basisprune.search.cutter import CutOptions, Cutter
+from keras_basisprune.search.search_options import SearchOptions
 
 _NETWORKS = flags.DEFINE_list("networks", ["MobileNet"], "Of `keras.applications`.")
 _METHODS = flags.DEFINE_list(
@@ -26,6 +29,10 @@ _METHODS = flags.DEFINE_list(
 )
 _SIZE = flags.DEFINE_integer("image_size", 96, "Height and width, pixels.")
 _IMAGES = flags.DEFINE_integer("images", 1000, "Number of images.")
+_TRIAL = flags.DEFINE_integer(
+    "trial_samples", SearchOptions().trial_samples, "Images that cuts are fitted on."
+)
+_AGAIN = flags.DEFINE_bool("again", False, "Whether to fit on all images too.")
 _KEEP = flags.DEFINE_list("keep", ["0.6", "0.5"], "Shares of the two cuts.")
 _PROFILE = flags.DEFINE_bool("profile", False, "Whether to show where time goes.")
 
@@ -38,17 +45,23 @@ def main(argv):
     for name in _NETWORKS.value:
         model = network(name, _SIZE.value)
         model.predict(images[:64], verbose=0)
-        unit, wall = _timed(model.predict, images, verbose=0)
-        print(f"{name:15} {'predict':22} {unit:7.2f} {1:9.2f} {wall:7.2f}", flush=True)
+        _, unit, wall = _timed(model.predict, images, verbose=0)
+        _show(name, "predict", unit, unit, wall)
         for method in _METHODS.value:
-            cutter = Cutter(model, images, CutOptions())
+            row, options = METHODS[method], CutOptions(samples=_TRIAL.value)
+            cutter = Cutter(model, images, options)
             first, second = map(float, _KEEP.value)
-            cutter.cut(first, METHODS[method])
-            cpu, wall = _timed(cutter.cut, second, METHODS[method])
-            print(
-                f"{name:15} {method:22} {cpu:7.2f} {cpu / unit:9.2f} {wall:7.2f}",
-                flush=True,
-            )
+            cutter.cut(first, row)
+            cut, *spent = _timed(cutter.cut, second, row)
+            _show(name, method, unit, *spent)
+            if _AGAIN.value:
+                _, *spent = _timed(cutter.fit_again, second, row, cut.plan)
+                _show(name, "  again, on all", unit, *spent)
+
+
+def _show(name, method, unit, cpu, wall):
+    line = f"{name:15} {method:22} {cpu:7.2f} {cpu / unit:9.2f} {wall:7.2f}"
+    print(line, flush=True)
 
 
 def network(name, size) -> keras.Model:
@@ -76,14 +89,12 @@ def synthetic_images(count, size) -> np.ndarray:
 def _timed(run, *args, **kwargs):
     profile = cProfile.Profile() if _PROFILE.value else None
     start, wall = time.process_time(), time.perf_counter()
-    if profile:
-        profile.runcall(run, *args, **kwargs)
-    else:
-        run(*args, **kwargs)
+    call = (run,) if profile is None else (profile.runcall, run)
+    found = call[0](*call[1:], *args, **kwargs)
     spent = time.process_time() - start, time.perf_counter() - wall
     if profile:
         pstats.Stats(profile).sort_stats("tottime").print_stats(25)
-    return spent
+    return found, *spent
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ ARGUMENTS = {
     "max_drop": 0.03,
     "recover": "all",
     "epochs": 2,
-    "config": kbp.SearchOptions(samples=300, rounds=2),
+    "config": kbp.SearchOptions(samples=300, trial_samples=100, rounds=2),
     "verbose": 0,
 }
 

@@ -1,10 +1,13 @@
 """RidgeFolds against sums of squares over samples; variance_factors by hand."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from keras_basisprune.linalg import RidgeFolds, variance_factors
-from keras_basisprune.linalg._fold_error import FoldError
+from keras_basisprune.linalg import _fold_error as module
+from keras_basisprune.linalg._fold_error import FoldError, combined
 from keras_basisprune.linalg._sums import without
 from keras_basisprune.linalg.ridge_folds import _STRENGTHS
 
@@ -74,7 +77,7 @@ def test_the_strength_is_best_for_folds_that_were_left_out(seed, noise, centered
 
 
 @pytest.mark.parametrize("centered", [True, False])
-@pytest.mark.parametrize("outputs", [1, 3, 4, 30])  # solved, and decomposed
+@pytest.mark.parametrize("outputs", [1, 3, 30])
 @pytest.mark.parametrize("mean", [0.0, 2.0])
 def test_errors_of_all_strengths(outputs, mean, centered):
     values, errors, folds = problem(3, outputs=outputs, mean=mean)
@@ -86,8 +89,39 @@ def test_errors_of_all_strengths(outputs, mean, centered):
         together.together()
         part = together._parts[1]
         split = FoldError(without(together.together(), part), part, centered)
-        assert (split._decomposed is not None) == (outputs >= 4)
         np.testing.assert_allclose(split.error(ridge), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("centered", [True, False])
+def test_many_outputs_are_combined_to_fewer_with_the_same_errors(centered):
+    values, errors, folds = problem(6, count=400, size=30, outputs=500, mean=1.0)
+    found = filled(values, errors, folds)
+    together = found.together()
+    both = combined([together, found._parts[2]])
+    assert [one.cross.shape for one in both] == [(30, 64)] * 2
+    few, many = (
+        FoldError(without(whole, part), part, centered)
+        for whole, part in (both, (together, found._parts[2]))
+    )
+    base = few.error(0.01), many.error(0.01)
+    for ridge in _STRENGTHS:
+        ratio = few.error(ridge) / many.error(ridge)
+        np.testing.assert_allclose(ratio, base[0] / base[1], rtol=0.02)
+        np.testing.assert_allclose(ratio, 1, rtol=0.02)
+    same = combined([dataclasses.replace(together, error=together.error[:64])])
+    assert same[0].cross is together.cross  # so few stay as they are
+
+
+@pytest.mark.parametrize("ridge", [1e-4, 0.01, 3.0])
+def test_errors_in_float32_are_nearly_the_same(monkeypatch, ridge):
+    values, errors, folds = problem(7, count=300, size=40, outputs=5, mean=3.0)
+    found = filled(values, errors, folds)
+    rest, left = without(found.together(), found._parts[0]), found._parts[0]
+    wide = FoldError(rest, left, True).error(ridge)
+    monkeypatch.setattr(module, "_WIDE", 40)
+    narrow = FoldError(rest, left, True)
+    assert narrow.error(ridge) == pytest.approx(wide, rel=1e-5)
+    assert (narrow.error(ridge) != wide) == (ridge >= 0.01)
 
 
 def test_samples_in_float32_give_nearly_the_same():
@@ -138,7 +172,7 @@ def test_with_one_fold_nothing_can_be_left_out():
 
 
 def test_of_many_inputs_only_the_first_fold_is_left_out():
-    values, errors, folds = problem(5, count=200, size=1536, outputs=2)
+    values, errors, folds = problem(5, count=200, size=512, outputs=2)
     found = filled(values, errors, folds)
     ridge = found.update()[2]
     place = _STRENGTHS.index(ridge)
@@ -156,7 +190,19 @@ def test_moments_of_all_folds_together():
     np.testing.assert_allclose(sums.variance, errors.var(0))
     matrix = np.random.default_rng(0).standard_normal((8, 3))
     wanted = (values @ matrix + errors).var(0)
-    np.testing.assert_allclose(sums.target_variance(matrix), wanted)
+    products = sums.covariance @ matrix
+    np.testing.assert_allclose(sums.target_variance(matrix, products), wanted)
+
+
+@pytest.mark.parametrize("ridge", [1e-4, 0.03, 10.0])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_products_with_a_corrected_map(seed, ridge):
+    found = filled(*problem(seed, mean=2.0))
+    update, sums = found.update(ridge)[0], found.together()
+    matrix = np.random.default_rng(seed).standard_normal((8, 3))
+    products = sums.corrected_products(sums.covariance @ matrix, update, ridge)
+    wanted = sums.covariance @ (matrix + update)
+    np.testing.assert_allclose(products, wanted, atol=1e-12)
 
 
 def test_what_is_not_finite_is_named():
@@ -170,5 +216,5 @@ def test_factors_by_hand():
     matrix = np.array([[1.0, 2.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0]])
     covariance = np.array([[4.0, 0.0], [0.0, 9.0]])  # variances 4, 16, 0, 4
     wanted = np.array([5.76, 4.0, 7.0, 400.0])
-    found = variance_factors(matrix, covariance, wanted)
+    found = variance_factors(matrix, covariance @ matrix, wanted)
     np.testing.assert_allclose(found, [1.2, 1.0, 1.0, 1.5])

@@ -249,7 +249,7 @@ def traces_of(monkeypatch, made):
 
 
 @pytest.mark.parametrize(
-    ("what", "first", "later"), [("channels", 2, 0), ("bases", 3, 1), ("both", 5, 2)]
+    ("what", "first", "later"), [("channels", 2, 0), ("bases", 3, 0), ("both", 5, 2)]
 )
 def test_each_model_is_traced_once(model, images, monkeypatch, what, first, later):
     cutter = Cutter(flatten(model), images, CutOptions())  # one that is not known yet

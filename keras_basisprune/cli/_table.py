@@ -116,7 +116,10 @@ FLAGS = (
          "towards the original's; with 4, small ones count, too.", range=(1e-3, 1e3)),
     Flag("integer", "rounds", 5, "The most rounds of cutting and training.",
          range=_POSITIVE),
-    Flag("integer", "samples", 1000, "Images that each network is fitted on.",
+    Flag("integer", "samples", 1000, "Images that networks are fitted on.",
+         range=_POSITIVE),
+    Flag("integer", "trial_samples", 300, "How many of these images networks are "
+         "fitted on that are only tried; the best is fitted again on all.",
          range=_POSITIVE),
     Flag("string", "tensorboard", None, "Folder for TensorBoard's logs."),
     Flag("list", "metric", ["auto"], "What networks are judged by: auto (accuracy), "

@@ -167,6 +167,7 @@ def _recovery(flags):
 def _search(flags) -> SearchOptions:
     return SearchOptions(
         samples=flags.samples,
+        trial_samples=flags.trial_samples,
         rounds=flags.rounds,
         distill=flags.distill,
         compensation=flags.compensate,

@@ -7,15 +7,14 @@ import numpy as np
 from keras_basisprune.linalg.add_outer import add_outer
 from keras_basisprune.linalg.ridge_update import ridge_update
 
-# From so many outputs per input on, a decomposition is faster than several solutions.
-_WIDE = 0.5
+# So many random combinations stand for more outputs than that.
+_OUTPUTS = 64
+# From so many inputs on, strengths of at least _SAFE are compared in float32.
+_WIDE, _SAFE = 512, 0.01
 
 
 class FoldError:
     """Corrections computed without one fold, and their squared errors on it.
-
-    With many outputs, the covariance of the inputs is decomposed once, and the error
-    of any strength then costs only `O(n^2)`.
 
     Args:
         rest: The `Sums` of all other samples.
@@ -25,46 +24,57 @@ class FoldError:
 
     def __init__(self, rest, left, centered):
         self._rest, self._left, self._centered = rest, left, centered
-        self._decomposed = None
-        size, outputs = rest.cross.shape
-        if outputs >= _WIDE * size:
-            self._decomposed = self._decompose()
+        self._seconds = _seconds(rest, centered)
+        self._narrow = None  # the same in float32
 
     def error(self, ridge) -> float:
         """Returns the error for a strength."""
-        if self._decomposed is None:
-            return _error(*solved(self._rest, ridge, self._centered), self._left)
-        values, within, own, across, strength = self._decomposed
-        scale = 1.0 / (values + ridge * strength)
-        squares = scale @ (within * own) @ scale
-        total = self._left.variance.sum() + squares - 2 * (scale @ across)
-        return self._left.count * float(total)
-
-    def _decompose(self):
-        """Returns what the error depends on, along the axes of the inputs.
-
-        With `D = Q (L + r)^-1 A` the correction, `A = Q^T X`, the error is that of the
-        outputs' variances, plus `tr(D^T B D) - 2 tr(D^T Y)` with `B` and `Y` the second
-        moments on the fold, around what the correction makes of the means.
-        """
+        update = ridge_update(*self._moments(ridge), ridge).astype(np.float64)
         rest, left = self._rest, self._left
-        second, cross = _seconds(rest, self._centered)
-        strength = np.trace(second) / len(second)
-        if not (strength > 0 and np.any(cross)):
-            return None
-        values, axes = np.linalg.eigh(second)
-        own = axes.T @ cross
-        # What is left behind also counts as a mean: (m' - D^T d)^2 for each output.
-        off = left.mean - rest.mean if self._centered else left.mean
-        miss = left.error - rest.error if self._centered else left.error
-        turned = axes.T @ left.covariance @ axes
-        moved = axes.T @ off
-        add_outer(turned, 1.0, moved, moved)
-        wanted = add_outer(axes.T @ left.cross, 1.0, moved, miss)
-        across = np.einsum("ij,ij->i", own, wanted)
-        left = dataclasses.replace(left, variance=left.variance + miss**2)
-        self._left = left
-        return values, turned, own @ own.T, across, strength
+        off = left.error - left.mean @ update
+        if self._centered:
+            off -= rest.error - rest.mean @ update
+        products = left.covariance @ update - 2 * left.cross
+        total = left.variance.sum() + (update * products).sum() + (off**2).sum()
+        return left.count * float(total)
+
+    def _moments(self, ridge):
+        if len(self._seconds[0]) < _WIDE or ridge < _SAFE:
+            return self._seconds
+        if self._narrow is None:
+            # Of variance 1 on average, which float32 can hold.
+            scale = np.trace(self._seconds[0]) / len(self._seconds[0]) or 1.0
+            self._narrow = [(x / scale).astype(np.float32) for x in self._seconds]
+        return self._narrow
+
+
+def combined(parts) -> list:
+    """Combines many outputs to 64, which have the same squared errors on average.
+
+    Combinations are sums of all outputs with random signs. A ridge that is good for
+    them is good for the outputs, and is found in a fraction of the time.
+
+    Args:
+        parts: A list of `Sums` of the same map.
+
+    Returns:
+        A list of `Sums`; the same ones if there are no more outputs. Variances have the
+        same sum.
+    """
+    outputs = len(parts[0].error)
+    if outputs <= _OUTPUTS:
+        return parts
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (outputs, _OUTPUTS))
+    signs /= _OUTPUTS**0.5
+    return [
+        dataclasses.replace(
+            part,
+            error=part.error @ signs,
+            cross=part.cross @ signs,
+            variance=np.full(_OUTPUTS, part.variance.sum() / _OUTPUTS),
+        )
+        for part in parts
+    ]
 
 
 def _seconds(sums, centered) -> tuple[np.ndarray, np.ndarray]:
@@ -82,12 +92,3 @@ def solved(sums, ridge, centered) -> tuple[np.ndarray, np.ndarray]:
     update = ridge_update(*_seconds(sums, centered), ridge)
     shift = sums.error - sums.mean @ update
     return update, shift if centered else np.zeros_like(shift)
-
-
-def _error(update, shift, sums) -> float:
-    """Returns the squared error that a correction leaves on other samples."""
-    off = sums.error - sums.mean @ update - shift
-    products = sums.covariance @ update - 2 * sums.cross
-    return sums.count * float(
-        sums.variance.sum() + (update * products).sum() + (off**2).sum()
-    )

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from keras_basisprune.linalg._fold_error import FoldError, solved
+from keras_basisprune.linalg._fold_error import FoldError, combined, solved
 from keras_basisprune.linalg._sums import Sums, joined, without
 from keras_basisprune.linalg.moments import Moments
 
@@ -13,7 +13,7 @@ _STRENGTHS = (1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)
 _FIRST = 0.03
 _ALONE = 0.01  # without samples to leave out
 # From so many inputs on, only one fold is left out, since each needs `n^2` numbers.
-_MANY = 1536
+_MANY = 512
 
 
 class RidgeFolds:
@@ -27,11 +27,10 @@ class RidgeFolds:
     for other samples: with few of them, a map of many inputs hardly changes. The search
     goes from one strength to the next as long as the error falls.
 
-    Memory is `folds n (n + outputs)` numbers; two folds' from 1,536 inputs `n` on,
+    Memory is `folds n (n + outputs)` numbers; two folds' from 512 inputs `n` on,
     where only the first fold is left out. Time is that of `Moments`, and for each fold
-    that of an eigen-decomposition and some products, `O(n^3 + n^2 outputs)`; of a
-    solution for each strength that is tried where outputs are fewer than half as many
-    as inputs.
+    and each strength that is tried (mostly three or four) that of a solution, `O(n^3)`,
+    for no more than 64 outputs: random combinations of them if there are more.
 
     Args:
         size: Number of inputs `n` of the map.
@@ -99,6 +98,7 @@ class RidgeFolds:
         together, parts = self.together(), self._parts
         if len(parts) < 2:
             return _ALONE
+        together, *parts = combined([together, *parts])
         splits = [
             # Of two parts, the other one is what remains.
             FoldError(

@@ -17,8 +17,8 @@ def ridge_update(covariance, cross_covariance, ridge) -> np.ndarray:
         ridge: Float > 0, relative to the mean variance of the inputs.
 
     Returns:
-        A float64 array `D` of shape `(n, cout)`; zeros if the inputs do not vary, or
-        there is no error.
+        An array `D` of shape `(n, cout)`, float64 unless both arrays are float32; zeros
+        if the inputs do not vary, or there is no error.
 
     Example:
 
@@ -26,9 +26,10 @@ def ridge_update(covariance, cross_covariance, ridge) -> np.ndarray:
     array([[1.],
            [2.]])
     """
+    dtype = np.float32 if covariance.dtype == np.float32 else np.float64
     strength = ridge * np.trace(covariance) / len(covariance)
     if not (strength > 0 and np.any(cross_covariance)):
-        return np.zeros(cross_covariance.shape)
-    shifted = np.array(covariance, np.float64)
+        return np.zeros(cross_covariance.shape, dtype)
+    shifted = np.array(covariance, dtype)
     shifted.flat[:: len(shifted) + 1] += strength
     return np.linalg.solve(shifted, cross_covariance)

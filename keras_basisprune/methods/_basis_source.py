@@ -33,7 +33,11 @@ class BasisSource:
 
     @functools.cached_property
     def _twin(self):
-        return twin_of(self._model, self._found)
+        def make():
+            return twin_of(self._model, self._found)
+
+        key = ("twin", tuple(self._found.names.values()))
+        return remembered(self._model, self._data, key, make)
 
     @functools.cached_property
     def _batches(self):

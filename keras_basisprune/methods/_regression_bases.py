@@ -101,17 +101,19 @@ class RegressionBases:
             folds = np.repeat(folds, len(inputs) // len(folds))
             found.add(inputs if inside else outputs, target - made, folds)
         found.check(layer.name)
-        update = found.update()[0]
+        update, _, ridge = found.update()
         sums = found.together()
         now = kernel if inside else np.eye(size)  # the map of what was added
-        new = now + update
+        before = sums.covariance @ now if inside else sums.covariance
+        new, products = now + update, sums.corrected_products(before, update, ridge)
         # A branch makes up for errors of others, and results count as they are.
         if not fit.last and not fit.branch_of(self._live):
-            wanted = sums.target_variance(now)
-            new = new * variance_factors(new, sums.covariance, wanted)
+            wanted = sums.target_variance(now, before)
+            factors = variance_factors(new, products, wanted)
+            new, products = new * factors, products * factors
         target = sums.mean @ now + sums.error + bias
         matrix = new if inside else kernel @ new
-        covariance = new.T @ sums.covariance @ new
+        covariance = new.T @ products
         through = sums.mean @ new
         return principal_basis(
             matrix, covariance, through, target, floor(layer.compute_dtype)

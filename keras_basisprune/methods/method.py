@@ -107,6 +107,11 @@ class Method:
         """Whether `prepare` does more than copy the model."""
         return self.prepare is not _flat
 
+    @property
+    def fits(self) -> bool:
+        """Whether `carry_out` may fit what is left to unlabelled samples."""
+        return self.carry_out is not _pruned and "data" in self.needs
+
     def __post_init__(self):
         self._check_texts()
         self._check_functions()

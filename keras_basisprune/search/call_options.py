@@ -76,7 +76,8 @@ def cut_options(config, goal, state, seed) -> CutOptions:
     if goal.kind == "latency":
         cost = goal.table or LatencyTable(state and state / "latency.json")
     limits = Limits(round_to=config.round_to)
-    return CutOptions(cost, limits, config.compensation, seed)
+    given = config.compensation, seed, config.trial_samples
+    return CutOptions(cost, limits, *given)
 
 
 def check_data_name(data_name):

@@ -1,7 +1,5 @@
 """Searches for the smallest network within a budget."""
 
-import dataclasses
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,59 +7,34 @@ import keras
 
 from keras_basisprune.export.add_labels import check_labels
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
-from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.graph.trace import check_model
 from keras_basisprune.methods import Method
 from keras_basisprune.search.call_options import (
     check_classes,
     check_data_name,
     check_recover_and_seed,
-    cut_options,
     recovery_of,
 )
-from keras_basisprune.search.chosen_methods import (
-    chosen_methods,
-    own_methods,
-    short_name,
-    tried_methods,
-)
-from keras_basisprune.search.cuttable import cuttable
+from keras_basisprune.search.chosen_methods import chosen_methods
 from keras_basisprune.search.deadline import Deadline
-from keras_basisprune.search.doubts import doubts
-from keras_basisprune.search.ended_early import ended_early
-from keras_basisprune.search.fingerprint import fingerprint
-from keras_basisprune.search.judge import Judge
-from keras_basisprune.search.locked import locked
 from keras_basisprune.search.metrics.absolute_drop import absolute_drop
-from keras_basisprune.search.metrics.metric_fingerprint import metric_fingerprint
 from keras_basisprune.search.objective import Objective
-from keras_basisprune.search.prepared_by import prepared_by
-from keras_basisprune.search.quiet_retracing import quiet_retracing
-from keras_basisprune.search.result import FILES, CompressionResult, make_result
-from keras_basisprune.search.resume_note import resume_note
-from keras_basisprune.search.rounds import Rounds
-from keras_basisprune.search.run_folder import RunFolder, model_checksum
-from keras_basisprune.search.scorer import Scorer
+from keras_basisprune.search.result import CompressionResult
+from keras_basisprune.search.run_search import run_search
+from keras_basisprune.search.search_call import SearchCall
 from keras_basisprune.search.search_data import SearchData
 from keras_basisprune.search.search_options import SearchOptions
-from keras_basisprune.search.shipped import Shipped, check_ship
-from keras_basisprune.search.task import Task
-from keras_basisprune.search.unmet_budget import unmet_budget
+from keras_basisprune.search.shipped import check_ship
 from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.check_output_scale import check_output_scale
 from keras_basisprune.training.recovery import Recovery
 from keras_basisprune.utils.check_duration import check_duration
 from keras_basisprune.utils.check_max_drop import check_max_drop
-from keras_basisprune.utils.check_path import check_path, check_paths
+from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.check_verbose import check_verbose
-from keras_basisprune.utils.files import sweep
 from keras_basisprune.utils.types import Data, Path, Verbose
-
-# The smallest loss that counts as a unit where networks are trained afterwards: a share
-# of what a perfect score is, or of the original's.
-_LEAST_UNIT = 0.005
 
 
 def compress(
@@ -89,15 +62,15 @@ def compress(
 ) -> CompressionResult:
     """Makes a trained network as small as a budget allows.
 
-    Networks of several sizes are made in closed form, from at most 1,000 of the
-    training images and without labels. Channels are removed where the outputs lose
-    least (`sensitivity`), those first that the others can best replace
-    (`scores.channels.compensated`), and kernels are corrected (`compensate`). Then
-    bases of the layers' outputs are computed, ranks are chosen by energy per cost
-    (`select_bases`), and layers are fitted one after the other
-    (`convert(basis="regression")`). Each network is folded and judged on `validation`.
-    A walk along the predicted losses finds the smallest one that is good enough, and
-    whether it is best to remove channels, bases or both.
+    Networks of several sizes are made in closed form, from 300 of the training images
+    and without labels; the best one is made again from 1,000, and judged again.
+    Channels are removed where the outputs lose least (`sensitivity`), those first that
+    the others can best replace (`scores.channels.compensated`), and kernels are
+    corrected (`compensate`). Then bases of the layers' outputs are computed, ranks are
+    chosen by energy per cost (`select_bases`), and layers are fitted one after the
+    other (`convert(basis="regression")`). Each network is folded and judged on
+    `validation`. A walk along the predicted losses finds the smallest one that is good
+    enough, and whether it is best to remove channels, bases or both.
 
     With `recover`, a round looks for a network that loses up to ten times the budget
     and trains it, which recovers most of the loss; if that is not enough, less is cut.
@@ -113,11 +86,12 @@ def compress(
     it is how far a network agrees with the original. `metric` chooses anything else.
 
     Time: a first round makes nine networks at most (mostly about seven), a later one
-    six. Each takes about three passes of the images through the network, one pass of
-    `validation` through the result, and per layer of `n = kh kw cin` inputs `O(n^2)`
-    for each of 30,000 samples and `O(n^3)` for the solution. Measuring the sensitivity,
-    once per round, takes less than making a network does. `recover` adds `epochs` of
-    training the small network per round, or up to eight times that where it fails.
+    six, and then makes one or two again. Each takes about two passes of its images
+    through the network, one pass of `validation` through the result, and per layer of
+    `n = kh kw cin` inputs `O(n^2)` for each of 30,000 samples and `O(n^3)` for the
+    solution. Measuring the sensitivity, once per round, takes less than making a
+    network again does. `recover` adds `epochs` of training the small network per round,
+    or up to eight times that where it fails.
 
     Sources: Wong, Kashyap, Moradi 2021, *Basis Scaling and Double Pruning for Efficient
     Transfer Learning* (arXiv:2108.02893), section 3.4; *Compensation-aware pruning*
@@ -236,110 +210,26 @@ def compress(
         check_output_scale("model", model, data.outputs, data.train.first)
     metrics = data.metrics(metric, mode)
     absolute_drop(max_drop, metrics[0], 1.0)
-    arguments = {
-        "max_drop": max_drop,
-        "metric": [one.name for one in metrics],
-        "mode": mode,
-        "cost": goal.kind,
-        "methods": [short_name(method) for method in chosen],
-        "recover": recovery and recovery.weights,
-        "ship": ship,
-        "epochs": recovery.epochs if recovery else epochs if trained else None,
-        "seed": seed,
-        **dataclasses.asdict(config),
-    }
-    original = flatten(model)
-    tried = tried_methods(chosen, cuttable(original, chosen))
-    images = data.fitted_on(recovery)
-    prepared = {  # raises at once if a method can't work on the model
-        method.name: prepared_by(method, original, images, seed)
-        for method in tried
-        if method.prepares or method.train
-    }
-    state = None
-    if output_dir is not None:
-        state = output_dir / "state"
-        files = [*FILES, *(f"{name}_{ship}.tflite" for name in ("original", "small"))]
-        check_paths("output_dir", output_dir, [*(files if ship else FILES), "state/"])
-    shipped = None
-    if ship is not None:
-        shipped = Shipped(ship, images, None, verbose, labels)
-        shipped.check(original)
-        goal = Objective(cost, export=shipped.export)
-    keras.utils.set_random_seed(seed)
-    with quiet_retracing():
-        score = Scorer(
-            original,
-            data.validation,
-            metrics,
-            data.outputs,
-            seed=seed,
-            constants=data.constants,
-        )
-        on_test = data.test_score(original, metric, mode)
-    drop = absolute_drop(max_drop, score.measure, score.baseline)
-    for text in doubts(score, drop):
-        warnings.warn(text, stacklevel=2)
-    losses = data.losses(model, recovery)
-    min_score = score.sign * score.baseline - drop
-    belongs_to = {
-        "model": model_checksum(model),
-        "train": data.train.checksum,
-        "validation": data.validation.checksum,
-        "recovery": recovery and {k: fingerprint(v) for k, v in vars(recovery).items()},
-        "training": {"epochs": epochs} if trained else None,
-        "losses": None if config.distill or not losses else losses.described(),
-        "own methods": own_methods(chosen),
-        "metrics": metric_fingerprint(metric),
-        **arguments,
-    }
-    with locked(state), resume_note(state), quiet_retracing():
-        folder = RunFolder(state, belongs_to)
-        if state:
-            sweep(output_dir, files)
-        keras.utils.set_random_seed(seed)
-        task = Task(
-            model=original,
-            train=data.train,
-            validation=data.validation,
-            images=images,
-            judge=Judge(
-                original,
-                score,
-                goal,
-                folder,
-                shipped,
-                min_score,
-                config.margin,
-            ),
-            objective=goal.kind,
-            sign=score.sign,
-            measure=score.measure,
-            outputs=data.outputs,
-            supervision=losses,
-            min_score=min_score,
-            max_drop=drop,
-            least_unit=_LEAST_UNIT
-            * (1 if score.measure.share else abs(score.baseline)),
-            margin=config.margin,
-            methods=tried,
-            prepared=prepared,
-            cut_options=cut_options(config, goal, state, seed),
-            recovery=recovery,
-            distill=config.distill,
-            rounds=config.rounds,
-            callbacks=tuple(callbacks),
-            epochs=epochs,
-            seed=seed,
-            verbose=verbose,
-            deadline=deadline,
-        )
-        rounds = Rounds(task, folder)
-        rounds.run()
-        about = {"name": data_name, "class_names": labels}
-        result = make_result(task, rounds, score, on_test, arguments, output_dir, about)
-    if rounds.stopped:
-        warnings.warn(ended_early(rounds, state), stacklevel=2)
-    elif not result.met_budget:
-        warnings.warn(unmet_budget(task, score.baseline, rounds.trials), stacklevel=2)
-    return result
+    call = SearchCall(
+        model=model,
+        data=data,
+        metric=metric,
+        metrics=metrics,
+        mode=mode,
+        max_drop=max_drop,
+        cost=cost,
+        goal=goal,
+        chosen=chosen,
+        recovery=recovery,
+        ship=ship,
+        epochs=epochs,
+        output_dir=output_dir,
+        seed=seed,
+        deadline=deadline,
+        config=config,
+        callbacks=tuple(callbacks),
+        labels=labels,
+        data_name=data_name,
+        verbose=verbose,
+    )
+    return run_search(call)

@@ -14,6 +14,7 @@ from keras_basisprune.methods.apply_method import apply_method
 from keras_basisprune.plan import Plan
 from keras_basisprune.plans.limits import Limits
 from keras_basisprune.plans.measured_path import MeasuredPath
+from keras_basisprune.search.drawn_samples import drawn_samples
 from keras_basisprune.search.fingerprint import fingerprint
 from keras_basisprune.search.prepared_by import prepared_by
 from keras_basisprune.utils.cannot_reach import CannotReach
@@ -48,13 +49,17 @@ class CutOptions:
             by whose times widths and ranks are chosen.
         limits: The `Limits` of ranks and channels; `None` for no limits.
         compensation: Whether kernels are corrected when channels are removed.
-        seed: Integer, for random numbers in the networks that methods prepare.
+        seed: Integer, for random numbers in the networks that methods prepare, and for
+            the samples that are drawn.
+        samples: Integer, how many of the samples `cut` fits networks on, by methods
+            that can fit them again; `None` for all.
     """
 
     cost: str | LatencyTable = "flops"
     limits: Limits | None = None
     compensation: bool = True
     seed: int = 0
+    samples: int | None = None
 
 
 class Cutter:
@@ -80,10 +85,11 @@ class Cutter:
     def __init__(self, model, images, options, train=None, prepared=(), recall=None):
         self.model, self._recall = model, recall
         self._images, self._options, self._train = images, options, train
+        self._few = drawn_samples(images, options.samples, options.seed)
         self._made: dict[tuple, Any] = {}
         self._prepared: dict[str, keras.Model] = dict(prepared)
         # Those of the network that was cut last.
-        self._values: tuple = (None, None)
+        self._values: tuple = (None, None, None)
 
     def cut(self, keep, method) -> Cut | None:
         """Cuts the network.
@@ -99,12 +105,13 @@ class Cutter:
         try:
             prepared = self.prepared(keep, method)
             scores = self._scores(prepared, method, keep)
-            with self._remembered(prepared):
+            images = self._few if method.fits else self._images
+            with self._remembered(prepared, images):
                 plan, network = apply_method(
                     method,
                     prepared,
                     keep=keep,
-                    data=self._images,
+                    data=images,
                     cost=options.cost,
                     scores=scores,
                     limits=options.limits,
@@ -117,6 +124,33 @@ class Cutter:
             predicted = scores.predicted(plan)
         split = method.split(scores) if callable(method.split) else method.split
         return Cut(plan, network, predicted, math.nan if split is None else split)
+
+    def samples(self, method, again=False) -> int:
+        """Returns the number of samples that a method's networks are fitted on.
+
+        Args:
+            method: A `Method`.
+            again: Whether by `fit_again`, not by `cut`.
+        """
+        images = self._few if method.fits and not again else self._images
+        return len(images[0] if isinstance(images, list) else images)
+
+    def fit_again(self, keep, method, plan) -> keras.Model:
+        """Carries out the plan of a cut on all samples.
+
+        Args:
+            keep: The share of the cut.
+            method: Its `Method`, which fits.
+            plan: Its `Plan`.
+
+        Returns:
+            A `keras.Model` of the same size.
+        """
+        options, prepared = {}, self.prepared(keep, method)
+        if method.compensates and not self._options.compensation:
+            options["compensation"] = False
+        with self._remembered(prepared, self._images):
+            return method.carry_out(prepared, plan, data=self._images, **options)
 
     def trade_off(self, methods, shares) -> list[tuple[float, float]]:
         """Predicts what the outputs lose at some shares, if channels are removed.
@@ -179,12 +213,12 @@ class Cutter:
 
         return self._once((method.scores, id(prepared)), make)
 
-    def _remembered(self, prepared):
+    def _remembered(self, prepared, images):
         """Enters a block in which what layers of a network make is computed once."""
-        known, values = self._values
-        if known is not prepared:
-            values = RememberedValues(prepared, self._images)
-            self._values = prepared, values
+        *known, values = self._values
+        if known[0] is not prepared or known[1] is not images:
+            values = RememberedValues(prepared, images)
+            self._values = prepared, images, values
         return values()
 
     def _prepare(self, method):

@@ -34,7 +34,7 @@ class Deadline:
         """
         self._cuts[method] = seconds
 
-    def allows(self, method, reserve=0.0) -> bool:
+    def allows(self, method, reserve=0.0, times=1.0) -> bool:
         """Returns whether another cut by a method is likely to end in time.
 
         A method that was not used so far is taken to cost as much as the dearest of the
@@ -43,11 +43,12 @@ class Deadline:
         Args:
             method: String, the name of the `Method`.
             reserve: Float, seconds that are needed afterwards.
+            times: Float, how much longer than such a cut it takes.
         """
         if not self._cuts or math.isinf(self._end):
             return True
         expected = self._cuts.get(method, max(self._cuts.values()))
-        fits = expected + reserve <= self.left()
+        fits = times * expected + reserve <= self.left()
         self.reached = self.reached or not fits
         return fits
 

@@ -7,7 +7,6 @@ import warnings
 
 from keras_basisprune.measure import cost
 from keras_basisprune.search.folded import Folded
-from keras_basisprune.search.lower_bound import lower_bound
 
 
 class Judge:
@@ -43,14 +42,26 @@ class Judge:
         """Returns a network in the form in which it is judged."""
         return Folded(network, self._score, self._shipped)
 
-    def is_good(self, answer) -> bool:
+    def lower_bound(self, answer) -> float:
+        """Returns a score minus the margin, times `sign`, so that more is better.
+
+        There is no margin if the standard error is not known (NaN).
+
+        Args:
+            answer: A dict of `"score"` and maybe `"error"`, as `Scorer.compared`
+                returns them.
+        """
+        score, error = self.sign * answer["score"], answer.get("error", math.nan)
+        return score if math.isnan(error) else score - self.margin * error
+
+    def is_good(self, answer, slack=0.0) -> bool:
         """Returns whether a score is good enough, by the margin if there is one.
 
         Args:
-            answer: What `Scorer.compared` returned.
+            answer: As in `lower_bound`.
+            slack: Float, how much less is good enough too.
         """
-        bound = lower_bound(self, answer["score"], answer["error"])
-        return bound >= self._least
+        return self.lower_bound(answer) >= self._least - slack
 
     def __call__(self, folded, seconds) -> dict:
         """Judges a network.

@@ -206,7 +206,7 @@ def _class_warning(recall, task) -> str:
     fallen = classes_with_low_recall(recall, task.max_drop)
     unseen = classes - len(recall)
     if fallen:
-        warnings.warn(f"{fallen} The score counts all images.", stacklevel=4)
+        warnings.warn(f"{fallen} The score counts all images.", stacklevel=5)
     if not unseen:
         return fallen
     them = "it" if unseen == 1 else "them"

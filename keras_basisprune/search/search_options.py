@@ -12,8 +12,13 @@ class SearchOptions:
     """Options of `compress`.
 
     Attributes:
-        samples: Training images that each network is fitted on, at most. More are
-            slower, and help a little at small sizes.
+        samples: Training images that networks are fitted on, at most. More are slower,
+            and help a little at small sizes.
+        trial_samples: How many of these the networks are fitted on that are only tried.
+            The one that is found is fitted again on all `samples` (before it is trained
+            with `recover`) and judged again, and so is the next smaller one if that may
+            be good enough then; what is better is kept. Methods whose networks are only
+            cut, not fitted, are tried with all. `None` to try all networks with all.
         rounds: The most rounds of cutting and training.
         distill: Whether networks are trained towards the outputs of the original (then
             no label of `train` is used) or towards the labels.
@@ -33,6 +38,7 @@ class SearchOptions:
     """
 
     samples: int = 1000
+    trial_samples: int | None = 300
     rounds: int = 5
     distill: bool = True
     compensation: bool = True
@@ -44,6 +50,8 @@ class SearchOptions:
     def __post_init__(self):
         for name in ("samples", "rounds", "round_to"):
             check_whole(name, getattr(self, name))
+        if self.trial_samples is not None:
+            check_whole("trial_samples", self.trial_samples)
         for name in ("distill", "compensation", "augment"):
             check_flag(name, getattr(self, name))
         if self.from_logits is not None:

@@ -23,6 +23,11 @@ class Training:
         self._known = None
         self._spent, self._told = 0.0, None  # seconds now, and of the training
 
+    @property
+    def expected(self) -> float:
+        """The seconds that training a cut network takes, about; NaN if unknown."""
+        return self._progress.expected_training
+
     def __call__(self, number, method, prepared, share):
         """Trains a network, or loads the trained one.
 

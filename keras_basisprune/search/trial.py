@@ -36,6 +36,8 @@ class Trial:
         predicted: The loss of the outputs that was predicted for the channels that were
             removed (`Sensitivity.predicted`); NaN if nothing was measured, and for
             networks that were trained.
+        samples: Integer, the training images that it was fitted on, at most; 0 for
+            networks that were trained afterwards.
     """
 
     round: int
@@ -53,6 +55,7 @@ class Trial:
     judged: str = "keras"
     keras_score: float = math.nan
     predicted: float = math.nan
+    samples: int = 0
 
 
 def trial_of(answer, number, method, trained, good_enough) -> Trial:
@@ -81,4 +84,5 @@ def trial_of(answer, number, method, trained, good_enough) -> Trial:
         method=method.name,
         judged=answer.get("judged", "keras"),
         keras_score=answer.get("keras_score", math.nan),
+        samples=answer.get("samples", 0),
     )

@@ -101,7 +101,7 @@ def _warn(error):
         "Expected networks that can be exported to LiteRT. Received: "
         f"{type(error).__name__}: {str(error)[:200]}. The result is complete "
         "but for the .tflite files and their figures.",
-        stacklevel=5,
+        stacklevel=6,
     )
 
 

@@ -49,10 +49,11 @@ def compensate(
 
     How strong the ridge must be depends on the layer and on the number of samples. By
     default, it is chosen for each layer by cross-validation: a fifth of the samples
-    after the other is left out, and the strength taken that does best on these
-    (`linalg.RidgeFolds`). So few samples are not learned by heart. Outputs that then
-    vary less than the original ones are scaled (by 1.5 at most; not those of the model
-    itself), since least squares leaves out what it can't predict.
+    after the other is left out (of 512 inputs or more, only one), and the strength
+    taken that does best on these (`linalg.RidgeFolds`). So few samples are not learned
+    by heart. Outputs that then vary less than the original ones are scaled (by 1.5 at
+    most; not those of the model itself), since least squares leaves out what it can't
+    predict.
 
     Means are restored in the bias or, without one, in the following BatchNormalization.
     Not corrected are grouped, depthwise and transposed convolutions, kernels with `kh
@@ -61,7 +62,7 @@ def compensate(
     computed in the order of a call's arguments). Nested models are supported.
 
     Time is that of one forward pass of both models, and per layer a product `O(n^2)`
-    per position (30,000 of them at most) and ten to thirty solutions `O(n^3)`,
+    per position (30,000 of them at most) and four to twenty solutions `O(n^3)`,
     `n = kh kw cin`. Memory does not grow with the number of samples: what is beyond
     half a GiB of the values that are still needed is on disk (`data.spilling`).
 
@@ -161,13 +162,16 @@ class _Compensation:
             folds = np.repeat(folds, len(inputs) // len(folds))
             found.add(inputs, made - inputs @ narrow, folds)
         found.check(new.op.name)
-        update, shift, _ = found.update(self._ridge, centered=offset is not None)
+        given = self._ridge, offset is not None
+        update, shift, ridge = found.update(*given)
         matrix = now + update
         inside = not makes_result(new, self._readers, self._results)
         if self._ridge is None and offset is not None and inside:
             sums = found.together()
-            wanted = sums.target_variance(now)
-            scaled = matrix * variance_factors(matrix, sums.covariance, wanted)
+            products = sums.covariance @ now
+            wanted = sums.target_variance(now, products)
+            products = sums.corrected_products(products, update, ridge)
+            scaled = matrix * variance_factors(matrix, products, wanted)
             shift = shift + sums.mean @ (matrix - scaled)
             matrix = scaled
         linear.assign(matrix)
