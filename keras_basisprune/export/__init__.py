@@ -1,5 +1,6 @@
 """Exports of plain Keras models to files, complete or not at all."""
 
+from keras_basisprune.export import tfmot
 from keras_basisprune.export._tflite_export import TFLiteExport
 from keras_basisprune.export.export_saved_model import (
     SavedModelExport,
@@ -16,4 +17,5 @@ __all__ = [
     "export_tflite",
     "predict_tflite",
     "read_labels",
+    "tfmot",
 ]
