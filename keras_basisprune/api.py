@@ -37,6 +37,7 @@ from keras_basisprune.training import (
     L1Thresholding,
     Recipe,
     Recovery,
+    quantize_aware,
     recover,
     sparsify,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "methods",
     "plans",
     "prune",
+    "quantize_aware",
     "recover",
     "report",
     "scores",

@@ -26,3 +26,17 @@ def outputs(path, images):
 def classes(path, images):
     """Classes that a file of a classifier predicts."""
     return outputs(path, images).argmax(-1)
+
+
+def steps_apart(path, images, expected):
+    """Compares a file of one input and output with the outputs of Keras.
+
+    Returns the largest difference in steps of the output's scale, and the share of
+    places with the same largest channel.
+    """
+    interpreter = Interpreter(str(path))
+    (made,) = interpreter.get_output_details()
+    found = outputs(path, images).reshape(expected.shape)
+    same = found.argmax(-1) == expected.argmax(-1)
+    step = made["quantization"][0] or 1.0
+    return float(np.abs(found - expected).max() / step), float(same.mean())

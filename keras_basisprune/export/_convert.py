@@ -14,7 +14,8 @@ class Settings:
 
     Attributes:
         quantization: `"float32"`, `"float16"`, `"dynamic"` or `"int8"`.
-        data: A list of arrays, one per input, to calibrate `"int8"` on, or `None`.
+        data: A list of arrays, one per input, to calibrate `"int8"` on; `None` for a
+            model that states its ranges.
         integer_io: Whether an int8 file has int8 inputs and outputs.
         allow_tf_ops: Whether TensorFlow's own operations may be used where LiteRT has
             none.
@@ -64,8 +65,9 @@ def _options(specs, settings):
     if settings.quantization == "float16":
         options["target_spec"]["supported_types"] = [tf.float16]
     if settings.quantization == "int8":
-        options["target_spec"]["supported_ops"] = [sets.TFLITE_BUILTINS_INT8]
-        options["representative_dataset"] = lambda: _batches(specs, settings.data)
+        if settings.data is not None:
+            options["target_spec"]["supported_ops"] = [sets.TFLITE_BUILTINS_INT8]
+            options["representative_dataset"] = lambda: _batches(specs, settings.data)
         if settings.integer_io:
             options["inference_input_type"] = tf.int8
             options["inference_output_type"] = tf.int8

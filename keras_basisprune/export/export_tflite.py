@@ -17,6 +17,10 @@ from keras_basisprune.export import (
     signatures,
 )
 from keras_basisprune.export._tflite_export import TFLiteExport
+from keras_basisprune.export._with_known_ranges import (
+    is_quantization_aware,
+    with_known_ranges,
+)
 from keras_basisprune.export.add_labels import add_labels, check_labels
 from keras_basisprune.export.add_metadata import add_metadata
 from keras_basisprune.export.prepare import check_quantisable, prepare
@@ -115,11 +119,17 @@ def export_tflite(
     """
     path = _check_path(path)
     integer_io = check_flag("integer_io", integer_io)
-    quantization = _check_quantization(quantization, representative_data)
+    given = model
+    trained = isinstance(model, keras.Model) and is_quantization_aware(model)
+    if trained:
+        quantization = _check_trained(quantization)
+        model = with_known_ranges(model)
+    quantization = _check_quantization(quantization, representative_data, trained)
     tolerance = _agreement.resolve_tolerance(tolerance, _TOLERANCES[quantization])
     model = prepare(model, float32=True)
+    reference = given if trained else model
     labels = check_labels("labels", labels, model)
-    if quantization == "int8":
+    if quantization == "int8" and not trained:
         check_quantisable(model)
     specs = signatures.fixed_specs(model, batch_size, input_shape)
     data = None
@@ -130,14 +140,19 @@ def export_tflite(
     inputs = sample_arrays.check_samples(model, specs, samples, data)
     signature = signatures.pack(model, specs)
     unchecked = tolerance is None
-    settings = _convert.Settings(quantization, data, integer_io, unchecked, signature)
+    known = None if trained else data
+    settings = _convert.Settings(quantization, known, integer_io, unchecked, signature)
     with quiet(), staged(path) as staged_path:
         _elsewhere.convert(model, staged_path, specs, settings)
         if labels is not None:
             add_metadata(staged_path, labels, model, specs)
             add_labels(staged_path, labels)
         ops, other_ops = _litert_read.read_ops(staged_path)
-        found = None if other_ops else _compare(model, staged_path, specs, inputs)
+        found = (
+            None
+            if other_ops
+            else _compare(reference, model, staged_path, specs, inputs)
+        )
         if found is not None:
             _agreement.check_agreement(found, tolerance, f"the {quantization} file")
         messages = _litert_read.gpu_messages(staged_path)
@@ -167,16 +182,16 @@ def export_tflite(
     return record
 
 
-def _compare(model, path, specs, inputs):
+def _compare(reference, model, path, specs, inputs):
     """Runs Keras and the file on `inputs` and returns their `Agreement`."""
-    reference = _agreement.keras_outputs(
-        model, inputs, functools.partial(signatures.pack, model)
+    expected = _agreement.keras_outputs(
+        reference, inputs, functools.partial(signatures.pack, model)
     )
     names = [spec.name for spec in specs]
     outputs = _litert_run.run_file(
         path, inputs, names, _litert_run.signature_outputs(model)
     )
-    return _agreement.agreement(reference, outputs)
+    return _agreement.agreement(expected, outputs)
 
 
 def _check_path(path):
@@ -190,12 +205,21 @@ def _check_path(path):
     return check_path("path", path, "file")
 
 
-def _check_quantization(quantization, representative_data):
+def _check_trained(quantization):
+    if quantization in (None, "int8"):
+        return "int8"
+    raise ValueError(
+        "Expected `quantization` to be None or 'int8' for a quantization-aware model. "
+        f"Received: quantization={quantization!r}. Pass `fold(model)` for others."
+    )
+
+
+def _check_quantization(quantization, representative_data, trained):
     if quantization is None:
         return "float32"
     remedy = "Leave it out for full precision."
     check_choice("quantization", quantization, (*_TOLERANCES, None), remedy)
-    if quantization == "int8" and representative_data is None:
+    if quantization == "int8" and representative_data is None and not trained:
         raise ValueError(
             "Expected `representative_data` for quantization='int8', to find the "
             "ranges of the activations. Received: representative_data=None. Pass 100 "

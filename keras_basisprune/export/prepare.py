@@ -4,9 +4,11 @@ import keras
 
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.trace import check_model
+from keras_basisprune.layers import FixedFakeQuantize, QuantizedActivation
 
 _LOW = {"float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16"}
 _WRAPPED = ("layer", "forward_layer", "backward_layer")
+_READ_BY_THE_CONVERTER = (FixedFakeQuantize, QuantizedActivation)
 _DTYPE_KEYS = ("dtype", "default_policy", "source_name")
 
 
@@ -33,6 +35,7 @@ def prepare(model, float32):
         layer.name
         for layer in layers
         if type(layer).__module__.split(".")[0] == "keras_basisprune"
+        and not isinstance(layer, _READ_BY_THE_CONVERTER)
     ]
     if training_only:
         raise ValueError(

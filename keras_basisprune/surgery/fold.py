@@ -15,6 +15,7 @@ from keras_basisprune.graph.rules import (
 )
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.surgery.fold_channel_masks import fold_channel_masks
+from keras_basisprune.surgery.without_rounding import without_rounding
 from keras_basisprune.utils.check_flag import check_flag
 
 
@@ -29,7 +30,8 @@ def fold(model: keras.Model, *, batch_norm: bool = True) -> keras.Model:
     `training=True`. LoRA is merged into the kernels, unless they are quantized. Factors
     of channels (`layers.TrainedMask`) are multiplied into the convolutions and dense
     layers that read them; for other readers a `keras.layers.Rescaling` holds them. What
-    `methods.slimming` regularizes has the regularizer from before again. All
+    `methods.slimming` regularizes has the regularizer from before again. A model that
+    was trained with rounding (`quantize_aware`) computes in float again. All
     layers of the result are Keras' own (and custom layers of the model); those made
     here are trainable. Folding twice changes nothing. The given model is not changed.
     Time is that of one matrix product per merged layer.
@@ -51,7 +53,7 @@ def fold(model: keras.Model, *, batch_norm: bool = True) -> keras.Model:
     >>> plain.save("small.keras")  # loads with keras alone
     """
     batch_norm = check_flag("batch_norm", batch_norm)
-    model = fold_channel_masks(model)
+    model = fold_channel_masks(without_rounding(model))
     traced = trace(model)
     followers = _followers(traced)
     pairs = basis_pairs(traced)

@@ -1,5 +1,6 @@
 from keras_basisprune.training.gate_options import GateOptions
 from keras_basisprune.training.l1_thresholding import L1Thresholding
+from keras_basisprune.training.quantization import quantize_aware
 from keras_basisprune.training.recover import recover
 from keras_basisprune.training.recovery import Recovery
 from keras_basisprune.training.sparsify import Recipe, sparsify
@@ -10,6 +11,7 @@ __all__ = [
     "L1Thresholding",
     "Recipe",
     "Recovery",
+    "quantize_aware",
     "recover",
     "sparsify",
     "train_gates",

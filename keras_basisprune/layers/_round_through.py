@@ -1,0 +1,34 @@
+"""Rounds values to a grid, with gradients that pass as if they were not rounded."""
+
+from keras import ops
+
+
+def round_through(values, low, high, steps, symmetric=False):
+    """Rounds values to `steps + 1` numbers between two bounds, zero among them.
+
+    Gradients are those of learned step size quantization (Esser et al. 2020,
+    arXiv:1902.08153): values within the bounds pass theirs on, those outside pass them
+    to the bound, and rounding errors reach both bounds.
+
+    Args:
+        values: Tensor of floats.
+        low: Tensor, the lower bound, at most 0, of a shape that fits `values`.
+        high: Tensor, the upper bound, at least 0.
+        steps: Number of steps between the bounds.
+        symmetric: Whether `low` is `-high`; zero is then in the middle.
+
+    Returns:
+        A tensor like `values`.
+    """
+    scale = ops.maximum((high - low) / steps, 1e-12)
+    zero = steps / 2 if symmetric else ops.round(-low / scale)
+    # The bounds move so that zero is one of the numbers, but not for the gradients.
+    low = low + ops.stop_gradient(-zero * scale - low)
+    high = high + ops.stop_gradient((steps - zero) * scale - high)
+    step = (high - low) / steps
+    step = step + ops.stop_gradient(scale - step)
+    clipped = ops.minimum(ops.maximum(values, low), high)
+    place = (clipped - low) / step
+    nearest = ops.floor(place + 0.5)
+    rounded = low + (place + ops.stop_gradient(nearest - place)) * step
+    return rounded + ops.stop_gradient((nearest - zero) * scale - rounded)

@@ -1,0 +1,156 @@
+"""The layer that rounds the kernel of another layer as an int8 file does."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_basisprune.layers._round_through import round_through
+from keras_basisprune.utils.check_choice import check_choice
+from keras_basisprune.utils.check_whole import check_whole
+
+_SMALLEST = 1e-12  # largest absolute weight of a channel, if all are zero
+
+
+@keras.saving.register_keras_serializable(package="keras_basisprune")
+class QuantizedWeights(keras.layers.Wrapper):
+    """Calls a convolution or dense layer with a rounded kernel.
+
+    Each output channel has a scale of its own: its weights are rounded to integers
+    between -127 and 127 (at 8 bits) times the scale, as in LiteRT. Gradients pass to
+    the weights as if they were only clipped. The bias is rounded to 32-bit integers
+    times that scale and the scale of the inputs, if this is known.
+
+    Args:
+        layer: A `keras.layers` convolution (depthwise and transposed ones too) or
+            `Dense`. Its activation is applied behind it as usual.
+        bits: Integer, 2 to 8.
+        ranges: `"moving"`: the scale follows the largest absolute weight;
+            `"learned"`: it is trained by gradients, and is at most that.
+        **kwargs: Passed on to `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: A tensor, as `layer` takes it.
+        input_scale: A tensor of shape `()`, from `FakeQuantize(...)(scale_only=True)`.
+
+    Weights:
+        Those of `layer`. For `"learned"` also `limit`, not trainable, and `growth`,
+        trainable, of shape `(channels,)`: weights are clipped at `limit * exp(growth)`.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+
+    >>> layer = keras_basisprune.layers.QuantizedWeights(keras.layers.Conv2D(8, 3))
+    """
+
+    def __init__(
+        self,
+        layer: keras.layers.Layer,
+        bits: int = 8,
+        ranges: str = "moving",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(layer, **kwargs)
+        self.bits = check_whole("bits", bits, 2, 8, "Pass 8 or 4.")
+        check_choice("ranges", ranges, ("moving", "learned"))
+        self.ranges = ranges
+        self.supports_masking = layer.supports_masking
+
+    @classmethod
+    def accepts(cls, layer: Any) -> bool:
+        """Returns whether LiteRT has integer kernels for a layer."""
+        return type(layer) in _CHANNEL_AXES
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        super().build(input_shape)
+        if self.ranges == "learned":
+            shape = self._channels()
+            self.limit = self.add_weight(
+                name="limit", shape=shape, initializer="ones", trainable=False
+            )
+            self.growth = self.add_weight(
+                name="growth", shape=shape, initializer="zeros"
+            )
+
+    def call(self, inputs: Any, input_scale: Any = None) -> Any:
+        layer, high = self.layer, self._high()
+        instead = {id(layer.kernel): self._rounded(high)}
+        if layer.use_bias and input_scale is not None:
+            scale = ops.reshape(high, (-1,)) * (
+                input_scale / (2 ** (self.bits - 1) - 1)
+            )
+            bias = layer.bias.value
+            whole = ops.floor(bias / ops.stop_gradient(scale) + 0.5) * scale
+            instead[id(layer.bias)] = bias + ops.stop_gradient(whole - bias)
+        trained, others = (
+            [instead.get(id(v), v.value) for v in variables]
+            for variables in (layer.trainable_variables, layer.non_trainable_variables)
+        )
+        return layer.stateless_call(trained, others, inputs)[0]
+
+    def limits_of(self, kernel: np.ndarray) -> np.ndarray:
+        """Returns the largest absolute weight of each channel.
+
+        Args:
+            kernel: Array of the kernel's shape.
+        """
+        return np.ravel(ops.convert_to_numpy(self._largest(kernel)))
+
+    def rounded(self) -> Any:
+        """Returns the rounded kernel, a tensor of the kernel's shape."""
+        return self._rounded(self._high())
+
+    def _rounded(self, high):
+        return round_through(
+            self.layer.kernel.value, -high, high, 2**self.bits - 2, True
+        )
+
+    def _high(self):
+        """Returns where weights are clipped, in the shape that fits the kernel."""
+        high = ops.stop_gradient(self._largest(self.layer.kernel.value))
+        if self.ranges == "learned":
+            learned = ops.reshape(self.limit * ops.exp(self.growth), high.shape)
+            # No more than the largest weight: then one has the largest integer, and
+            # LiteRT's converter finds the scale from the weights.
+            high = learned + ops.stop_gradient(ops.minimum(learned, high) - learned)
+        return high
+
+    def compute_output_spec(
+        self, inputs: Any, input_scale: Any = None
+    ) -> keras.KerasTensor:
+        shape = self.layer.compute_output_shape(inputs.shape)
+        return keras.KerasTensor(shape, dtype=self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"bits": self.bits, "ranges": self.ranges}
+        return {**super().get_config(), **own}
+
+    def _axes(self):
+        return _CHANNEL_AXES[type(self.layer)]
+
+    def _channels(self):
+        kernel = self.layer.kernel.shape
+        return (int(np.prod([kernel[axis] for axis in self._axes()])),)
+
+    def _largest(self, kernel):
+        ndim = len(kernel.shape)
+        kept = {axis % ndim for axis in self._axes()}
+        others = [axis for axis in range(ndim) if axis not in kept]
+        largest = ops.max(ops.abs(kernel), axis=others, keepdims=True)
+        return ops.maximum(largest, _SMALLEST)
+
+
+# The axes of a kernel that its output channels are on.
+_CHANNEL_AXES = {
+    keras.layers.Conv1D: (-1,),
+    keras.layers.Conv2D: (-1,),
+    keras.layers.Conv1DTranspose: (-2,),
+    keras.layers.Conv2DTranspose: (-2,),
+    keras.layers.DepthwiseConv1D: (-2, -1),
+    keras.layers.DepthwiseConv2D: (-2, -1),
+    keras.layers.Dense: (-1,),
+}

@@ -1,0 +1,145 @@
+"""Builds a network that rounds weights and activations."""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
+from keras_basisprune.graph.trace import Call
+from keras_basisprune.layers import FakeQuantize, FixedFakeQuantize, QuantizedWeights
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """The numbers that a network is rounded to.
+
+    Attributes:
+        weight_bits: Bits of each weight.
+        activation_bits: Bits of each activation.
+        ranges: `"moving"` or `"learned"`.
+    """
+
+    weight_bits: int
+    activation_bits: int
+    ranges: str
+
+
+def rounded(model, traced, places, form, unchanged) -> keras.Model:
+    """Puts rounding into a network.
+
+    Args:
+        model: The Functional `keras.Model`.
+        traced: Its `Trace`.
+        places: Maps the `id`s of tensors to `Place`s.
+        form: A `Form`.
+        unchanged: The `id`s of layers that stay in float.
+
+    Returns:
+        A new Functional `keras.Model`.
+    """
+    layers = _layers(places, form)
+    weights = _ranges(places, layers)
+    kept = {id(layer): layer for layer in layers.values()}
+
+    def replace(op, name):
+        if id(op) in kept:
+            return [NewLayer(clone(op, name), weights.get(id(op), {}))]
+        if id(op) in unchanged or not QuantizedWeights.accepts(op):
+            return None
+        return [_with_rounded_kernel(op, name, form)]
+
+    with_scale = {
+        id(call.op)
+        for call in traced.calls
+        if id(call.op) not in unchanged and QuantizedWeights.accepts(call.op)
+    }
+    added = _added(traced, places, layers, with_scale)
+    return rewrite(model, replace, added)
+
+
+def _layers(places, form) -> dict:
+    """Makes a layer for each group of tensors that share a range."""
+    groups: dict[int, list] = {}
+    for place in places.values():
+        groups.setdefault(place.group, []).append(place)
+    made = {}
+    for group, members in groups.items():
+        own = [place for place in members if place.member is not None]
+        first = own[0]
+        given = {"bits": form.activation_bits, "name": f"range_{len(made)}"}
+        if first.fixed:
+            given["while_training"] = not first.result
+            made[group] = FixedFakeQuantize(*_around_zero(first), **given)
+        else:
+            given |= {"ranges": form.ranges, "members": len(own)}
+            made[group] = FakeQuantize(**given)
+    return made
+
+
+def _around_zero(place):
+    return min(place.low, 0.0), max(place.high, 0.0)
+
+
+def _ranges(places, layers):
+    found: dict[int, dict] = {}
+    for place in places.values():
+        layer = layers[place.group]
+        if isinstance(layer, FakeQuantize) and place.member is not None:
+            arrays = found.setdefault(
+                id(layer),
+                {name: np.zeros(layer.members) for name in ("low", "high")},
+            )
+            arrays["low"][place.member] = min(place.low, 0.0)
+            arrays["high"][place.member] = max(place.high, 0.0)
+    return found
+
+
+def _with_rounded_kernel(layer, name, form) -> NewLayer:
+    made = QuantizedWeights(
+        clone(layer, name), bits=form.weight_bits, ranges=form.ranges, name=name
+    )
+    made.trainable = layer.trainable
+    weights = {"layer.kernel": _array(layer.kernel)}
+    if layer.use_bias:
+        weights["layer.bias"] = _array(layer.bias)
+    if form.ranges == "learned":
+        weights["limit"] = made.limits_of(weights["layer.kernel"])
+    return NewLayer(made, weights)
+
+
+def _added(traced, places, layers, with_scale):
+    """Returns the `Trace` with calls of the layers that round."""
+    instead: dict[int, keras.KerasTensor] = {}
+    calls: list[Call] = []
+
+    def given(value):
+        return instead.get(id(value), value)
+
+    def add(tensor):
+        place = places.get(id(tensor))
+        if place is not None and place.rounded:
+            layer = layers[place.group]
+            out = keras.KerasTensor(tensor.shape, dtype=layer.compute_dtype)
+            calls.append(Call(layer, (tensor,), {"member": place.member}, out))
+            instead[id(tensor)] = out
+
+    for tensor in keras.tree.flatten(traced.inputs):
+        add(tensor)
+    for call in traced.calls:
+        args, kwargs = keras.tree.map_structure(given, (call.args, call.kwargs))
+        source = call.input_tensors[0] if id(call.op) in with_scale else None
+        if source is not None and (place := places.get(id(source))) is not None:
+            layer, out = layers[place.group], keras.KerasTensor((), dtype="float32")
+            only = {"member": None, "scale_only": True}
+            calls.append(Call(layer, (given(source),), only, out))
+            kwargs = {**kwargs, "input_scale": out}
+        calls.append(dataclasses.replace(call, args=args, kwargs=kwargs))
+        for tensor in call.output_tensors:
+            add(tensor)
+    outputs = keras.tree.map_structure(given, traced.outputs)
+    return dataclasses.replace(traced, calls=calls, outputs=outputs)
+
+
+def _array(value) -> np.ndarray:
+    return np.array(keras.ops.convert_to_numpy(value))
