@@ -12,7 +12,7 @@ from keras_basisprune.search.doubts import doubts
 from keras_basisprune.search.ended_early import ended_early
 from keras_basisprune.search.judge import Judge
 from keras_basisprune.search.locked import locked
-from keras_basisprune.search.metrics.check_max_drop import absolute_drop
+from keras_basisprune.search.metrics.absolute_drop import absolute_drop
 from keras_basisprune.search.objective import Objective
 from keras_basisprune.search.prepared_by import prepared_by
 from keras_basisprune.search.quiet_retracing import quiet_retracing

@@ -6,6 +6,7 @@ LIBRARIES = [
     "ai_edge_litert",
     "apache_beam",
     "filelock",
+    "flatbuffers",
     "h5py",
     "hypothesis",
     "jax",
