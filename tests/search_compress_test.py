@@ -58,7 +58,7 @@ def test_the_chosen_trial_is_the_smallest_that_is_good_enough(untrained):
     assert chosen.kept == untrained.report.flops_ratio
     assert chosen.params == untrained.report.params_ratio
     assert chosen.score == untrained.report.extra["accuracy on validation"][1]
-    assert len(untrained.trials) <= 9
+    assert len(untrained.trials) <= 11  # 7 sizes, 2 other methods, 2 fitted again
     splits = {trial.method: trial.to_channels for trial in untrained.trials}
     assert splits.pop("basis_regression") == 0
     assert splits.pop("compensated_channels") == 1
@@ -83,7 +83,7 @@ def test_the_plan_by_hand_makes_the_same_network(model, digits, untrained):
         layer.name for layer in expected.layers
     ]
     for ours, theirs in zip(found.get_weights(), expected.get_weights(), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("method", ["basis", "channels"])
@@ -100,7 +100,7 @@ def test_one_method_alone(model, digits, method):
     (plan,) = result.plans
     assert bool(plan.bases) == (method == "basis")
     assert bool(plan.channels) == (method == "channels")
-    assert 3 <= len(result.trials) <= 7
+    assert 3 <= len(result.trials) <= 9  # 7 sizes, 2 fitted again
 
 
 def test_recovery_of_all_weights_goes_further(model, digits, untrained):
