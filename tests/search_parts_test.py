@@ -556,6 +556,7 @@ class TestDocument:
             "judged": "keras",
             "keras_score": None,
             "predicted": None,
+            "samples": 0,
         }
 
     def test_versions_are_those_that_are_installed(self):
