@@ -66,7 +66,7 @@ def images():
     x = inputs = keras.Input((8, 8, 3))
     x = layers.Rescaling([0.5, 1.0, 2.0], [0.1, 0.2, 0.3])(x)
     x = layers.Normalization(mean=[0.1, 0.2, 0.3], variance=[1.0, 2.0, 3.0])(x)
-    x = layers.RandomFlip()(layers.RandomContrast(0.2)(x))
+    x = layers.RandomFlip()(layers.RandomRotation(0.2)(x))
     x = layers.SpectralNormalization(layers.Conv2D(4, 3, padding="same"))(x)
     y = layers.UpSampling2D(2, interpolation="bilinear")(x)
     y = layers.Resizing(8, 8)(layers.ZeroPadding2D(((1, 2), (3, 0)))(y))
@@ -121,4 +121,4 @@ def mobile(size=32):
     return randomize(model)
 
 
-OWN = (activations, functions, arithmetic, shapes, recurrent, penalized)
+OWN = (activations, functions, arithmetic, shapes, images, recurrent, penalized)

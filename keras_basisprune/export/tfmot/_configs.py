@@ -26,7 +26,7 @@ _PASSED_ON = "zero_output_for_mask"  # recurrent layers take it among `**kwargs`
 _RENAMED = {"LeakyReLU": ("negative_slope", "alpha")}
 _TABLES = {
     *("Hashing", "HashedCrossing", "IntegerLookup", "StringLookup"),
-    *("TextVectorization", "RandomCrop"),
+    *("TextVectorization", "RandomContrast", "RandomCrop"),
 }
 # Layers of Keras Applications have no public name; both versions keep them here.
 _HIDDEN = {

@@ -39,10 +39,12 @@ def recorded_calls(model) -> Recorded:
         outputs = model.outputs if len(model.outputs) > 1 else model.outputs[0]
         model = tf_keras.Model(model.inputs[0], outputs, name=model.name)
     calls = []
-    recorder = _recorder_class()
-    copy = tf_keras.models.clone_model(
-        model, clone_function=lambda layer: recorder(layer, calls)
-    )
+    recorder, nested = _recorder_classes()
+
+    def noted(layer):
+        return (nested if _has_an_input_layer(layer) else recorder)(layer, calls)
+
+    copy = tf_keras.models.clone_model(model, clone_function=noted)
     needed = {id(tensor) for tensor in keras.tree.flatten(copy.output)}
     used = []
     for layer, args, kwargs, outputs in reversed(calls):
@@ -52,9 +54,25 @@ def recorded_calls(model) -> Recorded:
     return Recorded(copy.input, used[::-1], copy.output)
 
 
+def _has_an_input_layer(layer) -> bool:
+    """Returns whether a layer is a model whose own input counts as its first call.
+
+    `tf_keras` numbers the calls of the replacement as those of such a model if that is
+    one, too; a Sequential that was built by its first call has no input layer.
+    """
+    tf_keras = load_tf_keras()
+    if isinstance(layer, tf_keras.Sequential):
+        first = layer.get_config()["layers"][:1]
+        return bool(first) and first[0]["class_name"] == "InputLayer"
+    return isinstance(layer, tf_keras.Model) and bool(getattr(layer, "inputs", None))
+
+
 @functools.cache
-def _recorder_class():
-    """Returns the class of the replacement, made when `tf_keras` is imported."""
+def _recorder_classes():
+    """Returns the classes of the replacements, made when `tf_keras` is imported.
+
+    The first is for layers, the second for models with an input layer.
+    """
     import tensorflow as tf
 
     class Recorder(load_tf_keras().layers.Layer):
@@ -78,4 +96,19 @@ def _recorder_class():
             kwargs = {key: kwargs[key] for key in self._given & kwargs.keys()}
             return self._held()[0](inputs, *args, **kwargs)
 
-    return Recorder
+    class RecordedModel(load_tf_keras().Model):
+        """The same for a nested model, of whose layers it is made."""
+
+        def __init__(self, layer, calls):
+            several = isinstance(layer.outputs, list) and len(layer.outputs) > 1
+            outputs = layer.output if several else layer.outputs[0]
+            super().__init__(layer.input, outputs, name=layer.name)
+            self._held = lambda: (layer, calls)
+
+        def __call__(self, *args, **kwargs):
+            outputs = super().__call__(*args, **kwargs)
+            layer, calls = self._held()
+            calls.append((layer, args, kwargs, outputs))
+            return outputs
+
+    return Recorder, RecordedModel

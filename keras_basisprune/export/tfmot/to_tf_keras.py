@@ -1,5 +1,7 @@
 """A Keras 3 model as a `tf_keras` model, for TensorFlow Model Optimization."""
 
+import inspect
+
 import keras
 
 from keras_basisprune.export.tfmot._cannot_cross import Lacking, cannot_cross
@@ -106,10 +108,18 @@ def _call_layer(layer, name, args, kwargs, layers):
         layers[id(layer)] = layer, to_tf_layer(layer, name)
     twin = layers[id(layer)][1]
     kwargs = {key: value for key, value in kwargs.items() if value is not None}
+    if kwargs.get("training") and _trains_by_default(layer):
+        del kwargs["training"]  # Keras notes it for layers that make random changes
     outputs = twin(*args, **kwargs)
     if first:
         copy_weights(layer, twin)
     return outputs
+
+
+def _trains_by_default(layer) -> bool:
+    """Returns whether a layer takes part in training if nobody says so."""
+    given = inspect.signature(layer.call).parameters.get("training")
+    return given is not None and given.default is True
 
 
 def _freeze(old, new):
