@@ -37,6 +37,8 @@ _KEEPING = (
     "Cropping2D",
     "Cropping1D",
     "GetItem",
+    "FakeQuantize",
+    "FixedFakeQuantize",
 )
 
 

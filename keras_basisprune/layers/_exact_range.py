@@ -1,5 +1,7 @@
 """Ranges in which zero is one of the numbers that values are rounded to."""
 
+import numpy as np
+
 _SMALLEST = 1e-6  # width of a range
 
 
@@ -20,6 +22,9 @@ def exact_range(low, high, bits) -> tuple[float, float]:
         high = max(high, -low)
         return -high, high
     steps = 2**bits - 1
+    # In float32, as layers compute: -low / scale may be as good as halfway.
+    zero = float(
+        np.round(-np.float32(low) / (np.float32(high - low) / np.float32(steps)))
+    )
     scale = (high - low) / steps
-    zero = round(-low / scale)
     return -zero * scale, (steps - zero) * scale

@@ -22,6 +22,9 @@ from keras_basisprune.training.epoch_logs import EpochLogs, Validation
 from keras_basisprune.training.epochs import EpochData, Epochs
 from keras_basisprune.training.keep_best import KeepBest
 from keras_basisprune.training.match_statistics import match_statistics
+from keras_basisprune.training.quantization.unrounded_outputs import (
+    unrounded_outputs,
+)
 from keras_basisprune.training.quick_statistics import quick_statistics
 from keras_basisprune.training.rising_and_falling import rising_and_falling
 from keras_basisprune.training.set_aside import set_aside
@@ -55,6 +58,7 @@ def fit_recovered(
     Returns:
         The `keras.callbacks.History` of `fit`, with `best_epoch`.
     """
+    whole, model = model, unrounded_outputs(model)
     wanted = teacher is not None if config.keep_best is None else config.keep_best
     if validation is not None:
         validation = Validation(validation, losses, teacher)
@@ -77,7 +81,7 @@ def fit_recovered(
     finally:
         if best is not None:
             best.forget(model)
-        _compile(model, config.learning_rate, losses.afterwards())
+        _compile(whole, config.learning_rate, losses.afterwards())
     history.best_epoch = best and best.epoch
     return history
 

@@ -13,6 +13,9 @@ from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.training.check_output_scale import check_output_scale
 from keras_basisprune.training.fit_recovered import check_trainable, fit_recovered
 from keras_basisprune.training.output_losses import distillation_losses, label_losses
+from keras_basisprune.training.quantization.unrounded_outputs import (
+    unrounded_outputs,
+)
 from keras_basisprune.training.recovery import Recovery
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.check_verbose import check_verbose
@@ -120,7 +123,8 @@ def recover(
         _check_in_memory(train)
     if teacher is not None:
         _check_teacher(teacher, model, train)
-    told = config.from_logits
+    told, whole = config.from_logits, model
+    model = unrounded_outputs(whole)
     outputs = output_kinds(teacher or model, train.first, told)
     check_output_scale("model", model, outputs, train.first)
     check_labels("train", train, outputs)
@@ -133,7 +137,7 @@ def recover(
         typical = first_outputs(teacher, train.drawn(_TYPICAL, config.seed))
         losses = distillation_losses(outputs, typical, config.temperature)
     return fit_recovered(
-        model, train, validation, teacher, config, losses, callbacks, verbose
+        whole, train, validation, teacher, config, losses, callbacks, verbose
     )
 
 
