@@ -8,6 +8,7 @@ from keras_basisprune.linalg.energy import kept_energy, rank_for_energy
 from keras_basisprune.linalg.folded_weights import folded_weights
 from keras_basisprune.linalg.moments import Moments
 from keras_basisprune.linalg.principal_basis import principal_basis
+from keras_basisprune.linalg.principal_deviations import principal_deviations
 from keras_basisprune.linalg.removal_order import removal_order
 from keras_basisprune.linalg.ridge_folds import RidgeFolds
 from keras_basisprune.linalg.ridge_update import ridge_update
@@ -24,6 +25,7 @@ __all__ = [
     "folded_weights",
     "kept_energy",
     "principal_basis",
+    "principal_deviations",
     "rank_for_energy",
     "removal_order",
     "ridge_update",

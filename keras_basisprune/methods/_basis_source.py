@@ -3,6 +3,8 @@
 import collections
 import functools
 
+import numpy as np
+
 from keras_basisprune.data.kept_batches import KeptBatches
 from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.data.samples_at_once import samples_at_once
@@ -11,7 +13,7 @@ from keras_basisprune.graph.running import remembered
 from keras_basisprune.linalg import LowRank
 from keras_basisprune.methods._regression_bases import RegressionBases
 from keras_basisprune.scores.activation_bases import activation_bases
-from keras_basisprune.scores.to_decompose import twin_of, weight_basis
+from keras_basisprune.scores.to_decompose import spectrum, twin_of, weight_basis
 
 
 class BasisSource:
@@ -23,11 +25,14 @@ class BasisSource:
         basis: `"weights"`, `"activations"` or `"regression"`.
         data: Unlabelled samples, read once; `None` for weights.
         verbose: Whether to show progress bars.
+        quick: Whether the spectra of a regression are taken from what it is fitted to,
+            at its 30,000 positions; otherwise from 64 positions of each sample, in a
+            pass of their own.
     """
 
-    def __init__(self, model, found, basis, data, verbose):
+    def __init__(self, model, found, basis, data, verbose, quick=False):
         self._model, self._found, self._basis = model, found, basis
-        self._data, self._verbose = data, verbose
+        self._data, self._verbose, self._quick = data, verbose, quick
         self._whole: dict[int, LowRank] = {}  # before a regression
         self._fitted: dict[int, LowRank] = {}
 
@@ -47,6 +52,24 @@ class BasisSource:
             return KeptBatches.of(model, self._data, size)
         return sample_batches(model, None, self._data, "data", size)
 
+    @functools.cached_property
+    def _fitting(self):
+        names, apart = self._found.names, self._apart
+        fitted = tuple(name for key, name in names.items() if key not in apart)
+
+        def recall(make):
+            key = ("regression", fitted, self._quick)
+            return remembered(self._model, self._data, key, make)
+
+        given = self._twin, self._batches, apart, recall, self._quick
+        return RegressionBases(*given)
+
+    def spectrum(self, layer) -> np.ndarray:
+        """Returns a layer's singular values, from which a plan can be made."""
+        if self._quick and id(layer) not in self._apart:
+            return self._fitting.spectrum(id(layer))
+        return spectrum(layer, self.whole(layer))
+
     def whole(self, layer) -> LowRank:
         """Returns a basis of full rank, from which a plan can be made."""
         if self._basis != "weights":
@@ -65,21 +88,16 @@ class BasisSource:
             self._read(self._found.layers, self._verbose)
         if self._basis != "regression":
             return
-        names, apart = self._found.names, self._apart()
+        names, apart = self._found.names, self._apart
         self._read(apart, False)
 
         def cut(key, low):
             return low.take(kept(low, names[key]))
 
         fixed = {key: self._whole[key] for key in apart}
-        self._whole = {}
-        key = ("regression", tuple(name for k, name in names.items() if k not in fixed))
-
-        def recall(make):
-            return remembered(self._model, self._data, key, make)
-
-        fitting = RegressionBases(self._twin, self._batches, cut, fixed, recall)
-        self._fitted = fitting.fit(self._verbose)
+        self._whole, fitting = {}, self._fitting
+        del self._fitting  # and all values that it holds
+        self._fitted = fitting.fit(cut, fixed, self._verbose)
 
     def take(self, layer) -> LowRank:
         """Returns the final basis of a layer, of full rank; only once per layer."""
@@ -94,6 +112,7 @@ class BasisSource:
             found = activation_bases(self._twin, keys, self._batches, verbose)
             self._whole |= found
 
+    @functools.cached_property
     def _apart(self) -> list[int]:
         """Returns the layers that are not fitted by a regression.
 

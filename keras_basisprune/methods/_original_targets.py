@@ -4,6 +4,7 @@ from keras_basisprune.data.spilled_list import SpilledList
 from keras_basisprune.graph.map_positions import MapPositions
 from keras_basisprune.graph.running import LiveValues
 from keras_basisprune.graph.sample_folds import sample_folds
+from keras_basisprune.linalg import Moments
 
 
 class OriginalTargets:
@@ -16,20 +17,28 @@ class OriginalTargets:
         traced: The `Trace` of a twin, with the weights of the original.
         fits: Maps the positions of calls, ascending, to `FittedCall`s.
         batches: `KeptBatches`.
+        spectra: Whether the covariances of what layers make are computed too.
 
     Attributes:
         positions: List of `MapPositions`, one per batch.
         folds: List of integer arrays, one per batch: the fold of each sample.
         targets: Maps the positions of calls to float32 arrays, one per batch.
+        moments: Maps them to `Moments` of the outputs; empty without `spectra`.
     """
 
-    def __init__(self, traced, fits, batches):
+    def __init__(self, traced, fits, batches, spectra=False):
         self.positions = MapPositions.for_fitting(batches)
         self.folds = sample_folds(batches)
         self.targets = {position: SpilledList() for position in fits}
+        self.moments = {}
+        if spectra:
+            sizes = {position: fit.kernel.shape[1] for position, fit in fits.items()}
+            self.moments = {position: Moments(size) for position, size in sizes.items()}
         for arrays, positions in zip(batches, self.positions, strict=True):
             live = LiveValues(traced, [arrays], list)
             for position, fit in fits.items():
                 live.advance(position)
-                made = fit.samples(fit.values(live, 0), positions)[-1]
+                _, outputs, made = fit.samples(fit.values(live, 0), positions)
                 self.targets[position].append(made)
+                if spectra:
+                    self.moments[position].add(outputs)

@@ -14,6 +14,7 @@ from keras_basisprune.linalg import (
     LowRank,
     RidgeFolds,
     principal_basis,
+    principal_deviations,
     variance_factors,
 )
 from keras_basisprune.methods._fitted_call import FittedCall
@@ -42,27 +43,46 @@ class RegressionBases:
     Args:
         twin: A `LinearTwin`.
         batches: `KeptBatches`.
-        cut: `cut(key, low_rank)` returns the `LowRank` cut to the rank of that layer.
-        fixed: Maps keys to `LowRank`s that are used unchanged.
+        apart: Keys of layers that are not fitted.
         recall: `recall(make)` returns `make()`, or what that returned for the same
             model, layers and batches.
+        spectra: Whether `spectrum` is going to be called.
     """
 
-    def __init__(self, twin, batches, cut, fixed, recall=lambda make: make()):
+    def __init__(self, twin, batches, apart, recall=lambda make: make(), spectra=False):
         self._keys = {id(layer): key for key, layer in twin.layers.items()}
-        self._cut, self._fixed = cut, fixed
         self._trace = trace(twin.model)
         fitted: dict[int, int] = {}
         for position, call in enumerate(self._trace.calls):
             key = self._keys.get(id(call.op))
-            if key is not None and key not in fixed:
+            if key is not None and key not in apart:
                 fitted.setdefault(key, position)
+        self._places = fitted
         self._fits = {p: FittedCall(self._trace, p) for p in fitted.values()}
-        self._known = recall(lambda: OriginalTargets(self._trace, self._fits, batches))
+        given = self._trace, self._fits, batches, spectra
+        self._known = recall(lambda: OriginalTargets(*given))
         self._live = LiveValues(self._trace, batches)
 
-    def fit(self, verbose) -> dict[int, LowRank]:
-        """Fits all layers, in order. Returns a dict from keys to full `LowRank`s."""
+    def spectrum(self, key) -> np.ndarray:
+        """Returns the singular values of a layer's outputs, before anything is cut."""
+        fit = self._fits[self._places[key]]
+        moments, layer = self._known.moments[self._places[key]], fit.call.op
+        moments.check(layer.name)
+        least = floor(layer.compute_dtype)
+        return principal_deviations(moments.covariance, min(fit.kernel.shape), least)
+
+    def fit(self, cut, fixed, verbose) -> dict[int, LowRank]:
+        """Fits all layers, in order.
+
+        Args:
+            cut: `cut(key, low_rank)` returns the `LowRank` cut to the rank of that
+                layer.
+            fixed: Maps the keys of layers that are not fitted to their `LowRank`s.
+            verbose: Whether to show a progress bar.
+
+        Returns:
+            A dict from keys to full `LowRank`s.
+        """
         found: dict[int, LowRank] = {}
         bar = keras.utils.Progbar(
             len(self._keys), verbose=1 if verbose else 0, unit_name="layer"
@@ -72,9 +92,9 @@ class RegressionBases:
             if key := self._keys.get(id(call.op)):
                 self._advance(fitted, position)
                 if key not in found:
-                    found[key] = self._fixed.get(key) or self._fit_layer(position)
+                    found[key] = fixed.get(key) or self._fit_layer(position)
                     bar.add(1)
-                fitted = call.op, self._cut(key, found[key])
+                fitted = call.op, cut(key, found[key])
         return found
 
     def _advance(self, fitted, position):

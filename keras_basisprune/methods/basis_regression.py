@@ -72,7 +72,7 @@ def regression_cut(model, *, keep, data, cost="flops", limits=None):
         A pair of the `Plan` and what `regression_network` makes of it.
     """
     found = to_decompose(model, None, is_half_of(model))
-    source = BasisSource(model, found, "regression", data, False)
+    source = BasisSource(model, found, "regression", data, False, quick=True)
     plan = ranks_for(model, found, source, keep, cost, data, limits)
     if not plan.bases:
         return plan, flatten(model)

@@ -17,7 +17,7 @@ from keras_basisprune.plans.check_selection import check_cost, check_selection
 from keras_basisprune.plans.limits import Limits
 from keras_basisprune.plans.select_bases import select_bases
 from keras_basisprune.scores.energy import energy_shares
-from keras_basisprune.scores.to_decompose import spectrum, to_decompose
+from keras_basisprune.scores.to_decompose import to_decompose
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_record import check_record
@@ -187,7 +187,7 @@ def with_bases(model, found, source, rank, basis, l1=0.0) -> keras.Model:
 def ranks_for(model, found, source, keep, cost, data, limits) -> Plan:
     """Returns the plan that `select_bases` makes for the bases of `source`."""
     scores = {
-        found.names[key]: energy_shares(spectrum(layer, source.whole(layer)))
+        found.names[key]: energy_shares(source.spectrum(layer))
         for key, layer in found.layers.items()
     }
     given = {"scores": scores, "data": data, "cost": cost, "limits": limits}
