@@ -122,7 +122,8 @@ class FakeQuantize(keras.layers.Layer):
 
     def range(self) -> tuple[float, float]:
         """Returns the smallest and the largest number that values are rounded to."""
-        return exact_range(*map(_number, self._bounds()), self.bits)
+        low, high = map(_number, self._bounds())
+        return exact_range(low, high, self.bits)
 
     @property
     def scale(self) -> float:

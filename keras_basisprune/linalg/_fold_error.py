@@ -29,7 +29,8 @@ class FoldError:
 
     def error(self, ridge) -> float:
         """Returns the error for a strength."""
-        update = ridge_update(*self._moments(ridge), ridge).astype(np.float64)
+        second, cross = self._moments(ridge)
+        update = ridge_update(second, cross, ridge).astype(np.float64)
         rest, left = self._rest, self._left
         off = left.error - left.mean @ update
         if self._centered:

@@ -30,6 +30,6 @@ def ridge_update(covariance, cross_covariance, ridge) -> np.ndarray:
     strength = ridge * np.trace(covariance) / len(covariance)
     if not (strength > 0 and np.any(cross_covariance)):
         return np.zeros(cross_covariance.shape, dtype)
-    shifted = np.array(covariance, dtype)
+    shifted: np.ndarray = np.array(covariance, dtype)
     shifted.flat[:: len(shifted) + 1] += strength
     return np.linalg.solve(shifted, cross_covariance)

@@ -112,7 +112,7 @@ class Cuts:
                 self._score_again(max(near, key=near.__getitem__))
         except OutOfTime:
             pass  # what was found by now has to do
-        return self.best()
+        return self.best() or best
 
     def trial(self, key) -> Trial:
         """Returns the `Trial` of a cut."""
@@ -132,6 +132,7 @@ class Cuts:
         known = self._good.get(key)
         if known is None:
             cut = self._cut_again(key) if key.again else self._cut(key)
+            assert cut is not None, key  # since it was judged
             known = cut, self._task.judge.folded(cut.network)
         return known
 

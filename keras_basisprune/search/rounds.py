@@ -129,8 +129,8 @@ class Rounds:
             return None  # any share above this gains too little
         enough = task.min_score - slack
         with contextlib.suppress(OutOfTime):  # then what was found by now has to do
-            given = trials, lowest, cuts.guess(self._score_so_far())
-            smallest_share(cuts.score, enough, methods, *given)
+            guess = cuts.guess(self._score_so_far())
+            smallest_share(cuts.score, enough, methods, trials, lowest, guess)
         best = cuts.best()
         if best is None:
             return None
