@@ -172,7 +172,7 @@ def test_with_one_fold_nothing_can_be_left_out():
 
 
 def test_of_many_inputs_only_the_first_fold_is_left_out():
-    values, errors, folds = problem(5, count=200, size=512, outputs=2)
+    values, errors, folds = problem(5, count=200, size=256, outputs=2)
     found = filled(values, errors, folds)
     ridge = found.update()[2]
     place = _STRENGTHS.index(ridge)

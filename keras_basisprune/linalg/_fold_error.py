@@ -10,7 +10,7 @@ from keras_basisprune.linalg.ridge_update import ridge_update
 # So many random combinations stand for more outputs than that.
 _OUTPUTS = 64
 # From so many inputs on, strengths of at least _SAFE are compared in float32.
-_WIDE, _SAFE = 512, 0.01
+_WIDE, _SAFE = 256, 0.01
 
 
 class FoldError:

@@ -13,7 +13,7 @@ _STRENGTHS = (1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)
 _FIRST = 0.03
 _ALONE = 0.01  # without samples to leave out
 # From so many inputs on, only one fold is left out, since each needs `n^2` numbers.
-_MANY = 512
+_MANY = 256
 
 
 class RidgeFolds:
@@ -27,7 +27,7 @@ class RidgeFolds:
     for other samples: with few of them, a map of many inputs hardly changes. The search
     goes from one strength to the next as long as the error falls.
 
-    Memory is `folds n (n + outputs)` numbers; two folds' from 512 inputs `n` on,
+    Memory is `folds n (n + outputs)` numbers; two folds' from 256 inputs `n` on,
     where only the first fold is left out. Time is that of `Moments`, and for each fold
     and each strength that is tried (mostly three or four) that of a solution, `O(n^3)`,
     for no more than 64 outputs: random combinations of them if there are more.

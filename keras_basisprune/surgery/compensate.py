@@ -49,7 +49,7 @@ def compensate(
 
     How strong the ridge must be depends on the layer and on the number of samples. By
     default, it is chosen for each layer by cross-validation: a fifth of the samples
-    after the other is left out (of 512 inputs or more, only one), and the strength
+    after the other is left out (of 256 inputs or more, only one), and the strength
     taken that does best on these (`linalg.RidgeFolds`). So few samples are not learned
     by heart. Outputs that then vary less than the original ones are scaled (by 1.5 at
     most; not those of the model itself), since least squares leaves out what it can't
