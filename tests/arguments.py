@@ -89,6 +89,11 @@ NAMES = (
     "Sensitivity.from_json",
     "slimming",
     "sparsify",
+    "tfmot.cluster_weights",
+    "tfmot.export_quantize_aware",
+    "tfmot.from_tf_keras",
+    "tfmot.prune_low_magnitude",
+    "tfmot.to_tf_keras",
     "tolerated_drops",
     "train_gates",
     "write_report",
@@ -273,6 +278,15 @@ def calls(folder):
         "l1": "number>=0?",
     }
     of_weights = {"model": "model", "aggregate": "choice", "normalize": "choice?"}
+    of_fine_tuning = {
+        "model": "model",
+        "train": "images",
+        "epochs": "whole",
+        "learning_rate": "number>0",
+        "batch_size": "whole",
+        "seed": "seed",
+        "verbose": "verbose",
+    }
     of_data = {"model": "model", "data": "data", "batch_size": "whole"}
     gradients = {"model": "model", "data": "fit", "loss": "loss", "batch_size": "whole"}
     comparison = kbp.compare(small, small)
@@ -873,6 +887,27 @@ def calls(folder):
                 "verbose": "verbose",
             },
         ),
+        "tfmot.cluster_weights": (
+            kbp.export.tfmot.cluster_weights,
+            {"model": small, "train": pair},
+            {"clusters": "whole", **of_fine_tuning},
+        ),
+        "tfmot.export_quantize_aware": (
+            kbp.export.tfmot.export_quantize_aware,
+            {"model": small, "path": folder / "small.tflite", "train": pair},
+            {"path": "path", "integer_io": "flag", **of_fine_tuning},
+        ),
+        "tfmot.from_tf_keras": (
+            kbp.export.tfmot.from_tf_keras,
+            {},
+            {"model": "model"},
+        ),
+        "tfmot.prune_low_magnitude": (
+            kbp.export.tfmot.prune_low_magnitude,
+            {"model": small, "train": pair},
+            {"sparsity": "share<1", "layers": "choice", **of_fine_tuning},
+        ),
+        "tfmot.to_tf_keras": (kbp.export.tfmot.to_tf_keras, {}, {"model": "model"}),
         "tolerated_drops": (
             kbp.methods.tolerated_drops,
             {"model": small, "data": pair, **quiet},

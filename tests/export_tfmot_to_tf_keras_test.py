@@ -213,19 +213,36 @@ def test_says_what_to_install(monkeypatch):
             function(models.dense())
 
 
-def test_keras_3_and_the_environment_stay_as_they_are():
-    code = (
-        "import os, tensorflow as tf, keras\n"
-        "from keras_basisprune.export.tfmot._packages import load_tfmot\n"
-        "load_tfmot()\n"
-        "assert 'TF_USE_LEGACY_KERAS' not in os.environ\n"
-        "assert tf.keras.layers.Dense is keras.layers.Dense, tf.keras.layers.Dense\n"
-        "assert tf.optimizers.Adam is keras.optimizers.Adam\n"
-        "print('the same')\n"
+FRESH = """
+import os
+import keras, numpy as np, tensorflow as tf
+from keras_basisprune.export.tfmot import _packages, from_tf_keras, to_tf_keras
+x = inputs = keras.Input((6, 6, 3))
+x = keras.layers.Conv2D(4, 3, activation="hard_silu")(2 * x)
+model = keras.Model(inputs, keras.ops.mean(x + x, (1, 2)))
+images = np.random.default_rng(0).random((2, 6, 6, 3), "float32")
+old = to_tf_keras(model)
+_packages.load_tfmot()
+assert "TF_USE_LEGACY_KERAS" not in os.environ
+assert tf.keras.layers.Dense is keras.layers.Dense
+assert tf.optimizers.Adam is keras.optimizers.Adam
+wanted = np.asarray(model(images))
+np.testing.assert_allclose(np.asarray(old(images)), wanted, atol=1e-6)
+found = np.asarray(from_tf_keras(old)(images))
+np.testing.assert_allclose(found, wanted, atol=1e-6)
+print(keras.backend.backend())
+"""
+
+
+def test_keras_3_on_jax_and_the_environment_stay_as_they_are():
+    pytest.importorskip("jax")
+    left = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
+    done = subprocess.run(
+        [sys.executable, "-c", FRESH],
+        env={**left, "KERAS_BACKEND": "jax"},
+        capture_output=True,
     )
-    env = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True)
-    assert done.stdout.strip() == b"the same", done.stderr[-2000:].decode()
+    assert done.stdout.strip() == b"jax", done.stderr[-2000:].decode()
 
 
 @pytest.mark.large

@@ -25,12 +25,23 @@ def prepare(model, float32):
         laid out as a list. `model` is not changed.
 
     Raises:
+<<<<<<< HEAD
         ValueError: If `model` is not a Functional or built Sequential model, or if it
             holds layers of this package.
+=======
+        ValueError: If the backend is not TensorFlow, if `model` is not a Functional
+            or built Sequential model, or if it holds layers of this package or such as
+            `keras.Model.quantize` has changed.
+>>>>>>> tfmot
     """
     check_model("model", model, readable=not getattr(model, "inputs", None))
     check_finite_weights(model)
+<<<<<<< HEAD
     layers = list(walk(model))
+=======
+    layers = list(_walk(model))
+    _check_not_quantized(model, layers)
+>>>>>>> tfmot
     training_only = [
         layer.name
         for layer in layers
@@ -46,6 +57,24 @@ def prepare(model, float32):
     if float32 and low_precision(model):
         model = _in_float32(model)
     return _with_flat_outputs(model)
+
+
+def _check_not_quantized(model, layers):
+    """Raises a `ValueError` if `keras.Model.quantize` has changed layers.
+
+    LiteRT has no kernels for what they compute (seen with Keras 3.15: the converter
+    refuses `"int8"` and `"float8"`, and writes a wrong file of `"int4"`).
+    """
+    changed = [x for x in layers if x.dtype_policy.quantization_mode is not None]
+    if changed:
+        modes = sorted({layer.dtype_policy.quantization_mode for layer in changed})
+        raise ValueError(
+            "Expected `model` to hold layers that `keras.Model.quantize` has not "
+            f"changed. Received: model={model.name!r} with the layers "
+            f"{[layer.name for layer in changed]}, quantized to {modes}. Export the "
+            "model from before `quantize`: `export_tflite` stores integer weights "
+            "itself with quantization='dynamic' or 'int8'."
+        )
 
 
 def low_precision(model):
