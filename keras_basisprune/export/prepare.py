@@ -25,23 +25,13 @@ def prepare(model, float32):
         laid out as a list. `model` is not changed.
 
     Raises:
-<<<<<<< HEAD
         ValueError: If `model` is not a Functional or built Sequential model, or if it
-            holds layers of this package.
-=======
-        ValueError: If the backend is not TensorFlow, if `model` is not a Functional
-            or built Sequential model, or if it holds layers of this package or such as
-            `keras.Model.quantize` has changed.
->>>>>>> tfmot
+            holds layers of this package or such as `keras.Model.quantize` has changed.
     """
     check_model("model", model, readable=not getattr(model, "inputs", None))
     check_finite_weights(model)
-<<<<<<< HEAD
     layers = list(walk(model))
-=======
-    layers = list(_walk(model))
     _check_not_quantized(model, layers)
->>>>>>> tfmot
     training_only = [
         layer.name
         for layer in layers
