@@ -1,6 +1,7 @@
 """Training of a `tf_keras` model, by labels or towards the model that it came from."""
 
 import dataclasses
+from typing import Any
 
 import keras
 import numpy as np
@@ -37,13 +38,13 @@ class FineTuning:
     """
 
     model: keras.Model
-    examples: object
+    examples: Any
     outputs: tuple
     epochs: int
     learning_rate: float
     batch_size: int
     seed: int
-    verbose: object
+    verbose: Any
 
     @property
     def steps(self) -> int:

@@ -52,8 +52,8 @@ def to_tf_keras(model: keras.Model):
     names = flat_names(traced)
     layers, tensors = {}, {}
     inputs = [_input(layer) for layer in traced.input_layers]
-    for old, new in zip(keras.tree.flatten(traced.inputs), inputs, strict=True):
-        tensors[id(old)] = new
+    for old, made in zip(keras.tree.flatten(traced.inputs), inputs, strict=True):
+        tensors[id(old)] = made
 
     def new(value):
         return tensors[id(value)] if isinstance(value, keras.KerasTensor) else value
