@@ -50,7 +50,7 @@ def network():
 def row(name, path, images, labels):
     """Returns a line of the table for a LiteRT file."""
     data = path.read_bytes()
-    right = kbp.export.predict_tflite(path, images).argmax(-1) == labels
+    right = kbp.export.predict_tflite(path, images, verbose=0).argmax(-1) == labels
     zipped = len(gzip.compress(data, mtime=0))
     return f"| {name} | {right.mean():.1%} | {len(data):,} | {zipped:,} |"
 
@@ -62,7 +62,7 @@ def main(epochs=15):
     train = images[:TRAINING], labels[:TRAINING]
     test = images[TRAINING:], labels[TRAINING:]
     model = network()
-    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile("adam", "sparse_categorical_crossentropy")
     model.fit(*train, batch_size=32, epochs=epochs, verbose=0)
     again = {"epochs": max(1, epochs // 3), "learning_rate": 1e-3, "verbose": 0}
     folder = pathlib.Path(tempfile.mkdtemp())

@@ -77,6 +77,11 @@ def test_pointwise_convolutions_get_zeros(images):
     for weight, old in zip(model.weights, before, strict=True):
         np.testing.assert_array_equal(array(weight), old)
     assert not np.array_equal(array(sparse.get_layer("stem").kernel), before[0])
+    norms = [layers.BatchNormalization]
+    momenta = [
+        [x.momentum for x in m.layers if type(x) in norms] for m in (model, sparse)
+    ]
+    assert momenta[0] == momenta[1] == [0.99, 0.99, 0.99]
     assert kbp.describe(sparse).decomposed == kbp.describe(model).decomposed
 
 

@@ -19,6 +19,8 @@ from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_verbose import check_verbose
 from keras_basisprune.utils.check_whole import check_whole
 
+_MOMENTUM = 0.9
+
 
 @dataclasses.dataclass
 class FineTuning:
@@ -50,8 +52,15 @@ class FineTuning:
         return max(1, len(self.examples) // self.batch_size)
 
     def crossed(self):
-        """Returns the `tf_keras` model, with a flat list of inputs and outputs."""
+        """Returns the `tf_keras` model, with a flat list of inputs and outputs.
+
+        Moving statistics of BatchNormalization follow faster than with the momentum of
+        most networks, because the weights change at once.
+        """
         crossed = to_tf_keras(self.model)
+        for layer in crossed.layers:
+            if isinstance(layer, load_tf_keras().layers.BatchNormalization):
+                layer.momentum = min(layer.momentum, _MOMENTUM)
         flat = [x[0] if len(x) == 1 else x for x in (crossed.inputs, crossed.outputs)]
         return load_tf_keras().Model(*flat, name=crossed.name)
 

@@ -3,6 +3,8 @@
 import keras
 
 from keras_basisprune.export.tfmot.from_tf_keras import from_tf_keras
+from keras_basisprune.graph.flat_names import flat_names
+from keras_basisprune.graph.trace import trace
 
 
 def restored(model, trained) -> keras.Model:
@@ -13,6 +15,11 @@ def restored(model, trained) -> keras.Model:
         trained: The `tf_keras` model, with flat inputs and outputs, without wrappers.
     """
     new = from_tf_keras(trained)
+    traced = trace(model)
+    names = flat_names(traced)
+    for op in {id(call.op): call.op for call in traced.calls}.values():
+        if isinstance(op, keras.layers.BatchNormalization):
+            new.get_layer(names[id(op)]).momentum = op.momentum
     if isinstance(model, keras.Sequential):
         return new
     pack = keras.tree.pack_sequence_as

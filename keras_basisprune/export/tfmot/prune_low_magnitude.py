@@ -34,8 +34,8 @@ def prune_low_magnitude(
     `GlobalAveragePooling2D` with `keepdims=True`). There is a warning, with the layer,
     if this network is not; its zeros are only compressed.
 
-    The share of zeros rises by TFMOT's `PolynomialDecay` in the first three quarters of
-    the training, and the rest recovers. By labels, or without labels towards the
+    The share of zeros rises by TFMOT's `PolynomialDecay` in the first half of the
+    training, and the second half recovers. By labels, or without labels towards the
     answers that the model itself gives before.
 
     Args:
@@ -83,7 +83,7 @@ def prune_low_magnitude(
         initial_sparsity=0.0,
         final_sparsity=sparsity,
         begin_step=0,
-        end_step=max(1, 3 * steps // 4),
+        end_step=max(1, steps // 2),
         frequency=max(1, min(100, steps // 20)),
     )
     chosen = [layer for layer in crossed.layers if _chosen(layer, layers)]
