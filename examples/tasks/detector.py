@@ -11,8 +11,8 @@ from examples.tasks.made_images import SHAPES, draw_shapes
 from examples.tasks.told import tell
 
 
-def network() -> keras.Model:
-    """Makes a network with a head for the class and one for the box."""
+def network(steps=1600) -> keras.Model:
+    """Makes a network with heads for class and box, to be trained for some steps."""
     x = inputs = keras.Input((32, 32, 1), name="image")
     for width in (16, 32, 64):
         x = keras.layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
@@ -28,7 +28,8 @@ def network() -> keras.Model:
     model = keras.Model(inputs, heads, name="detector")
     losses = {"shape": "sparse_categorical_crossentropy", "box": "mse"}
     weights = {"shape": 1.0, "box": 5.0}
-    model.compile(keras.optimizers.Adam(3e-3), losses, loss_weights=weights)
+    rate = keras.optimizers.schedules.CosineDecay(3e-3, steps)
+    model.compile(keras.optimizers.Adam(rate), losses, loss_weights=weights)
     return model
 
 
@@ -58,7 +59,7 @@ def run(count=2000, epochs=25, **options) -> kbp.CompressionResult:
         (drawn.images, {"shape": drawn.classes, "box": drawn.boxes})
         for drawn in (draw_shapes(n, seed=s) for s, n in enumerate((count, 400, 400)))
     )
-    model = network()
+    model = network(steps=epochs * -(-count // 32))
     model.fit(*train, epochs=epochs, verbose=0)
     config = kbp.SearchOptions(rounds=2)
     options = {"recover": "all", "epochs": 5, "config": config, **options}
