@@ -55,6 +55,7 @@ _TRAIN = flags.DEFINE_integer("train", 2000, "The most images to train on.")
 _TEST = flags.DEFINE_integer("test", 2000, "The most images to judge on.")
 _EPOCHS = flags.DEFINE_integer("epochs", 3, "Of quantization-aware training.")
 _RATE = flags.DEFINE_float("learning_rate", 1e-4, "Of the same.")
+_CROPS = flags.DEFINE_bool("crops", False, "Whether training crops at random.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of drawing and training.")
 _OUTPUT = flags.DEFINE_string("output_dir", "quantized", "Where rows are kept.")
 
@@ -187,6 +188,10 @@ def read(path, low, high, fit, seed):
     ]
 
 
+def _crops(images):
+    return kbp.data.random_crops(images, seed=None)
+
+
 def _model():
     if _START.value:
         return keras.models.load_model(_START.value, compile=False)
@@ -213,7 +218,10 @@ def main(argv):
             kbp.fold(small).save(pruned)
         model = keras.models.load_model(pruned, compile=False)
     config = kbp.Recovery(
-        epochs=_EPOCHS.value, learning_rate=_RATE.value, seed=_SEED.value
+        epochs=_EPOCHS.value,
+        learning_rate=_RATE.value,
+        seed=_SEED.value,
+        augment=_crops if _CROPS.value else None,
     )
     rows = experiment(model, images, test, _FORMS.value, config, _OUTPUT.value)
     print(table(rows))

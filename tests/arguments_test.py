@@ -49,6 +49,9 @@ def test_every_public_function_is_in_the_table(calls):
     # data_relevance_relevance_test.py, data_relevance_beam_test.py.
     records |= {"DeltaOverlap", "TaskDelta", "WeightChange"}
     records |= {"JoinedMasks", "SlimmingRegularizer"}  # made by the methods only
+    # Made by `quantize_aware` only.
+    records |= {"FakeQuantize", "FixedFakeQuantize", "QuantizedActivation"}
+    records |= {"QuantizedWeights", "StaysFloat"}
     records |= {"Relevance", "contact_sheet", "select_relevant_on_beam"}
     others = {"BasisPair", "ConvolutionRule", "DenseRule", "METHODS", "NewLayer"}
     others |= {"Method", "TFLiteExport", "TrainedMask", "basis_pairs", "channel_rule"}

@@ -9,6 +9,7 @@ from models import identical, outputs, randomize
 
 import keras_basisprune as kbp
 from keras_basisprune.export.float_operations import float_operations
+from keras_basisprune.export.reading.operations import operations
 
 
 def images(count=24, size=16, seed=1):
@@ -49,7 +50,8 @@ def pre_activation():
     x = inputs = keras.Input((16, 16, 3))
     x = layers.Rescaling(2.0, offset=-0.5)(x)
     x = layers.SeparableConv2D(8, 3, activation="silu")(x)
-    x = layers.Concatenate()([x, layers.Conv2D(4, 1, activation="tanh")(x)])
+    x = layers.Concatenate()([x, layers.Conv2D(4, 1, activation="relu6")(x)])
+    x = layers.Add()([x, layers.Conv2D(12, 1, activation="tanh")(x)])
     x = layers.ReLU()(layers.BatchNormalization()(x))
     gate = layers.Dense(12, activation="sigmoid")(layers.GlobalMaxPooling2D()(x))
     x = layers.Multiply()([x, layers.Reshape((1, 1, 12))(gate)])
@@ -75,6 +77,7 @@ def test_the_file_computes_what_keras_computes(network, ranges, tmp_path):
     record = kbp.export_tflite(rounded, path, samples=x)
     assert record.quantization == "int8"
     assert record.float_ops == {}
+    assert "QUANTIZE" not in record.ops
     assert "DEQUANTIZE" not in record.ops
     assert float_operations(path).weights == 1.0
     expected = rounded.predict(x, verbose=0)
@@ -125,3 +128,46 @@ def test_other_quantizations_are_refused(tmp_path):
     with pytest.raises(ValueError, match="`quantization` to be None or 'int8'"):
         kbp.export_tflite(rounded, tmp_path / "a.tflite", quantization="float16")
     assert not list(tmp_path.iterdir())
+
+
+def test_four_bits_are_packed(tmp_path):
+    x = images()
+    network = randomize(classifier())
+    rounded = kbp.quantize_aware(network, x, weight_bits=4, ranges="learned", verbose=0)
+    path = tmp_path / "int4.tflite"
+    record = kbp.export_tflite(rounded, path, samples=x)
+    dtypes = {
+        op.name: op.inputs[1].dtype for op in operations(path) if len(op.inputs) == 3
+    }
+    assert dtypes["CONV_2D"] == "INT4"
+    assert dtypes["DEPTHWISE_CONV_2D"] == "INT8"
+    assert record.float_ops == {}
+    largest, same = steps_apart(path, x, rounded.predict(x, verbose=0))
+    assert largest <= 2
+    assert same == 1.0
+
+
+def test_sixteen_bits_lose_next_to_nothing(tmp_path):
+    x = images()
+    network = randomize(classifier())
+    rounded = kbp.quantize_aware(network, x, activation_bits=16, verbose=0)
+    path = tmp_path / "int16.tflite"
+    record = kbp.export_tflite(rounded, path, samples=x)
+    assert record.float_ops == {"SOFTMAX": 1, "CAST": 2}
+    expected = rounded.predict(x, verbose=0)
+    assert steps_apart(path, x, expected)[0] <= 2
+    error = np.abs(expected - network.predict(x, verbose=0)).max()
+    assert 0 < error < 0.01
+
+
+def test_excluded_layers_stay_in_float(tmp_path):
+    x = images()
+    rounded = kbp.quantize_aware(
+        randomize(classifier()), x, exclude=["dense.*"], verbose=0
+    )
+    path = tmp_path / "int8.tflite"
+    record = kbp.export_tflite(rounded, path, samples=x)
+    assert record.float_ops["FULLY_CONNECTED"] == 1
+    assert "CONV_2D" not in record.float_ops
+    largest, _ = steps_apart(path, x, rounded.predict(x, verbose=0))
+    assert largest <= 2

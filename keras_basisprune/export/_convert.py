@@ -17,6 +17,7 @@ class Settings:
         data: A list of arrays, one per input, to calibrate `"int8"` on; `None` for a
             model that states its ranges.
         integer_io: Whether an int8 file has int8 inputs and outputs.
+        bits: Bits of activations, 8 or 16.
         allow_tf_ops: Whether TensorFlow's own operations may be used where LiteRT has
             none.
         signature: The specifications of the inputs, structured as the model's inputs.
@@ -27,6 +28,7 @@ class Settings:
     integer_io: bool
     allow_tf_ops: bool
     signature: object
+    bits: int = 8
 
 
 def convert(model, path, specs, settings):
@@ -69,8 +71,9 @@ def _options(specs, settings):
             options["target_spec"]["supported_ops"] = [sets.TFLITE_BUILTINS_INT8]
             options["representative_dataset"] = lambda: _batches(specs, settings.data)
         if settings.integer_io:
-            options["inference_input_type"] = tf.int8
-            options["inference_output_type"] = tf.int8
+            whole = tf.int8 if settings.bits == 8 else tf.int16
+            options["inference_input_type"] = whole
+            options["inference_output_type"] = whole
     return options
 
 

@@ -14,6 +14,14 @@ def is_quantization_aware(model) -> bool:
     return any(isinstance(layer, kinds) for layer in model.layers)
 
 
+def bits_of(model) -> tuple[int, int]:
+    """Returns the fewest bits of weights, and the bits of activations."""
+    weights = [x.bits for x in model.layers if isinstance(x, QuantizedWeights)]
+    kinds = FakeQuantize | FixedFakeQuantize
+    found = [x.bits for x in model.layers if isinstance(x, kinds)]
+    return min(weights, default=8), max(found)
+
+
 def with_known_ranges(model) -> keras.Model:
     """Turns trained ranges into constants, and rounds the weights for good.
 

@@ -16,8 +16,10 @@ from keras_basisprune.export import (
     sample_arrays,
     signatures,
 )
+from keras_basisprune.export._small_integers import use_small_integers
 from keras_basisprune.export._tflite_export import TFLiteExport
 from keras_basisprune.export._with_known_ranges import (
+    bits_of,
     is_quantization_aware,
     with_known_ranges,
 )
@@ -119,10 +121,11 @@ def export_tflite(
     """
     path = _check_path(path)
     integer_io = check_flag("integer_io", integer_io)
-    given = model
+    given, weight_bits, bits = model, 8, 8
     trained = isinstance(model, keras.Model) and is_quantization_aware(model)
     if trained:
         quantization = _check_trained(quantization)
+        weight_bits, bits = bits_of(model)
         model = with_known_ranges(model)
     quantization = _check_quantization(quantization, representative_data, trained)
     tolerance = _agreement.resolve_tolerance(tolerance, _TOLERANCES[quantization])
@@ -141,9 +144,17 @@ def export_tflite(
     signature = signatures.pack(model, specs)
     unchecked = tolerance is None
     known = None if trained else data
-    settings = _convert.Settings(quantization, known, integer_io, unchecked, signature)
+    settings = _convert.Settings(
+        quantization, known, integer_io, unchecked, signature, bits
+    )
     with quiet(), staged(path) as staged_path:
+<<<<<<< HEAD
         _elsewhere.convert(model, staged_path, specs, settings)
+=======
+        _convert.convert(model, staged_path, specs, settings)
+        if weight_bits < 8 or bits > 8:
+            use_small_integers(staged_path, weight_bits < 8, bits > 8)
+>>>>>>> qat
         if labels is not None:
             add_metadata(staged_path, labels, model, specs)
             add_labels(staged_path, labels)

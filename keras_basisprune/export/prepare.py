@@ -4,11 +4,11 @@ import keras
 
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.trace import check_model
-from keras_basisprune.layers import FixedFakeQuantize, QuantizedActivation
+from keras_basisprune.layers import FixedFakeQuantize, QuantizedActivation, StaysFloat
 
 _LOW = {"float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16"}
 _WRAPPED = ("layer", "forward_layer", "backward_layer")
-_READ_BY_THE_CONVERTER = (FixedFakeQuantize, QuantizedActivation)
+_READ_BY_THE_CONVERTER = (FixedFakeQuantize, QuantizedActivation, StaysFloat)
 _DTYPE_KEYS = ("dtype", "default_policy", "source_name")
 
 

@@ -7,6 +7,7 @@ from keras_basisprune.layers.joined_masks import JoinedMasks
 from keras_basisprune.layers.quantized_activation import QuantizedActivation
 from keras_basisprune.layers.quantized_weights import QuantizedWeights
 from keras_basisprune.layers.slimming_regularizer import SlimmingRegularizer
+from keras_basisprune.layers.stays_float import StaysFloat
 from keras_basisprune.layers.trained_mask import TrainedMask
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "QuantizedActivation",
     "QuantizedWeights",
     "SlimmingRegularizer",
+    "StaysFloat",
     "TrainedMask",
 ]

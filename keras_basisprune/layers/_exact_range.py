@@ -11,7 +11,7 @@ def exact_range(low, high, bits) -> tuple[float, float]:
     Args:
         low: Its lower bound, a number.
         high: Its upper bound.
-        bits: Integer; beyond 8, the range is made symmetric, as LiteRT's 16 bits are.
+        bits: Integer; beyond 8, zero is in the middle, as in LiteRT's 16 bits.
 
     Returns:
         The new bounds.
@@ -19,8 +19,9 @@ def exact_range(low, high, bits) -> tuple[float, float]:
     low, high = min(low, 0.0), max(high, 0.0)
     high = max(high, low + _SMALLEST)
     if bits > 8:
+        steps = 2 ** (bits - 1)
         high = max(high, -low)
-        return -high, high
+        return -high * steps / (steps - 1), high
     steps = 2**bits - 1
     # In float32, as layers compute: -low / scale may be as good as halfway.
     zero = float(

@@ -2,8 +2,10 @@
 
 from keras import ops
 
+_TIE = 1e-3  # of a step: what is this close to halfway is meant to be halfway
 
-def round_through(values, low, high, steps, symmetric=False):
+
+def round_through(values, low, high, steps, symmetric=False, away=False):
     """Rounds values to `steps + 1` numbers between two bounds, zero among them.
 
     Gradients are those of learned step size quantization (Esser et al. 2020,
@@ -15,13 +17,15 @@ def round_through(values, low, high, steps, symmetric=False):
         low: Tensor, the lower bound, at most 0, of a shape that fits `values`.
         high: Tensor, the upper bound, at least 0.
         steps: Number of steps between the bounds.
-        symmetric: Whether `low` is `-high`; zero is then in the middle.
+        symmetric: Whether zero is in the middle, as with `low = -high`.
+        away: Whether values halfway between two signed integers go to the one that is
+            farther from zero, instead of to the larger one.
 
     Returns:
         A tensor like `values`.
     """
     scale = ops.maximum((high - low) / steps, 1e-12)
-    zero = steps / 2 if symmetric else ops.round(-low / scale)
+    zero = float((steps + 1) // 2) if symmetric else ops.round(-low / scale)
     # The bounds move so that zero is one of the numbers, but not for the gradients.
     low = low + ops.stop_gradient(-zero * scale - low)
     high = high + ops.stop_gradient((steps - zero) * scale - high)
@@ -30,5 +34,9 @@ def round_through(values, low, high, steps, symmetric=False):
     clipped = ops.minimum(ops.maximum(values, low), high)
     place = (clipped - low) / step
     nearest = ops.floor(place + 0.5)
+    if away:
+        down = ops.ceil(place - 0.5 - _TIE)
+        up = ops.floor(place + 0.5 + _TIE)
+        nearest = ops.where(place < (steps + 1) / 2, down, up)
     rounded = low + (place + ops.stop_gradient(nearest - place)) * step
     return rounded + ops.stop_gradient((nearest - zero) * scale - rounded)

@@ -44,6 +44,8 @@ class FakeQuantize(keras.layers.Layer):
         inputs: A tensor of any shape.
         member: Integer, which of the members it is; `None` for a tensor that takes on
             the range and has no influence on it.
+        average: Whether the tensor holds averages of a few numbers of the range, which
+            are often halfway between two.
         scale_only: Whether to return the distance between two neighbouring numbers, a
             tensor of shape `()`, instead; layers round their biases by it.
 
@@ -93,6 +95,7 @@ class FakeQuantize(keras.layers.Layer):
         self,
         inputs: Any,
         member: int | None = 0,
+        average: bool = False,
         scale_only: bool = False,
         training: bool | None = None,
     ) -> Any:
@@ -104,7 +107,7 @@ class FakeQuantize(keras.layers.Layer):
             self._follow(values, member)
         low, high = self._bounds()
         symmetric = self.bits > 8
-        rounded = round_through(values, low, high, self._steps, symmetric)
+        rounded = round_through(values, low, high, self._steps, symmetric, away=average)
         return ops.cast(rounded, self.compute_dtype)
 
     def set_range(self, member: int, low: float, high: float) -> None:
@@ -133,7 +136,7 @@ class FakeQuantize(keras.layers.Layer):
 
     @property
     def _steps(self) -> int:
-        return 2**self.bits - (2 if self.bits > 8 else 1)
+        return 2**self.bits - 1
 
     def _bounds(self):
         """Returns the range as tensors."""
@@ -143,8 +146,9 @@ class FakeQuantize(keras.layers.Layer):
             low, high = low * ops.exp(self.growth[0]), high * ops.exp(self.growth[1])
         high = ops.maximum(high, low + _SMALLEST)
         if self.bits > 8:
+            half = 2 ** (self.bits - 1)
             high = ops.maximum(high, -low)
-            low = -high
+            low = -high * (half / (half - 1))
         return low, high
 
     def _follow(self, values, member):

@@ -30,6 +30,7 @@ class FixedFakeQuantize(keras.layers.Layer):
     Call arguments:
         inputs: A tensor of any shape.
         member: Not used.
+        average: Not used.
         scale_only: As in `FakeQuantize`.
 
     Raises:
@@ -60,6 +61,7 @@ class FixedFakeQuantize(keras.layers.Layer):
         self,
         inputs: Any,
         member: int | None = None,
+        average: bool = False,
         scale_only: bool = False,
         training: bool | None = None,
     ) -> Any:
@@ -68,7 +70,7 @@ class FixedFakeQuantize(keras.layers.Layer):
         values = ops.cast(inputs, "float32")
         if self.while_training or not training:
             values = keras.quantizers.fake_quant_with_min_max_vars(
-                values, *self.range(), self.bits, self.bits > 8
+                values, *self.range(), self.bits
             )
         return ops.cast(values, self.compute_dtype)
 
@@ -80,7 +82,7 @@ class FixedFakeQuantize(keras.layers.Layer):
     def scale(self) -> float:
         """The distance between two neighbouring numbers."""
         low, high = self.range()
-        return (high - low) / (2**self.bits - (2 if self.bits > 8 else 1))
+        return (high - low) / (2**self.bits - 1)
 
     def compute_output_spec(
         self, inputs: Any, member: Any = None, scale_only: bool = False, **kwargs: Any

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_basisprune.layers._exact_range import exact_range
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_whole import check_whole
 
@@ -46,9 +47,9 @@ class QuantizedActivation(keras.layers.Layer):
         return inputs * self._rounded(gate, 1.0)
 
     def _rounded(self, values, high):
-        low = -high if self.bits > 8 else 0.0
+        low, high = exact_range(0.0, high, self.bits)
         values = keras.quantizers.fake_quant_with_min_max_vars(
-            values, low, high, self.bits, self.bits > 8
+            values, low, high, self.bits
         )
         return ops.cast(values, self.compute_dtype)
 

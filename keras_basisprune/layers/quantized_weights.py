@@ -93,12 +93,24 @@ class QuantizedWeights(keras.layers.Wrapper):
         return layer.stateless_call(trained, others, inputs)[0]
 
     def limits_of(self, kernel: np.ndarray) -> np.ndarray:
-        """Returns the largest absolute weight of each channel.
+        """Returns where weights of each channel should be clipped.
+
+        At 8 bits that is the largest absolute weight; at fewer bits, a share of it at
+        which rounding and clipping change the weights least, in squares.
 
         Args:
             kernel: Array of the kernel's shape.
         """
-        return np.ravel(ops.convert_to_numpy(self._largest(kernel)))
+        largest = ops.convert_to_numpy(self._largest(kernel))
+        shares = [1.0] if self.bits == 8 else np.linspace(1.0, 0.3, 15)
+        steps = 2 ** (self.bits - 1) - 1
+        others = tuple(i for i, size in enumerate(largest.shape) if size == 1)
+        errors = []
+        for share in shares:
+            scale = share * largest / steps
+            places = np.clip(np.round(kernel / scale), -steps, steps)
+            errors.append(np.sum((places * scale - kernel) ** 2, others, keepdims=True))
+        return np.ravel(np.take(shares, np.argmin(errors, axis=0)) * largest)
 
     def rounded(self) -> Any:
         """Returns the rounded kernel, a tensor of the kernel's shape."""

@@ -12,9 +12,10 @@ from keras_basisprune.layers import (
     FixedFakeQuantize,
     QuantizedActivation,
     QuantizedWeights,
+    StaysFloat,
 )
 
-_ROUNDING = (FakeQuantize, FixedFakeQuantize)
+_ROUNDING = (FakeQuantize, FixedFakeQuantize, StaysFloat)
 
 
 def without_rounding(model: keras.Model) -> keras.Model:

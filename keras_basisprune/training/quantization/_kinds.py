@@ -32,9 +32,9 @@ _PASSING_FUNCTIONS = frozenset(
     """.split()
 )
 # The outputs are new numbers, at the scale of the input.
+POOLINGS = (layers.AveragePooling1D, layers.AveragePooling2D)
 _AVERAGES = (
-    layers.AveragePooling1D,
-    layers.AveragePooling2D,
+    *POOLINGS,
     layers.Resizing,
     layers.UpSampling1D,
     layers.UpSampling2D,
@@ -49,7 +49,7 @@ _RELUS = (keras.activations.relu, keras.activations.relu6)
 
 # The ranges at which LiteRT's kernels give their results, at 8 bits.
 _UNIT = (0.0, 255 / 256)
-_FIXED = {
+FIXED = {
     keras.activations.sigmoid: _UNIT,
     keras.activations.softmax: _UNIT,
     keras.activations.tanh: (-1.0, 127 / 128),
@@ -89,29 +89,24 @@ def joins(op) -> bool:
     return type(op) in _JOINS or _function(op, _JOINING_FUNCTIONS)
 
 
-def fixed_range(op, bits) -> tuple[float, float] | None:
-    """Returns the range that an operation's outputs have in any file.
+def fixed_range(op) -> tuple[float, float] | None:
+    """Returns the range that an operation's outputs have in any file of 8 bits.
 
     Args:
         op: A layer or operation.
-        bits: Integer, 8 or 16.
 
     Returns:
         A pair of numbers; `None` if the range depends on the values.
     """
     if isinstance(op, FixedFakeQuantize):
         return op.range()
-    found = None
     if type(op) is layers.Softmax:
-        found = _UNIT
-    elif type(op) is layers.Activation:
-        found = _FIXED.get(op.activation)
-    elif not isinstance(op, layers.Layer) and is_from_keras(type(op)):
-        found = _FIXED_FUNCTIONS.get(type(op).__name__)
-    if found is None or bits == 8:
-        return found
-    high = 1.0 if found[1] else 16.0
-    return -high * (1 - 2**-15), high * (1 - 2**-15)
+        return _UNIT
+    if type(op) is layers.Activation:
+        return FIXED.get(op.activation)
+    if not isinstance(op, layers.Layer) and is_from_keras(type(op)):
+        return _FIXED_FUNCTIONS.get(type(op).__name__)
+    return None
 
 
 def takes_relu(op) -> bool:

@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 
+from keras_basisprune.layers import StaysFloat
 from keras_basisprune.training.quantization import _kinds
 
 _AT_ONCE = 32  # samples whose extreme values count once, as in a training step
@@ -23,6 +24,8 @@ class Place:
         fixed: Whether the range is known; the group then has this tensor only.
         rounded: Whether it is rounded here; otherwise its values are already.
         result: Whether it is an output of the model with a fixed range.
+        average: Whether it is averaged from few values of the range.
+        from_float: Whether the operation that computes it stays in float.
     """
 
     group: int
@@ -32,6 +35,8 @@ class Place:
     fixed: bool = False
     rounded: bool = True
     result: bool = False
+    average: bool = False
+    from_float: bool = False
 
 
 def places(traced, extremes, bits, unchanged) -> dict[int, Place]:
@@ -41,7 +46,7 @@ def places(traced, extremes, bits, unchanged) -> dict[int, Place]:
         traced: The `Trace` of a network of single steps.
         extremes: Maps the `id` of each tensor to its extreme values by sample.
         bits: Integer, 8 or 16.
-        unchanged: The `id`s of layers whose outputs stay in float.
+        unchanged: The `id`s of layers that compute in float.
 
     Returns:
         A dict from the `id` of each rounded tensor to its `Place`.
@@ -72,36 +77,53 @@ class _Planner:
     def _visit(self, call):
         given = [self._found.get(id(t)) for t in call.input_tensors]
         outputs = [t for t in call.output_tensors if _is_float(t)]
-        if id(call.op) in self._unchanged or not outputs:
+        if isinstance(call.op, StaysFloat):
             return
-        if _kinds.passes(call.op):
+        if id(call.op) in self._unchanged:
+            for tensor in outputs:
+                self._add(tensor, self._range(tensor))
+                self._found[id(tensor)].from_float = True
+        elif _kinds.passes(call.op):
             self._pass(outputs, given, rounded=False)
         elif _kinds.averages(call.op):
-            self._pass(outputs, given, rounded=True)
+            pooled = isinstance(call.op, _kinds.POOLINGS)
+            self._pass(outputs, given, rounded=True, average=pooled)
         elif _kinds.joins(call.op):
-            self._join(outputs, given)
-        elif (limits := _kinds.fixed_range(call.op, self._bits)) is not None:
+            self._join(call, outputs, given)
+        elif (limits := _kinds.fixed_range(call.op)) is not None:
             for tensor in outputs:
-                self._add(tensor, limits, fixed=True)
+                if self._bits == 8:  # others stay in float
+                    self._add(tensor, limits, fixed=True)
         elif not self._before_relu(call, outputs):
             for tensor in outputs:
                 self._add(tensor, self._range(tensor))
 
-    def _pass(self, outputs, given, rounded):
+    def _pass(self, outputs, given, rounded, average=False):
         """The outputs take on the range of the first input, if it has one."""
         for tensor in outputs:
             if given and given[0] is not None:
                 place = given[0]
                 self._found[id(tensor)] = dataclasses.replace(
-                    place, member=None, rounded=rounded, result=False
+                    place,
+                    member=None,
+                    rounded=rounded,
+                    average=average,
+                    result=False,
+                    from_float=False,
                 )
 
-    def _join(self, outputs, given):
+    def _join(self, call, outputs, given):
         if any(place is None for place in given):
             return
         low, high = min(p.low for p in given), max(p.high for p in given)
         alike = [
-            p for p in given if not p.fixed and _ALIKE * (p.high - p.low) > high - low
+            place
+            for tensor, place in zip(call.input_tensors, given, strict=True)
+            if not place.fixed
+            and (
+                _ALIKE * (place.high - place.low) > high - low
+                or self._only_read_by(tensor, call)
+            )
         ]
         for place in alike[1:]:
             self._merge(place.group, alike[0].group)
@@ -112,6 +134,20 @@ class _Planner:
                 group = alike[0].group if alike else self._new()
                 place = Place(group, 0, low, high)
             self._found[id(tensor)] = place
+
+    def _only_read_by(self, tensor, call):
+        """Returns whether no other call reads the values of a tensor's range."""
+        root = self._root(self._found[id(tensor)].group)
+        for other in self._traced.calls:
+            read = [self._found.get(id(t)) for t in other.input_tensors]
+            if other is call or not any(
+                p and self._root(p.group) == root for p in read
+            ):
+                continue
+            made = [self._found.get(id(t)) for t in other.output_tensors]
+            if not all(p and self._root(p.group) == root for p in made):
+                return False
+        return True
 
     def _before_relu(self, call, outputs):
         """Returns whether only a ReLU reads what the call computes."""

@@ -6,8 +6,14 @@ import keras
 import numpy as np
 
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
+from keras_basisprune.graph.rules import rule_of
 from keras_basisprune.graph.trace import Call
-from keras_basisprune.layers import FakeQuantize, FixedFakeQuantize, QuantizedWeights
+from keras_basisprune.layers import (
+    FakeQuantize,
+    FixedFakeQuantize,
+    QuantizedWeights,
+    StaysFloat,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +102,11 @@ def _ranges(places, layers):
 
 
 def _with_rounded_kernel(layer, name, form) -> NewLayer:
+    # Depthwise kernels are small, and lose much at 4 bits.
+    depthwise = rule_of(layer).depthwise(layer)
+    bits = 8 if depthwise else form.weight_bits
     made = QuantizedWeights(
-        clone(layer, name), bits=form.weight_bits, ranges=form.ranges, name=name
+        clone(layer, name), bits=bits, ranges=form.ranges, name=name
     )
     made.trainable = layer.trainable
     weights = {"layer.kernel": _array(layer.kernel)}
@@ -119,9 +128,22 @@ def _added(traced, places, layers, with_scale):
     def add(tensor):
         place = places.get(id(tensor))
         if place is not None and place.rounded:
+            if place.from_float:
+                cast = StaysFloat(name="stays_float")
+                out = keras.KerasTensor(tensor.shape, dtype=cast.compute_dtype)
+                calls.append(Call(cast, (tensor,), {}, out))
+                instead[id(tensor)] = out
             layer = layers[place.group]
+            source = given(tensor)
             out = keras.KerasTensor(tensor.shape, dtype=layer.compute_dtype)
-            calls.append(Call(layer, (tensor,), {"member": place.member}, out))
+            calls.append(
+                Call(
+                    layer,
+                    (source,),
+                    {"member": place.member, "average": place.average},
+                    out,
+                )
+            )
             instead[id(tensor)] = out
 
     for tensor in keras.tree.flatten(traced.inputs):

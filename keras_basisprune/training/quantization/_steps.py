@@ -14,6 +14,7 @@ from keras_basisprune.layers import (
     FixedFakeQuantize,
     QuantizedActivation,
     QuantizedWeights,
+    StaysFloat,
 )
 from keras_basisprune.training.quantization import _kinds
 
@@ -57,18 +58,32 @@ def steps(model, bits, unchanged) -> keras.Model:
             return None if _kinds.takes_activation(layer) else _split(layer, name, bits)
         if type(layer) is keras.layers.Activation:
             return _activation(layer.activation, name, layer.dtype_policy, bits)
+        if type(layer) is keras.layers.Softmax and bits > 8:
+            return [_stays_float(name), NewLayer(clone(layer, name))]
         if type(layer) in _AFFINE:
             return _depthwise(layer, name, calls[id(layer)].input_tensors[0])
         return None
 
-    return rewrite(model, replace, traced)
+    def arguments(call):
+        if type(call.op) in _AFFINE:  # may have a mask that others do not take
+            return (call.input_tensors[0],), {}
+        return call.args, call.kwargs
+
+    return rewrite(model, replace, traced, arguments)
 
 
 def _activation(function, name, dtype, bits):
     """Returns the layers of an activation; `None` if it is a single operation."""
+    if bits > 8 and function in _kinds.FIXED:
+        made = keras.layers.Activation(function, name=name, dtype=dtype)
+        return [_stays_float(name), NewLayer(made)]
     if (steps := _SEVERAL_STEPS.get(function)) is None:
         return None
     return [NewLayer(QuantizedActivation(steps, bits, name=name, dtype=dtype))]
+
+
+def _stays_float(name):
+    return NewLayer(StaysFloat(name=f"{name}_float"))
 
 
 def _split(layer, name, bits):

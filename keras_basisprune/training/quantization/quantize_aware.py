@@ -1,8 +1,11 @@
 """Makes a network round weights and activations as its int8 file will."""
 
+from typing import Any
+
 import keras
 
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
+from keras_basisprune.graph.match_layers import match_layers
 from keras_basisprune.graph.trace import check_model, trace
 from keras_basisprune.surgery import fold
 from keras_basisprune.training.quantization._observed import observed
@@ -22,6 +25,9 @@ def quantize_aware(
     data: Data,
     *,
     ranges: str = "moving",
+    weight_bits: int = 8,
+    activation_bits: int = 8,
+    exclude: Any = (),
     samples: int = 320,
     verbose: Verbose = "auto",
 ) -> keras.Model:
@@ -51,6 +57,12 @@ def quantize_aware(
         ranges: `"moving"`: ranges of activations follow each training batch by a
             moving average, and those of weights follow the weights; `"learned"`: all
             are trained by gradients.
+        weight_bits: Integer, 8 or 4. With 4, kernels have 15 numbers per channel and
+            half the bytes; depthwise kernels keep 8. Train with `ranges="learned"`.
+        activation_bits: Integer, 8 or 16. With 16, little is lost without training, but
+            fewer operations have integer kernels, and these are slower.
+        exclude: Layers that stay in float: names, regular expressions, classes or
+            predicates, as in `convert`.
         samples: Integer, the most samples that are read of `data`.
         verbose: Whether to show a progress bar: `"auto"` and 1 do, 0 doesn't.
 
@@ -73,9 +85,36 @@ def quantize_aware(
     verbose = check_verbose(verbose)
     check_model("model", model)
     check_finite_weights(model)
-    form = Form(8, 8, ranges)
-    split = steps(fold(model), form.activation_bits, ())
+    form = Form(
+        _one_of("weight_bits", weight_bits, (8, 4)),
+        _one_of("activation_bits", activation_bits, (8, 16)),
+        ranges,
+    )
+    folded = fold(model)
+    left_out = match_layers(_layers(folded), exclude, "exclude")
+    split = steps(folded, form.activation_bits, {id(layer) for layer in left_out})
+    names = {layer.name for layer in left_out}
+    unchanged = {id(layer) for layer in _layers(split) if layer.name in names}
     traced = trace(split)
     extremes = observed(split, traced, data, samples, verbose)
-    found = places(traced, extremes, form.activation_bits, ())
-    return rounded(split, traced, found, form, ())
+    found = places(traced, extremes, form.activation_bits, unchanged)
+    return rounded(split, traced, found, form, unchanged)
+
+
+def _one_of(argument, value, choices):
+    remedy = f"Pass {choices[0]} or {choices[1]}."
+    value = check_whole(argument, value, min(choices), max(choices), remedy)
+    if value not in choices:
+        raise ValueError(
+            f"Expected `{argument}` to be {choices[0]} or {choices[1]}. Received: "
+            f"{argument}={value}. Leave it out for {choices[0]}."
+        )
+    return value
+
+
+def _layers(model) -> list:
+    return [
+        layer
+        for layer in model.layers
+        if not isinstance(layer, keras.layers.InputLayer)
+    ]
