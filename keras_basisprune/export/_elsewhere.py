@@ -36,6 +36,7 @@ def convert(model, path, specs, settings):
         "form": settings.quantization,
         "integer_io": settings.integer_io,
         "allow_tf_ops": settings.allow_tf_ops,
+        "bits": settings.bits,
     }
     with tempfile.TemporaryDirectory() as folder:
         if settings.data is not None:

@@ -76,6 +76,7 @@ def _export(folder, job):
         job["integer_io"],
         job["allow_tf_ops"],
         signatures.pack(model, specs),
+        job["bits"],
     )
     _convert.convert(model, job["to"], specs, settings)
 

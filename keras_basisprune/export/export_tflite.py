@@ -148,13 +148,9 @@ def export_tflite(
         quantization, known, integer_io, unchecked, signature, bits
     )
     with quiet(), staged(path) as staged_path:
-<<<<<<< HEAD
         _elsewhere.convert(model, staged_path, specs, settings)
-=======
-        _convert.convert(model, staged_path, specs, settings)
         if weight_bits < 8 or bits > 8:
             use_small_integers(staged_path, weight_bits < 8, bits > 8)
->>>>>>> qat
         if labels is not None:
             add_metadata(staged_path, labels, model, specs)
             add_labels(staged_path, labels)
