@@ -8,6 +8,7 @@ from keras import layers
 import keras_basisprune as kbp
 from keras_basisprune.measure import LatencyTable, predicted_latency
 from keras_basisprune.plan import Kept, Plan
+from keras_basisprune.plans.sensitivity.loss_curve import LossCurve
 from keras_basisprune.utils.cannot_reach import CannotReach
 
 WIDTH = 64
@@ -169,3 +170,21 @@ def test_measured_on_this_machine():
 def test_sizes_that_are_unknown():
     with pytest.raises(ValueError, match="fixed input size"):
         kbp.select_channels(net(None), keep=0.5, cost=LatencyTable())
+
+
+@pytest.mark.parametrize("times", TIMES)
+def test_measured_sensitivity_keeps_within_the_time(times):
+    model, time = net(), TIMES[times]
+    table = Made(time)
+    order = tuple(range(WIDTH - 1, 0, -1))  # the first channels are best
+    errors = tuple(map(float, range(1, WIDTH)))
+    removed, losses = (16, 32, 48), (0.01, 0.02, 0.04)
+    curve = LossCurve("conv", "channels", WIDTH, order, errors, removed, losses)
+    found = kbp.Sensitivity((curve,))
+    plan = kbp.select_channels(model, keep=0.6, sensitivity=found, cost=table)
+    count = width(plan)
+    assert plan.channels["conv"].indices == tuple(range(count))
+    small = predicted_latency(kbp.prune(model, plan), table)
+    assert small == pytest.approx(time(count))
+    assert small <= 0.6 * time(WIDTH) * (1 + 1e-9)
+    assert found.predicted(plan) == pytest.approx(curve.expected()[WIDTH - count])
