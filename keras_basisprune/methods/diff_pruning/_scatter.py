@@ -21,8 +21,9 @@ class Scatter:
     without copying it, and who trains the variable makes another. So the new weights
     are put together once and handed over each time; what stood there is handed back.
     At most 1 GiB of them are kept for all models. Those that were written longest ago
-    make room, and are put together again when they are wanted. On PyTorch, only the
-    numbers that change are written.
+    make room, and are put together again when they are wanted. On PyTorch, training
+    changes numbers in place: only those of the delta are written, and what stood there
+    is kept as a copy of each whole variable.
 
     TensorFlow's `scatter_nd_update` is not used: a variable on which it was called once
     is copied whenever it is read.
@@ -45,8 +46,9 @@ class Scatter:
     def write(self) -> list:
         """Writes the values; returns those that stood there, for `restore`."""
         if self._in_place:
-            before = [_flat(v)[index] for v, index, _ in self._rows]  # copies
-            self.restore([x for _, _, x in self._rows])
+            before = [_flat(variable).clone() for variable, _, _ in self._rows]
+            for variable, index, value in self._rows:
+                _flat(variable).index_copy_(0, index, value)
             return before
         before = [_held(v) for v, _, _ in self._rows]
         self.restore(self._whole())
@@ -54,9 +56,9 @@ class Scatter:
 
     def restore(self, values):
         """Writes what `write` has returned."""
-        for (variable, index, _), value in zip(self._rows, values, strict=True):
+        for (variable, _, _), value in zip(self._rows, values, strict=True):
             if self._in_place:
-                _flat(variable).index_copy_(0, index, value)
+                _flat(variable).copy_(value)
             else:
                 _hand_over(variable, value)
 
