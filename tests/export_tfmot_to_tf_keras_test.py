@@ -1,5 +1,6 @@
 """Models cross to `tf_keras` and back with the same outputs, weights and names."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -115,6 +116,19 @@ def test_it_is_saved_and_loaded(tmp_path):
     old.save(tmp_path / "old.keras")
     loaded = tf_keras.models.load_model(tmp_path / "old.keras")
     assert difference(run(old, x), run(loaded, x)) == 0
+
+
+def test_layers_of_applications_that_have_no_public_name():
+    home = importlib.import_module("keras.src.applications.inception_resnet_v2")
+    other = importlib.import_module("keras.src.applications.convnext")
+    x = inputs = keras.Input((4, 4, 3))
+    x = home.CustomScaleLayer(0.3)([x, layers.ReLU()(x)])
+    x = other.StochasticDepth(0.2)(other.LayerScale(0.5, 3)(x))
+    model = randomize(keras.Model(inputs, x))
+    images = sample(model)
+    old, wanted = to_tf_keras(model), outputs(model, images)
+    assert difference(wanted, run(old, images)) <= EXACT
+    assert difference(wanted, outputs(from_tf_keras(old), images)) <= EXACT
 
 
 def test_it_trains():

@@ -30,6 +30,7 @@ _TABLES = {
 }
 # Layers of Keras Applications have no public name; both versions keep them here.
 _HIDDEN = {
+    "CustomScaleLayer": "src.applications.inception_resnet_v2",
     "LayerScale": "src.applications.convnext",
     "StochasticDepth": "src.applications.convnext",
 }
