@@ -55,6 +55,7 @@ _TRAIN = flags.DEFINE_integer("train", 2000, "The most images to train on.")
 _TEST = flags.DEFINE_integer("test", 2000, "The most images to judge on.")
 _EPOCHS = flags.DEFINE_integer("epochs", 3, "Of quantization-aware training.")
 _RATE = flags.DEFINE_float("learning_rate", 1e-4, "Of the same.")
+_BATCH = flags.DEFINE_integer("batch_size", 32, "Of the same.")
 _CROPS = flags.DEFINE_bool("crops", False, "Whether training crops at random.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of drawing and training.")
 _OUTPUT = flags.DEFINE_string("output_dir", "quantized", "Where rows are kept.")
@@ -220,6 +221,7 @@ def main(argv):
     config = kbp.Recovery(
         epochs=_EPOCHS.value,
         learning_rate=_RATE.value,
+        batch_size=_BATCH.value,
         seed=_SEED.value,
         augment=_crops if _CROPS.value else None,
     )

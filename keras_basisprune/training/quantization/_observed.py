@@ -13,8 +13,8 @@ from keras_basisprune.graph.rewrite import rewrite
 _BATCH = 32
 
 
-def observed(model, traced, data, samples, verbose) -> dict[int, np.ndarray]:
-    """Finds the extreme values of each tensor for each sample.
+def observed(model, traced, data, samples, verbose, averaged=()) -> tuple[dict, dict]:
+    """Finds the extreme values of each tensor for each sample, and means of channels.
 
     Time is that of one forward pass; one batch is in memory at a time.
 
@@ -24,10 +24,12 @@ def observed(model, traced, data, samples, verbose) -> dict[int, np.ndarray]:
         data: Samples, in any form.
         samples: Integer, the most samples that are read.
         verbose: Whether to show a progress bar.
+        averaged: The `id`s of tensors of which to take the means, too.
 
     Returns:
-        A dict from the `id` of each float tensor of `traced` to an array of shape
-        `(samples, 2)`.
+        A dict from the `id` of each tensor of `traced` to an array of shape
+        `(samples, 2)`, and one from those in `averaged` to an array with the mean of
+        each place of the last axis.
 
     Raises:
         ValueError: If `data` does not fit the model or a value is not finite.
@@ -42,10 +44,14 @@ def observed(model, traced, data, samples, verbose) -> dict[int, np.ndarray]:
         tensors.update(zip(map(id, call.output_tensors), made, strict=True))
     taken = {op.name for op in copy.operations}
     probes = []
-    for tensor in tensors.values():
-        name = unique_name("extremes", taken, ())
+    chosen = [key for key in averaged if key in tensors]
+    wanted = [(_extremes, tensor, 2) for tensor in tensors.values()]
+    wanted += [(_means, tensors[key], tensors[key].shape[-1]) for key in chosen]
+    for function, tensor, width in wanted:
+        name = unique_name("observed", taken, ())
         taken.add(name)
-        probes.append(GraphFunction(_extremes, (None, 2), "float32", name)(tensor))
+        made = GraphFunction(function, (None, width), "float32", name)
+        probes.append(made(tensor))
     probe = keras.Model(copy.input, probes)
     found = []
     with tqdm(total=samples, unit="sample", disable=not verbose) as bar:
@@ -57,7 +63,15 @@ def observed(model, traced, data, samples, verbose) -> dict[int, np.ndarray]:
             bar.update(len(batch[0]))
     arrays = [np.concatenate(parts)[:samples] for parts in zip(*found, strict=True)]
     _check(arrays)
-    return dict(zip(tensors, arrays, strict=True))
+    means = [array.mean(0, dtype=np.float64) for array in arrays[len(tensors) :]]
+    extremes = dict(zip(tensors, arrays, strict=False))
+    return extremes, dict(zip(chosen, means, strict=True))
+
+
+def _means(values):
+    values = keras.ops.cast(values, "float32")
+    axes = list(range(1, len(values.shape) - 1))
+    return keras.ops.mean(values, axis=axes) if axes else values
 
 
 def _extremes(values):

@@ -8,6 +8,10 @@ from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.match_layers import match_layers
 from keras_basisprune.graph.trace import check_model, trace
 from keras_basisprune.surgery import fold
+from keras_basisprune.training.quantization._corrected import (
+    correct_biases,
+    inputs_of,
+)
 from keras_basisprune.training.quantization._observed import observed
 from keras_basisprune.training.quantization._places import places
 from keras_basisprune.training.quantization._rounded import Form, rounded
@@ -43,8 +47,9 @@ def quantize_aware(
     activations with a scale and zero point per tensor, after a ReLU that follows a
     convolution or sum, and one range for all inputs and the output of a concatenation;
     the inputs and outputs of the network, too. Biases stay in float (32-bit integers in
-    the file). The model is folded first (`fold`); a BatchNormalization that no
-    convolution can take becomes a depthwise convolution of size 1, and separable
+    the file); they are corrected for the mean of what rounding the kernels changes
+    (Nagel et al. 2019). The model is folded first (`fold`); a BatchNormalization that
+    no convolution can take becomes a depthwise convolution of size 1, and separable
     convolutions become two layers. `fold` also turns the trained network back into an
     ordinary one.
 
@@ -96,9 +101,13 @@ def quantize_aware(
     names = {layer.name for layer in left_out}
     unchanged = {id(layer) for layer in _layers(split) if layer.name in names}
     traced = trace(split)
-    extremes = observed(split, traced, data, samples, verbose)
+    sources = inputs_of(traced)
+    averaged = tuple(dict.fromkeys(sources.values()))
+    extremes, means = observed(split, traced, data, samples, verbose, averaged)
     found = places(traced, extremes, form.activation_bits, unchanged)
-    return rounded(split, traced, found, form, unchanged)
+    network = rounded(split, traced, found, form, unchanged)
+    correct_biases(network, {name: means[key] for name, key in sources.items()})
+    return network
 
 
 def _one_of(argument, value, choices):
