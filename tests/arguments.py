@@ -443,6 +443,7 @@ def calls(folder):
         "SearchOptions": _record(
             kbp.SearchOptions,
             samples="whole",
+            trial_samples="whole?",
             rounds="whole",
             distill="flag",
             compensation="flag",

@@ -54,7 +54,7 @@ def observed(model, traced, data, samples, verbose, averaged=()) -> tuple[dict, 
         probes.append(made(tensor))
     probe = keras.Model(copy.input, probes)
     found = []
-    with tqdm(total=samples, unit="sample", disable=not verbose) as bar:
+    with tqdm(unit="sample", disable=not verbose) as bar:
         for batch in sample_batches(
             model, None, data, "data", batch_size=_BATCH, limit=samples
         ):
