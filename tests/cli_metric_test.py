@@ -69,7 +69,7 @@ def folder(digits, tmp_path_factory):
     model.fit(parts["x_train"], parts["y_train"], epochs=4, verbose=0)
     model.save(root / "odd.keras")
     kbp.export_tflite(model, root / "odd.tflite")
-    (root / "my_scores.py").write_text(MINE)
+    (root / "scored.py").write_text(MINE)
     return root
 
 
@@ -109,9 +109,9 @@ def scores(out):
 def test_evaluate_by_any_metric(capsys, kind):
     names = (
         "f1",
-        "my_scores.py:strict",
-        "my_scores.py:brier_error",
-        "my_scores.py:worst",
+        "scored.py:strict",
+        "scored.py:brier_error",
+        "scored.py:worst",
         "auto",
     )
     words = (f"--model=odd.{kind}", "--data=odd.npz", f"--metric={','.join(names)}")
@@ -149,7 +149,7 @@ def test_compress_by_a_function_and_a_name(capsys, folder, tmp_path):
         f"--output_dir={tmp_path}",
     )
     code, out, err = run(
-        capsys, *words, "--metric=my_scores.py:brier_error,f1", "--max_drop=20%"
+        capsys, *words, "--metric=scored.py:brier_error,f1", "--max_drop=20%"
     )
     assert code == 0, err
     report = json.loads((tmp_path / "report.json").read_text())
@@ -179,12 +179,12 @@ def test_compress_by_a_function_and_a_name(capsys, folder, tmp_path):
         ("MeanIoU", "the name of a metric of Keras, such as f1"),
         ("nowhere:f", "Expected --metric to name a module that can be imported"),
         (
-            "my_scores.py:missing",
-            "in my_scores.py. Received: 'missing', which is not in it.",
+            "scored.py:missing",
+            "in scored.py. Received: 'missing', which is not in it.",
         ),
-        ("my_scores.py:number", "Received: 'number', which is of the type int."),
+        ("scored.py:number", "Received: 'number', which is of the type int."),
         (
-            "my_scores.py:Share",
+            "scored.py:Share",
             "to be a metric that needs no arguments. Received: TypeEr",
         ),
     ],
@@ -202,7 +202,7 @@ def test_metrics_that_are_none(capsys, tmp_path, command, metric, text):
     [("fails", "KeyError: 'nothing'"), ("nan", "Received: nan. Check it in Python")],
 )
 def test_metrics_that_fail_on_the_file(capsys, metric, text):
-    words = ("--model=odd.tflite", "--data=odd.npz", f"--metric=my_scores.py:{metric}")
+    words = ("--model=odd.tflite", "--data=odd.npz", f"--metric=scored.py:{metric}")
     code, err = refused(capsys, "evaluate", *words)
     assert code == 1
     assert f"--metric={metric} to give a number" in err and text in err
