@@ -90,7 +90,9 @@ def test_networks_are_fitted_on_the_images_of_training(model, digits):
             train=images if changed else half(images),
             methods=["basis"],  # the same shares in all searches
             recover=kbp.Recovery(epochs=1, learning_rate=0.0, augment=augment),
-            config=kbp.SearchOptions(samples=10**6, rounds=1, augment=changed),
+            config=kbp.SearchOptions(
+                samples=10**6, trial_samples=None, rounds=1, augment=changed
+            ),
         )
 
     with_halves, of_halves = fitted(half), fitted(None)
