@@ -23,7 +23,7 @@ class Trial:
             is one.
         to_channels: Float in [0, 1], how much of the cut is made by channels: they are
             pruned to `share ** to_channels`; NaN for methods that don't split a cut,
-            and where there is no such network.
+            and for those that measure how, if they can't reach the share.
         seconds: Dict of the seconds for `"fitting"`, `"training"` and `"evaluation"`,
             and for `"measuring"` sensitivity before the first cut of a network.
         bound: Float, the largest loss on other images, with 95 % confidence: how much
@@ -70,6 +70,7 @@ def trial_of(answer, number, method, trained, good_enough) -> Trial:
         good_enough: Whether it is within the budget.
     """
     shares = {key: answer.get(key, math.nan) for key in ("kept", "params", "flops")}
+    known = method.split if isinstance(method.split, float) else math.nan
     return Trial(
         round=number,
         **shares,
@@ -79,7 +80,7 @@ def trial_of(answer, number, method, trained, good_enough) -> Trial:
         predicted=answer.get("predicted", math.nan),
         trained=trained,
         good_enough=good_enough,
-        to_channels=answer.get("to_channels", math.nan),
+        to_channels=answer.get("to_channels", known),
         seconds=answer["seconds"],
         method=method.name,
         judged=answer.get("judged", "keras"),
