@@ -193,6 +193,10 @@ def test_names_the_layer_that_cannot_cross():
     normed = layers.Dense(2, keras.activations.sparsemax, name="odd")(x)
     with pytest.raises(ValueError, match="`odd`.*no activation 'sparsemax'"):
         to_tf_keras(keras.Model(inputs, normed))
+    # That of `tf_keras` works only where `tf.keras` is Keras 2.
+    conv = layers.SpectralNormalization(layers.Conv2D(4, 3), name="spectral")(x)
+    with pytest.raises(ValueError, match="`spectral`.*raised TypeError"):
+        to_tf_keras(keras.Model(inputs, conv))
     with pytest.raises(ValueError, match="BasisScalingConv.*`fold`"):
         to_tf_keras(kbp.convert(models.sequential()))
     quantized = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="small")])

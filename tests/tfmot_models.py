@@ -67,7 +67,6 @@ def images():
     x = layers.Rescaling([0.5, 1.0, 2.0], [0.1, 0.2, 0.3])(x)
     x = layers.Normalization(mean=[0.1, 0.2, 0.3], variance=[1.0, 2.0, 3.0])(x)
     x = layers.RandomFlip()(layers.RandomRotation(0.2)(x))
-    x = layers.SpectralNormalization(layers.Conv2D(4, 3, padding="same"))(x)
     y = layers.UpSampling2D(2, interpolation="bilinear")(x)
     y = layers.Resizing(8, 8)(layers.ZeroPadding2D(((1, 2), (3, 0)))(y))
     y = layers.Cropping2D(1)(ops.image.resize(y, (10, 10)))
