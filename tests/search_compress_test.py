@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import keras_basisprune as kbp
+from keras_basisprune.search.drawn_samples import drawn_samples
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,8 @@ def test_the_plan_by_hand_makes_the_same_network(model, digits, untrained):
     assert len(images) > 1000
     order = np.random.default_rng(0).permutation(len(images))
     images = images[np.sort(order[:1000])]
+    chosen = untrained.trials[untrained.details["chosen"]]
+    images = drawn_samples(images, chosen.samples, 0)
     (plan,) = untrained.plans
     again = model
     if plan.channels:
