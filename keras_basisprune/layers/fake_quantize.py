@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_basisprune.layers._exact_range import exact_range
 from keras_basisprune.layers._round_through import round_through
+from keras_basisprune.layers._rounded_spec import rounded_spec
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_whole import check_whole
@@ -164,10 +165,7 @@ class FakeQuantize(keras.layers.Layer):
     def compute_output_spec(
         self, inputs: Any, member: Any = None, scale_only: bool = False, **kwargs: Any
     ) -> keras.KerasTensor:
-        shape = () if scale_only else inputs.shape
-        return keras.KerasTensor(
-            shape, dtype="float32" if scale_only else self.compute_dtype
-        )
+        return rounded_spec(self, inputs, scale_only)
 
     def get_config(self) -> dict[str, Any]:
         return {

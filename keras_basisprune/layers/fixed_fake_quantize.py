@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_basisprune.layers._exact_range import exact_range
+from keras_basisprune.layers._rounded_spec import rounded_spec
 from keras_basisprune.utils.check_flag import check_flag
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_whole import check_whole
@@ -87,10 +88,7 @@ class FixedFakeQuantize(keras.layers.Layer):
     def compute_output_spec(
         self, inputs: Any, member: Any = None, scale_only: bool = False, **kwargs: Any
     ) -> keras.KerasTensor:
-        shape = () if scale_only else inputs.shape
-        return keras.KerasTensor(
-            shape, dtype="float32" if scale_only else self.compute_dtype
-        )
+        return rounded_spec(self, inputs, scale_only)
 
     def get_config(self) -> dict[str, Any]:
         return {

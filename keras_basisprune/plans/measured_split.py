@@ -15,7 +15,7 @@ _SPLITS = (1 / 6, 1 / 3, 1 / 2, 2 / 3, 5 / 6)
 _USUAL = 1 / 3  # where nothing can be predicted
 _SHARE = 0.25  # of the FLOPs, for which losses are predicted
 # What remains of the loss of bases that were measured alone once they are fitted one
-# after the other: 0.07 to 0.2 on two networks, 0.02 on a third.
+# after the other: 0.07 to 0.2 on two networks, less on a third.
 _FITTED = 1 / 6
 
 

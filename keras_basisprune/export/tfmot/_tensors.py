@@ -16,6 +16,7 @@ def is_symbolic(value) -> bool:
 
 
 def cast(value, dtype):
+    """Returns a tensor or an array in another dtype; other values as they are."""
     if is_symbolic(value):
         return value if value.dtype == dtype else function("cast")(value, dtype)
     return np.asarray(value).astype(dtype) if isinstance(value, np.ndarray) else value

@@ -1,10 +1,13 @@
 """Few distinct weights by TensorFlow Model Optimization."""
 
+import functools
+
 import keras
 
 from keras_basisprune.export.tfmot._fine_tuning import fine_tuning
 from keras_basisprune.export.tfmot._packages import load_tf_keras, load_tfmot
 from keras_basisprune.export.tfmot._restored import restored
+from keras_basisprune.export.tfmot._with_wrapped import with_wrapped
 from keras_basisprune.utils.check_whole import check_whole
 from keras_basisprune.utils.types import Data, Verbose
 
@@ -62,7 +65,7 @@ def cluster_weights(
         seed=seed,
         verbose=verbose,
     )
-    tfmot, tf_keras = load_tfmot(), load_tf_keras()
+    tfmot = load_tfmot()
     crossed = training.crossed()
     names = {x.name for x in crossed.layers if _clusterable(x, clusters)}
     if not names:
@@ -73,16 +76,12 @@ def cluster_weights(
         )
     options = tfmot.clustering.keras
 
-    def wrapped(layer):
-        if layer.name not in names:
-            return layer
-        return options.cluster_weights(
-            layer,
-            number_of_clusters=clusters,
-            cluster_centroids_init=options.CentroidInitialization.KMEANS_PLUS_PLUS,
-        )
-
-    clustered = tf_keras.models.clone_model(crossed, clone_function=wrapped)
+    wrap = functools.partial(
+        options.cluster_weights,
+        number_of_clusters=clusters,
+        cluster_centroids_init=options.CentroidInitialization.KMEANS_PLUS_PLUS,
+    )
+    clustered = with_wrapped(crossed, names, wrap)
     training.fit(clustered)
     return restored(model, options.strip_clustering(clustered))
 

@@ -1,5 +1,6 @@
 """Zeros among the weights by TensorFlow Model Optimization."""
 
+import functools
 import warnings
 
 import keras
@@ -7,6 +8,7 @@ import keras
 from keras_basisprune.export.tfmot._fine_tuning import fine_tuning
 from keras_basisprune.export.tfmot._packages import load_tf_keras, load_tfmot
 from keras_basisprune.export.tfmot._restored import restored
+from keras_basisprune.export.tfmot._with_wrapped import with_wrapped
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.types import Data, Verbose
@@ -76,7 +78,7 @@ def prune_low_magnitude(
         seed=seed,
         verbose=verbose,
     )
-    tfmot, tf_keras = load_tfmot(), load_tf_keras()
+    tfmot = load_tfmot()
     crossed = training.crossed()
     steps = training.steps * training.epochs
     schedule = tfmot.sparsity.keras.PolynomialDecay(
@@ -100,13 +102,9 @@ def prune_low_magnitude(
         )
     names = {layer.name for layer in chosen}
 
-    def wrapped(layer):
-        if layer.name not in names:
-            return layer
-        prune = tfmot.sparsity.keras.prune_low_magnitude
-        return prune(layer, pruning_schedule=schedule)
-
-    pruned = tf_keras.models.clone_model(crossed, clone_function=wrapped)
+    prune = tfmot.sparsity.keras.prune_low_magnitude
+    wrap = functools.partial(prune, pruning_schedule=schedule)
+    pruned = with_wrapped(crossed, names, wrap)
     training.fit(pruned, [tfmot.sparsity.keras.UpdatePruningStep()])
     return restored(model, tfmot.sparsity.keras.strip_pruning(pruned))
 
