@@ -10,12 +10,11 @@ from keras_basisprune.export import (
     _agreement,
     _convert,
     _elsewhere,
-    _float_work,
-    _litert_read,
     _litert_run,
     sample_arrays,
     signatures,
 )
+from keras_basisprune.export._described import described
 from keras_basisprune.export._small_integers import use_small_integers
 from keras_basisprune.export._tflite_export import TFLiteExport
 from keras_basisprune.export._with_known_ranges import (
@@ -154,36 +153,14 @@ def export_tflite(
         if labels is not None:
             add_metadata(staged_path, labels, model, specs)
             add_labels(staged_path, labels)
-        ops, other_ops = _litert_read.read_ops(staged_path)
-        found = (
-            None
-            if other_ops
-            else _compare(reference, model, staged_path, specs, inputs)
-        )
-        if found is not None:
+
+        def compare():
+            found = _compare(reference, model, staged_path, specs, inputs)
             _agreement.check_agreement(found, tolerance, f"the {quantization} file")
-        messages = _litert_read.gpu_messages(staged_path)
-        work = None
-        if quantization in ("dynamic", "int8"):
-            work = _float_work.float_work(staged_path, quantization == "dynamic")
-        size = staged_path.stat().st_size
-    record = TFLiteExport(
-        path=str(path),
-        quantization=quantization,
-        bytes=size,
-        max_abs_difference=found and found.max_abs_difference,
-        max_relative_difference=found and found.max_relative_difference,
-        top1_agreement=found and found.top1_agreement,
-        samples=len(inputs[0]) if found else 0,
-        builtin_ops_only=not other_ops,
-        other_ops=other_ops,
-        ops=ops,
-        gpu_compatible=not messages,
-        gpu_messages=messages,
-        float_ops=work.ops if work else {},
-        float_share=work.share if work else None,
-        integer_weights=work.weights if work else None,
-    )
+            return found
+
+        count = len(inputs[0])
+        record = described(staged_path, path, quantization, count, compare)
     if record.in_float:
         warnings.warn(record.in_float, stacklevel=2)
     return record

@@ -5,10 +5,9 @@ import numpy as np
 
 from keras_basisprune.export import (
     _agreement,
-    _float_work,
-    _litert_read,
     _litert_run,
 )
+from keras_basisprune.export._described import described
 from keras_basisprune.export._tflite_export import TFLiteExport
 from keras_basisprune.export.tfmot._apart import operations_apart
 from keras_basisprune.export.tfmot._fine_tuning import fine_tuning
@@ -144,27 +143,9 @@ def _record(path, written, inputs, reference) -> TFLiteExport:
     """Runs the file that was written and describes it."""
     names = [f"input_{i}" for i in range(len(inputs))]
     outputs = [f"output_{i}" for i in range(len(reference))]
-    ops, other_ops = _litert_read.read_ops(written)
-    found = None
-    if not other_ops:
+
+    def compare():
         run = _litert_run.run_file(written, inputs, names, outputs)
-        found = _agreement.agreement(reference, run)
-    messages = _litert_read.gpu_messages(written)
-    work = _float_work.float_work(written, False)
-    return TFLiteExport(
-        path=str(path),
-        quantization="int8",
-        bytes=written.stat().st_size,
-        max_abs_difference=found and found.max_abs_difference,
-        max_relative_difference=found and found.max_relative_difference,
-        top1_agreement=found and found.top1_agreement,
-        samples=len(inputs[0]) if found else 0,
-        builtin_ops_only=not other_ops,
-        other_ops=other_ops,
-        ops=ops,
-        gpu_compatible=not messages,
-        gpu_messages=messages,
-        float_ops=work.ops,
-        float_share=work.share,
-        integer_weights=work.weights,
-    )
+        return _agreement.agreement(reference, run)
+
+    return described(written, path, "int8", len(inputs[0]), compare)
