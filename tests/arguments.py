@@ -568,6 +568,7 @@ def calls(folder):
                 "class_names": "names?",
                 "data_name": "text?",
                 "verbose": "verbose",
+                "workers": "whole",
             },
         ),
         "convert": (

@@ -102,15 +102,35 @@ def test_on_average_two_shares_of_seven_are_saved():
 
 def test_other_ways_are_tried_in_the_end_if_not_before():
     """The first share fails in the first way, and all others are good."""
-    edges = {"a": 0.3, "b": 0.1}
+    edges = {"a": 0.1001, "b": 0.02}
     asked = []
 
     def attempt(share, way):
         asked.append((share, way))
         return 0.9 + 0.1 * (share - edges[way])
 
-    shares = iter([0.299, 0.309, 0.15, 0.102, 0.099])
-    found = smallest_share(attempt, 0.9, "ab", 7, 0.01, lambda *_: next(shares))
-    assert asked[:3] == [(0.299, "a"), (0.309, "a"), (0.299, "b")]
-    assert [way for _, way in asked[3:]] == ["b"] * 3
-    assert found == (0.102, "b")
+    def guess(low, high, tried):
+        return low * (high / low) ** (0.25 if tried else 0.5)
+
+    found = smallest_share(attempt, 0.9, "ab", 7, 0.01, guess)
+    ends = [0.1, 10**-0.75, 10 ** (-1 + 1 / 16), 10 ** (-1 + 1 / 64)]
+    shares = [share for share, way in asked if way == "a"]
+    np.testing.assert_allclose(shares[:4], ends)
+    assert asked[len(shares)] == (pytest.approx(0.1), "b")
+    assert [way for _, way in asked[len(shares) :]] == ["b"] * 3
+    low = 0.01 * 10**0.25  # this fails, and a quarter of what is left is good
+    assert found == asked[-1] == (pytest.approx(low * (0.1 / low) ** 0.25), "b")
+
+
+def test_guesses_are_rounded_to_quarters_of_the_range():
+    asked = []
+
+    def attempt(share, way):
+        asked.append(share)
+        return 0.0
+
+    guesses = iter([0.012, 0.05, 0.99])
+    smallest_share(attempt, 0.9, ["way"], 3, 0.01, lambda *_: next(guesses))
+    first = 0.01 * 100**0.25  # not the lower end
+    second = first * (1 / first) ** 0.25  # 0.05 lies at 0.13 of the range
+    np.testing.assert_allclose(asked, [first, second, second ** (0.25)], rtol=1e-6)

@@ -138,6 +138,8 @@ FLAGS = (
     Flag("string", "time_limit", None, "Time for the search, such as 90s, 30m or "
          "1h30m; the best network by then is written. The same command with more time "
          "goes on."),
+    Flag("integer", "workers", 1, "Networks that are tried at once, each in a process "
+         "of its own. The result is the same.", range=_POSITIVE),
     Flag("integer", "batch_size", 32, "Images per training step, or at a time.",
          (*_TRAINING, "prefilter", "evaluate"), _POSITIVE),
     Flag("integer", "round_to", 1, "Make ranks and channels multiples of this.",

@@ -110,6 +110,7 @@ def compress(flags, console):
         callbacks=_tensorboard(flags),
         class_names=_class_names(data, model),
         data_name=data.source,
+        workers=flags.workers,
     )
     exported = (row.file.rstrip("/") for row in EXPORTERS.values())
     sweep(folder, (*_FILES_OF_COMMAND, *exported))

@@ -25,6 +25,7 @@ from keras_basisprune.search.search_call import SearchCall
 from keras_basisprune.search.search_data import SearchData
 from keras_basisprune.search.search_options import SearchOptions
 from keras_basisprune.search.shipped import check_ship
+from keras_basisprune.search.workers.check_workers import check_workers
 from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.check_output_scale import check_output_scale
@@ -59,6 +60,7 @@ def compress(
     class_names: Sequence[str] | None = None,
     data_name: str | None = None,
     verbose: Verbose = "auto",
+    workers: int = 1,
 ) -> CompressionResult:
     """Makes a trained network as small as a budget allows.
 
@@ -162,6 +164,12 @@ def compress(
             and, as `labels.txt`, for the LiteRT files (`export.read_labels`).
         data_name: String, what the data are, for the report.
         verbose: Whether to show progress: `"auto"` and 1 do, 0 doesn't.
+        workers: Integer, how many networks are tried at once, each in a process of its
+            own that shares the processors evenly with the others and holds the images
+            that are fitted on and `validation` in memory. Those that are likely to be
+            asked for next are made ahead, so that the result is that of one worker (to
+            the rounding of sums); two or three more are made than are needed. Networks
+            that train are made one by one. Not for `"latency"`.
 
     Returns:
         A `CompressionResult`. If the budget can't be met, its `model` is the original,
@@ -186,6 +194,7 @@ def compress(
     """
     goal = Objective(cost)
     check_ship(ship)
+    check_workers(workers, goal)
     max_drop, seed = check_max_drop(max_drop), check_recover_and_seed(recover, seed)
     if time_limit is not None:
         time_limit = check_duration("time_limit", time_limit)
@@ -231,5 +240,6 @@ def compress(
         labels=labels,
         data_name=data_name,
         verbose=verbose,
+        workers=workers,
     )
     return run_search(call)

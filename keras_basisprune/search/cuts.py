@@ -8,6 +8,7 @@ from keras_basisprune.plan import Plan
 from keras_basisprune.search.cut_key import CutKey
 from keras_basisprune.search.cutter import Cut, Cutter
 from keras_basisprune.search.folded import Folded
+from keras_basisprune.search.judged_cut import judged_cut
 from keras_basisprune.search.make_trained import OutOfTime
 from keras_basisprune.search.next_share import NextShare
 from keras_basisprune.search.round_result import RoundResult
@@ -29,6 +30,7 @@ class Cuts:
         training: A `Training`, for methods that train.
         network: The network that is cut.
         number: Integer, the round.
+        workers: `TrialWorkers` that make cuts, or `None`.
 
     Attributes:
         network: As given.
@@ -36,10 +38,12 @@ class Cuts:
             there is none.
     """
 
-    def __init__(self, task, folder, trials, training, network, number):
+    def __init__(self, task, folder, trials, training, network, number, workers=None):
         self.network, self.failed = network, 0.0
         self._task, self._folder, self._trials = task, folder, trials
-        self._training, self._number = training, number
+        self._training, self._number, self._workers = training, number, workers
+        if workers is not None:
+            workers.begin(number, network)
         self._methods = {method.name: method for method in task.methods}
         prepared = task.prepared if network is task.model else {}
         train, recall = functools.partial(training, number), self._recalled
@@ -74,6 +78,21 @@ class Cuts:
             OutOfTime: If there is no time for it.
         """
         return self._score(CutKey(keep, method), self._cut)
+
+    def make_ahead(self, keys):
+        """Lets workers make cuts that may be asked for next.
+
+        Args:
+            keys: Sequence of pairs of a share and the name of a `Method`.
+        """
+        wanted = [CutKey(*pair) for pair in keys]
+        new = [
+            key
+            for key in wanted
+            if self._is_made_elsewhere(key)
+            and not self._folder.knows(self._question(key))
+        ]
+        self._workers.ask(self._number, new)
 
     def best(self) -> CutKey | None:
         """Returns the cheapest cut that is good enough, since `begin` was called.
@@ -222,20 +241,34 @@ class Cuts:
         judge, row = self._task.judge, self._methods[key.method]
         if not self._task.deadline.allows(key.method, self._reserve(), times):
             raise OutOfTime
+        if self._is_made_elsewhere(key):
+            answer = self._workers.answer(self._number, key)
+            seconds = answer["seconds"]
+            self._add_measured(seconds)
+            return answer
         with self._training.timed() as seconds:
             cut = make(key)
-        if self._measured:  # for this cut and all later ones
-            seconds["measuring"], self._measured = self._measured, 0.0
-        if cut is None:
-            return {"seconds": seconds, "score": math.nan}
-        folded = judge.folded(cut.network)
-        answer = judge(folded, seconds)
-        if judge.is_good(answer, self._slack):
+        self._add_measured(seconds)
+        samples = self._cutter.samples(row, key.again)
+        answer, folded = judged_cut(judge, cut, seconds, samples)
+        if folded is not None and judge.is_good(answer, self._slack):
             others = {k: v for k, v in self._good.items() if k.keep == key.keep}
             self._good = {**others, key: (cut, folded)}
-        told = {"predicted": cut.predicted, "to_channels": cut.to_channels}
-        told["samples"] = self._cutter.samples(row, key.again)
-        return {**answer, **told, "plan": cut.plan.to_json()}
+        return answer
+
+    def _is_made_elsewhere(self, key) -> bool:
+        """Returns whether a worker makes a cut: what needs no training, the first time.
+
+        Networks that are trained are in files of this search, and the few that are
+        fitted again are needed here.
+        """
+        row = self._methods[key.method]
+        return self._workers is not None and not key.again and not row.train
+
+    def _add_measured(self, seconds):
+        """Adds the time of measuring, which is for this cut and all later ones."""
+        if self._measured:
+            seconds["measuring"], self._measured = self._measured, 0.0
 
     def _reserve(self) -> float:
         """Returns the seconds of the training that is to follow, if they are known."""

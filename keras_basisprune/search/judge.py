@@ -8,6 +8,8 @@ import warnings
 from keras_basisprune.measure import cost
 from keras_basisprune.search.folded import Folded
 
+_ALMOST = 0.99  # of the budget
+
 
 class Judge:
     """Judges networks against the original.
@@ -33,6 +35,8 @@ class Judge:
         self._score, self._objective = score, objective
         self._shipped, self._least = shipped, least
         self.sign, self.margin = score.sign, margin
+        budget = score.sign * score.baseline - least
+        self._unseen = min(margin * score.resolution, max(0.0, _ALMOST * budget))
         counted = cost(original)
         self._params, self._flops = counted.params, counted.flops
         find = functools.partial(objective, original, counted)
@@ -45,14 +49,19 @@ class Judge:
     def lower_bound(self, answer) -> float:
         """Returns a score minus the margin, times `sign`, so that more is better.
 
-        There is no margin if the standard error is not known (NaN).
+        The margin counts one more answer as changed than was seen, since among few
+        images none may change by chance. A network that answers as the original does
+        is good enough in any case. There is no margin if the standard error is not
+        known (NaN).
 
         Args:
             answer: A dict of `"score"` and maybe `"error"`, as `Scorer.compared`
                 returns them.
         """
         score, error = self.sign * answer["score"], answer.get("error", math.nan)
-        return score if math.isnan(error) else score - self.margin * error
+        if math.isnan(error):
+            return score
+        return score - math.hypot(self.margin * error, self._unseen)
 
     def is_good(self, answer, slack=0.0) -> bool:
         """Returns whether a score is good enough, by the margin if there is one.

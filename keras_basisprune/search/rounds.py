@@ -12,6 +12,7 @@ from keras_basisprune.search.smallest_share import smallest_share
 from keras_basisprune.search.training import Training
 from keras_basisprune.search.trial import Trial, trial_of
 from keras_basisprune.search.trials import Trials
+from keras_basisprune.search.workers.likely_attempts import likely_attempts
 
 # How much more than the budget may be lost before training, in units of the budget,
 # since training recovers some of it. Where it doesn't, the next one is tried.
@@ -36,6 +37,8 @@ class Rounds:
     Args:
         task: A `Task`.
         folder: A `RunFolder`.
+        workers: `TrialWorkers`, which make several cuts at once; `None` to make one
+            after the other here.
 
     Attributes:
         results: List of `RoundResult`, one per round.
@@ -43,8 +46,8 @@ class Rounds:
         stopped: Why the search ended early: `"time"`, `"interrupt"`, or `""`.
     """
 
-    def __init__(self, task, folder):
-        self._task, self._folder = task, folder
+    def __init__(self, task, folder, workers=None):
+        self._task, self._folder, self._workers = task, folder, workers
         self.results: list[RoundResult] = []
         self.history: dict[str, list[float]] = {}
         self.stopped = ""
@@ -117,7 +120,7 @@ class Rounds:
         """Cuts as far as the slack allows and trains; `None` if that isn't enough."""
         task = self._task
         if self._cuts is None:
-            given = self._trials, self._training, network, number
+            given = self._trials, self._training, network, number, self._workers
             self._cuts = Cuts(task, self._folder, *given)
         cuts, later = self._cuts, number > 1
         trials, methods = _TRIALS[slack > 0][later], [row.name for row in task.methods]
@@ -129,8 +132,10 @@ class Rounds:
             return None  # any share above this gains too little
         enough = task.min_score - slack
         with contextlib.suppress(OutOfTime):  # then what was found by now has to do
-            guess = cuts.guess(self._score_so_far())
-            smallest_share(cuts.score, enough, methods, trials, lowest, guess)
+            before = self._score_so_far()
+            given = enough, methods, trials, lowest, cuts.guess(before)
+            find = functools.partial(_smallest, given)
+            find(self._ahead(find, before, enough) if self._workers else cuts.score)
         best = cuts.best()
         if best is None:
             return None
@@ -143,6 +148,25 @@ class Rounds:
                 return found
             cuts.failed = best.keep
         return cuts.result(best) if cuts.trial(best).good_enough else None
+
+    def _ahead(self, find, before, enough):
+        """Returns what scores a cut while workers make the next ones, if they can.
+
+        Args:
+            find: A function of what scores a cut: the search.
+            before: Float, the score of the network that is cut.
+            enough: Float, the score that is good enough.
+        """
+        # Where half of what may be lost is lost, or twice as much.
+        known, outcomes = {}, ((before + enough) / 2, 2 * enough - before)
+
+        def score(*key):
+            count = self._workers.count
+            self._cuts.make_ahead(likely_attempts(find, known, outcomes, count))
+            known[key] = self._cuts.score(*key)
+            return known[key]
+
+        return score
 
     def _score_so_far(self) -> float:
         """Returns the score of the network that is cut, so that more is better."""
@@ -195,6 +219,11 @@ class Rounds:
         self._trials.record(question, trial_of(answer, number, row, True, good))
         place = self._trials.place(question)
         return RoundResult(trained, folded, cuts.plan(best), place)
+
+
+def _smallest(given, attempt):
+    """Looks for the smallest share that is good enough; `given` as there."""
+    return smallest_share(attempt, *given)
 
 
 def _find(question, find):

@@ -3,13 +3,12 @@
 import hashlib
 import json
 import pathlib
-import types
 import warnings
 
 import keras
 import numpy as np
 
-from keras_basisprune.graph.trace import is_from_keras
+from keras_basisprune.search.layer_objects import layer_objects
 from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.files import save_model, sweep, write_text
 
@@ -94,6 +93,25 @@ class RunFolder:
             self.remember(question, find())
         return self._answers[question]
 
+    def knows(self, question) -> bool:
+        """Returns whether the answer to a question is known."""
+        return question in self._answers
+
+    def known(self) -> dict:
+        """Returns all answers by question."""
+        return dict(self._answers)
+
+    def learn(self, answers):
+        """Stores answers of the same search that are not known yet.
+
+        Args:
+            answers: Dict by question.
+        """
+        new = {**answers, **self._answers}
+        if len(new) > len(self._answers):
+            self._write(new)
+            self._answers = new
+
     def remember(self, question, answer):
         """Stores an answer, in place of an older one."""
         answers = {**self._answers, question: answer}
@@ -149,24 +167,10 @@ def _file_checksum(path) -> str:
 
 
 def _loaded(path, like):
-    layers = [] if like is None else like.layers
-    known = {type(layer).__name__: type(layer) for layer in layers}
-    for layer in layers:
-        known |= _custom(vars(layer).values())
+    layers, known = [] if like is None else like.layers, layer_objects(like)
     # The file was written by a search with this very model, which has the same code.
     safe = not any(isinstance(layer, keras.layers.Lambda) for layer in layers)
     return keras.models.load_model(path, known, compile=False, safe_mode=safe)
-
-
-def _custom(values) -> dict:
-    """Returns functions, regularizers, ... that Keras would not find by name."""
-    found = {}
-    for value in values:
-        own = isinstance(value, types.FunctionType)
-        kind = value if own or isinstance(value, type) else type(value)
-        if callable(value) and not is_from_keras(kind):
-            found[kind.__name__] = kind
-    return found
 
 
 def _shown(value) -> str:

@@ -1,5 +1,6 @@
 """Runs a search whose arguments were checked."""
 
+import contextlib
 import warnings
 
 import keras
@@ -11,8 +12,10 @@ from keras_basisprune.search.cuttable import cuttable
 from keras_basisprune.search.doubts import doubts
 from keras_basisprune.search.ended_early import ended_early
 from keras_basisprune.search.judge import Judge
+from keras_basisprune.search.layer_objects import layer_objects
 from keras_basisprune.search.locked import locked
 from keras_basisprune.search.metrics.absolute_drop import absolute_drop
+from keras_basisprune.search.metrics.custom_metric import CustomMetric
 from keras_basisprune.search.objective import Objective
 from keras_basisprune.search.prepared_by import prepared_by
 from keras_basisprune.search.quiet_retracing import quiet_retracing
@@ -24,6 +27,8 @@ from keras_basisprune.search.scorer import Scorer
 from keras_basisprune.search.shipped import Shipped
 from keras_basisprune.search.task import Task
 from keras_basisprune.search.unmet_budget import unmet_budget
+from keras_basisprune.search.workers.trial_call import TrialCall
+from keras_basisprune.search.workers.trial_workers import TrialWorkers
 from keras_basisprune.utils.check_path import check_paths
 from keras_basisprune.utils.files import sweep
 
@@ -91,8 +96,9 @@ def run_search(call) -> CompressionResult:
             prepared=prepared,
             cut_options=cut_options(call.config, goal, state, call.seed),
         )
-        rounds = Rounds(task, folder)
-        rounds.run()
+        with _workers(call, task, folder) as workers:
+            rounds = Rounds(task, folder, workers)
+            rounds.run()
         about = {"name": call.data_name, "class_names": call.labels}
         given = arguments, call.output_dir, about
         result = make_result(task, rounds, score, on_test, *given)
@@ -102,6 +108,40 @@ def run_search(call) -> CompressionResult:
         text = unmet_budget(task, score.baseline, rounds.trials)
         warnings.warn(text, stacklevel=_CALLER)
     return result
+
+
+@contextlib.contextmanager
+def _workers(call, task, folder):
+    """Yields the processes of a search, `None` for a single one; ends them."""
+    if call.workers == 1:
+        yield None
+        return
+    data = call.data
+    workers = TrialWorkers(
+        call.workers,
+        TrialCall(
+            objects=layer_objects(task.model),
+            images=task.images,
+            validation=data.validation_alone(isinstance(task.measure, CustomMetric)),
+            metric=task.measure,
+            outputs=data.outputs,
+            constants=data.constants,
+            cost=call.goal.kind,
+            ship=call.ship,
+            labels=call.labels,
+            methods=task.methods,
+            cut_options=task.cut_options,
+            least=task.min_score,
+            margin=task.margin,
+            seed=call.seed,
+        ),
+        task.model,
+        folder,
+    )
+    try:
+        yield workers
+    finally:
+        workers.close()
 
 
 def _files(ship) -> list[str]:

@@ -38,6 +38,8 @@ class Scorer:
         sign: 1 if more of it is better, -1 if less is.
         baseline: Float, the original's score.
         images: Integer, how many samples there are.
+        resolution: Float, how much of the score one answer is, where answers are right
+            or wrong; else 0.
         constant: Float, the score of `constants`; NaN if that is not known.
     """
 
@@ -55,6 +57,7 @@ class Scorer:
         self.measure, *self._others = metrics
         self.metric, self.sign = self.measure.name, self.measure.sign
         self.images, self._seed = len(data), seed
+        self.resolution = 1 / max(1, self.images) if self.measure.exact else 0.0
         self._original, self._known = model, {}
         self._labels: list[np.ndarray] = []
         self._baselines: dict[str, float] = {}

@@ -48,6 +48,7 @@ class SearchCall:
     labels: Any
     data_name: str | None
     verbose: bool
+    workers: int
 
     @property
     def trained(self) -> bool:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_basisprune.data.examples.array_examples import ArrayExamples
 from keras_basisprune.data.examples.read_examples import read_examples
 from keras_basisprune.graph.check_labels import check_labels
 from keras_basisprune.graph.output_kinds import first_outputs, output_kinds
@@ -67,6 +68,17 @@ class SearchData:
         few = self.train.drawn(_TYPICAL, seed)
         self._typical = first_outputs(model, few)
         self.constants = [np.mean(x, axis=0, dtype=np.float64) for x in self._typical]
+
+    def validation_alone(self, given):
+        """Returns `validation` without the model, to be passed to another process.
+
+        Args:
+            given: Whether what the user has passed belongs to it.
+        """
+        data = self.validation
+        if not data.in_memory:
+            return data
+        return ArrayExamples(None, data.whole, data.given if given else None)
 
     def metrics(self, metric, mode) -> list:
         """Returns the scores that are asked for, see `chosen_metrics`."""

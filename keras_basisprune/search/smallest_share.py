@@ -3,6 +3,7 @@
 import math
 
 _NEAR = 1.6  # ends that are guessed: how close, in units of what bisection reaches
+_PARTS = 4  # guesses are rounded to such parts of the range
 
 
 def smallest_share(
@@ -21,7 +22,9 @@ def smallest_share(
     With a `guess`, the range is divided where the limit is expected instead of in the
     middle, and the search ends once its ends are within 1.6 times that factor (as
     logarithms): after four or five shares of seven, if guesses are good. On average,
-    what is found is as small. Other methods are tried at the end, if not before.
+    what is found is as small. Guesses are rounded to quarters of the range (in
+    logarithms), so that one can tell what will be tried next. Other methods are tried
+    at the end, if not before.
 
     Args:
         attempt: A function of a share and a method that returns a score; NaN if the
@@ -50,6 +53,9 @@ def smallest_share(
             share = math.exp((low + high) / 2)
         else:
             share = guess(math.exp(low), math.exp(high), known[method])
+            part = round(_PARTS * (math.log(share) - low) / (high - low))
+            part = min(max(part, 1), _PARTS - 1)
+            share = math.exp(low + part / _PARTS * (high - low))
         if share not in known[method]:
             known[method][share] = attempt(share, method)
         score = known[method][share]

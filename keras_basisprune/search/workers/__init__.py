@@ -1,0 +1,1 @@
+"""Trials of a search in processes of their own."""
