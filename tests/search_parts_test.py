@@ -229,6 +229,38 @@ class TestJudge:
         ]
 
 
+    def test_the_margin_by_hand(self, model, images):
+        """In quadrature: the margin, and one answer more than was seen."""
+        score = scorer(model, (images, None))
+        least, one = score.baseline - 0.1, 1 / len(images)
+        assert score.resolution == one < 0.1
+        given = model, score, Objective("params"), RunFolder(None, {}), None, least
+        judge, free = Judge(*given, 1.5), Judge(*given, 0.0)
+        answer = {"score": 0.8, "error": 0.02}
+        assert free.lower_bound(answer) == 0.8
+        assert judge.lower_bound(answer) == pytest.approx(
+            0.8 - math.hypot(1.5 * 0.02, 1.5 * one)
+        )
+        # What is not known has no margin.
+        assert judge.lower_bound({"score": 0.8, "error": math.nan}) == 0.8
+        # The root of the round; the judge of the first round stays as it is.
+        third = judge.in_round(4)
+        assert (third.margin, judge.margin) == (3.0, 1.5)
+        assert third.lower_bound(answer) == pytest.approx(
+            0.8 - math.hypot(3 * 0.02, 3 * one)
+        )
+
+    def test_the_original_is_good_enough_whatever_the_margin(self, model, images):
+        score = scorer(model, (images[:3], None))
+        answer = {"score": score.baseline, "error": 0.0}
+        for drop, margin in ((0.01, 1.0), (0.01, 30.0), (0.0, 1.0), (0.4, 1.0)):
+            given = model, score, Objective("params"), RunFolder(None, {}), None
+            judge = Judge(*given, score.baseline - drop, margin).in_round(9)
+            assert judge.is_good(answer)
+            lost = {"score": score.baseline - 1 / 3, "error": 0.0}
+            assert not judge.is_good(lost)
+
+
 def by_name(rows):
     return {row["name"]: row for row in rows}
 

@@ -5,7 +5,8 @@ import math
 from keras_basisprune.report.loss_bound import CONFIDENCE
 
 # By how many standard errors the smallest of the networks that were judged by the same
-# images loses more on others, on average (docs/results.md, budget on other images).
+# images loses more on others, on average (docs/results.md, budget on other images);
+# rounds that start from one another add up as in a random walk.
 _OPTIMISM = 0.5
 _FINE = 0.25  # a standard error of this part of the budget resolves it well
 
@@ -36,7 +37,7 @@ def loss_statement(baseline, trial, images, max_drop, score=None) -> str:
     lost, error = 100 * (baseline - trial.score), 100 * trial.error
     verb = "gained" if lost < 0 else "lost"
     seen = f"the {images:,} validation images" if images > 1 else "one validation image"
-    expected = max(lost + _OPTIMISM * error, 0)
+    expected = max(lost + _OPTIMISM * math.sqrt(trial.round) * error, 0)
     text = (
         f"On {seen} {abs(lost):.2f} points were {verb}, with a standard error of "
         f"{error:.2f}. Since this is the smallest of many networks that were judged by "

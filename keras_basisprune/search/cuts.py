@@ -49,6 +49,7 @@ class Cuts:
         train, recall = functools.partial(training, number), self._recalled
         given = task.images, task.cut_options, train, prepared, recall
         self._cutter = Cutter(network, *given)
+        self._judge = task.judge.in_round(number)
         self._slack = 0.0
         self._measured = 0.0  # seconds that are in no trial yet
         self._asked: dict[CutKey, float] = {}  # scores minus the margin
@@ -152,7 +153,7 @@ class Cuts:
         if known is None:
             cut = self._cut_again(key) if key.again else self._cut(key)
             assert cut is not None, key  # since it was judged
-            known = cut, self._task.judge.folded(cut.network)
+            known = cut, self._judge.folded(cut.network)
         return known
 
     def result(self, key) -> RoundResult:
@@ -225,10 +226,10 @@ class Cuts:
         find = functools.partial(self._judged, key, make, times)
         question, row = self._question(key), self._methods[key.method]
         answer = self._folder.recall(question, find)
-        good = self._task.judge.is_good(answer)
+        good = self._judge.is_good(answer)
         trial = trial_of(answer, self._number, row, False, good)
         self._trials.record(question, trial)
-        self._asked[key] = self._task.judge.lower_bound(answer)
+        self._asked[key] = self._judge.lower_bound(answer)
         if good:
             self._usable[key] = answer["kept"], -self._asked[key]
         if not key.again:
@@ -238,7 +239,7 @@ class Cuts:
 
     def _judged(self, key, make, times) -> dict:
         """Cuts and judges."""
-        judge, row = self._task.judge, self._methods[key.method]
+        row = self._methods[key.method]
         if not self._task.deadline.allows(key.method, self._reserve(), times):
             raise OutOfTime
         if self._is_made_elsewhere(key):
@@ -250,8 +251,8 @@ class Cuts:
             cut = make(key)
         self._add_measured(seconds)
         samples = self._cutter.samples(row, key.again)
-        answer, folded = judged_cut(judge, cut, seconds, samples)
-        if folded is not None and judge.is_good(answer, self._slack):
+        answer, folded = judged_cut(self._judge, cut, seconds, samples)
+        if folded is not None and self._judge.is_good(answer, self._slack):
             others = {k: v for k, v in self._good.items() if k.keep == key.keep}
             self._good = {**others, key: (cut, folded)}
         return answer

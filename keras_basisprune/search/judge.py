@@ -1,5 +1,6 @@
 """Measures the cost and the score of networks."""
 
+import copy
 import functools
 import math
 import time
@@ -35,12 +36,24 @@ class Judge:
         self._score, self._objective = score, objective
         self._shipped, self._least = shipped, least
         self.sign, self.margin = score.sign, margin
-        budget = score.sign * score.baseline - least
-        self._unseen = min(margin * score.resolution, max(0.0, _ALMOST * budget))
+        self._budget = max(0.0, score.sign * score.baseline - least)
         counted = cost(original)
         self._params, self._flops = counted.params, counted.flops
         find = functools.partial(objective, original, counted)
         self._whole = folder.recall("cost of the original", find)
+
+    def in_round(self, number) -> "Judge":
+        """Returns the judge of a round, whose margin is `sqrt(number)` times as large.
+
+        Each round starts from a network that was found with some luck, and looks for
+        luck again among the same samples, so that chances add up as in a random walk.
+
+        Args:
+            number: Integer from 1.
+        """
+        found = copy.copy(self)
+        found.margin = self.margin * math.sqrt(number)
+        return found
 
     def folded(self, network) -> Folded:
         """Returns a network in the form in which it is judged."""
@@ -61,7 +74,8 @@ class Judge:
         score, error = self.sign * answer["score"], answer.get("error", math.nan)
         if math.isnan(error):
             return score
-        return score - math.hypot(self.margin * error, self._unseen)
+        unseen = min(self.margin * self._score.resolution, _ALMOST * self._budget)
+        return score - math.hypot(self.margin * error, unseen)
 
     def is_good(self, answer, slack=0.0) -> bool:
         """Returns whether a score is good enough, by the margin if there is one.

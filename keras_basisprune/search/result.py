@@ -188,9 +188,9 @@ def _good_enough(found, task) -> list:
     """
     found = list(found)
     while found:
-        folded = found[-1].folded
+        folded, judge = found[-1].folded, task.judge.in_round(len(found))
         if all(
-            task.judge.is_good(now())  # by Keras, and in the form that ships
+            judge.is_good(now())  # by Keras, and in the form that ships
             for now in (folded.compared, folded.compared_in_file)
         ):
             break

@@ -179,7 +179,7 @@ class Rounds:
         """Returns whether a network is so close that training once more is worth it."""
         trial = self.trials[found.trial]
         answer = {"score": trial.score, "error": trial.error}
-        score = self._task.judge.lower_bound(answer)
+        score = self._task.judge.in_round(trial.round).lower_bound(answer)
         gained, missing = score - self._cuts.asked(best), self._task.min_score - score
         return 0 < missing <= _CLOSE * gained and self._task.recovery.weights == "all"
 
@@ -210,12 +210,13 @@ class Rounds:
             recall = _find
         for key, values in made["history"].items():
             self.history.setdefault(key, []).extend(values)
-        folded = task.judge.folded(trained)
+        judge = task.judge.in_round(number)
+        folded = judge.folded(trained)
         seconds = {"training": made["seconds"]}
-        answer = recall(question, functools.partial(task.judge, folded, seconds))
+        answer = recall(question, functools.partial(judge, folded, seconds))
         row = next(row for row in task.methods if row.name == best.method)
         answer = {**answer, "to_channels": cuts.trial(best).to_channels}
-        good = task.judge.is_good(answer)
+        good = judge.is_good(answer)
         self._trials.record(question, trial_of(answer, number, row, True, good))
         place = self._trials.place(question)
         return RoundResult(trained, folded, cuts.plan(best), place)

@@ -62,7 +62,8 @@ class TrialSite:
         start = time.perf_counter()
         cut = cutter.cut(key.keep, row)
         seconds = {"fitting": time.perf_counter() - start}
-        answer, _ = judged_cut(self._judge, cut, seconds, cutter.samples(row))
+        judge = self._judge.in_round(number)
+        answer, _ = judged_cut(judge, cut, seconds, cutter.samples(row))
         found = self._answers.known()
         return answer, {name: found[name] for name in found.keys() - known.keys()}
 
