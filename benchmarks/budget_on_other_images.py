@@ -35,6 +35,7 @@ _RECOVER = flags.DEFINE_enum("recover", "none", ["none", "all"], "As in compress
 _EPOCHS = flags.DEFINE_integer("epochs", 5, "With --recover=all.")
 _SAMPLES = flags.DEFINE_integer("samples", 500, "As in SearchOptions.")
 _VALIDATION = flags.DEFINE_integer("validation", 400, "Validation images.")
+_TEST = flags.DEFINE_integer("test", 3000, "Test images, at most.")
 _DROP = flags.DEFINE_float("max_drop", 0.01, "The budget.")
 _OUTPUT = flags.DEFINE_string("output_dir", "other_images", "Where rows are kept.")
 
@@ -77,7 +78,8 @@ def searched(model, train, others, seed, margin) -> dict:
     order = np.random.default_rng(seed).permutation(len(x))
     count, start = _VALIDATION.value, time.perf_counter()
     validation = x[order[:count]], y[order[:count]]
-    test = x[order[count:]], y[order[count:]]
+    rest = order[count : count + _TEST.value]
+    test = x[rest], y[rest]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         result = kbp.compress(

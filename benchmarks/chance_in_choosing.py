@@ -116,7 +116,9 @@ def search(found, seed, images, margin, max_drop):
 
     def attempt(share, name):
         lost = whole[mine].astype(float) - curves[name](share)[mine]
-        tried[share, name] = -lost.mean() - margin * lost.std() / images**0.5
+        # As `Judge.lower_bound`: one answer more than was seen counts as changed.
+        chance = math.hypot(lost.std() / images**0.5, 1 / images)
+        tried[share, name] = -lost.mean() - margin * chance
         return tried[share, name]
 
     smallest_share(attempt, -max_drop, ORDER)
