@@ -8,7 +8,9 @@
 The network may be pruned first (`--keep`, `--method`). Forms, by `--forms`: *float32*,
 *float16*, *dynamic*, *int8* (after training, calibrated), *qat* (`quantize_aware`
 alone), *qat_moving* and *qat_learned* (and trained towards the float network's outputs,
-without labels), *int4* (the same with 4-bit weights, learned ranges).
+without labels), *int4* (the same with 4-bit weights, learned ranges); by TFMOT, towards
+the float network's answers: *tfmot_qat* (int8), *sparse* (half of the weights of 1x1
+convolutions are 0, float32) and *clustered* (16 values per layer, float32).
 
 Data without a test set are split: `--fit` images are fitted on, the network is judged
 on the others. Printed are accuracy, agreement with the float network's answers, bytes,
@@ -27,6 +29,7 @@ import numpy as np
 from absl import app, flags
 
 import keras_basisprune as kbp
+from keras_basisprune.export import tfmot
 from keras_basisprune.methods import METHODS
 from keras_basisprune.methods.apply_method import apply_method
 
@@ -39,7 +42,11 @@ FORMS = (
     "qat_moving",
     "qat_learned",
     "int4",
+    "tfmot_qat",
+    "sparse",
+    "clustered",
 )
+_SPARSITY = 0.5
 
 _DATA = flags.DEFINE_string("data", None, "An .npz of arrays.", required=True)
 _START = flags.DEFINE_string("start", None, "A .keras file, instead of the next ones.")
@@ -98,18 +105,24 @@ def row_of(form, model, train, test, path, config) -> Row:
         config: A `Recovery`.
     """
     start, options = time.time(), {"tolerance": None, "samples": test[0][:8]}
-    if form in FORMS[:4]:
-        options["quantization"] = form
-        if form == "int8":
-            options["representative_data"] = train[:300]
-        network = model
+    if form == "tfmot_qat":
+        trained = _as_tfmot_trains(config)
+        record = tfmot.export_quantize_aware(model, path, train, **trained)
     else:
-        network = _trained(form, model, train, config)
-    record = kbp.export_tflite(network, path, **options)
+        network = model
+        if form in FORMS[:4]:
+            options["quantization"] = form
+            if form == "int8":
+                options["representative_data"] = train[:300]
+        elif form in ("sparse", "clustered"):
+            network = _by_tfmot(form, model, train, config)
+        else:
+            network = _trained(form, model, train, config)
+        record = kbp.export_tflite(network, path, **options)
     seconds = round(time.time() - start, 1)
     found = kbp.export.predict_tflite(path, test[0], verbose=0).argmax(-1)
     own = model.predict(test[0], verbose=0).argmax(-1)
-    quantized = form not in FORMS[:2]
+    quantized = form not in ("float32", "float16", "sparse", "clustered")
     return Row(
         form,
         round(100 * float(np.mean(found == test[1].ravel())), 2),
@@ -120,6 +133,18 @@ def row_of(form, model, train, test, path, config) -> Row:
         sum(record.float_ops.values()) if quantized else None,
         seconds,
     )
+
+
+def _as_tfmot_trains(config) -> dict:
+    names = ("epochs", "learning_rate", "batch_size", "seed")
+    return {**{name: getattr(config, name) for name in names}, "verbose": 2}
+
+
+def _by_tfmot(form, model, train, config):
+    given = _as_tfmot_trains(config)
+    if form == "clustered":
+        return tfmot.cluster_weights(model, train, **given)
+    return tfmot.prune_low_magnitude(model, train, sparsity=_SPARSITY, **given)
 
 
 def _trained(form, model, train, config):

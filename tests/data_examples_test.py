@@ -8,6 +8,7 @@ from models import randomize
 
 import keras_basisprune as kbp
 from keras_basisprune.data.examples.batch import joined
+from keras_basisprune.data.examples.on_disk import on_disk
 from keras_basisprune.data.examples.read_examples import read_examples
 
 RNG = np.random.default_rng(0)
@@ -190,3 +191,37 @@ def test_a_generator_may_have_no_end(model):
 
     with pytest.raises(ValueError, match="`train` to end"):
         read_examples("train", model, itertools.repeat((X, Y)))
+
+
+def test_datasets_on_disk(model, several, tmp_path):
+    """Files hold what the dataset holds: weights, and outputs without labels."""
+    pairs = {"image": X, "more": Z}
+    cases = {
+        "weights": (model, Batches(X, Y, W)),
+        "one of two": (several, Batches(pairs, {"a": Y})),
+        "no labels": (model, dataset(X)),
+    }
+    for name, (network, data) in cases.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        stream = read_examples("train", network, data)
+        held, wanted = on_disk(stream, folder), joined(list(stream.batches(64)))
+        assert held.in_memory and held.given is None
+        assert (held.labelled, held.weighted) == (stream.labelled, stream.weighted)
+        for part in ("inputs", "targets", "weights"):
+            one, other = getattr(held.whole, part), getattr(wanted, part)
+            assert (one is None) == (other is None)
+            for mapped, array in zip(one or (), other or (), strict=True):
+                assert (mapped is None) == (array is None)
+                if array is not None:
+                    assert isinstance(mapped, np.memmap)
+                    np.testing.assert_array_equal(mapped, array)
+
+
+def test_samples_of_several_shapes_do_not_go_to_disk(tmp_path):
+    inputs = keras.Input((None, None, 1))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(3, 3)(inputs))
+    network = randomize(keras.Model(inputs, x))
+    batches = [X[:20], np.zeros((5, 6, 6, 1), "float32")]
+    with pytest.raises(ValueError, match=r"one shape, \(4, 4, 1\).*\(6, 6, 1\)"):
+        on_disk(read_examples("validation", network, batches), tmp_path)

@@ -228,7 +228,6 @@ class TestJudge:
             True,
         ]
 
-
     def test_the_margin_by_hand(self, model, images):
         """In quadrature: the margin, and one answer more than was seen."""
         score = scorer(model, (images, None))

@@ -59,7 +59,9 @@ def alone(own_layers, digits):
 
 
 def test_two_workers_find_what_one_finds(own_layers, digits, alone, tmp_path):
-    both = search(own_layers, digits, workers=2, output_dir=tmp_path)
+    # A dataset, which is written to files for them.
+    stream = tf.data.Dataset.from_tensor_slices(digits.validation).batch(48)
+    both = search(own_layers, digits, workers=2, output_dir=tmp_path, validation=stream)
     assert figures(both) == figures(alone)
     assert len(both.trials) > 5
     assert both.report.after == alone.report.after
@@ -68,7 +70,7 @@ def test_two_workers_find_what_one_finds(own_layers, digits, alone, tmp_path):
     ):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
     # The state belongs to both: one process reads what two have written.
-    again = search(own_layers, digits, output_dir=tmp_path)
+    again = search(own_layers, digits, output_dir=tmp_path, validation=stream)
     assert [one.seconds for one in again.trials] == [one.seconds for one in both.trials]
 
 
@@ -110,8 +112,9 @@ def test_what_cannot_be_passed_on_is_refused_and_leaves_nothing(
     with pytest.raises(ValueError, match="pickled.*workers=1"):
         search(model, digits, metric=metric, mode="max", workers=2)
     stream = tf.data.Dataset.from_tensor_slices(digits.validation).batch(64)
+    own = {"metric": lambda *_: 0.5, "mode": "max"}
     with pytest.raises(ValueError, match="pickled.*PyDataset.*workers=1"):
-        search(model, digits, validation=stream, workers=2)
+        search(model, digits, validation=stream, workers=2, **own)
     with pytest.raises(ValueError, match="`workers` to be 1 for cost='latency'"):
         search(model, digits, cost="latency", workers=2, output_dir=tmp_path / "new")
     with pytest.raises(ValueError, match=r"`workers` to be an integer in \[1, 256\]"):

@@ -76,9 +76,9 @@ class SearchData:
             given: Whether what the user has passed belongs to it.
         """
         data = self.validation
-        if not data.in_memory:
-            return data
-        return ArrayExamples(None, data.whole, data.given if given else None)
+        if data.in_memory:
+            data = ArrayExamples(None, data.whole, data.given if given else None)
+        return data
 
     def metrics(self, metric, mode) -> list:
         """Returns the scores that are asked for, see `chosen_metrics`."""

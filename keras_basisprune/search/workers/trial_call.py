@@ -2,9 +2,13 @@
 
 import dataclasses
 import io
+import mmap
 from typing import Any
 
 import keras
+import numpy as np
+
+from keras_basisprune.search.metrics.custom_metric import CustomMetric
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,6 +48,11 @@ class TrialCall:
     margin: float
     seed: int
 
+    @property
+    def reads_validation(self) -> bool:
+        """Whether the metric needs samples only, not what the user has passed."""
+        return not isinstance(self.metric, CustomMetric)
+
     def pickled(self) -> bytes:
         """Returns this record as bytes, for `pickle.loads` in another process.
 
@@ -57,9 +66,9 @@ class TrialCall:
             raise ValueError(
                 "Expected data, metrics and methods that can be passed to other "
                 "processes when `workers` is more than 1. Received: one that can't be "
-                f"pickled ({type(error).__name__}: {error}). Pass arrays or a "
-                "`keras.utils.PyDataset` as `validation`, functions without open files "
-                "or connections, or workers=1."
+                f"pickled ({type(error).__name__}: {error}). Pass functions without "
+                "locks or connections; for a metric of your own, arrays or a "
+                "`keras.utils.PyDataset` as `validation`; or workers=1."
             ) from error
         return written.getvalue()
 
@@ -72,9 +81,17 @@ def _pickler():
         def reducer_override(self, thing):
             if isinstance(thing, keras.metrics.Metric):
                 return _metric, (type(thing), thing.get_config())
+            if _is_whole_file(thing):
+                return np.load, (str(thing.filename), "r")
             return super().reducer_override(thing)
 
     return Pickler
+
+
+def _is_whole_file(thing) -> bool:
+    """Returns whether an array is that of an `.npy` file, mapped to memory."""
+    mapped = isinstance(thing, np.memmap) and isinstance(thing.base, mmap.mmap)
+    return mapped and str(thing.filename).endswith(".npy") and thing.offset > 0
 
 
 def _metric(kind, config):

@@ -1,5 +1,6 @@
 """Processes that try several networks of a search at once."""
 
+import dataclasses
 import os
 import pathlib
 import tempfile
@@ -7,6 +8,7 @@ import warnings
 
 import keras
 
+from keras_basisprune.data.examples.on_disk import on_disk
 from keras_basisprune.search.workers import trial_site
 from keras_basisprune.utils.files import save_model
 
@@ -25,7 +27,8 @@ class TrialWorkers:
 
     A process gets the original, the images that are fitted on, and those that are
     judged on, when it begins; it holds them in memory, beside a TensorFlow of its own
-    (or JAX, or PyTorch). The processors are shared out evenly.
+    (or JAX, or PyTorch). A dataset that is judged on is written to a temporary folder,
+    and not held in memory. The processors are shared out evenly.
 
     Args:
         count: Integer, how many processes, at least 2.
@@ -39,6 +42,9 @@ class TrialWorkers:
         self._asked: dict = {}  # futures by round and key
         self._temporary = tempfile.TemporaryDirectory()
         self._place = pathlib.Path(self._temporary.name)
+        if not call.validation.in_memory and call.reads_validation:
+            held = on_disk(call.validation, self._place)
+            call = dataclasses.replace(call, validation=held)
         (self._place / "call.pickle").write_bytes(call.pickled())
         save_model(network, self._place / "1.keras")
         self._executor = _executor(count)
