@@ -222,6 +222,7 @@ def test_samples_of_several_shapes_do_not_go_to_disk(tmp_path):
     inputs = keras.Input((None, None, 1))
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(3, 3)(inputs))
     network = randomize(keras.Model(inputs, x))
-    batches = [X[:20], np.zeros((5, 6, 6, 1), "float32")]
+    other = np.zeros((5, 6, 6, 1), "float32")
+    batches = [(X[:20], Y[:20]), (other, Y[:5])]
     with pytest.raises(ValueError, match=r"one shape, \(4, 4, 1\).*\(6, 6, 1\)"):
         on_disk(read_examples("validation", network, batches), tmp_path)
