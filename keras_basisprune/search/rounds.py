@@ -16,7 +16,7 @@ from keras_basisprune.search.workers.likely_attempts import likely_attempts
 
 # How much more than the budget may be lost before training, in units of the budget,
 # since training recovers some of it. Where it doesn't, the next one is tried.
-_SLACK = (10, 3, 1, 0)
+_SLACK = (10, 3, 1, 0, 0)
 # A network is trained again if it lacks less than this part of what training gained.
 _CLOSE = 0.25
 _GAIN = 0.95  # a round that keeps more than this share is the last one
@@ -32,7 +32,8 @@ class Rounds:
     Each round cuts the network of the round before (the first round, the original) to
     the share that `smallest_share` finds, with some slack if it is trained afterwards.
     If it is good enough then, the next round cuts it further; if not, there is another
-    attempt with less slack.
+    attempt with less slack. A network that was good enough before training and is not
+    afterwards counts only if there is no other in the end.
 
     Args:
         task: A `Task`.
@@ -52,6 +53,7 @@ class Rounds:
         self.history: dict[str, list[float]] = {}
         self.stopped = ""
         self._cuts: Cuts | None = None  # of the network that is being cut
+        self._untrained: RoundResult | None = None  # the newest that was good enough
         self._progress = Progress(task)
         self._trials = Trials(task.callbacks, self._progress)
         self._training = Training(task, folder, self._progress)
@@ -99,6 +101,8 @@ class Rounds:
             network, self._cuts = found.network, None
             if kept > _GAIN * before or not self._task.recovery:
                 break  # without training, a further round has no score to spend
+        if not self.results and self._untrained and not self._task.deadline.reached:
+            self.results.append(self._untrained)  # training only harms, it seems
 
     def _kept_so_far(self) -> float:
         return self.trials[self.results[-1].trial].kept if self.results else 1.0
@@ -140,6 +144,7 @@ class Rounds:
         if best is None:
             return None
         best = cuts.fit_again(best)
+        found = None
         if task.recovery:
             found = self._trained(number, best)
             if found and self._is_close(found, best):
@@ -147,7 +152,12 @@ class Rounds:
             if found and self.trials[found.trial].good_enough:
                 return found
             cuts.failed = best.keep
-        return cuts.result(best) if cuts.trial(best).good_enough else None
+        good = cuts.result(best) if cuts.trial(best).good_enough else None
+        if not found:
+            return good
+        # Good before training and not after it was good by chance, most likely.
+        self._untrained = good
+        return None
 
     def _ahead(self, find, before, enough):
         """Returns what scores a cut while workers make the next ones, if they can.
