@@ -1,5 +1,6 @@
 """A source on many machines, and the sum of what work on it gives."""
 
+import copy
 import pickle
 import uuid
 
@@ -56,12 +57,13 @@ class BeamSource:
         self._batch_size, self._shape = batch_size, None
         _check_options(beam, options)
         if isinstance(source, beam.PTransform):
-            self._elements = source
+            # A transform belongs to the one pipeline that it was piped into.
+            self._elements = lambda: copy.deepcopy(source)
             return
         if takes_images(model):
             self._shape = _image_shape(model, self._image_size)
         shards = shards_of(source, model, shard_size)
-        self._elements = beam.Create(shards) | beam.Reshuffle()
+        self._elements = lambda: beam.Create(shards) | beam.Reshuffle()
 
     def merged(self, work):
         """Runs work on all samples, and returns the sum of what it gives.
@@ -87,7 +89,7 @@ class BeamSource:
                 try:
                     given = {"runner": self._runner, "options": self._options}
                     with beam.Pipeline(**given) as pipeline:
-                        merging_pipeline(pipeline, self._elements, work, fit, path)
+                        merging_pipeline(pipeline, self._elements(), work, fit, path)
                     break
                 except Exception:  # of any runner, or of a worker that has died
                     if attempt == self._retries:

@@ -1,11 +1,13 @@
 """Takes jobs from a storage, and runs them."""
 
+import inspect
 import os
 import platform
 import time
 import warnings
 
 from keras_basisprune.data.relevance.encoder_fingerprint import encoder_fingerprint
+from keras_basisprune.search.checked_call import checked_call
 from keras_basisprune.search.compress import compress
 from keras_basisprune.search.jobs._progress import (
     REFUSED,
@@ -15,7 +17,7 @@ from keras_basisprune.search.jobs._progress import (
     progress_of,
     untried,
 )
-from keras_basisprune.search.jobs._storage import experimental_is_fine
+from keras_basisprune.search.jobs._storage import StorageLost, experimental_is_fine
 from keras_basisprune.search.jobs.jobs_result import JobsResult
 from keras_basisprune.search.locked import FolderInUse
 from keras_basisprune.version import __version__
@@ -45,6 +47,21 @@ class JobSearch:
         self._wanted = every if self._all else jobs
         self._sampler, self._seed, self._retries = sampler, seed, retries
         self._before = None  # the objective of the original
+
+    def check(self):
+        """Raises what `compress` would, before anything is written.
+
+        Data are checked with the first arguments; those of later jobs are refused one
+        by one.
+        """
+        first = self._choices.arguments(self._choices.combinations()[0])
+        model, train, validation, test, verbose = self._call
+        defaults = {
+            name: parameter.default
+            for name, parameter in inspect.signature(compress).parameters.items()
+        }
+        own = {"model": model, "train": train, "validation": validation, "test": test}
+        checked_call(**{**defaults, **first, **own, "verbose": verbose})
 
     def open(self, storage):
         """Creates or joins the study; raises unless it is of this search."""
@@ -136,6 +153,11 @@ class JobSearch:
                 "it found is in its folder.",
                 stacklevel=4,
             )
+        except AssertionError as error:
+            # Optuna's answer to a storage that can't tell how a job has ended.
+            if isinstance(error.__context__, StorageLost):
+                raise error.__context__ from None
+            raise
 
     def _job(self, trial):
         """Runs one job; what it raises marks the trial as failed."""
@@ -155,15 +177,17 @@ class JobSearch:
         begin = time.monotonic()
         try:
             result = self._compressed(labels, folder)
+            if result.details["stopped"] == "interrupt":
+                raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            trial.set_user_attr(SURPLUS, True)  # as if it had not been begun
+            raise
         except Exception as error:
             text = f"{type(error).__name__}: {error}"
             trial.set_user_attr("error", text[:1000])
             if isinstance(error, ValueError) and not isinstance(error, FolderInUse):
                 trial.set_user_attr(REFUSED, True)  # it would be again
             raise
-        if result.details["stopped"] == "interrupt":
-            trial.set_user_attr(SURPLUS, True)  # as if it had not been begun
-            raise KeyboardInterrupt
         trial.set_user_attr("seconds", round(time.monotonic() - begin, 3))
         before, after = result.scores[result.metric]
         trial.set_user_attr("baseline", float(before))

@@ -16,6 +16,10 @@ _ATTEMPTS = 5  # to open it
 _BUSY = 30  # seconds that SQLite waits for other processes
 
 
+class StorageLost(ConnectionError):
+    """The storage of a search has been away for too long."""
+
+
 def imported_optuna():
     """Returns the module, or says what to install."""
     try:
@@ -110,7 +114,7 @@ def _patient(kind, lost, patience):
     Args:
         kind: The class.
         lost: The exceptions that mean that it is.
-        patience: Float, seconds until such an exception is raised.
+        patience: Float, seconds until `StorageLost` is raised.
     """
 
     def repeated(method):
@@ -120,11 +124,18 @@ def _patient(kind, lost, patience):
             while True:
                 try:
                     return method(self, *args, **kwargs)
-                except lost:
+                except StorageLost:
+                    raise
+                except lost as error:
                     now = time.monotonic()
                     end = now + patience if end is None else end
                     if now >= end:
-                        raise
+                        plain = " ".join(str(error).split())[:300]
+                        raise StorageLost(
+                            f"Expected `storage` to be back within {patience:g} "
+                            f"seconds. Received: {type(error).__name__}: {plain}. When "
+                            "it can be reached again, the same call goes on."
+                        ) from error
                     time.sleep(min(pause * random.uniform(0.5, 1), end - now))
                     pause = min(2 * pause, _LONGEST)
 

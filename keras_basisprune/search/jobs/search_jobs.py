@@ -11,6 +11,7 @@ from keras_basisprune.search.jobs._storage import imported_optuna, open_storage
 from keras_basisprune.search.jobs.choices import Choices
 from keras_basisprune.search.jobs.jobs_result import JobsResult
 from keras_basisprune.search.objective import Objective
+from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_duration import check_duration
 from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.check_whole import check_whole
@@ -91,6 +92,7 @@ def search_jobs(
 
     Raises:
         ImportError: Optuna is not installed.
+        ConnectionError: The storage has been away for longer than `patience`.
         ValueError: An argument is not valid, the storage can't be reached or holds
             another search under this name, or that of another version of this package;
             or no job can be run with its arguments.
@@ -107,12 +109,7 @@ def search_jobs(
     optuna = imported_optuna()
     check_model("model", model)
     folder = check_path("output_dir", output_dir, "folder")
-    goal = Objective(objective) if isinstance(objective, str) else None
-    if goal is None:
-        raise ValueError(
-            "Expected `objective` to be 'flops', 'params', 'bytes' or 'latency'. "
-            f"Received: objective={shown(objective)}. Pass one of these."
-        )
+    check_choice("objective", objective, ("flops", "params", "bytes", "latency"))
     known = Choices(choices, arguments)
     if not (isinstance(name, str) and name):
         raise ValueError(
@@ -131,7 +128,7 @@ def search_jobs(
         call=(model, train, validation, test, verbose),
         choices=known,
         folder=folder,
-        goal=goal,
+        goal=Objective(objective),
         jobs=jobs,
         name=name,
         sampler=sampler,
@@ -139,5 +136,6 @@ def search_jobs(
         retries=check_whole("retries", retries, 0),
     )
     given = check_whole("heartbeat", heartbeat), check_duration("patience", patience)
+    search.check()
     search.open(open_storage(storage, folder, *given))
     return search.run()
