@@ -1003,7 +1003,7 @@ def calls(folder):
                 "storage": "storage",
                 "name": "title",
                 "sampler": "record?",
-                "seed": "seed",
+                "sampler_seed": "seed",
                 "retries": "whole>=0",
                 "heartbeat": "whole",
                 "patience": "seconds",

@@ -58,7 +58,6 @@ def search(flags, console):
         storage=flags.storage,
         name=flags.study,
         jobs=flags.jobs,
-        seed=flags.seed,
         **{name: value for name, value in arguments.items() if name not in choices},
     )
     console.print(escape(repr(found)), highlight=False, soft_wrap=True)

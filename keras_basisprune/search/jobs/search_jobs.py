@@ -31,7 +31,7 @@ def search_jobs(
     storage: Any = None,
     name: str = "keras_basisprune",
     sampler: Any = None,
-    seed: int = 0,
+    sampler_seed: int = 0,
     retries: int = 2,
     heartbeat: int = 60,
     patience: float | str = "1h",
@@ -78,8 +78,8 @@ def search_jobs(
         name: String, the name of the study in the storage.
         sampler: An `optuna.samplers` object; defaults to `TPESampler`. No combination
             is tried twice.
-        seed: Integer, the seed of the order and of the sampler. The seed of jobs is one
-            of their arguments.
+        sampler_seed: Integer, the seed of the order and of the sampler; `seed` is that
+            of `compress`.
         retries: Integer, how often a job is begun again.
         heartbeat: Integer, seconds between two signs of life of a job.
         patience: Seconds, or a text such as `"1h"`, that a lost storage is waited for.
@@ -132,7 +132,7 @@ def search_jobs(
         jobs=jobs,
         name=name,
         sampler=sampler,
-        seed=check_whole("seed", seed, 0),
+        seed=check_whole("sampler_seed", sampler_seed, 0),
         retries=check_whole("retries", retries, 0),
     )
     given = check_whole("heartbeat", heartbeat), check_duration("patience", patience)
