@@ -241,6 +241,30 @@ def test_a_transform_gives_batches_of_several_inputs(tmp_path):
         on_beam(model, beam.Create([]), tmp_path)
 
 
+@keras.saving.register_keras_serializable("tests")
+class Hidden(keras.layers.Layer):
+    """A layer that can't be loaded again."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        if kwargs.get("name") == "again":
+            raise TypeError("it can't be made again")
+
+    def get_config(self):
+        return {**super().get_config(), "name": "again"}
+
+    def call(self, inputs):
+        return inputs
+
+
+def test_a_model_that_workers_cannot_load_is_named_at_the_start(file, tmp_path):
+    inputs = keras.Input((10, 10, 3))
+    outputs = Hidden()(keras.layers.Conv2D(4, 3)(inputs))
+    with pytest.raises(ValueError, match="`model` to be one that workers can load"):
+        on_beam(keras.Model(inputs, outputs), file, tmp_path / "work")
+    assert not list(tmp_path.glob("work/*"))
+
+
 def test_what_beam_refuses_at_the_start(model, file, tmp_path, monkeypatch):
     options()
     for given, told in (
@@ -264,4 +288,4 @@ def test_what_beam_refuses_at_the_start(model, file, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     with pytest.raises(ImportError, match=r'pip install "keras-basisprune\[beam\]"'):
         on_beam(model, file, tmp_path / "work3", options=None)
-    assert not list(tmp_path.glob("work*/model.keras"))
+    assert not list(tmp_path.glob("work*"))

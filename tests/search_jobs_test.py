@@ -153,6 +153,33 @@ def test_what_fails_is_begun_again_and_what_is_refused_is_not(
         run(model, tmp_path / "b", choices={"methods": [["basis"]], "seed": [0]})
 
 
+def test_a_job_that_others_gave_up_is_begun_again(model, searches, tmp_path):
+    def others():
+        url = f"sqlite:///{tmp_path}/jobs.db"
+        study = optuna.load_study(study_name="keras_basisprune", storage=url)
+        (ours,) = (t for t in study.get_trials() if t.state.name == "RUNNING")
+        study.tell(ours.number, state=optuna.trial.TrialState.FAIL)
+
+    searches.fails = {(("channels",), 1): [others]}
+    with pytest.warns(UserWarning, match="given up by other processes"):
+        found = run(model, tmp_path)
+    assert len(searches.calls) == 7
+    assert sorted(states(found)) == [*["done"] * 5, "failed", "over budget"]
+
+
+def test_a_study_of_something_else_is_refused(model, searches, tmp_path):
+    url = f"sqlite:///{tmp_path}/jobs.db"
+    study = optuna.create_study(study_name="keras_basisprune", storage=url)
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+    with pytest.raises(ValueError, match="to be one of `search_jobs`.*1 trials"):
+        run(model, tmp_path)
+    # One without heartbeats: no waiting for processes that may have ended.
+    storage = optuna.storages.RDBStorage(url)
+    first = optuna.create_study(study_name="other", storage=storage)
+    assert len(run(model, tmp_path, storage=storage, name="other").jobs) == 6
+    assert len(first.get_trials()) == 6
+
+
 def test_an_interrupt_ends_the_process_and_is_no_failure(model, searches, tmp_path):
     searches.fails = {(("channels",), 1): [KeyboardInterrupt()]}
     with pytest.raises(KeyboardInterrupt):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import zipfile
+from typing import Any
 
 import numpy as np
 
@@ -78,15 +79,14 @@ class OutputStatistics:
                 f"Expected `path` to end with .npz. Received: path={str(path)!r}. Pass "
                 "'statistics.npz', say."
             )
-        arrays = {
+        arrays: dict[str, Any] = {
             f"{number}/{part}": array
             for number, found in enumerate(self.moments.values())
             for part, array in found.arrays().items()
         }
-        names = np.array([*self.moments])
+        arrays |= {"names": np.array([*self.moments]), "model": np.array(self.model)}
         with staged(path) as stage:
-            about = {"model": np.array(self.model), "count": np.array(self.count)}
-            np.savez(stage, names=names, **about, **arrays)
+            np.savez(stage, count=np.array(self.count), **arrays)
 
     @staticmethod
     def load(path: Path) -> "OutputStatistics":

@@ -84,7 +84,8 @@ class Compensation:
         now = linear.matrix
         if not linear.settable(now):
             return None  # its weights can't be computed from its matrix
-        found = RidgeFolds(*now.shape, FOLDS, self._exact)
+        size, outputs = now.shape
+        found = RidgeFolds(size, outputs, FOLDS, self._exact)
         narrow = now.astype(known.dtype)
         for index, size in enumerate(sizes):
             inputs = linear.patches(values[index], known.positions[index].of_map(size))

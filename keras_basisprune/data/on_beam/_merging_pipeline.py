@@ -1,5 +1,6 @@
 """The steps of the pipeline; one of the modules that import Apache Beam at once."""
 
+import logging
 import pickle
 import threading
 
@@ -43,8 +44,8 @@ class _Work(beam.DoFn):
 
     def process(self, element):
         batch_size, *size = self._fit
+        skipped: list[str] = []
         if isinstance(element, Shard):
-            skipped = []
             pairs = element.stream.read(skipped)
         else:
             arrays = element if isinstance(element, list | tuple) else [element]
@@ -53,6 +54,9 @@ class _Work(beam.DoFn):
             found := self._started(fitted_batches(pairs, batch_size, *size))
         ) is not None:
             yield found
+        if skipped:
+            text = "Images that can't be read were left out: %d, for example %s"
+            logging.getLogger(__name__).warning(text, len(skipped), skipped[0])
 
 
 class _Started:

@@ -1,6 +1,7 @@
 """A model that workers load from a file that all of them can read."""
 
 import importlib
+import pathlib
 
 import keras
 
@@ -27,6 +28,7 @@ class WorkerModel:
         try:
             self.load()
         except Exception as error:  # whatever Keras or a custom layer raises
+            pathlib.Path(self._path).unlink()
             raise ValueError(
                 "Expected `model` to be one that workers can load from a file. "
                 f"Received: {model.name!r} ({type(error).__name__}: "

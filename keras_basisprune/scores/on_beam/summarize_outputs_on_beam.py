@@ -86,7 +86,6 @@ def summarize_outputs_on_beam(
         runner=runner,
         retries=retries,
     )
-    place.folder.mkdir(parents=True, exist_ok=True)
     of_workers = WorkerModel(model, place.folder, imports)
     found = place.merged(_Summary(of_workers, tuple(reader.layers)))
     return dataclasses.replace(found, model=reader.model)

@@ -47,6 +47,7 @@ class JobSearch:
         self._wanted = every if self._all else jobs
         self._sampler, self._seed, self._retries = sampler, seed, retries
         self._before = None  # the objective of the original
+        self._number = None  # of the job that runs
 
     def check(self):
         """Raises what `compress` would, before anything is written.
@@ -66,6 +67,9 @@ class JobSearch:
     def open(self, storage):
         """Creates or joins the study; raises unless it is of this search."""
         optuna = self._optuna
+        # Without signs of life, others may have ended long ago.
+        interval = getattr(storage, "get_heartbeat_interval", lambda: None)
+        self._waits = interval() is not None
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._study = optuna.create_study(
             storage=storage, study_name=self._name, load_if_exists=True
@@ -76,6 +80,12 @@ class JobSearch:
         )
         ours = self._about()
         if not self._study.user_attrs.get("about"):
+            if count:
+                raise ValueError(
+                    f"Expected the study {self._name!r} of `storage` to be one of "
+                    f"`search_jobs`. Received: another one, with {count} trials. "
+                    "Choose another `name`."
+                )
             self._study.set_user_attr("about", ours)
         self._check(ours)
 
@@ -108,7 +118,6 @@ class JobSearch:
 
     def run(self) -> JobsResult:
         """Runs jobs until all are done, by this process or others."""
-        waits = hasattr(self._study._storage, "record_heartbeat")
         ours = self._about()
         while True:
             with experimental_is_fine(self._optuna):
@@ -119,7 +128,7 @@ class JobSearch:
             if len(found.ended) >= self._wanted:
                 break
             if not self._prepare(found):
-                if not waits:
+                if not self._waits:
                     break
                 time.sleep(_POLL)
                 continue
@@ -143,24 +152,33 @@ class JobSearch:
         return True
 
     def _run_one(self):
-        # Where the storage was away for too long, others may have taken the job over.
-        gone = self._optuna.exceptions.UpdateFinishedTrialError
+        self._number = None
         try:
             self._study.optimize(self._job, n_trials=1, catch=(Exception,))
-        except gone:
+        except Exception as error:  # not of the job, but of telling how it has ended
+            found, chain = error, []
+            while found is not None:
+                chain.append(found)
+                found = found.__cause__ or found.__context__
+            for one in chain:
+                if isinstance(one, StorageLost):
+                    raise one from None
+            if not self._given_up():
+                raise
             warnings.warn(
-                "A job was given up by others, since it showed no sign of life. What "
-                "it found is in its folder.",
+                "A job was given up by other processes, since it showed no sign of "
+                "life. It is begun again; what it found is in its folder.",
                 stacklevel=4,
             )
-        except AssertionError as error:
-            # Optuna's answer to a storage that can't tell how a job has ended.
-            if isinstance(error.__context__, StorageLost):
-                raise error.__context__ from None
-            raise
+
+    def _given_up(self) -> bool:
+        """Returns whether others have declared the job as failed."""
+        trials = self._study.get_trials(deepcopy=False)
+        return any(t.number == self._number and t.state.name == "FAIL" for t in trials)
 
     def _job(self, trial):
         """Runs one job; what it raises marks the trial as failed."""
+        self._number = trial.number
         labels = {
             name: trial.suggest_categorical(name, values)
             for name, values in self._choices.labels.items()

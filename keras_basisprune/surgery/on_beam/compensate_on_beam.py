@@ -91,7 +91,6 @@ def compensate_on_beam(
         retries=retries,
     )
     pruned_calls(model, plan)  # raises if it does not fit
-    place.folder.mkdir(parents=True, exist_ok=True)
     of_workers = WorkerModel(model, place.folder, imports)
     # Loaded as workers load it, so that weights come in their order.
     done = pruned_calls(of_workers.load(), plan)
