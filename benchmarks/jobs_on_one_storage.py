@@ -15,7 +15,7 @@ import time
 
 import keras
 import numpy as np
-from absl import app, flags
+from absl import app, flags, logging
 
 import keras_basisprune as kbp
 
@@ -26,6 +26,7 @@ _PROCESSES = flags.DEFINE_list("processes", ["1", "2"], "Numbers of processes.")
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
+    logging.set_verbosity(logging.ERROR)
     if _FOLDER.value:
         _take_part(pathlib.Path(_FOLDER.value))
         return

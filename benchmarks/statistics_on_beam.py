@@ -16,7 +16,7 @@ import time
 
 import keras
 import numpy as np
-from absl import app, flags
+from absl import app, flags, logging
 
 import keras_basisprune as kbp
 
@@ -29,6 +29,7 @@ _COMPENSATE = flags.DEFINE_bool("compensate", False, "Also fit a compensation.")
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
+    logging.set_verbosity(logging.ERROR)
     model = _network()
     rng = np.random.default_rng(0)
     shape = (_IMAGES.value, _SIZE.value, _SIZE.value, 3)

@@ -56,9 +56,14 @@ class OutputReader:
     def __init__(self, twin, keys, exact=False):
         self._layers = {key: twin.layers[key] for key in keys}
         self._probe, self._owners = _probe(twin.model, self._layers)
-        self._size, self.count = 0, 0
+        self._size, self._exact = 0, exact
+        self.clear()
+
+    def clear(self):
+        """Begins again; what was summed up belongs to those who have it."""
+        self.count = 0
         self.moments = {
-            key: Moments(layer.bias.shape[0], exact=exact)
+            key: Moments(layer.bias.shape[0], exact=self._exact)
             for key, layer in self._layers.items()
         }
 

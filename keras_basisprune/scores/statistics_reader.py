@@ -25,7 +25,7 @@ class StatisticsReader:
         self.model = encoder_fingerprint(model)
         self.batch_size = samples_at_once(model)
         self.layers = [layer.name for layer in found.layers.values()]
-        self._reader = None
+        self._reader = None  # compiled once, for all shards that a worker reads
 
     def read(self, batches):
         """Adds samples: an iterable of lists of arrays, one per input of the model."""
@@ -35,8 +35,10 @@ class StatisticsReader:
 
     def statistics(self) -> OutputStatistics:
         """Returns the statistics of what was read, and begins again."""
-        reader, self._reader = self._reader, None
+        reader = self._reader
         moments = {self._names[key]: found for key, found in reader.moments.items()}
+        count = reader.count
+        reader.clear()
         for name, found in moments.items():
             found.check(name)
-        return OutputStatistics(self.model, reader.count, moments)
+        return OutputStatistics(self.model, count, moments)
