@@ -8,6 +8,7 @@ from keras_basisprune.utils.method_names import METHOD_NAMES
 COMMANDS = {
     "inspect": "list which layers can be decomposed, and the effect of --rank",
     "compress": "remove what the task of --data doesn't need, write small files",
+    "search": "run compress with many choices of its flags, shared by many processes",
     "export": "turn a .keras file into LiteRT files and a SavedModel",
     "report": "write report.html again, from the report.json in a folder",
     "compare": "show the reports of two folders side by side, as text and as a page",
@@ -18,13 +19,15 @@ COMMANDS = {
     "measure": "count parameters, FLOPs and bytes, and time one inference",
 }
 _ALL = tuple(COMMANDS)
-_MODEL = ("inspect", "compress", "export", "measure")
+_MODEL = ("inspect", "compress", "search", "export", "measure")
 _FILE = (*_MODEL, "diff", "apply", "evaluate")  # of a model, by name or path
-_BUILT = (*_MODEL, "prefilter")
-_DATA = ("inspect", "compress", "export", "diff", "evaluate")
-_TRAINING = ("compress", "diff")
-_JUDGING = ("compress", "evaluate")
+_BUILT = ("inspect", "compress", "export", "measure", "prefilter")
+_DATA = ("inspect", "compress", "search", "export", "diff", "evaluate")
+_SEARCH = ("compress", "search")
+_TRAINING = (*_SEARCH, "diff")
+_JUDGING = (*_SEARCH, "evaluate")
 _FILTER = ("prefilter",)
+_JOBS = ("search",)
 _FILES = ("compress", "export")
 _POSITIVE = (1, None)
 _SHARE = (0, 1)  # the upper end is excluded
@@ -54,7 +57,7 @@ class Flag:
     name: str
     default: object
     help: str
-    commands: tuple = ("compress",)
+    commands: tuple = _SEARCH
     range: tuple = (None, None)
     choices: tuple = ()
 
@@ -72,10 +75,10 @@ FLAGS = (
          "a sub-folder per class, or an .npz file. Models get pixels in [0, 255].",
          _DATA),
     Flag("string", "output_dir", "keras_basisprune_output", "Where files are written, "
-         "or where report reads.", ("compress", "export", "report", "prefilter")),
+         "or where report reads.", (*_SEARCH, "export", "report", "prefilter")),
     Flag("integer", "input_size", None, "Height and width of the input of a Keras "
          "Application (default: 96), or of a model that takes any size.",
-         (*_BUILT, "diff", "evaluate"), (8, 4096)),
+         (*_BUILT, "search", "diff", "evaluate"), (8, 4096)),
     Flag("integer", "max_images", None, "Use at most this many images of each split.",
          _DATA, _POSITIVE),
     Flag("float", "rank", None, "Bases per layer, an integer, or a share of energy "
@@ -85,7 +88,7 @@ FLAGS = (
     Flag("list", "exclude", None, "Layer names or regular expressions not to "
          "decompose.", ("inspect",)),
     Flag("integer", "finetune_epochs", 5, "Epochs of training a Keras Application on "
-         "the data before it is made small.", range=_NOT_NEGATIVE),
+         "the data before it is made small.", ("compress",), _NOT_NEGATIVE),
     Flag("string", "cost", "flops", "What to make small: flops, params, bytes, "
          "latency.", choices=("flops", "params", "bytes", "latency")),
     Flag("string", "recover", "none", "What is trained after each cut: none, all "
@@ -121,7 +124,8 @@ FLAGS = (
     Flag("integer", "trial_samples", 300, "How many of these images networks are "
          "fitted on that are only tried; the best is fitted again on all.",
          range=_POSITIVE),
-    Flag("string", "tensorboard", None, "Folder for TensorBoard's logs."),
+    Flag("string", "tensorboard", None, "Folder for TensorBoard's logs.",
+         ("compress",)),
     Flag("list", "metric", ["auto"], "What networks are judged by: auto (accuracy), "
          "the name of a metric of Keras (f1, auc, ...), or MODULE:NAME, a function of "
          "a model and (images, labels), or a metric, in a module or .py file. Of "
@@ -164,6 +168,20 @@ FLAGS = (
     Flag("integer", "runs", 50, "Inferences to time.", ("measure",), (1, 1_000_000)),
     Flag("integer", "seed", 0, "Seed of all random numbers.",
          (*_DATA, "prefilter"), (0, 2**31 - 1)),
+    Flag("multi_string", "choose", None, "FLAG=VALUE,VALUE,...: what searches differ "
+         "in, for example --choose=methods=basis,channels,basis+channels "
+         "--choose=seed=0,1,2. All combinations are tried, or as many as --jobs.",
+         _JOBS),
+    Flag("string", "storage", None, "What processes share: the URL of a database "
+         "(postgresql://USER@HOST/NAME), or the path of an SQLite file on this "
+         "machine. Default: jobs.db in --output_dir.", _JOBS),
+    Flag("string", "study", "keras_basisprune", "Name of the search in the storage.",
+         _JOBS),
+    Flag("integer", "jobs", None, "Number of combinations to try in all processes "
+         "together. Default: all.", _JOBS, _POSITIVE),
+    Flag("string", "objective", "flops", "By what searches are compared: flops, "
+         "params, bytes, latency that is left.", _JOBS,
+         choices=("flops", "params", "bytes", "latency")),
     Flag("string", "source", None, "Images to choose from: a folder, an .npz, .npy or "
          ".tfrecord file, tfds:NAME, or digits.", _FILTER),
     Flag("string", "target", None, "Images of the task that comes after pre-training, "

@@ -7,8 +7,9 @@ from absl import flags
 
 from keras_basisprune.cli._exporters import EXPORTERS
 from keras_basisprune.cli._table import FLAGS
+from keras_basisprune.cli.as_max_drop import as_max_drop
+from keras_basisprune.cli.chosen_flags import chosen_flags
 from keras_basisprune.utils.check_duration import check_duration
-from keras_basisprune.utils.check_max_drop import check_max_drop
 from keras_basisprune.utils.method_names import named_methods
 
 _CHANGES = ("flip", "shift", "zoom", "contrast", "brightness")
@@ -83,20 +84,6 @@ def _check_value(flag, value):
         refuse("a list without repetitions")
 
 
-def as_max_drop(text) -> float | str | None:
-    """Returns a budget as `compress` takes it: a number, `"1%"`, or `None`.
-
-    Args:
-        text: What stands behind `--max_drop=`; `None` without one.
-
-    Raises:
-        ValueError: If it is neither.
-    """
-    if text is None:
-        return None
-    return check_max_drop(text if "%" in text else float(text))
-
-
 def _check_max_drop(values):
     """Raises unless it is a budget; of accuracy, all can't be lost."""
     text, metric = values.max_drop, values["metric"]
@@ -135,13 +122,16 @@ def _check_needs(values, command):
         )
     if command in ("diff", "apply"):
         _check_task(values, command)
+    if command == "search":
+        _check_search(values)
     if command == "evaluate" and not _is_path(values.model):
         raise flags.Error(
             "Expected --model of evaluate to be a .keras or .tflite file. Received: "
             f"--model={values.model}. A Keras Application has no classes of --data."
         )
-    if command in ("compress", "evaluate") and values.data is None:
-        why = {"compress": "computes bases on these", "evaluate": "scores on these"}
+    if command in ("compress", "search", "evaluate") and values.data is None:
+        why = dict.fromkeys(("compress", "search"), "computes bases on these")
+        why["evaluate"] = "scores on these"
         raise flags.Error(
             "Expected --data: digits, tfds:NAME, a folder of images per class, or an "
             f".npz file. Received: none. {command} {why[command]} images."
@@ -160,6 +150,25 @@ def _check_needs(values, command):
             "Expected something to write. Received: --formats= without a name. Leave "
             "it out."
         )
+
+
+def _check_search(values):
+    """Raises unless a file is searched, and something is to be chosen."""
+    if not _is_path(values.model) or values.model.endswith(".tflite"):
+        raise flags.Error(
+            "Expected --model of search to be a .keras file. Received: "
+            f"--model={values.model}. keras-basisprune compress trains a Keras "
+            "Application and writes original.keras."
+        )
+    chosen_flags(values)
+
+
+def _idle_in_search(values):
+    """Yields the same for `search`."""
+    chosen = chosen_flags(values)
+    if values.recover == "none" and "recover" not in chosen:
+        names = [n for n in (*_TRAINING, "batch_size") if n != "epochs"]
+        yield names, "with --recover=none. It is for training after the cuts."
 
 
 def _check_task(values, command):
@@ -204,7 +213,10 @@ def _idle(values, command):
         yield ("import",), "with a Keras Application. It is for .keras files."
     if command in ("inspect", "export") and values.data is None:
         yield ("max_images", "seed"), "without --data."
-    if command != "compress":
+    if command not in ("compress", "search"):
+        return
+    if command == "search":
+        yield from _idle_in_search(values)
         return
     methods = named_methods(values.methods)
     if values.recover == "none":

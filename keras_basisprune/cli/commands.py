@@ -9,22 +9,24 @@ from rich.markup import escape
 
 from keras_basisprune.cli._exporters import EXPORTERS, asked_for
 from keras_basisprune.cli._steps import (
-    augment,
     print_line,
     read_images,
     read_model,
     spinner,
 )
 from keras_basisprune.cli.apply import apply  # noqa: F401
+from keras_basisprune.cli.as_max_drop import as_max_drop
 from keras_basisprune.cli.check_answers import check_answers
-from keras_basisprune.cli.check_flags import as_max_drop
 from keras_basisprune.cli.check_inputs import check_exports, check_inputs
+from keras_basisprune.cli.class_names import class_names
 from keras_basisprune.cli.compare import compare  # noqa: F401
 from keras_basisprune.cli.diff import diff  # noqa: F401
 from keras_basisprune.cli.evaluate import evaluate  # noqa: F401
 from keras_basisprune.cli.image_shape import image_shape
 from keras_basisprune.cli.named_metrics import named_metrics
 from keras_basisprune.cli.prefilter import prefilter  # noqa: F401
+from keras_basisprune.cli.search import search  # noqa: F401
+from keras_basisprune.cli.search_flags import recovery, search_options
 from keras_basisprune.cli.write_exports import write_exports
 from keras_basisprune.data.application import application, application_names
 from keras_basisprune.measure import cost, describe
@@ -35,8 +37,6 @@ from keras_basisprune.search.compress import compress as compress_model
 from keras_basisprune.search.locked import locked
 from keras_basisprune.search.result import FILES
 from keras_basisprune.search.run_folder import RunFolder
-from keras_basisprune.search.search_options import SearchOptions
-from keras_basisprune.training.recovery import Recovery
 from keras_basisprune.utils.check_path import check_paths
 from keras_basisprune.utils.files import save_model, sweep, write_text
 
@@ -99,16 +99,16 @@ def compress(flags, console):
         max_drop=as_max_drop(flags.max_drop),
         cost=flags.cost,
         methods=flags.methods,
-        recover=_recovery(flags),
+        recover=recovery(flags),
         ship=None if flags.ship == "none" else flags.ship,
         epochs=flags.epochs if flags["epochs"].present else None,
         output_dir=folder,
         seed=flags.seed,
         test=test,
         time_limit=flags.time_limit,
-        config=_search(flags),
+        config=search_options(flags),
         callbacks=_tensorboard(flags),
-        class_names=_class_names(data, model),
+        class_names=class_names(data, model),
         data_name=data.source,
         workers=flags.workers,
     )
@@ -131,7 +131,7 @@ def compress(flags, console):
     flags.formats = [form for form in flags.formats if form != flags.ship]  # is there
     with spinner(console, "Exporting"):  # last, so that a failure loses nothing
         shape = data.train[0].shape[1:] if None in model.input_shape[1:] else None
-        labels = _class_names(data, model)
+        labels = class_names(data, model)
         write_exports(flags, result.model, folder, data.train[0], shape, labels)
     _list_files(folder, console)
     print_line(f"Report: {folder / 'report.html'}", console)
@@ -140,42 +140,6 @@ def compress(flags, console):
 def report(flags, console):
     """Writes report.html again."""
     print_line(f"Report: {write_report(flags.output_dir)}", console)
-
-
-def _class_names(data, model):
-    """Returns the names of the classes, if the model answers for that many."""
-    names = data.class_names
-    shapes = [tuple(tensor.shape[1:]) for tensor in model.outputs]
-    fits = shapes == [(len(names),)] or (len(names) == 2 and shapes == [(1,)])
-    return names if fits else None
-
-
-def _recovery(flags):
-    """Returns the `Recovery` for training after each cut; `None` for no training."""
-    if flags.recover == "none":
-        return None
-    return Recovery(
-        weights=flags.recover,
-        epochs=flags.epochs,
-        learning_rate=flags.learning_rate,
-        batch_size=flags.batch_size,
-        augment=augment(flags),
-        temperature=flags.temperature,
-        seed=flags.seed,
-    )
-
-
-def _search(flags) -> SearchOptions:
-    return SearchOptions(
-        samples=flags.samples,
-        trial_samples=flags.trial_samples,
-        rounds=flags.rounds,
-        distill=flags.distill,
-        compensation=flags.compensate,
-        round_to=flags.round_to,
-        augment=flags.augment_fit,
-        margin=flags.margin,
-    )
 
 
 def _tensorboard(flags):
@@ -194,7 +158,7 @@ def export(flags, console):
     images, labels, shape = None, None, _shape_for_open_sizes(flags, model)
     if flags.data is not None:
         data = read_images(flags, console, image_shape(flags, model))
-        images, labels = data.train[0], _class_names(data, model)
+        images, labels = data.train[0], class_names(data, model)
     folder = pathlib.Path(flags.output_dir)
     with spinner(console, "Exporting"):
         records = write_exports(flags, model, folder, images, shape, labels)

@@ -7,6 +7,7 @@ Usage:
 Commands:
   inspect   list which layers can be decomposed, and the effect of --rank
   compress  remove what the task of --data doesn't need, write small files
+  search    run compress with many choices of its flags, shared by many processes
   export    turn a .keras file into LiteRT files and a SavedModel
   report    write report.html again, from the report.json in a folder
   compare   show the reports of two folders side by side, as text and as a page
@@ -22,6 +23,8 @@ Examples:
       --input_size=96 --output_dir=small
   keras-basisprune compress --model=mine.keras --data=mine.npz --max_drop=0.02 \\
       --recover=all
+  keras-basisprune search --model=mine.keras --data=mine.npz --output_dir=out \\
+      --choose=methods=basis,channels,basis+channels --choose=seed=0,1,2
   keras-basisprune report small
   keras-basisprune compare small smaller
   keras-basisprune evaluate --model=small/small_float32.tflite --data=photos/
@@ -99,7 +102,8 @@ def main(argv=None) -> int:
         return _print_error(error, 1)
     except KeyboardInterrupt:
         note = f" The same command continues from the state in {values.output_dir}."
-        return _print_error(f"Interrupted.{note * (words == ['compress'])}", 1)
+        resumes = words[0] in ("compress", "search")
+        return _print_error(f"Interrupted.{note * resumes}", 1)
     except Exception as error:  # of Keras, of a backend, or a bug in this package
         if values.debug:
             raise

@@ -39,9 +39,17 @@ class MapPositions:
         Returns:
             A list of `MapPositions`, one per batch, with at least one position per map.
         """
-        samples = sum(KeptBatches.made_of(batches).sizes)
-        count = max(1, math.ceil(SAMPLES / samples))
+        count = MapPositions.most(sum(KeptBatches.made_of(batches).sizes))
         return [MapPositions(arrays, count) for arrays in batches]
+
+    @staticmethod
+    def most(samples) -> int:
+        """Returns the most positions per map that layers are fitted on.
+
+        Args:
+            samples: Integer, the number of samples, at least 1.
+        """
+        return max(1, math.ceil(SAMPLES / samples))
 
     def of_outputs(self, layer, inputs) -> np.ndarray:
         """Returns positions in a layer's output map, as `patches` takes them."""

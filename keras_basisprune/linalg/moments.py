@@ -8,6 +8,8 @@ _BLOCK = 4096  # samples that are added in their own precision
 _FEW = 128  # values per sample that cost little in float64
 # Float32 numbers outside of these are multiplied in float64.
 _LOW, _HIGH = 1e-12, 1e12
+_STATE = ("count", "_exact", "_shift", "_sum", "_squares")
+_STATE += ("_other_shift", "_other_sum", "_products")
 
 
 class Moments:
@@ -17,13 +19,17 @@ class Moments:
     accurate where values vary little around a large mean, and do not depend on how
     samples are divided into batches, up to rounding. More than 128 float32 values per
     sample are multiplied in float32, 4,096 samples at a time, which takes half the
-    time. Memory is `size (size + others)` numbers, for any number of samples; time is
-    one matrix product per batch.
+    time, unless they are `exact`. Memory is `size (size + others)` numbers, for any
+    number of samples; time is one matrix product per batch.
+
+    Moments of several parts of the samples, from other processes too (they can be
+    pickled), are merged to those of all.
 
     Args:
         size: Number of values per sample.
         others: Number of further values per sample, for which only the covariance with
             the first ones is computed.
+        exact: Whether all products are float64.
 
     Example:
 
@@ -33,8 +39,8 @@ class Moments:
     array([2., 0.])
     """
 
-    def __init__(self, size, others=0):
-        self.count = 0
+    def __init__(self, size, others=0, exact=False):
+        self.count, self._exact = 0, exact
         self._shift = np.zeros(size)
         self._sum = np.zeros(size)
         self._squares = np.zeros((size, size))
@@ -48,7 +54,8 @@ class Moments:
             values: Array of shape `(samples, size)`.
             others: Array of shape `(samples, others)`.
         """
-        values = _numbers(values) if len(self._sum) > _FEW else _double(values)
+        narrow = len(self._sum) > _FEW and not self._exact
+        values = _numbers(values) if narrow else _double(values)
         if others is not None:
             others = _numbers(others).astype(values.dtype, copy=False)
         if not self.count and len(values):
@@ -64,6 +71,41 @@ class Moments:
                 more = _shifted(others[start : start + _BLOCK], self._other_shift)
                 self._other_sum += more.sum(axis=0, dtype=np.float64)
                 self._products += part.T @ more
+
+    def merge(self, other):
+        """Adds all samples of another `Moments`, which is not changed.
+
+        Time and memory are those of one sum of `size (size + others)` numbers.
+        """
+        if not other.count:
+            return
+        if not self.count:
+            self._shift, self._other_shift = other._shift, other._other_shift
+        # Of the other's samples, with the shift of this one.
+        off, more = other._shift - self._shift, other._other_shift - self._other_shift
+        count, total = other.count, other._sum
+        self.count += count
+        self._sum = self._sum + total + count * off
+        self._squares = self._squares + other._squares
+        add_outer(self._squares, 1.0, total, off)
+        add_outer(self._squares, 1.0, off, total + count * off)
+        self._other_sum = self._other_sum + other._other_sum + count * more
+        self._products = self._products + other._products
+        add_outer(self._products, 1.0, total, more)
+        add_outer(self._products, 1.0, off, other._other_sum + count * more)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Returns all that it consists of, for a file."""
+        return {name: np.asarray(getattr(self, name)) for name in _STATE}
+
+    @staticmethod
+    def of_arrays(arrays) -> "Moments":
+        """Returns the `Moments` whose `arrays()` these are."""
+        found = Moments(0)
+        for name in _STATE:
+            setattr(found, name, arrays[name])
+        found.count, found._exact = int(found.count), bool(found._exact)
+        return found
 
     def check(self, name):
         """Raises a `ValueError` unless all samples were finite."""

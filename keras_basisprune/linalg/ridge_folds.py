@@ -36,6 +36,7 @@ class RidgeFolds:
         size: Number of inputs `n` of the map.
         outputs: Number of its outputs.
         folds: Number of folds.
+        exact: Whether all products are float64, as in `Moments`.
 
     Example:
 
@@ -46,10 +47,10 @@ class RidgeFolds:
     array([[2.]])
     """
 
-    def __init__(self, size, outputs, folds):
+    def __init__(self, size, outputs, folds, exact=False):
         self._left_out = folds if size < _MANY else 1
         self._folds = [
-            _Fold(size, outputs) for _ in range(min(folds, self._left_out + 1))
+            _Fold(size, outputs, exact) for _ in range(min(folds, self._left_out + 1))
         ]
         self._all, self._parts = None, []
 
@@ -65,6 +66,12 @@ class RidgeFolds:
         for fold in np.unique(folds):
             chosen = folds == fold
             self._folds[fold].add(values[chosen], errors[chosen])
+
+    def merge(self, other):
+        """Adds all samples of another `RidgeFolds` of the same map and folds."""
+        self._all = None
+        for one, more in zip(self._folds, other._folds, strict=True):
+            one.merge(more)
 
     def check(self, name):
         """Raises a `ValueError` unless all samples were finite."""
@@ -128,17 +135,29 @@ class RidgeFolds:
 class _Fold:
     """The moments of one fold, and the variances of its errors."""
 
-    def __init__(self, size, outputs):
-        self.moments = Moments(size, outputs)
+    def __init__(self, size, outputs, exact=False):
+        self.moments, self._exact = Moments(size, outputs, exact), exact
         self._squares, self._shift = np.zeros(outputs), None
 
     def add(self, values, errors):
-        errors = np.asarray(errors)
+        errors = np.asarray(errors, np.float64 if self._exact else None)
         if self._shift is None:
             self._shift = errors.mean(axis=0, dtype=np.float64).astype(errors.dtype)
         far = (errors - self._shift).astype(errors.dtype, copy=False)
         self._squares += np.einsum("ij,ij->j", far, far, dtype=np.float64)
         self.moments.add(values, errors)
+
+    def merge(self, other):
+        if not other.moments.count:
+            return
+        if self._shift is None:
+            self._shift = other._shift
+        # Squares of `errors - other._shift`, whose sum follows from their mean.
+        off = np.asarray(other._shift, np.float64) - self._shift
+        count = other.moments.count
+        drift = other.moments.other_mean - other._shift
+        self._squares = self._squares + other._squares + count * off * (2 * drift + off)
+        self.moments.merge(other.moments)
 
     def sums(self) -> Sums:
         """Returns its `Sums`."""

@@ -13,6 +13,8 @@ from keras_basisprune.graph.running import remembered
 from keras_basisprune.linalg import LowRank
 from keras_basisprune.methods._regression_bases import RegressionBases
 from keras_basisprune.scores.activation_bases import activation_bases
+from keras_basisprune.scores.output_statistics import OutputStatistics
+from keras_basisprune.scores.statistics_bases import statistics_bases
 from keras_basisprune.scores.to_decompose import spectrum, twin_of, weight_basis
 
 
@@ -23,7 +25,8 @@ class BasisSource:
         model: A `keras.Model`.
         found: Its `ToDecompose`.
         basis: `"weights"`, `"activations"` or `"regression"`.
-        data: Unlabelled samples, read once; `None` for weights.
+        data: Unlabelled samples, read once, or an `OutputStatistics` for the basis
+            `"activations"`; `None` for weights.
         verbose: Whether to show progress bars.
         quick: Whether the spectra of a regression are taken from what it is fitted to,
             at its 30,000 positions; otherwise from 64 positions of each sample, in a
@@ -108,9 +111,13 @@ class BasisSource:
     def _read(self, keys, verbose):
         """Computes bases of the outputs on the data, unless that is done already."""
         keys = [key for key in keys if key not in self._whole]
-        if keys:
-            found = activation_bases(self._twin, keys, self._batches, verbose)
-            self._whole |= found
+        if not keys:
+            return
+        if isinstance(self._data, OutputStatistics):
+            given = self._model, self._found, self._twin, self._data
+            self._whole |= statistics_bases(*given, keys)
+        else:
+            self._whole |= activation_bases(self._twin, keys, self._batches, verbose)
 
     @functools.cached_property
     def _apart(self) -> list[int]:

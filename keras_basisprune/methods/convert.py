@@ -17,6 +17,7 @@ from keras_basisprune.plans.check_selection import check_cost, check_selection
 from keras_basisprune.plans.limits import Limits
 from keras_basisprune.plans.select_bases import select_bases
 from keras_basisprune.scores.energy import energy_shares
+from keras_basisprune.scores.output_statistics import OutputStatistics
 from keras_basisprune.scores.to_decompose import to_decompose
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_number import check_number
@@ -95,15 +96,16 @@ def convert(
         keep: Float in (0, 1], instead of `rank`: the share of the model's `cost` to
             keep. Ranks are chosen by energy per cost.
         basis: `"weights"`, `"activations"` or `"regression"`. Defaults to `"weights"`
-            without `data`; with it to `"regression"` for a `keep`, else to
-            `"activations"`.
+            without `data`; with it to `"regression"` for a `keep`, else (and for an
+            `OutputStatistics`) to `"activations"`.
         cost: What `keep` is a share of, as in `select_bases`: `"flops"`, `"params"`,
             `"bases"`, or a `LatencyTable`.
         data: Unlabelled samples for `"activations"` and `"regression"`, as the model
             was trained on: an array, a list or dict of arrays for several inputs, a
             `tf.data.Dataset` or `keras.utils.PyDataset` of batches (of different image
             sizes, if the model accepts any size). Labels in a dataset are ignored. Data
-            are read once.
+            are read once. For `"activations"` also an `OutputStatistics`
+            (`scores.summarize_outputs`), from a source that is on many machines, say.
         l1: Float, strength of the L1 regularization of the scales.
         include: What to decompose: a layer name or regular expression (which must
             match the whole name), a layer class, a predicate `layer -> bool`, or a
@@ -140,7 +142,8 @@ def convert(
     """
     verbose = check_verbose(verbose)
     if basis is None:
-        fitted = "activations" if keep is None else "regression"
+        summed = isinstance(data, OutputStatistics)
+        fitted = "activations" if keep is None or summed else "regression"
         basis = "weights" if data is None else fitted
     _check_arguments(rank, basis, l1, data)
     if keep is not None or limits is not None:
@@ -237,6 +240,11 @@ def _check_arguments(rank, basis, l1, data):
             "Expected `data` for the bases 'activations' and 'regression', and none "
             f"for 'weights'. Received: basis={basis!r}, data={type(data).__name__}. "
             "Pass a few hundred unlabelled samples as `data`, or leave it out."
+        )
+    if basis == "regression" and isinstance(data, OutputStatistics):
+        raise ValueError(
+            "Expected `data` to be samples for a regression, which reads them layer "
+            f"after layer. Received: data={data!r}. Pass samples, or leave out `basis`."
         )
     remedy = "Pass, for example, `l1=1e-4`."
     check_number("l1", l1, "[0, inf)", "a finite number >= 0", remedy)

@@ -35,53 +35,98 @@ def activation_bases(twin, keys, batches, verbose) -> dict[int, LowRank]:
     Returns:
         A dict from `keys` to `LowRank`s of full rank.
     """
-    layers = {key: twin.layers[key] for key in keys}
-    probe, owners = _probe(twin.model, layers)
-    moments = {key: Moments(layer.bias.shape[0]) for key, layer in layers.items()}
-    read = _outputs(probe, batches)
-    for outputs in tqdm(read, unit="batch", disable=not verbose):
-        for key, output in zip(owners, outputs, strict=True):
-            moments[key].add(output.reshape(-1, output.shape[-1]))
-    bases = {}
-    for key, layer in layers.items():
-        found = moments.pop(key)
-        found.check(layer.name)
-        matrix = keras.ops.convert_to_numpy(rule_of(layer).matrix(layer))
-        bias = keras.ops.convert_to_numpy(layer.bias).astype(np.float64)
-        bases[key] = principal_basis(
-            matrix.astype(np.float64),
-            found.covariance,
-            found.mean - bias,
-            found.mean,
-            floor(layer.compute_dtype),
-        )
-    return bases
+    reader = OutputReader(twin, keys)
+    reader.read(tqdm(batches, unit="batch", disable=not verbose))
+    return reader.bases()
+
+
+class OutputReader:
+    """Sums up the outputs of a model's layers, batch by batch.
+
+    Args:
+        twin: A `LinearTwin`.
+        keys: Keys of those of its `layers` to read.
+        exact: Whether all products are float64, as in `Moments`.
+
+    Attributes:
+        count: Number of samples so far.
+        moments: Maps the keys to the `Moments` of the layers' outputs.
+    """
+
+    def __init__(self, twin, keys, exact=False):
+        self._layers = {key: twin.layers[key] for key in keys}
+        self._probe, self._owners = _probe(twin.model, self._layers)
+        self._size, self._exact = 0, exact
+        self.clear()
+
+    def clear(self):
+        """Begins again; what was summed up belongs to those who have it."""
+        self.count = 0
+        self.moments = {
+            key: Moments(layer.bias.shape[0], exact=self._exact)
+            for key, layer in self._layers.items()
+        }
+
+    def read(self, batches):
+        """Adds samples: an iterable of lists of arrays, one per input of the twin."""
+        for arrays in batches:
+            outputs = self._outputs(arrays)
+            self.count += len(arrays[0])
+            for key, output in zip(self._owners, outputs, strict=True):
+                self.moments[key].add(output.reshape(-1, output.shape[-1]))
+
+    def bases(self) -> dict[int, LowRank]:
+        """Returns the bases of each layer, and lets go of what was summed up."""
+        return {
+            key: basis_of_moments(layer, self.moments.pop(key))
+            for key, layer in self._layers.items()
+        }
+
+    def _outputs(self, arrays):
+        """Returns the outputs of a batch, as a list of arrays.
+
+        TensorFlow compiles the probe again for the first batch of another size. Usually
+        that is the last, smaller one. If there is one output per sample, it is padded.
+        """
+        count = len(arrays[0])
+        inputs = [*arrays, position_jitter(arrays, POSITIONS)]
+        if missing := max(0, self._size - count):
+            inputs = [np.concatenate([x, *[x[-1:]] * missing]) for x in inputs]
+        outputs = keras.tree.flatten(self._probe.predict_on_batch(inputs))
+        if missing:
+            outputs = [output[:count] for output in outputs]
+            # If small batches are frequent, compiling for them is worth it.
+            self._size = 0
+        if not self.count and all(len(output) == count for output in outputs):
+            self._size = count
+        return outputs
+
+
+def basis_of_moments(layer, moments) -> LowRank:
+    """Returns the basis of a layer's outputs.
+
+    Args:
+        layer: A layer of a `LinearTwin`, linear and with a bias.
+        moments: `Moments` of its outputs.
+
+    Returns:
+        A `LowRank` of full rank.
+    """
+    moments.check(layer.name)
+    matrix = keras.ops.convert_to_numpy(rule_of(layer).matrix(layer))
+    bias = keras.ops.convert_to_numpy(layer.bias).astype(np.float64)
+    return principal_basis(
+        matrix.astype(np.float64),
+        moments.covariance,
+        moments.mean - bias,
+        moments.mean,
+        floor(layer.compute_dtype),
+    )
 
 
 def floor(compute_dtype) -> float:
     """Returns the smallest relative deviation that features are divided by."""
     return 1e-3 if compute_dtype == "float16" else 1e-6  # less would overflow
-
-
-def _outputs(probe, batches):
-    """Yields the outputs of each batch, as lists of arrays.
-
-    TensorFlow compiles the probe again for the first batch of another size. Usually
-    that is the last, smaller one. If there is one output per sample, it is padded.
-    """
-    size = 0  # to which a smaller batch is padded
-    for index, arrays in enumerate(batches):
-        count = len(arrays[0])
-        inputs = [*arrays, position_jitter(arrays, POSITIONS)]
-        if missing := max(0, size - count):
-            inputs = [np.concatenate([x, *[x[-1:]] * missing]) for x in inputs]
-        outputs = keras.tree.flatten(probe.predict_on_batch(inputs))
-        if missing:
-            outputs = [output[:count] for output in outputs]
-            size = 0  # if small batches are frequent, compiling for them is worth it
-        if not index and all(len(output) == count for output in outputs):
-            size = count
-        yield outputs
 
 
 def _probe(model, layers):

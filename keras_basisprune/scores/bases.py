@@ -8,6 +8,8 @@ import numpy as np
 from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.scores.activation_bases import activation_bases
+from keras_basisprune.scores.output_statistics import OutputStatistics
+from keras_basisprune.scores.statistics_bases import statistics_bases
 from keras_basisprune.scores.to_decompose import (
     spectrum,
     to_decompose,
@@ -41,8 +43,8 @@ def bases(
 
     Args:
         model: A built Functional or Sequential `keras.Model`, not converted.
-        data: Unlabelled samples, as in `convert`; a few hundred images are enough.
-            `None` for the weights.
+        data: Unlabelled samples, as in `convert`; a few hundred images are enough. Or
+            an `OutputStatistics` of them. `None` for the weights.
         include: What to decompose, as in `convert`.
         exclude: What not to decompose, as in `convert`.
         verbose: Whether to show a progress bar while data is read: `"auto"` and 1 do,
@@ -68,6 +70,8 @@ def spectra(model, found, data=None, verbose=False) -> dict[str, np.ndarray]:
     """Returns what `bases` returns, for a `ToDecompose`."""
     if data is None:
         low_ranks = {}
+    elif isinstance(data, OutputStatistics):
+        low_ranks = statistics_bases(model, found, twin_of(model, found), data)
     else:
         batches = sample_batches(model, None, data, "data", samples_at_once(model))
         twin = twin_of(model, found)

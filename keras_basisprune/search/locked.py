@@ -12,6 +12,10 @@ from keras_basisprune.utils.files import write_text
 _OWNER = "owner.json"
 
 
+class FolderInUse(ValueError):
+    """Another search is using the folder."""
+
+
 @contextlib.contextmanager
 def locked(folder):
     """Keeps other processes and threads from working in a folder at the same time.
@@ -23,7 +27,7 @@ def locked(folder):
         folder: The folder, which is created; `None` for no folder and no lock.
 
     Raises:
-        ValueError: If another search is using the folder.
+        FolderInUse: If another search is using the folder (a `ValueError`).
     """
     if folder is None:
         yield
@@ -37,7 +41,7 @@ def locked(folder):
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout as error:
-        raise ValueError(
+        raise FolderInUse(
             "Expected `output_dir` to be used by one search at a time. Received: "
             f"{folder}, where {_owner(folder)} is at work. Wait for it, end it, or "
             "choose another folder."

@@ -21,6 +21,9 @@ class OriginalOutputs:
         traced: The model's `Trace`.
         batches: `KeptBatches`.
         dtype: Float32 or float64, in which products are computed.
+        drawn: Pair of a list of `MapPositions` and a list of folds, one per batch;
+            `None` to draw them for these batches.
+        only: Positions of the calls that are needed; `None` for all.
 
     Attributes:
         positions: List of `MapPositions`, one per batch.
@@ -30,15 +33,17 @@ class OriginalOutputs:
         made: Maps them to what the layers make of the patches, without bias.
     """
 
-    def __init__(self, traced, batches, dtype=np.float32):
+    def __init__(self, traced, batches, dtype=np.float32, drawn=None, only=None):
         old, self.dtype = depth_first(traced), dtype
-        self.positions = MapPositions.for_fitting(batches)
-        self.folds = sample_folds(batches)
-        first: dict[int, int] = {}
-        for position, call in enumerate(old.calls):
-            if LinearCall.can_be_fitted(call.op):
-                first.setdefault(id(call.op), position)
-        linear = {key: LinearCall(old.calls[key]) for key in first.values()}
+        if drawn is None:
+            drawn = MapPositions.for_fitting(batches), sample_folds(batches)
+        self.positions, self.folds = drawn
+        fitted = first_calls(old.calls)
+        linear = {
+            key: LinearCall(old.calls[key])
+            for key in fitted
+            if only is None or key in only
+        }
         matrices = {key: one.matrix.astype(dtype) for key, one in linear.items()}
         self.sizes: dict[int, list[int]] = {key: [] for key in linear}
         self.made = {key: SpilledList() for key in linear}
@@ -51,3 +56,12 @@ class OriginalOutputs:
                 patches = one.patches(values, positions.of_map(size))
                 self.sizes[key].append(size)
                 self.made[key].append(patches.astype(dtype) @ matrices[key])
+
+
+def first_calls(calls) -> list[int]:
+    """Returns the positions of the first calls of layers that can be fitted."""
+    first: dict[int, int] = {}
+    for position, call in enumerate(calls):
+        if LinearCall.can_be_fitted(call.op):
+            first.setdefault(id(call.op), position)
+    return list(first.values())

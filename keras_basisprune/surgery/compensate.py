@@ -1,25 +1,16 @@
 """Prunes channels and corrects the layers that read them."""
 
-import collections
-import dataclasses
-
 import keras
 import numpy as np
-from tqdm.auto import tqdm
 
 from keras_basisprune.data.kept_batches import KeptBatches
 from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
-from keras_basisprune.graph.depth_first import depth_first
-from keras_basisprune.graph.makes_result import makes_result
-from keras_basisprune.graph.output_positions import output_positions
-from keras_basisprune.graph.running import LiveValues, remembered
-from keras_basisprune.graph.sample_folds import FOLDS
+from keras_basisprune.graph.running import remembered
 from keras_basisprune.graph.trace import check_model
-from keras_basisprune.linalg import RidgeFolds, variance_factors
 from keras_basisprune.plan import Plan
+from keras_basisprune.surgery._compensation import Compensation
 from keras_basisprune.surgery._original_outputs import OriginalOutputs
-from keras_basisprune.surgery.linear_call import LinearCall
 from keras_basisprune.surgery.prune import pruned_calls
 from keras_basisprune.utils.check_kind import check_kind
 from keras_basisprune.utils.check_number import check_number
@@ -92,89 +83,30 @@ def compensate(
     >>> small = keras_basisprune.compensate(model, plan, images)
     """
     verbose = check_verbose(verbose)
-    remedy = "Pass a number such as 0.01, or None."
-    if ridge is not None:
-        ridge = check_number("ridge", ridge, "(0, inf)", "a positive float", remedy)
-    check_kind("plan", plan, Plan, "Make one with `select_channels`.")
-    check_model("model", model)
-    check_finite_weights(model)
+    ridge = check_compensated(model, plan, ridge)
     batches = KeptBatches.of(model, data, samples_at_once(model))
     done = pruned_calls(model, plan)
-    # A weak ridge leaves nothing over that would cover rounding.
-    exact = np.float64 if ridge is not None and ridge < _WEAK else np.float32
+    exact = dtype_for(ridge)
     made = remembered(
         model,
         data,
         ("compensate", exact),
         lambda: OriginalOutputs(done.traced, batches, exact),
     )
-    return _Compensation(done, batches, made, ridge).run(verbose)
+    return Compensation(done, ridge).run(batches, made, verbose)
 
 
-class _Compensation:
-    """Runs the original and the pruned model side by side."""
+def check_compensated(model, plan, ridge) -> float | None:
+    """Raises `ValueError` unless a model, a plan and a ridge are fit for each other."""
+    remedy = "Pass a number such as 0.01, or None."
+    if ridge is not None:
+        ridge = check_number("ridge", ridge, "(0, inf)", "a positive float", remedy)
+    check_kind("plan", plan, Plan, "Make one with `select_channels`.")
+    check_model("model", model)
+    check_finite_weights(model)
+    return ridge
 
-    def __init__(self, done, batches, originals, ridge):
-        self._originals, self._ridge = originals, ridge
-        self._pruned, self._kept = done.model, done.kept
-        old = depth_first(done.traced)
-        # The calls of the pruned model, in the order of those of the original.
-        new = dataclasses.replace(
-            old,
-            inputs=keras.tree.pack_sequence_as(old.inputs, done.model.inputs),
-            calls=[done.calls[id(call)] for call in old.calls],
-            outputs=keras.tree.pack_sequence_as(old.outputs, done.model.outputs),
-        )
-        self._pairs = list(zip(old.calls, new.calls, strict=True))
-        self._readers = new.consumers()
-        self._results = {id(t) for t in keras.tree.flatten(new.outputs)}
-        self._calls = collections.Counter(id(call.op) for call in new.calls)
-        self._live = LiveValues(new, batches)
 
-    def run(self, verbose) -> keras.Model:
-        """Corrects all layers, in order."""
-        for position in tqdm(self._originals.made, unit="layer", disable=not verbose):
-            self._live.advance(position)
-            self._fit(position)
-        return self._pruned
-
-    def _fit(self, position):
-        """Corrects one layer."""
-        known, (old, new) = self._originals, self._pairs[position]
-        values = self._live.of(new.input_tensors[0])
-        sizes = [output_positions(new.op, shape) for shape in values.shapes]
-        if sizes != known.sizes[position]:
-            return  # it reads along another axis than that of the channels
-        kept = self._kept[id(old.output_tensors[0])]
-        linear = LinearCall(new, self._readers, self._calls)
-        now, offset = linear.matrix, linear.offset
-        if not linear.settable(now):
-            return  # its weights can't be computed from its matrix
-        found = RidgeFolds(*now.shape, FOLDS)
-        narrow = now.astype(known.dtype)
-        for index, size in enumerate(sizes):
-            inputs = linear.patches(values[index], known.positions[index].of_map(size))
-            inputs = inputs.astype(known.dtype, copy=False)
-            made = known.made[position][index]
-            if kept is not None and kept.total == made.shape[1]:
-                made = np.take(made, kept.indices, axis=1)
-            folds = known.folds[index]
-            folds = np.repeat(folds, len(inputs) // len(folds))
-            found.add(inputs, made - inputs @ narrow, folds)
-        found.check(new.op.name)
-        given = self._ridge, offset is not None
-        update, shift, ridge = found.update(*given)
-        matrix = now + update
-        inside = not makes_result(new, self._readers, self._results)
-        if self._ridge is None and offset is not None and inside:
-            sums = found.together()
-            products = sums.covariance @ now
-            wanted = sums.target_variance(now, products)
-            products = sums.corrected_products(products, update, ridge)
-            scaled = matrix * variance_factors(matrix, products, wanted)
-            shift = shift + sums.mean @ (matrix - scaled)
-            matrix = scaled
-        linear.assign(matrix)
-        if offset is not None:
-            sign, weight = offset
-            weight.assign(keras.ops.convert_to_numpy(weight) + sign * shift)
+def dtype_for(ridge):
+    """Returns the dtype of products: a weak ridge covers no rounding."""
+    return np.float64 if ridge is not None and ridge < _WEAK else np.float32

@@ -5,7 +5,7 @@ import numpy as np
 
 from keras_basisprune.data.batching.fill_up import fill_up
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
-from keras_basisprune.data.readers.fit_image import fit_image
+from keras_basisprune.data.relevance.fitted_batches import fitted_batches
 from keras_basisprune.data.relevance.streams.open_stream import takes_images
 from keras_basisprune.utils.check_kind import check_kind
 
@@ -52,40 +52,8 @@ class FeatureExtractor:
             pairs: What a stream's `read` yields: arrays, one per input, and names.
                 Names are left out.
         """
-        waiting, count = [], 0
-        for arrays, _ in pairs:
-            waiting += self._fitted(arrays)
-            count += len(arrays[0])
-            if count >= self.batch_size:
-                whole = _joined(waiting)
-                stop = count - count % self.batch_size
-                for start in range(0, stop, self.batch_size):
-                    yield self._run([a[start : start + self.batch_size] for a in whole])
-                waiting, count = [[a[stop:] for a in whole]], count - stop
-        if count:
-            yield self._run(_joined(waiting))
-
-    def _fitted(self, arrays):
-        """Returns lists of arrays of the shapes that the encoder gets."""
-        if self.shape is None:
-            return [arrays]
-        images = arrays[0]
-        if self._size is None and images.shape[1:] == self.shape:
-            return [[images.astype(np.float32, copy=False)]]
-        return [[np.stack([self._fitted_image(image) for image in images])]]
-
-    def _fitted_image(self, image):
-        *size, channels = self.shape
-        try:
-            if self._size is not None:
-                image = fit_image(image, tuple(self._size), channels)
-            return fit_image(image, tuple(size), channels)
-        except ValueError as error:
-            raise ValueError(
-                f"Expected images that can be brought to {channels} channels, as the "
-                f"encoder takes them. Received: an image of shape {image.shape}. Pass "
-                "grey or RGB images, channels last."
-            ) from error
+        given = self.batch_size, self.shape, self._size
+        yield from map(self._run, fitted_batches(pairs, *given))
 
     def _run(self, arrays):
         count = len(arrays[0])
@@ -138,10 +106,3 @@ def _averaged(outputs):
     first = keras.config.image_data_format() == "channels_first" and rank > 3
     axes = range(2, rank) if first else range(1, rank - 1)
     return keras.ops.mean(outputs, axis=tuple(axes)) if rank > 2 else outputs
-
-
-def _joined(parts):
-    """Joins lists of arrays, one per input."""
-    if len(parts) == 1:
-        return parts[0]
-    return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]

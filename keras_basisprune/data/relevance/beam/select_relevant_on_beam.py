@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_basisprune.data.checked_image_size import checked_image_size
+from keras_basisprune.data.on_beam.imported_beam import imported_beam
 from keras_basisprune.data.relevance.beam.shard_files import ShardFiles
 from keras_basisprune.data.relevance.beam.shards import shards_of
 from keras_basisprune.data.relevance.encoder_fingerprint import encoder_fingerprint
@@ -105,7 +106,7 @@ def select_relevant_on_beam(
     retries = check_whole("retries", retries, 0)
     folder = check_path("work_dir", work_dir, "folder").absolute()
     check_scikit_learn()
-    beam = _beam()
+    beam = imported_beam("select_relevant_on_beam")
     from keras_basisprune.data.relevance.beam.scoring_pipeline import scoring_pipeline
 
     check_encoder(encoder)
@@ -154,14 +155,3 @@ def _merged(method, keep, shards, files) -> Relevance:
             found += own
     scores = np.concatenate([files.scores(shard) for shard in shards])
     return Relevance(method, keep, scores, tuple(names), tuple(skipped))
-
-
-def _beam():
-    try:
-        import apache_beam
-    except ImportError as error:
-        raise ImportError(
-            "select_relevant_on_beam needs Apache Beam, which is not installed. Run: "
-            'pip install "keras-basisprune[beam]"'
-        ) from error
-    return apache_beam

@@ -1,0 +1,1 @@
+"""Sums over a source that is on many machines, by Apache Beam."""

@@ -1,0 +1,1 @@
+"""Statistics of a source that is on many machines, by Apache Beam."""

@@ -1,0 +1,1 @@
+"""Many searches as jobs, on many machines with one storage, by Optuna."""

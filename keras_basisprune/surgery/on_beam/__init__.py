@@ -1,0 +1,1 @@
+"""Compensation fitted on a source that is on many machines, by Apache Beam."""
