@@ -10,6 +10,7 @@ from keras_basisprune.linalg import _fold_error as module
 from keras_basisprune.linalg._fold_error import FoldError, combined
 from keras_basisprune.linalg._sums import without
 from keras_basisprune.linalg.ridge_folds import _STRENGTHS
+from keras_basisprune.linalg.ridge_update import ridge_update
 
 
 def problem(seed, count=60, size=8, outputs=3, noise=1.0, mean=0.0):
@@ -218,3 +219,29 @@ def test_factors_by_hand():
     wanted = np.array([5.76, 4.0, 7.0, 400.0])
     found = variance_factors(matrix, covariance @ matrix, wanted)
     np.testing.assert_allclose(found, [1.2, 1.0, 1.0, 1.5])
+
+
+@pytest.mark.parametrize("size", [8, 300])
+def test_closed_folds_answer_the_same(size):
+    """Of many inputs two folds are held, of few all; the answers stay."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(400, size)) + 2
+    errors = values[:, :3] * 0.5 + rng.normal(size=(400, 3))
+    numbers = np.arange(400) % 5
+    one, other = (filled(values, errors, numbers) for _ in range(2))
+    other.close()
+    wanted, found = one.update(), other.update()
+    for a, b in zip(wanted, found, strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(one.together().cross, other.together().cross)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_covariance_that_rounding_has_made_indefinite(dtype):
+    """No square root of it exists, but a solution does."""
+    near = np.array([[1.0, 1.001], [1.001, 1.0]], dtype)
+    given, wanted = np.array([[1.0], [2.0]], dtype), near + 1e-6 * np.eye(2)
+    found = ridge_update(near, given, 1e-6)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, np.linalg.solve(wanted, given), rtol=1e-3)
+    assert near[0, 0] == 1.0  # what was given is as it was

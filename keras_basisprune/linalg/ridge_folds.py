@@ -28,7 +28,8 @@ class RidgeFolds:
     goes from one strength to the next as long as the error falls.
 
     Memory is `folds n (n + outputs)` numbers; two folds' from 256 inputs `n` on,
-    where only the first fold is left out. Time is that of `Moments`, and for each fold
+    where only the first fold is left out; and twice that at the end, unless `close` is
+    called first. Time is that of `Moments`, and for each fold
     and each strength that is tried (mostly three or four) that of a solution, `O(n^3)`,
     for no more than 64 outputs: random combinations of them if there are more.
 
@@ -78,6 +79,15 @@ class RidgeFolds:
         for fold in self._folds:
             fold.moments.check(name)
 
+    def close(self):
+        """Ends the adding of samples, which frees half of the memory."""
+        parts = []
+        while self._folds:
+            one = self._folds.pop(0)
+            if one.moments.count:
+                parts.append(one.sums())
+        self._parts, self._all = parts, joined(parts)
+
     def together(self) -> Sums:
         """Returns means and covariances of all samples."""
         if self._all is None:
@@ -98,6 +108,8 @@ class RidgeFolds:
         """
         if ridge is None:
             ridge = self._chosen(centered)
+        if not self._folds:
+            self._parts = []  # nothing is added or asked any more
         return *solved(self.together(), ridge, centered), ridge
 
     def _chosen(self, centered) -> float:

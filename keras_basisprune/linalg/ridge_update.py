@@ -26,10 +26,23 @@ def ridge_update(covariance, cross_covariance, ridge) -> np.ndarray:
     array([[1.],
            [2.]])
     """
+    from scipy import linalg
+
     dtype = np.float32 if covariance.dtype == np.float32 else np.float64
     strength = ridge * np.trace(covariance) / len(covariance)
     if not (strength > 0 and np.any(cross_covariance)):
         return np.zeros(cross_covariance.shape, dtype)
-    shifted: np.ndarray = np.array(covariance, dtype)
+    shifted = _shifted(covariance, dtype, strength)
+    try:  # twice as fast as a solution that doesn't know that it is definite
+        factor = linalg.cho_factor(shifted, overwrite_a=True, check_finite=False)
+        return linalg.cho_solve(factor, cross_covariance, check_finite=False)
+    except linalg.LinAlgError:  # only nearly so, by rounding
+        shifted = _shifted(covariance, dtype, strength)
+        return np.linalg.solve(shifted, cross_covariance)
+
+
+def _shifted(covariance, dtype, strength) -> np.ndarray:
+    """Returns a covariance and a multiple of the identity, in Fortran's order."""
+    shifted: np.ndarray = np.array(covariance.T, dtype, order="F")
     shifted.flat[:: len(shifted) + 1] += strength
-    return np.linalg.solve(shifted, cross_covariance)
+    return shifted

@@ -121,6 +121,7 @@ class RegressionBases:
             folds = np.repeat(folds, len(inputs) // len(folds))
             found.add(inputs if inside else outputs, target - made, folds)
         found.check(layer.name)
+        found.close()
         update, _, ridge = found.update()
         sums = found.together()
         now = kernel if inside else np.eye(size)  # the map of what was added

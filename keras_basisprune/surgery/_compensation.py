@@ -103,6 +103,7 @@ class Compensation:
         new, linear = self.new.calls[position], self._linear(position)
         now, offset = linear.matrix, linear.offset
         found.check(new.op.name)
+        found.close()
         given = self._ridge, offset is not None
         update, shift, ridge = found.update(*given)
         matrix = now + update
