@@ -439,6 +439,7 @@ def calls(folder):
             validation_split="share<1",
             from_logits="flag?",
             class_weight="class_weight?",
+            quantize="flag",
         ),
         "SearchOptions": _record(
             kbp.SearchOptions,

@@ -161,6 +161,7 @@ def _recovery(flags):
         augment=augment(flags),
         temperature=flags.temperature,
         seed=flags.seed,
+        quantize=flags.quantize,
     )
 
 
