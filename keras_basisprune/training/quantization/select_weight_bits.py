@@ -88,7 +88,8 @@ def select_weight_bits(
         raise CannotReach(
             f"Expected `max_bytes` to be {small} or more: that is the file with "
             "weights of 4 bits wherever they are possible. Received: "
-            f"max_bytes={max_bytes}. Make the network smaller (`compress`), or allow more."
+            f"max_bytes={max_bytes}. Make the network smaller (`compress`), or allow "
+            "more."
         )
     left_out = {id(x) for x in match_layers(model.layers, exclude, "exclude")}
     names = {layer.name for layer in model.layers if id(layer) in left_out}
