@@ -96,6 +96,8 @@ FLAGS = (
     Flag("string", "ship", "none", "The form of the LiteRT file that will ship: "
          "float32, float16, int8. Networks are then judged as such files, too, not "
          "only by Keras.", choices=("none", "float32", "float16", "int8")),
+    Flag("bool", "quantize", False, "Follow each such training with quantization-aware "
+         "training, a third as long. For --ship=int8."),
     Flag("integer", "epochs", 5, "Epochs of each such training; of diff: of the whole "
          "difference, and again of what is kept of it.", _TRAINING, _POSITIVE),
     Flag("float", "learning_rate", 1e-3, "Initial learning rate of each such training.",

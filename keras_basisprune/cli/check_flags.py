@@ -14,7 +14,7 @@ from keras_basisprune.utils.method_names import named_methods
 
 _CHANGES = ("flip", "shift", "zoom", "contrast", "brightness")
 _TRAINING = ("epochs", "learning_rate", "distill", *_CHANGES, "augment_fit")
-_TRAINING += ("temperature",)
+_TRAINING += ("temperature", "quantize")
 
 _IMAGES = "a folder of images, an .npz, .npy or .tfrecord file, tfds:NAME, or digits"
 _NEEDED = {
@@ -225,6 +225,10 @@ def _idle(values, command):
         yield [n for n in _TRAINING if not (trained and n == "epochs")], text
         if _is_path(model) or not values.finetune_epochs:
             yield ("batch_size",), text
+    if values.recover == "scales":
+        yield ("quantize",), "with --recover=scales. It trains all weights."
+    if values.ship != "int8":
+        yield ("quantize",), "without --ship=int8."
     if not values.distill:
         yield ("temperature",), "with --nodistill. It softens the original's outputs."
     if values.flip == "none" and not any(values[n].value for n in _CHANGES[1:]):

@@ -17,6 +17,7 @@ def recovery(flags):
         augment=augment(flags),
         temperature=flags.temperature,
         seed=flags.seed,
+        quantize=flags.quantize,
     )
 
 

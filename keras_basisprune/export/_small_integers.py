@@ -53,6 +53,7 @@ def use_small_integers(path, four_bits, wide_biases):
                 values = _data(model, bias, np.int32).astype(np.int64)
                 bias.type = schema.TensorType.INT64
                 _store(model, bias, values)
+    _drop_unused(model)
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     path.write_bytes(bytes(builder.Output()))
@@ -92,6 +93,15 @@ def _is(tensor, kind) -> bool:
 def _data(model, tensor, dtype) -> np.ndarray:
     held = np.asarray(model.buffers[tensor.buffer].data, np.uint8)
     return np.frombuffer(held.tobytes(), dtype)
+
+
+def _drop_unused(model):
+    """Empties the buffers that no tensor has any more."""
+    used = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
+    used |= {entry.buffer for entry in model.metadata or ()}
+    for number, buffer in enumerate(model.buffers):
+        if number not in used:
+            buffer.data = None
 
 
 def _store(model, tensor, values):

@@ -8,12 +8,6 @@ from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
 from keras_basisprune.layers import FakeQuantize, FixedFakeQuantize, QuantizedWeights
 
 
-def is_quantization_aware(model) -> bool:
-    """Returns whether a model rounds as an int8 file does."""
-    kinds = FakeQuantize | FixedFakeQuantize
-    return any(isinstance(layer, kinds) for layer in model.layers)
-
-
 def bits_of(model) -> tuple[int, int]:
     """Returns the fewest bits of weights, and the bits of activations."""
     weights = [x.bits for x in model.layers if isinstance(x, QuantizedWeights)]

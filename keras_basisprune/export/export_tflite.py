@@ -19,12 +19,12 @@ from keras_basisprune.export._small_integers import use_small_integers
 from keras_basisprune.export._tflite_export import TFLiteExport
 from keras_basisprune.export._with_known_ranges import (
     bits_of,
-    is_quantization_aware,
     with_known_ranges,
 )
 from keras_basisprune.export.add_labels import add_labels, check_labels
 from keras_basisprune.export.add_metadata import add_metadata
 from keras_basisprune.export.prepare import check_quantisable, prepare
+from keras_basisprune.graph.is_quantization_aware import is_quantization_aware
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_flag import check_flag
 from keras_basisprune.utils.check_path import check_path

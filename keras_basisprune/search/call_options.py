@@ -12,7 +12,7 @@ from keras_basisprune.utils.check_whole import check_whole
 from keras_basisprune.utils.shown import shown
 
 
-def recovery_of(recover, epochs, seed, config) -> Recovery | None:
+def recovery_of(recover, epochs, seed, config, ship=None) -> Recovery | None:
     """Returns the `Recovery` of a search; `None` for no training.
 
     Args:
@@ -20,10 +20,12 @@ def recovery_of(recover, epochs, seed, config) -> Recovery | None:
         epochs: As in `compress`.
         seed: Integer.
         config: `SearchOptions`.
+        ship: As in `compress`.
 
     Raises:
-        ValueError: If `epochs` is no number of epochs, or if images shall be augmented
-            and `recover` doesn't say how.
+        ValueError: If `epochs` is no number of epochs, if images shall be augmented
+            and `recover` doesn't say how, or if training shall be quantization-aware
+            for another form than int8.
     """
     if epochs is not None:
         check_whole("epochs", epochs, remedy="Leave it out for 5.")
@@ -32,6 +34,12 @@ def recovery_of(recover, epochs, seed, config) -> Recovery | None:
             "Expected `recover` to be a Recovery with `augment` when "
             f"`config.augment` is true. Received: recover={shown(recover)}. Pass one, "
             "such as `Recovery(augment=keras.layers.RandomFlip())`."
+        )
+    if getattr(recover, "quantize", False) and ship != "int8":
+        raise ValueError(
+            "Expected `ship` to be 'int8' when `recover.quantize` is true: that "
+            f"training is for an int8 file. Received: ship={ship!r}. Pass ship='int8', "
+            "or leave out `quantize`."
         )
     if recover is None:
         return None

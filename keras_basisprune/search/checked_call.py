@@ -76,7 +76,7 @@ def checked_call(
     labels = check_labels("class_names", class_names, model)
     check_data_name(data_name)
     config = check_record("config", config, SearchOptions)
-    recovery = recovery_of(recover, epochs, seed, config)
+    recovery = recovery_of(recover, epochs, seed, config, ship)
     data = SearchData(model, train, validation, test, metric, recovery, config, seed)
     if trained:
         check_classes(chosen, data.outputs[0])

@@ -108,7 +108,10 @@ def compress(
             or, without labels, with the classes that the model predicts.
         recover: What is trained after each cut: `None` for nothing, `"all"` weights,
             `"scales"` (one factor per basis, BatchNormalization and head), or a
-            `Recovery` for the details.
+            `Recovery` for the details. With `Recovery(quantize=True)` and
+            `ship="int8"`, each training is followed by quantization-aware training
+            (`quantize_aware`), and the int8 file with its trained ranges is judged; the
+            next round cuts the network from before.
         ship: The form in which the network will ship: `"float32"`, `"float16"` or
             `"int8"`. Every network that is good enough by Keras is then judged again
             as that LiteRT file, run by the LiteRT interpreter on `validation` (int8 is

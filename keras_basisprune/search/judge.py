@@ -55,9 +55,14 @@ class Judge:
         found.margin = self.margin * math.sqrt(number)
         return found
 
-    def folded(self, network) -> Folded:
-        """Returns a network in the form in which it is judged."""
-        return Folded(network, self._score, self._shipped)
+    def folded(self, network, quantized=None) -> Folded:
+        """Returns a network in the form in which it is judged.
+
+        Args:
+            network: The `keras.Model`, converted or not.
+            quantized: The same, quantization-aware, if that will ship.
+        """
+        return Folded(network, self._score, self._shipped, quantized)
 
     def lower_bound(self, answer) -> float:
         """Returns a score minus the margin, times `sign`, so that more is better.
@@ -103,7 +108,7 @@ class Judge:
         start = time.perf_counter()
         counted = cost(folded.small)
         answer = {
-            "kept": self._objective(folded.small, counted) / self._whole,
+            "kept": self._objective(folded.to_ship, counted) / self._whole,
             "params": counted.params / max(self._params, 1),
             "flops": counted.flops / max(self._flops, 1),
             **folded.compared(),

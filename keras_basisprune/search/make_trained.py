@@ -27,7 +27,7 @@ def make_trained(task, folder, progress, name, network, number, past) -> keras.M
         name: String, by which the folder knows the training.
         network: A function that returns the network.
         number: Integer, the round.
-        past: Integer, how often networks were trained before.
+        past: Integer, the epochs of all trainings before.
 
     Returns:
         The trained `keras.Model`, folded except for BatchNormalization.
@@ -54,7 +54,7 @@ def make_trained(task, folder, progress, name, network, number, past) -> keras.M
         task.supervision,
         (*task.callbacks, *progress.train(), *task.deadline.stop_training()),
         number,
-        past * wanted,
+        past,
     )
     trained = fold(trained, batch_norm=False)
     if epochs < wanted or task.deadline.left() <= 0:

@@ -8,6 +8,8 @@ import time
 import keras
 from tqdm.auto import tqdm
 
+from keras_basisprune.search.quantized_epochs import quantized_epochs
+
 _NAMES = {"flops": "FLOPs", "params": "parameters", "latency": "milliseconds"}
 _LINE = "{desc} {n_fmt}/{total_fmt} {bar:6}{postfix}"
 # Passes through the network per training image: forward, backward, update.
@@ -109,20 +111,24 @@ class Progress:
         """Shows that a `Method` trains a network, which is cut afterwards."""
         self._say(f"training by {method.name}")
 
-    def train(self) -> list:
+    def train(self, epochs=None, what="training") -> list:
         """Shows that training begins.
+
+        Args:
+            epochs: Integer; `None` for those of the recovery.
+            what: String, what the training is called.
 
         Returns:
             A list of Keras callbacks that show its epochs.
         """
         self._cuts_left, start = 0, time.perf_counter()
-        epochs, done = self._task.recovery.epochs, []
-        self._say("training")
+        epochs, done = epochs or self._task.recovery.epochs, []
+        self._say(what)
 
         def ended(*_):
             done.append(time.perf_counter() - start)
             left = done[-1] / len(done) * max(epochs - len(done), 0)
-            self._say(f"training, epoch {len(done)}/{epochs}", left)
+            self._say(f"{what}, epoch {len(done)}/{epochs}", left)
 
         return [keras.callbacks.LambdaCallback(on_epoch_end=ended)]
 
@@ -137,7 +143,8 @@ class Progress:
         if not task.recovery or not self._guessed or math.isnan(evaluation):
             return
         images = len(task.train) / len(task.validation)
-        passes = task.recovery.epochs * (_TRAINING_PASSES + bool(task.distill))
+        epochs = task.recovery.epochs + quantized_epochs(task.recovery)
+        passes = epochs * (_TRAINING_PASSES + bool(task.distill))
         self._training = evaluation * images * passes
 
     def _figures(self, trial) -> str:

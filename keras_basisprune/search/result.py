@@ -31,6 +31,7 @@ FILES = (  # that are written, besides the state of the search
     "small.keras",
     "small_float32.tflite",
 )
+QUANTIZED = "small_quantized.keras"  # with quantization-aware training
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -56,6 +57,10 @@ class CompressionResult:
         metric: The name of the metric that decided.
         scores: Dict by metric of pairs: what the original and the small model reach on
             the validation data.
+        quantized: With `Recovery(quantize=True)`, the quantization-aware form of the
+            small model, of which the int8 file was written (`export_tflite` writes it
+            again); else `None`. Networks that are good enough without training have
+            none.
     """
 
     model: keras.Model
@@ -68,6 +73,7 @@ class CompressionResult:
     details: dict
     metric: str = "accuracy"
     scores: dict[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
+    quantized: keras.Model | None = None
 
     def __repr__(self):
         return f"{type(self).__name__}: {summary(self.details)}"
@@ -150,7 +156,7 @@ def make_result(
     details = document(parts, rounds.trials, arguments)
     plans = tuple(one.plan for one in found)
     if output_dir is not None:
-        _write(pathlib.Path(output_dir), small, plans, details)
+        _write(pathlib.Path(output_dir), folded, plans, details)
     trials, history = rounds.trials, rounds.history
     met = last is not None
     shares = {row["class"]: (row["before"], row["after"]) for row in recall}
@@ -165,6 +171,7 @@ def make_result(
         details,
         score.metric,
         scores,
+        folded.quantized,
     )
 
 
@@ -273,8 +280,10 @@ def _converted(model, samples):
         return None
 
 
-def _write(folder, small, plans, details):
-    save_model(small, folder / "small.keras")
+def _write(folder, folded, plans, details):
+    save_model(folded.small, folder / "small.keras")
+    if folded.quantized is not None:
+        save_model(folded.quantized, folder / QUANTIZED)
     texts = [json.loads(plan.to_json()) for plan in plans]
     write_text(folder / "plans.json", json.dumps(texts, indent=1))
     write_text(folder / "report.json", json.dumps(details, indent=1, allow_nan=False))

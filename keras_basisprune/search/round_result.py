@@ -14,7 +14,7 @@ class RoundResult:
 
     Attributes:
         network: The network that the next round cuts: trained if there is training,
-            folded except for BatchNormalization.
+            but not quantization-aware, and folded except for BatchNormalization.
         folded: The `Folded` network that was judged.
         plan: The `Plan` by which it was cut.
         trial: Its number in `Rounds.trials`.

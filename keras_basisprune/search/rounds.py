@@ -4,15 +4,19 @@ import contextlib
 import functools
 import math
 
+from keras_basisprune.graph.is_quantization_aware import is_quantization_aware
 from keras_basisprune.search.cuts import Cuts
+from keras_basisprune.search.make_quantized import make_quantized
 from keras_basisprune.search.make_trained import OutOfTime, Shortened, make_trained
 from keras_basisprune.search.progress import Progress
+from keras_basisprune.search.quantized_epochs import quantized_epochs
 from keras_basisprune.search.round_result import RoundResult
 from keras_basisprune.search.smallest_share import smallest_share
 from keras_basisprune.search.training import Training
 from keras_basisprune.search.trial import Trial, trial_of
 from keras_basisprune.search.trials import Trials
 from keras_basisprune.search.workers.likely_attempts import likely_attempts
+from keras_basisprune.surgery import fold
 
 # How much more than the budget may be lost before training, in units of the budget,
 # since training recovers some of it. Where it doesn't, the next one is tried.
@@ -202,27 +206,32 @@ class Rounds:
         cuts, task = self._cuts, self._task
         again = "_refitted" * best.again + "_again" * bool(before)
         name = f"round_{number}_{best.keep:.4f}_{best.method}{again}"
+        wanted = task.recovery.epochs
         past = sum(trial.trained for trial in self.trials)
+        past *= wanted + quantized_epochs(task.recovery)
 
         def network():
             return before.network if before else cuts.made(best)[0].network
 
-        given = task, self._folder, self._progress
-        make = functools.partial(make_trained, *given, name, network, number, past)
-        recall, question = self._folder.recall, f"{name} trained"
         try:
-            trained = self._folder.recall_model(name, make, task.model)
-            made = recall(f"{name} training", dict)
+            trained, *told = self._made(name, make_trained, network, number, past)
         except OutOfTime:
             return None
-        except Shortened as short:
-            trained, made = short.args
-            recall = _find
-        for key, values in made["history"].items():
-            self.history.setdefault(key, []).extend(values)
         judge = task.judge.in_round(number)
-        folded = judge.folded(trained)
-        seconds = {"training": made["seconds"]}
+        folded, told = judge.folded(trained), [told]
+        if task.recovery.quantize:
+            given = f"{name}_quantized", make_quantized, trained, number, past + wanted
+            quantized, *more = self._made(*given)
+            plain, told = fold(quantized), [*told, more]
+            folded = judge.folded(
+                plain, quantized if is_quantization_aware(quantized) else None
+            )
+        for made, _ in told:
+            for key, values in made["history"].items():
+                self.history.setdefault(key, []).extend(values)
+        seconds = {"training": sum(made["seconds"] for made, _ in told)}
+        recall = self._folder.recall if all(whole for _, whole in told) else _find
+        question = f"{name} trained"
         answer = recall(question, functools.partial(judge, folded, seconds))
         row = next(row for row in task.methods if row.name == best.method)
         answer = {**answer, "to_channels": cuts.trial(best).to_channels}
@@ -230,6 +239,21 @@ class Rounds:
         self._trials.record(question, trial_of(answer, number, row, True, good))
         place = self._trials.place(question)
         return RoundResult(trained, folded, cuts.plan(best), place)
+
+    def _made(self, name, make, *given) -> tuple:
+        """Trains a network, or loads the trained one.
+
+        Returns the network, a dict of history and seconds, and whether it was trained
+        for all epochs.
+        """
+        known = self._task, self._folder, self._progress, name
+        try:
+            network = self._folder.recall_model(
+                name, functools.partial(make, *known, *given), self._task.model
+            )
+        except Shortened as short:
+            return *short.args, False
+        return network, self._folder.recall(f"{name} training", dict), True
 
 
 def _smallest(given, attempt):

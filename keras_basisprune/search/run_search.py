@@ -7,6 +7,7 @@ import keras
 
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.search.call_options import cut_options
+from keras_basisprune.search.check_quantize import check_quantize
 from keras_basisprune.search.chosen_methods import tried_methods
 from keras_basisprune.search.cuttable import cuttable
 from keras_basisprune.search.doubts import doubts
@@ -19,7 +20,12 @@ from keras_basisprune.search.metrics.custom_metric import CustomMetric
 from keras_basisprune.search.objective import Objective
 from keras_basisprune.search.prepared_by import prepared_by
 from keras_basisprune.search.quiet_retracing import quiet_retracing
-from keras_basisprune.search.result import FILES, CompressionResult, make_result
+from keras_basisprune.search.result import (
+    FILES,
+    QUANTIZED,
+    CompressionResult,
+    make_result,
+)
 from keras_basisprune.search.resume_note import resume_note
 from keras_basisprune.search.rounds import Rounds
 from keras_basisprune.search.run_folder import RunFolder
@@ -55,7 +61,8 @@ def run_search(call) -> CompressionResult:
         for method in tried
         if method.prepares or method.train
     }
-    files, state = _files(call.ship), None
+    quantize = call.recovery is not None and call.recovery.quantize
+    files, state = _files(call.ship, quantize), None
     if call.output_dir is not None:
         state = call.output_dir / "state"
         wanted = files if call.ship else FILES
@@ -64,6 +71,8 @@ def run_search(call) -> CompressionResult:
     if call.ship is not None:
         shipped = Shipped(call.ship, images, None, call.verbose, call.labels)
         shipped.check(original)
+        if quantize:
+            check_quantize(original, images, shipped)
         goal = Objective(call.cost, export=shipped.export)
     keras.utils.set_random_seed(call.seed)
     with quiet_retracing():
@@ -144,9 +153,10 @@ def _workers(call, task, folder):
         workers.close()
 
 
-def _files(ship) -> list[str]:
+def _files(ship, quantize) -> list[str]:
     """Returns the names of all files that may be written."""
-    return [*FILES, *(f"{name}_{ship}.tflite" for name in ("original", "small"))]
+    shipped = [f"{name}_{ship}.tflite" for name in ("original", "small")]
+    return [*FILES, *shipped, *[QUANTIZED] * quantize]
 
 
 def _scorer(call, original) -> Scorer:

@@ -66,6 +66,8 @@ class SearchCall:
             "methods": [short_name(method) for method in self.chosen],
             "recover": recovery and recovery.weights,
             "ship": self.ship,
+            # Not in other states, so that those of older versions are still read.
+            **({"quantize": True} if recovery and recovery.quantize else {}),
             "epochs": recovery.epochs if recovery else self.epochs if trained else None,
             "seed": self.seed,
             **dataclasses.asdict(self.config),
@@ -83,7 +85,9 @@ class SearchCall:
             "train": data.train.checksum,
             "validation": data.validation.checksum,
             "recovery": recovery
-            and {k: fingerprint(v) for k, v in vars(recovery).items()},
+            and {
+                k: fingerprint(v) for k, v in vars(recovery).items() if k != "quantize"
+            },
             "training": {"epochs": self.epochs} if self.trained else None,
             "losses": losses.described() if labelled and losses else None,
             "own methods": own_methods(self.chosen),

@@ -1,6 +1,6 @@
 from keras_basisprune.training.gate_options import GateOptions
 from keras_basisprune.training.l1_thresholding import L1Thresholding
-from keras_basisprune.training.quantization import quantize_aware
+from keras_basisprune.training.quantization import quantize_aware, select_weight_bits
 from keras_basisprune.training.recover import recover
 from keras_basisprune.training.recovery import Recovery
 from keras_basisprune.training.sparsify import Recipe, sparsify
@@ -13,6 +13,7 @@ __all__ = [
     "Recovery",
     "quantize_aware",
     "recover",
+    "select_weight_bits",
     "sparsify",
     "train_gates",
 ]

@@ -106,6 +106,13 @@ def recover(
     config = check_record("config", config, Recovery)
     callbacks = as_callbacks(callbacks)
     check_verbose(verbose)
+    if config.quantize:
+        raise ValueError(
+            "Expected `config.quantize` to be false, since `recover` trains the model "
+            "in place. Received: quantize=True. Train what "
+            "`keras_basisprune.quantize_aware(model, images)` returns; `quantize` is "
+            "for `compress`."
+        )
     if config.keep_best and validation is None and not config.validation_split:
         raise ValueError(
             "Expected `validation` when `config.keep_best` is true and "

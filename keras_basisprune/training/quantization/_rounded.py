@@ -6,7 +6,6 @@ import keras
 import numpy as np
 
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
-from keras_basisprune.graph.rules import rule_of
 from keras_basisprune.graph.trace import Call
 from keras_basisprune.layers import (
     FakeQuantize,
@@ -14,6 +13,7 @@ from keras_basisprune.layers import (
     QuantizedWeights,
     StaysFloat,
 )
+from keras_basisprune.training.quantization._small_weights import can_be_small
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,12 +21,13 @@ class Form:
     """The numbers that a network is rounded to.
 
     Attributes:
-        weight_bits: Bits of each weight.
+        weight_bits: Bits of each weight, or a dict of them by the names of layers;
+            layers that are not named have 8.
         activation_bits: Bits of each activation.
         ranges: `"moving"` or `"learned"`.
     """
 
-    weight_bits: int
+    weight_bits: int | dict[str, int]
     activation_bits: int
     ranges: str
 
@@ -102,9 +103,11 @@ def _ranges(places, layers):
 
 
 def _with_rounded_kernel(layer, name, form) -> NewLayer:
-    # Depthwise kernels are small, and lose much at 4 bits.
-    depthwise = rule_of(layer).depthwise(layer)
-    bits = 8 if depthwise else form.weight_bits
+    bits = form.weight_bits
+    if isinstance(bits, dict):
+        bits = bits.get(name, 8)
+    if not can_be_small(layer):
+        bits = 8
     made = QuantizedWeights(
         clone(layer, name), bits=bits, ranges=form.ranges, name=name
     )

@@ -1,5 +1,6 @@
 """Makes a network round weights and activations as its int8 file will."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -7,6 +8,7 @@ import keras
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.match_layers import match_layers
 from keras_basisprune.graph.trace import check_model, trace
+from keras_basisprune.layers import QuantizedWeights
 from keras_basisprune.surgery import fold
 from keras_basisprune.training.quantization._corrected import (
     correct_biases,
@@ -15,10 +17,12 @@ from keras_basisprune.training.quantization._corrected import (
 from keras_basisprune.training.quantization._observed import observed
 from keras_basisprune.training.quantization._places import places
 from keras_basisprune.training.quantization._rounded import Form, rounded
+from keras_basisprune.training.quantization._small_weights import can_be_small
 from keras_basisprune.training.quantization._steps import steps
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_verbose import check_verbose
 from keras_basisprune.utils.check_whole import check_whole
+from keras_basisprune.utils.shortened import shortened
 from keras_basisprune.utils.types import Data, Verbose
 
 _MOST = 2**31 - 1
@@ -29,7 +33,7 @@ def quantize_aware(
     data: Data,
     *,
     ranges: str = "moving",
-    weight_bits: int = 8,
+    weight_bits: int | Mapping[str, int] = 8,
     activation_bits: int = 8,
     exclude: Any = (),
     samples: int = 320,
@@ -63,7 +67,9 @@ def quantize_aware(
             moving average, and those of weights follow the weights; `"learned"`: all
             are trained by gradients.
         weight_bits: Integer, 8 or 4. With 4, kernels have 15 numbers per channel and
-            half the bytes; depthwise kernels keep 8. Train with `ranges="learned"`.
+            half the bytes; depthwise and transposed kernels keep 8. Train with
+            `ranges="learned"`. Or a dict from names of layers to 8 or 4, such as
+            `training.select_weight_bits` returns; all others have 8.
         activation_bits: Integer, 8 or 16. With 16, little is lost without training, but
             fewer operations have integer kernels, and these are slower.
         exclude: Layers that stay in float: names, regular expressions, classes or
@@ -91,7 +97,7 @@ def quantize_aware(
     check_model("model", model)
     check_finite_weights(model)
     form = Form(
-        _one_of("weight_bits", weight_bits, (8, 4)),
+        _weight_bits(weight_bits),
         _one_of("activation_bits", activation_bits, (8, 16)),
         ranges,
     )
@@ -100,6 +106,7 @@ def quantize_aware(
     split = steps(folded, form.activation_bits, {id(layer) for layer in left_out})
     names = {layer.name for layer in left_out}
     unchanged = {id(layer) for layer in _layers(split) if layer.name in names}
+    _check_names(form.weight_bits, _layers(split))
     traced = trace(split)
     sources = inputs_of(traced)
     averaged = tuple(dict.fromkeys(sources.values()))
@@ -119,6 +126,30 @@ def _one_of(argument, value, choices):
             f"{argument}={value}. Leave it out for {choices[0]}."
         )
     return value
+
+
+def _weight_bits(bits):
+    if not isinstance(bits, Mapping):
+        return _one_of("weight_bits", bits, (8, 4))
+    return {
+        name: _one_of(f"weight_bits[{name!r}]", value, (8, 4))
+        for name, value in bits.items()
+    }
+
+
+def _check_names(bits, layers):
+    """Raises `ValueError` unless all layers that are named can have so many bits."""
+    if not isinstance(bits, dict):
+        return
+    known = {x.name: x for x in layers if QuantizedWeights.accepts(x)}
+    for name, value in bits.items():
+        if name not in known or (value < 8 and not can_be_small(known[name])):
+            small = [key for key, layer in known.items() if can_be_small(layer)]
+            raise ValueError(
+                "Expected `weight_bits` to name layers whose weights can have 4 bits. "
+                f"Received: {name!r}: {value}. These can: "
+                f"[{shortened(map(repr, small))}]."
+            )
 
 
 def _layers(model) -> list:
