@@ -138,7 +138,7 @@ FLAGS = (
     Flag("string", "max_drop", None, "How much worse the metric may get on the "
          "validation images: 0.01 is one point of accuracy, 1% a share of what the "
          "original has. Default: 0.01 where the metric is a share, else 1%."),
-    Flag("float", "margin", 1.0, "By how many standard errors networks have to be "
+    Flag("float", "margin", 1.5, "By how many standard errors networks have to be "
          "better than that, so that it also holds for other images.",
          range=_NOT_NEGATIVE),
     Flag("string", "time_limit", None, "Time for the search, such as 90s, 30m or "

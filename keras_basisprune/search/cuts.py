@@ -64,6 +64,11 @@ class Cuts:
         rows, samples = self._methods.values(), self._cutter.samples
         return 2 * any(samples(row) < samples(row, again=True) for row in rows)
 
+    @property
+    def at_once(self) -> int:
+        """How many cuts are made at once."""
+        return 1 if self._workers is None else self._workers.count
+
     def begin(self, slack):
         """Begins another search for a network that may lose so much more."""
         self._slack, self._asked = slack, {}

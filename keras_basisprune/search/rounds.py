@@ -15,7 +15,7 @@ from keras_basisprune.search.smallest_share import smallest_share
 from keras_basisprune.search.training import Training
 from keras_basisprune.search.trial import Trial, trial_of
 from keras_basisprune.search.trials import Trials
-from keras_basisprune.search.workers.likely_attempts import likely_attempts
+from keras_basisprune.search.workers.ahead import Ahead
 from keras_basisprune.surgery import fold
 
 # How much more than the budget may be lost before training, in units of the budget,
@@ -143,7 +143,7 @@ class Rounds:
             before = self._score_so_far()
             given = enough, methods, trials, lowest, cuts.guess(before)
             find = functools.partial(_smallest, given)
-            find(self._ahead(find, before, enough) if self._workers else cuts.score)
+            find(Ahead(cuts, find, before, enough) if self._workers else cuts.score)
         best = cuts.best()
         if best is None:
             return None
@@ -162,25 +162,6 @@ class Rounds:
         # Good before training and not after it was good by chance, most likely.
         self._untrained = good
         return None
-
-    def _ahead(self, find, before, enough):
-        """Returns what scores a cut while workers make the next ones, if they can.
-
-        Args:
-            find: A function of what scores a cut: the search.
-            before: Float, the score of the network that is cut.
-            enough: Float, the score that is good enough.
-        """
-        # Where half of what may be lost is lost, or twice as much.
-        known, outcomes = {}, ((before + enough) / 2, 2 * enough - before)
-
-        def score(*key):
-            count = self._workers.count
-            self._cuts.make_ahead(likely_attempts(find, known, outcomes, count))
-            known[key] = self._cuts.score(*key)
-            return known[key]
-
-        return score
 
     def _score_so_far(self) -> float:
         """Returns the score of the network that is cut, so that more is better."""

@@ -29,10 +29,10 @@ class SearchOptions:
         margin: By how many standard errors (of the loss on `validation`, both networks
             being judged on the same images) networks have to be better than the budget
             demands. The smallest of many networks that were judged by the same images
-            loses more on others: with 0, more than the budget in about half of all
-            searches; with 1, in one or two of ten, and it is about half as large again
-            (`benchmarks/budget_on_other_images.py`). The more images, the less it
-            costs. One more answer than was seen counts as changed, and in later rounds
+            loses more on others: with 0, more than the budget in half of all searches
+            and more; with 1.5, in one or two of ten, and it is larger by a half to two
+            thirds (`benchmarks/budget_on_other_images.py`). The more images, the less
+            it costs. One more answer than was seen counts as changed, and in later rounds
             the margin is larger, by the root of their number. A metric that gives one
             number for all samples has no error.
         from_logits: Whether outputs for classes, or for yes and no, are logits. `None`:
@@ -46,7 +46,7 @@ class SearchOptions:
     compensation: bool = True
     round_to: int = 1
     augment: bool = False
-    margin: float = 1.0
+    margin: float = 1.5
     from_logits: bool | None = None
 
     def __post_init__(self):
