@@ -32,9 +32,9 @@ class SearchOptions:
             loses more on others: with 0, more than the budget in half of all searches
             and more; with 1.5, in one or two of ten, and it is larger by a half to two
             thirds (`benchmarks/budget_on_other_images.py`). The more images, the less
-            it costs. One more answer than was seen counts as changed, and in later rounds
-            the margin is larger, by the root of their number. A metric that gives one
-            number for all samples has no error.
+            it costs. One more answer than was seen counts as changed, and in later
+            rounds the margin is larger, by the root of their number. A metric that
+            gives one number for all samples has no error.
         from_logits: Whether outputs for classes, or for yes and no, are logits. `None`:
             what the loss says with which the model was compiled.
     """
