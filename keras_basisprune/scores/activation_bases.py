@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from tqdm.auto import tqdm
 
+from keras_basisprune.data.batching.spread import run_spread
 from keras_basisprune.graph.free_names import FreeNames
 from keras_basisprune.graph.graph_function import GraphFunction
 from keras_basisprune.graph.position_jitter import position_jitter
@@ -75,7 +76,7 @@ def _outputs(probe, batches):
         inputs = [*arrays, position_jitter(arrays, POSITIONS)]
         if missing := max(0, size - count):
             inputs = [np.concatenate([x, *[x[-1:]] * missing]) for x in inputs]
-        outputs = keras.tree.flatten(probe.predict_on_batch(inputs))
+        outputs = keras.tree.flatten(run_spread(probe, inputs))
         if missing:
             outputs = [output[:count] for output in outputs]
             size = 0  # if small batches are frequent, compiling for them is worth it
