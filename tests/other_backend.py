@@ -17,13 +17,14 @@ def skip_without(backend):
         pytest.skip(f"`{backend}` is not installed")
 
 
-def run_on(backend, script, *words) -> subprocess.CompletedProcess:
+def run_on(backend, script, *words, devices=1) -> subprocess.CompletedProcess:
     """Runs `script` of this folder; skips the test where the backend isn't installed.
 
     Args:
         backend: `"tensorflow"`, `"jax"` or `"torch"`.
         script: Name of the file.
         *words: What follows on the command line.
+        devices: Integer, virtual devices that JAX makes of the CPU.
 
     Returns:
         The process, which has ended well, with its output as text.
@@ -34,7 +35,8 @@ def run_on(backend, script, *words) -> subprocess.CompletedProcess:
         "KERAS_BACKEND": backend,
         "PYTHONPATH": os.pathsep.join((str(HERE), str(HERE.parent))),
         # Half the time: nothing here runs long enough to be worth optimizing.
-        "XLA_FLAGS": "--xla_backend_optimization_level=0",
+        "XLA_FLAGS": "--xla_backend_optimization_level=0 "
+        f"--xla_force_host_platform_device_count={devices}",
     }
     done = subprocess.run(
         [sys.executable, str(HERE / script), *map(str, words)],

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_basisprune.graph._load_weights import load_weights
+from keras_basisprune.graph.fitting_layouts import fitting_layouts
 from keras_basisprune.graph.flat_names import unique_name
 from keras_basisprune.graph.trace import Call, Trace, is_from_keras, trace
 
@@ -61,6 +62,7 @@ def flatten(model: keras.Model) -> keras.Model:
     return rewrite(model, lambda layer, name: None)
 
 
+@fitting_layouts()
 def rewrite(
     model: keras.Model,
     replace: Replace,

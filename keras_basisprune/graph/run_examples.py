@@ -5,6 +5,7 @@ import keras
 from keras_basisprune.data.batching.fill_up import fill_up
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.data.batching.run_batches import run_batches
+from keras_basisprune.data.batching.spread import run_spread
 
 
 def run_examples(model, examples, batch_size=64):
@@ -47,5 +48,5 @@ def outputs_of(model, inputs, size=None):
         return run_batches(lambda part: outputs_of(model, part, size), inputs, size)
     arrays = [fill_up(array, size) for array in inputs]
     structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
-    found = model.predict_on_batch(keras.tree.pack_sequence_as(structure, arrays))
+    found = run_spread(model, keras.tree.pack_sequence_as(structure, arrays))
     return [keras.ops.convert_to_numpy(x)[:count] for x in keras.tree.flatten(found)]

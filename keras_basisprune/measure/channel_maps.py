@@ -8,6 +8,7 @@ import numpy as np
 from keras_basisprune.graph.channel_map import channel_map
 from keras_basisprune.graph.rewrite import flatten
 from keras_basisprune.graph.rules import known, rules_of
+from keras_basisprune.graph.running import predict
 from keras_basisprune.graph.trace import check_model, trace
 from keras_basisprune.graph.trained_masks import of_call
 from keras_basisprune.layers import TrainedMask
@@ -62,7 +63,7 @@ def channel_maps(model: keras.Model, image, layer: str) -> ChannelMaps:
     channels = channel_map(traced)
     last, masked = _followed(traced, channels, call)
     tensor = next(op for op in flat.operations if op.name == last.op.name).output
-    values = keras.Model(flat.inputs, tensor).predict(batch, verbose=0)[0]
+    values = predict(keras.Model(flat.inputs, tensor), batch)[0]
     found = channels.tensors.get(id(last.output_tensors[0]))
     maps = np.moveaxis(values, (found.axis if found else values.ndim) - 1, -1)
     kept = np.flatnonzero(~masked)

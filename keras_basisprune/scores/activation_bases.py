@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from tqdm.auto import tqdm
 
+from keras_basisprune.data.batching.spread import run_spread
 from keras_basisprune.graph.free_names import FreeNames
 from keras_basisprune.graph.graph_function import GraphFunction
 from keras_basisprune.graph.position_jitter import position_jitter
@@ -92,7 +93,7 @@ class OutputReader:
         inputs = [*arrays, position_jitter(arrays, POSITIONS)]
         if missing := max(0, self._size - count):
             inputs = [np.concatenate([x, *[x[-1:]] * missing]) for x in inputs]
-        outputs = keras.tree.flatten(self._probe.predict_on_batch(inputs))
+        outputs = keras.tree.flatten(run_spread(self._probe, inputs))
         if missing:
             outputs = [output[:count] for output in outputs]
             # If small batches are frequent, compiling for them is worth it.

@@ -12,6 +12,7 @@ from keras_basisprune.data.ends import (
     endless_error,
     length,
 )
+from keras_basisprune.graph.running import fit
 from keras_basisprune.utils.shown import described, shown
 
 
@@ -48,9 +49,9 @@ def squared_changes(model, variables, data, loss, batch_size) -> list[np.ndarray
             if (size := fixed_batch(model)) is not None:
                 arrays = {name: _filled(value, size) for name, value in arrays.items()}
             size = size or batch_size
-            model.fit(**arrays, batch_size=size, shuffle=False, verbose=0)
+            fit(model, **arrays, batch_size=size, shuffle=False, verbose=0)
         else:
-            model.fit(data, shuffle=False, verbose=0, callbacks=_callbacks(data))
+            fit(model, data, shuffle=False, verbose=0, callbacks=_callbacks(data))
     except EndlessData:
         raise
     except Exception as error:  # each backend has its own

@@ -9,6 +9,7 @@ from keras_basisprune.search.cutter import CutOptions
 from keras_basisprune.training.recovery import Recovery
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_whole import check_whole
+from keras_basisprune.utils.processes import process_count
 from keras_basisprune.utils.shown import shown
 
 
@@ -57,6 +58,16 @@ def check_recover_and_seed(recover, seed) -> int:
         remedy = "Or pass a `keras_basisprune.Recovery`."
         check_choice("recover", recover, (None, "all", "scales"), remedy)
     return check_whole("seed", seed, 0, remedy="0 is as good as any.")
+
+
+def check_counted(goal):
+    """Raises `ValueError` if several processes would each measure times."""
+    if goal.kind == "latency" and process_count() > 1:
+        raise ValueError(
+            "Expected `cost` to be 'flops', 'params' or 'bytes' where "
+            f"{process_count()} processes search together, since each would measure "
+            "other times. Received: cost='latency'. Search in one process."
+        )
 
 
 def check_classes(chosen, output):

@@ -1,10 +1,13 @@
 """Checks the arguments of a search."""
 
+from keras_basisprune.data.batching.fixed_batch import fixed_batch
+from keras_basisprune.data.batching.shares import check_shares
 from keras_basisprune.export.add_labels import check_labels
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.trace import check_model
 from keras_basisprune.search.call_options import (
     check_classes,
+    check_counted,
     check_data_name,
     check_recover_and_seed,
     recovery_of,
@@ -18,14 +21,15 @@ from keras_basisprune.search.search_data import SearchData
 from keras_basisprune.search.search_options import SearchOptions
 from keras_basisprune.search.shipped import check_ship
 from keras_basisprune.search.workers.check_workers import check_workers
-from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.check_output_scale import check_output_scale
+from keras_basisprune.training.on_first_process import on_first_process
 from keras_basisprune.utils.check_duration import check_duration
 from keras_basisprune.utils.check_max_drop import check_max_drop
 from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.check_verbose import check_verbose
+from keras_basisprune.utils.processes import from_first
 
 
 def checked_call(
@@ -58,6 +62,7 @@ def checked_call(
     its folder.
     """
     goal = Objective(cost)
+    check_counted(goal)
     check_ship(ship)
     check_workers(workers, goal)
     max_drop, seed = check_max_drop(max_drop), check_recover_and_seed(recover, seed)
@@ -66,9 +71,10 @@ def checked_call(
     deadline = Deadline(time_limit)
     chosen = chosen_methods(methods)
     trained = any(method.train for method in chosen)
-    callbacks, verbose = as_callbacks(callbacks), check_verbose(verbose)
+    callbacks, verbose = on_first_process(callbacks), check_verbose(verbose)
     if output_dir is not None:
-        output_dir = check_path("output_dir", output_dir, "folder")
+        output_dir = check_path("output_dir", output_dir)
+        from_first(lambda: check_path("output_dir", output_dir, "folder"))
     check_model("model", model)
     if trained:
         check_classifier("model", model)
@@ -77,6 +83,8 @@ def checked_call(
     check_data_name(data_name)
     config = check_record("config", config, SearchOptions)
     recovery = recovery_of(recover, epochs, seed, config, ship)
+    if recovery is not None:
+        check_shares("recover.batch_size", recovery.batch_size, fixed_batch(model))
     data = SearchData(model, train, validation, test, metric, recovery, config, seed)
     if trained:
         check_classes(chosen, data.outputs[0])

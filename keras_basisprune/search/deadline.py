@@ -5,9 +5,13 @@ import time
 
 import keras
 
+from keras_basisprune.utils.processes import from_first
+
 
 class Deadline:
     """Says whether there is time left for another network.
+
+    Of several processes that search together, the clock of the first counts.
 
     Args:
         seconds: Float, from now on; `None` for no limit.
@@ -23,6 +27,11 @@ class Deadline:
 
     def left(self) -> float:
         """Returns the seconds that are left; infinity without a limit."""
+        if math.isinf(self._end):
+            return self._end
+        return from_first(self._left)
+
+    def _left(self) -> float:
         return self._end - time.monotonic()
 
     def learn(self, method, seconds):
@@ -48,7 +57,7 @@ class Deadline:
         if not self._cuts or math.isinf(self._end):
             return True
         expected = self._cuts.get(method, max(self._cuts.values()))
-        fits = times * expected + reserve <= self.left()
+        fits = from_first(lambda: times * expected + reserve <= self._left())
         self.reached = self.reached or not fits
         return fits
 
@@ -62,13 +71,17 @@ class Deadline:
         Returns:
             An integer from 0 (if no time is left) to `wanted`.
         """
-        left = self.left()
-        if math.isinf(left):
+        if math.isinf(self._end):
             return wanted
+        fitting = from_first(lambda: self._fitting(wanted, expected))
+        self.reached = self.reached or fitting < wanted
+        return fitting
+
+    def _fitting(self, wanted, expected) -> int:
+        left = self._left()
         fitting = 0 if left <= 0 else wanted
         if left > 0 and expected > left:  # false for NaN
             fitting = max(1, int(wanted * left / expected))
-        self.reached = self.reached or fitting < wanted
         return fitting
 
     def stop_training(self) -> list:

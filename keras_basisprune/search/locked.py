@@ -8,6 +8,7 @@ import pathlib
 import platform
 
 from keras_basisprune.utils.files import write_text
+from keras_basisprune.utils.processes import from_first
 
 _OWNER = "owner.json"
 
@@ -22,6 +23,7 @@ def locked(folder):
 
     The operating system locks the file `.lock`. The lock ends with its process, however
     that ends, so nobody has to remove it. `owner.json` names the process.
+    Of several processes that search together, the first holds the lock.
 
     Args:
         folder: The folder, which is created; `None` for no folder and no lock.
@@ -32,6 +34,13 @@ def locked(folder):
     if folder is None:
         yield
         return
+    with contextlib.ExitStack() as stack:
+        from_first(lambda: stack.enter_context(_locked(folder)) and None)
+        yield
+
+
+@contextlib.contextmanager
+def _locked(folder):
     import filelock
 
     folder = pathlib.Path(folder)

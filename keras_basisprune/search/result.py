@@ -21,6 +21,7 @@ from keras_basisprune.report.summary import summary, summary_html
 from keras_basisprune.search.trial import Trial
 from keras_basisprune.search.written_files import pairs_of, written_files
 from keras_basisprune.utils.files import save_model, write_text
+from keras_basisprune.utils.processes import from_first
 
 _SAMPLES = 64  # images on which forms of the network are compared
 FILES = (  # that are written, besides the state of the search
@@ -156,7 +157,8 @@ def make_result(
     details = document(parts, rounds.trials, arguments)
     plans = tuple(one.plan for one in found)
     if output_dir is not None:
-        _write(pathlib.Path(output_dir), folded, plans, details)
+        folder = pathlib.Path(output_dir)
+        from_first(lambda: _write(folder, folded, plans, details))
     trials, history = rounds.trials, rounds.history
     met = last is not None
     shares = {row["class"]: (row["before"], row["after"]) for row in recall}

@@ -3,14 +3,17 @@
 import hashlib
 import json
 import pathlib
+import tempfile
 import warnings
 
 import keras
 import numpy as np
 
+from keras_basisprune.graph.fitting_layouts import fitting_layouts
 from keras_basisprune.search.layer_objects import layer_objects
 from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.files import save_model, sweep, write_text
+from keras_basisprune.utils.processes import check_same, from_first, process_count
 
 _FILES = ("state.json", "*.keras", "latency.json", "owner.json")
 # 1 had no checksums, 2 no names of methods, 3 no measured sensitivity.
@@ -27,7 +30,8 @@ class RunFolder:
     so the process may be killed at any moment. A network whose file was changed is made
     again, with a warning; a changed `state.json` is refused.
 
-    One process at a time may work in a folder: see `locked`.
+    One process at a time may work in a folder: see `locked`. Of several that search
+    together, the first reads and writes, and tells the others.
 
     Args:
         folder: The folder, which is created; `None` for memory alone.
@@ -42,16 +46,21 @@ class RunFolder:
         self._folder = None if folder is None else pathlib.Path(folder)
         self._belongs_to = json.loads(json.dumps(belongs_to))
         self._answers: dict[str, object] = {}
-        if self._folder is not None and self._state.exists():
-            self._answers = self._read()
         if self._folder is not None:
-            sweep(self._folder, _FILES)
+            check_same(search=self._belongs_to)
+            self._answers = from_first(self._read)
 
     @property
     def _state(self) -> pathlib.Path:
         return self._folder / "state.json"
 
     def _read(self):
+        """Returns the answers that are known, and removes unfinished files."""
+        answers = self._known_answers() if self._state.exists() else {}
+        sweep(self._folder, _FILES)
+        return answers
+
+    def _known_answers(self):
         try:
             content = json.loads(self._state.read_text(encoding="utf-8"))
             if content["version"] != _VERSION:
@@ -90,7 +99,8 @@ class RunFolder:
                 represent (NaN too); it is on disk before `recall` returns.
         """
         if question not in self._answers:
-            self.remember(question, find())
+            answer = find()  # of several processes, the first one's: all go on alike
+            self.remember(question, from_first(lambda: answer))
         return self._answers[question]
 
     def knows(self, question) -> bool:
@@ -127,22 +137,29 @@ class RunFolder:
             like: A model whose layer classes, activations and `Lambda`s it may have.
         """
         path = None if self._folder is None else self._folder / f"{name}.keras"
-        if path:
-            check_path("output_dir", path, "file")
-        # A file without an answer may be of a search whose state was deleted.
-        if path and path.name in self._answers and path.exists():
-            if self._answers[path.name] == _file_checksum(path):
-                return _loaded(path, like)
-            warnings.warn(
-                f"{path} is not as this search has written it: it is damaged or was "
-                "replaced. The network is made again, and the file is overwritten.",
-                stacklevel=2,
-            )
+        known = path and from_first(lambda: self._is_stored(path))
+        if known:
+            return _loaded_everywhere(path, like)
         model = make()
         if path:
             save_model(model, path)
-            self.remember(path.name, _file_checksum(path))
+            self.remember(path.name, from_first(lambda: _file_checksum(path)))
         return model
+
+    def _is_stored(self, path) -> bool:
+        """Returns whether a network is stored as this search has written it."""
+        check_path("output_dir", path, "file")
+        # A file without an answer may be of a search whose state was deleted.
+        if path.name not in self._answers or not path.exists():
+            return False
+        if self._answers[path.name] == _file_checksum(path):
+            return True
+        warnings.warn(
+            f"{path} is not as this search has written it: it is damaged or was "
+            "replaced. The network is made again, and the file is overwritten.",
+            stacklevel=4,
+        )
+        return False
 
     def _write(self, answers):
         if self._folder is None:
@@ -166,6 +183,18 @@ def _file_checksum(path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _loaded_everywhere(path, like):
+    """Loads a network; processes that may not see the file get it from the first."""
+    if process_count() == 1:
+        return _loaded(path, like)
+    content = from_first(path.read_bytes)
+    with tempfile.TemporaryDirectory() as folder:
+        place = pathlib.Path(folder) / path.name
+        place.write_bytes(content)
+        return _loaded(place, like)
+
+
+@fitting_layouts()
 def _loaded(path, like):
     layers, known = [] if like is None else like.layers, layer_objects(like)
     # The file was written by a search with this very model, which has the same code.

@@ -37,6 +37,7 @@ from keras_basisprune.search.workers.trial_call import TrialCall
 from keras_basisprune.search.workers.trial_workers import TrialWorkers
 from keras_basisprune.utils.check_path import check_paths
 from keras_basisprune.utils.files import sweep
+from keras_basisprune.utils.processes import from_first
 
 # The smallest loss that counts as a unit where networks are trained afterwards: a share
 # of what a perfect score is, or of the original's.
@@ -66,7 +67,8 @@ def run_search(call) -> CompressionResult:
     if call.output_dir is not None:
         state = call.output_dir / "state"
         wanted = files if call.ship else FILES
-        check_paths("output_dir", call.output_dir, [*wanted, "state/"])
+        paths = "output_dir", call.output_dir, [*wanted, "state/"]
+        from_first(lambda: check_paths(*paths))
     shipped, goal = None, call.goal
     if call.ship is not None:
         shipped = Shipped(call.ship, images, None, call.verbose, call.labels)
@@ -86,7 +88,7 @@ def run_search(call) -> CompressionResult:
     with locked(state), resume_note(state), quiet_retracing():
         folder = RunFolder(state, belongs_to)
         if state:
-            sweep(call.output_dir, files)
+            from_first(lambda: sweep(call.output_dir, files))
         keras.utils.set_random_seed(call.seed)
         least = score.sign * score.baseline - drop
         judged = original, score, goal, folder, shipped, least, call.config.margin

@@ -1,5 +1,6 @@
 from keras_basisprune.training.gate_options import GateOptions
 from keras_basisprune.training.l1_thresholding import L1Thresholding
+from keras_basisprune.training.on_first_process import on_first_process
 from keras_basisprune.training.quantization import quantize_aware, select_weight_bits
 from keras_basisprune.training.recover import recover
 from keras_basisprune.training.recovery import Recovery
@@ -11,6 +12,7 @@ __all__ = [
     "L1Thresholding",
     "Recipe",
     "Recovery",
+    "on_first_process",
     "quantize_aware",
     "recover",
     "select_weight_bits",

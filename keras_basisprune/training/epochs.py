@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_basisprune.data.batching.fill_up import fill_up
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
+from keras_basisprune.data.batching.spread import run_spread
 from keras_basisprune.graph.running import predict
 from keras_basisprune.training.seeds import set_global_seed, set_seeds
 
@@ -112,7 +113,7 @@ class Epochs(keras.utils.PyDataset):
 def _answers(teacher, images):
     if fixed_batch(teacher) is not None:
         return predict(teacher, images)
-    return teacher.predict_on_batch(images)
+    return run_spread(teacher, images)
 
 
 def augmented_images(augment, images, shape=None) -> np.ndarray:

@@ -4,6 +4,7 @@ import keras
 
 from keras_basisprune.data.batching.fill_up import fill_up
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
+from keras_basisprune.graph.running import fit
 from keras_basisprune.training.quick_statistics import quick_statistics
 
 
@@ -55,11 +56,12 @@ def fit_classifier(
     if callable(callbacks):
         callbacks = callbacks(steps)
     with quick_statistics(model, momentum):
-        return model.fit(
+        return fit(
+            model,
             *train,
             validation_data=validation,
             epochs=epochs,
             batch_size=batch_size,
-            callbacks=list(callbacks),
+            callbacks=callbacks,
             verbose=verbose,
         )

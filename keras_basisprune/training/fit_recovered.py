@@ -14,6 +14,7 @@ from keras_basisprune.data.rows import Rows
 from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.norm_positions import norm_positions
 from keras_basisprune.graph.run_examples import outputs_of, run_examples
+from keras_basisprune.graph.running import fit
 from keras_basisprune.graph.structures import structures
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.surgery.recalibrate import recalibrate
@@ -218,7 +219,8 @@ def _fit(model, epochs, losses, config, callbacks, verbose):
     warmup = _WARMUP if config.warmup is None else config.warmup
     rate = rising_and_falling(config.learning_rate, steps, warmup)
     _compile(model, rate, losses)
-    return model.fit(
+    return fit(
+        model,
         epochs,
         initial_epoch=config.initial_epoch,
         epochs=config.initial_epoch + config.epochs,

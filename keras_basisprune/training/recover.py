@@ -4,14 +4,16 @@ from collections.abc import Sequence
 
 import keras
 
+from keras_basisprune.data.batching.fixed_batch import fixed_batch
+from keras_basisprune.data.batching.shares import check_shares
 from keras_basisprune.data.examples.read_examples import read_examples
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.check_labels import check_labels
 from keras_basisprune.graph.output_kinds import first_outputs, output_kinds
 from keras_basisprune.graph.trace import check_model
-from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.training.check_output_scale import check_output_scale
 from keras_basisprune.training.fit_recovered import check_trainable, fit_recovered
+from keras_basisprune.training.on_first_process import on_first_process
 from keras_basisprune.training.output_losses import distillation_losses, label_losses
 from keras_basisprune.training.quantization.unrounded_outputs import (
     unrounded_outputs,
@@ -19,6 +21,7 @@ from keras_basisprune.training.quantization.unrounded_outputs import (
 from keras_basisprune.training.recovery import Recovery
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.check_verbose import check_verbose
+from keras_basisprune.utils.processes import check_same
 from keras_basisprune.utils.types import Data, Verbose
 
 _TYPICAL = 256  # samples by whose outputs squared errors are scaled
@@ -104,7 +107,7 @@ def recover(
     >>> keras_basisprune.recover(small, images, teacher=model)
     """
     config = check_record("config", config, Recovery)
-    callbacks = as_callbacks(callbacks)
+    callbacks = on_first_process(callbacks)
     check_verbose(verbose)
     if config.quantize:
         raise ValueError(
@@ -121,11 +124,13 @@ def recover(
         )
     check_model("model", model)
     check_trainable(model, config.weights)
+    check_shares("config.batch_size", config.batch_size, fixed_batch(model))
     check_finite_weights(model)
     labels = "needed" if teacher is None else "optional"
     train = read_examples("train", model, train, labels, seed=config.seed)
     if validation is not None:
         validation = read_examples("validation", model, validation, labels)
+    check_same(train=train.checksum)
     if config.keep_best and validation is None and teacher is None:
         _check_in_memory(train)
     if teacher is not None:

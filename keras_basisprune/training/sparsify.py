@@ -5,14 +5,16 @@ from collections.abc import Sequence
 
 import keras
 
+from keras_basisprune.data.batching.fixed_batch import fixed_batch
+from keras_basisprune.data.batching.shares import check_shares
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.graph.trained_masks import trained_masks
-from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.training.check_classifier import check_classifier
 from keras_basisprune.training.check_splits import check_splits
 from keras_basisprune.training.fit_classifier import fit_classifier
 from keras_basisprune.training.l1_thresholding import L1Thresholding
+from keras_basisprune.training.on_first_process import on_first_process
 from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_record import check_record
 from keras_basisprune.utils.check_verbose import check_verbose
@@ -117,11 +119,12 @@ def sparsify(
     >>> small = keras_basisprune.fold(keras_basisprune.prune(converted))
     """
     config = check_record("config", config, Recipe)
-    callbacks = as_callbacks(callbacks)
+    callbacks = on_first_process(callbacks)
     check_verbose(verbose)
     check_classifier("model", model)
     trained_masks(trace(model), model.name)  # refuses what is not converted
     check_finite_weights(model)
+    check_shares("config.batch_size", config.batch_size, fixed_batch(model))
     train, validation = check_splits(model, train, validation, config.max_drop)
 
     def all_callbacks(steps):

@@ -6,8 +6,10 @@ import keras
 
 from keras_basisprune.data.batching.fill_up import fill_up
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
+from keras_basisprune.data.batching.shares import check_shares
 from keras_basisprune.data.check_data import check_data
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
+from keras_basisprune.graph.running import fit
 from keras_basisprune.graph.trace import check_model, trace
 from keras_basisprune.layers import ChannelGate, TrainedMask
 from keras_basisprune.training._gate_adam import GateAdam
@@ -93,6 +95,7 @@ def train_gates(
             f"model={model.name!r}, which has none. Pass "
             "`keras_basisprune.methods.channel_gates(model)`."
         )
+    check_shares("config.batch_size", config.batch_size, fixed_batch(model))
     train = check_data("train", model, train)
     if validation is not None:
         validation = check_data("validation", model, validation)
@@ -119,7 +122,8 @@ def _fit(model, train, validation, keep, cost, config, seed, verbose):
         loss = "sparse_categorical_crossentropy"
         gated.compile(optimizer, loss, metrics=["accuracy"])
         optimizer.build(gated.trainable_variables)
-        history = gated.fit(
+        history = fit(
+            gated,
             *train,
             validation_data=validation,
             epochs=config.epochs,

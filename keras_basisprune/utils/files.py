@@ -9,6 +9,7 @@ import shutil
 import tempfile
 
 from keras_basisprune.utils.check_path import check_path
+from keras_basisprune.utils.processes import is_first_process
 
 _REPLACED = "replaced"
 _STAGE = re.compile(r"\.(.+)\.[a-z0-9_]{8}")  # names that `mkdtemp` makes of a prefix
@@ -22,7 +23,8 @@ def staged(path):
     rename on one file system. If the block raises, nothing is left behind, neither the
     half-written file nor the parent folders created for it, and `path` is unchanged. A
     file never replaces a folder, nor a folder a file. If `path` is a link, its target
-    is replaced.
+    is replaced. Of several processes that work on one model, only the first writes; the
+    others write into a temporary folder.
 
     Args:
         path: The `pathlib.Path` of the file or folder to write. A folder there is
@@ -35,6 +37,10 @@ def staged(path):
         ValueError: If `path` can't be written to or is a broken link, or if a file
             would replace a folder, or a folder a file.
     """
+    if not is_first_process():
+        with tempfile.TemporaryDirectory() as elsewhere:
+            yield pathlib.Path(elsewhere) / pathlib.Path(path).name
+        return
     path = check_path("path", path, "either")
     place = path.resolve() if path.is_symlink() else path
     made = [parent for parent in place.parents if not parent.exists()]

@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_basisprune.data.batching.fill_up import fill_up
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
+from keras_basisprune.data.batching.spread import run_spread
 from keras_basisprune.data.relevance.fitted_batches import fitted_batches
 from keras_basisprune.data.relevance.streams.open_stream import takes_images
 from keras_basisprune.utils.check_kind import check_kind
@@ -61,7 +62,7 @@ class FeatureExtractor:
         inputs = arrays[0]
         if self._structure is not None:
             inputs = keras.tree.pack_sequence_as(self._structure, arrays)
-        found = np.asarray(self._features.predict_on_batch(inputs))[:count]
+        found = np.asarray(run_spread(self._features, inputs))[:count]
         if not np.isfinite(found).all():
             raise ValueError(
                 "Expected `encoder` to give finite features. Received: NaN or "

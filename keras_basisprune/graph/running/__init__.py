@@ -1,6 +1,7 @@
 """Runs parts of a model on arrays, one call after the other."""
 
 from keras_basisprune.graph.running._run_calls import run_calls
+from keras_basisprune.graph.running.fit import fit
 from keras_basisprune.graph.running.live_values import LiveValues
 from keras_basisprune.graph.running.predict import predict
 from keras_basisprune.graph.running.remembered_values import (
@@ -8,4 +9,11 @@ from keras_basisprune.graph.running.remembered_values import (
     remembered,
 )
 
-__all__ = ["LiveValues", "RememberedValues", "predict", "remembered", "run_calls"]
+__all__ = [
+    "LiveValues",
+    "RememberedValues",
+    "fit",
+    "predict",
+    "remembered",
+    "run_calls",
+]

@@ -6,9 +6,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_basisprune.data.batching.spread import gathered, spread
+
 
 def run_calls(calls, values, wanted, made=list) -> dict[int, Sequence[np.ndarray]]:
     """Computes tensors of a traced model from others, in inference, batch by batch.
+
+    The devices of a distribution share a batch, if they can divide it.
 
     Time is that of a forward pass through `calls`; memory is that of the result, plus
     one batch through `calls`.
@@ -40,7 +44,7 @@ def _run_batch(calls, arrays, wanted):
         if not isinstance(value, keras.KerasTensor):
             return value
         if id(value) not in tensors:
-            array = keras.ops.convert_to_tensor(arrays[id(value)])
+            array = keras.ops.convert_to_tensor(spread(arrays[id(value)]))
             tensors[id(value)] = keras.ops.cast(array, value.dtype)
         return tensors[id(value)]
 
@@ -55,5 +59,5 @@ def _run_batch(calls, arrays, wanted):
         for symbol, value in zip(call.output_tensors, outputs, strict=True):
             tensors[id(symbol)] = value
             if id(symbol) in wanted:
-                made[id(symbol)] = keras.ops.convert_to_numpy(value)
+                made[id(symbol)] = gathered(value)
     return made

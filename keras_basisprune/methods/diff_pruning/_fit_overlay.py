@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
+from keras_basisprune.graph.running import fit
 from keras_basisprune.methods.diff_pruning._overlaid_model import OverlaidModel
 from keras_basisprune.methods.diff_pruning._task_data import whole
 from keras_basisprune.training.epochs import EpochData, Epochs
@@ -90,7 +91,8 @@ def fit_overlay(base, overlay, overlaid, trained, task, config, fixed) -> dict:
     start = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, logs: batches.start(epoch)
     )
-    history = model.fit(
+    history = fit(
+        model,
         batches,
         initial_epoch=number,
         epochs=number + epochs,

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from keras_basisprune.data.batching.spread import run_spread
 from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.graph.graph_function import GraphFunction
 from keras_basisprune.scores.channels._groups import Groups
@@ -115,5 +116,5 @@ def _outputs(probe, batches):
         missing = max(0, size - count)
         if missing:
             arrays = [np.concatenate([x, *[x[-1:]] * missing]) for x in arrays]
-        outputs = keras.tree.flatten(probe.predict_on_batch(arrays))
+        outputs = keras.tree.flatten(run_spread(probe, arrays))
         yield [output[:count] for output in outputs]

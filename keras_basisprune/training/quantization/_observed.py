@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from tqdm.auto import tqdm
 
+from keras_basisprune.data.batching.spread import run_spread
 from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.export.signatures import pack
 from keras_basisprune.graph.flat_names import unique_name
@@ -58,7 +59,7 @@ def observed(model, traced, data, samples, verbose, averaged=()) -> tuple[dict, 
         for batch in sample_batches(
             model, None, data, "data", batch_size=_BATCH, limit=samples
         ):
-            values = probe.predict_on_batch(pack(copy, batch))
+            values = run_spread(probe, pack(copy, batch))
             found.append(values if len(probes) > 1 else [values])
             bar.update(len(batch[0]))
     arrays = [np.concatenate(parts)[:samples] for parts in zip(*found, strict=True)]
