@@ -21,7 +21,7 @@ import keras
 import numpy as np
 
 from keras_basisprune.export import _convert, _saved_model
-from keras_basisprune.export.prepare import walk
+from keras_basisprune.export._walk import walk
 
 _KERAS = ("keras", "keras_hub", "builtins", "tensorflow", "jax", "torch", "numpy")
 _LOCK = threading.Lock()

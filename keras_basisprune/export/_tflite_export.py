@@ -39,6 +39,8 @@ class TFLiteExport:
             `"float16"`.
         integer_weights: The share of the weights, 0 to 1, that are integers; `None` for
             `"float32"` and `"float16"`, and without weights.
+        dequantized: The names of layers whose integers `keras.Model.quantize` had made;
+            their values were exported, see `dequantized`.
     """
 
     path: str
@@ -56,6 +58,7 @@ class TFLiteExport:
     float_ops: dict[str, int] = dataclasses.field(default_factory=dict)
     float_share: float | None = None
     integer_weights: float | None = None
+    dequantized: tuple[str, ...] = ()
 
     @property
     def in_float(self) -> str:
@@ -100,6 +103,8 @@ class TFLiteExport:
             lines.append(f"  in float    {self.float_share:.1%} of FLOPs: {float_ops}")
         if self.integer_weights is not None:
             lines.append(f"  integers    {self.integer_weights:.1%} of the weights")
+        if self.dequantized:
+            lines.append(f"  from int8   {', '.join(self.dequantized)}: of Keras")
         found = "; ".join(self.gpu_messages) or "nothing found against it"
         lines.append(f"  GPU         {found}")
         return "\n".join(lines)

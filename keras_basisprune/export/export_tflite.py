@@ -1,5 +1,6 @@
 """Exports a model as a LiteRT (`.tflite`) file."""
 
+import dataclasses
 import functools
 import warnings
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from keras_basisprune.export._with_known_ranges import (
 )
 from keras_basisprune.export.add_labels import add_labels, check_labels
 from keras_basisprune.export.add_metadata import add_metadata
+from keras_basisprune.export.dequantized import quantized_layers
 from keras_basisprune.export.prepare import check_quantisable, prepare
 from keras_basisprune.graph.is_quantization_aware import is_quantization_aware
 from keras_basisprune.utils.check_choice import check_choice
@@ -59,7 +61,10 @@ def export_tflite(
 
     LiteRT computes in float32 (or in integers). A model with layers of another
     dtype policy, such as `mixed_float16`, is therefore rebuilt in float32 with the
-    same weights, and the file is compared with that.
+    same weights, and the file is compared with that. So is one whose `Dense` and
+    `Embedding` layers `keras.Model.quantize("int8")` has turned into integers: their
+    values are exported, which `"dynamic"` and `"int8"` turn into the same integers
+    again; the record names these layers.
 
     On JAX and PyTorch, the model is saved to a temporary folder, and loaded and
     converted under TensorFlow in a process of its own (some seconds for the first
@@ -161,6 +166,8 @@ def export_tflite(
 
         count = len(inputs[0])
         record = described(staged_path, path, quantization, count, compare)
+    names = tuple(layer.name for layer in quantized_layers(given))
+    record = dataclasses.replace(record, dequantized=names)
     if record.in_float:
         warnings.warn(record.in_float, stacklevel=2)
     return record

@@ -2,12 +2,13 @@
 
 import keras
 
+from keras_basisprune.export._walk import walk
+from keras_basisprune.export.dequantized import dequantized
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.trace import check_model
 from keras_basisprune.layers import FixedFakeQuantize, QuantizedActivation, StaysFloat
 
 _LOW = {"float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16"}
-_WRAPPED = ("layer", "forward_layer", "backward_layer")
 _READ_BY_THE_CONVERTER = (FixedFakeQuantize, QuantizedActivation, StaysFloat)
 _DTYPE_KEYS = ("dtype", "default_policy", "source_name")
 
@@ -26,12 +27,12 @@ def prepare(model, float32):
 
     Raises:
         ValueError: If `model` is not a Functional or built Sequential model, or if it
-            holds layers of this package or such as `keras.Model.quantize` has changed.
+            holds layers of this package or such as `dequantized` refuses.
     """
     check_model("model", model, readable=not getattr(model, "inputs", None))
     check_finite_weights(model)
+    model = dequantized(model)
     layers = list(walk(model))
-    _check_not_quantized(model, layers)
     training_only = [
         layer.name
         for layer in layers
@@ -47,24 +48,6 @@ def prepare(model, float32):
     if float32 and low_precision(model):
         model = _in_float32(model)
     return _with_flat_outputs(model)
-
-
-def _check_not_quantized(model, layers):
-    """Raises a `ValueError` if `keras.Model.quantize` has changed layers.
-
-    LiteRT has no kernels for what they compute (seen with Keras 3.15: the converter
-    refuses `"int8"` and `"float8"`, and writes a wrong file of `"int4"`).
-    """
-    changed = [x for x in layers if x.dtype_policy.quantization_mode is not None]
-    if changed:
-        modes = sorted({layer.dtype_policy.quantization_mode for layer in changed})
-        raise ValueError(
-            "Expected `model` to hold layers that `keras.Model.quantize` has not "
-            f"changed. Received: model={model.name!r} with the layers "
-            f"{[layer.name for layer in changed]}, quantized to {modes}. Export the "
-            "model from before `quantize`: `export_tflite` stores integer weights "
-            "itself with quantization='dynamic' or 'int8'."
-        )
 
 
 def low_precision(model):
@@ -91,15 +74,6 @@ def check_quantisable(model):
             f"model={model.name!r} with the recurrent layers {looped}. Build them "
             "with unroll=True, or choose quantization='dynamic'."
         )
-
-
-def walk(layer):
-    """Yields all layers below `layer`, nested models and wrapped layers included."""
-    inner = list(getattr(layer, "layers", ()))
-    wrapped = [getattr(layer, name, None) for name in _WRAPPED]
-    for child in inner + [one for one in wrapped if isinstance(one, keras.Layer)]:
-        yield child
-        yield from walk(child)
 
 
 def _in_float32(model):
