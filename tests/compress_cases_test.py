@@ -1,6 +1,7 @@
 """The whole job on models and settings as people have them, and those it refuses."""
 
 import json
+import math
 
 import digits_model
 import keras
@@ -97,11 +98,12 @@ def test_networks_are_fitted_on_the_images_of_training(model, digits):
 
     with_halves, of_halves = fitted(half), fitted(None)
     scores = [
-        [t.score for t in x.trials if not t.trained] for x in (with_halves, of_halves)
+        [t.score for t in x.trials if not t.trained][:4]
+        for x in (with_halves, of_halves)
     ]
     np.testing.assert_allclose(*scores, atol=0.01)
     whole = fitted(lambda images: images)
-    assert [t.score for t in whole.trials if not t.trained] != scores[0]
+    assert [t.score for t in whole.trials if not t.trained][:4] != scores[0]
 
 
 @pytest.mark.parametrize("recover", [None, "all"])
@@ -112,8 +114,9 @@ def test_a_margin_in_standard_errors(model, digits, recover):
     assert result.details["baseline"] == baseline
     for trial in result.trials:
         assert trial.error >= 0
-        enough = trial.score - 2.0 * trial.error >= baseline - 0.03
-        assert trial.good_enough == enough
+        # One more answer than was seen counts as changed.
+        margin = 2.0 * math.hypot(trial.error, 1 / len(digits.validation[1]))
+        assert trial.good_enough == (trial.score - margin >= baseline - 0.03)
     images, labels = digits.validation
     right = [
         m.predict(images, verbose=0).argmax(-1) == labels for m in (model, result.model)
