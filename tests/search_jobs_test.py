@@ -31,6 +31,7 @@ LEFT = {(("basis",), 0): 0.5, (("channels",), 2): 0.2}
 def model():
     inputs = keras.Input((8, 8, 1))
     x = keras.layers.Flatten()(keras.layers.Conv2D(4, 3)(inputs))
+    x = keras.layers.Dropout(0.1)(x)
     return keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(x))
 
 
@@ -196,6 +197,9 @@ def test_a_worker_of_another_version_or_search_is_refused(
         run(model, tmp_path, max_drop=0.03)
     with pytest.raises(ValueError, match="another objective"):
         run(model, tmp_path, objective="params")
+    model.save(tmp_path / "model.keras")  # as another process loads it
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert len(run(again, tmp_path).jobs) == 6
     changed = keras.models.clone_model(model)
     with pytest.raises(ValueError, match="`storage` to be this one.*another model"):
         run(changed, tmp_path)
