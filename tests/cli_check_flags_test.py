@@ -37,7 +37,10 @@ def test_help_of_a_command_lists_its_flags_alone(capsys, command, form):
     ("words", "text"),
     [
         (("inspect", "--epochs=3"), "flags of inspect. Received: --epochs, which is f"),
-        (("inspect", "--output_dir=x"), "--output_dir, which is for compress, export"),
+        (
+            ("inspect", "--output_dir=x"),
+            "--output_dir, which is for compress, search, export",
+        ),
         (("compress", "--rank=3"), "--rank, which is for inspect. See keras-basispr"),
         (("export", "--recover=all"), "flags of export. Received: --recover"),
         (("measure", "--data=digits"), "flags of measure. Received: --data"),

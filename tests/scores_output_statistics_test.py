@@ -25,7 +25,7 @@ def network():
     x = keras.layers.Conv2D(130, 3, padding="same", activation="relu", name="one")(x)
     x = keras.layers.Conv2D(20, 3, use_bias=False, name="two")(x)
     x = keras.layers.BatchNormalization()(x)
-    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.Dropout(0.2)(keras.layers.GlobalAveragePooling2D()(x))
     outputs = keras.layers.Dense(4, activation="softmax")(x)
     return models.randomize(keras.Model(inputs, outputs))
 
@@ -160,6 +160,15 @@ def test_parts_add_up_and_files_keep_all(model, whole, tmp_path):
         kbp.scores.OutputStatistics.load(tmp_path / "statistics.npz"), whole, 0
     )
     assert repr(whole) == "OutputStatistics of 300 samples in 2 layers"
+
+
+def test_statistics_are_of_a_file_of_the_model_too(model, whole, tmp_path):
+    model.save(tmp_path / "model.keras")
+    for _ in range(2):  # random layers have another state each time
+        again = keras.models.load_model(tmp_path / "model.keras")
+        again.compile(metrics=["accuracy"])
+        found = kbp.scores.summarize_outputs(again, IMAGES[:9], verbose=0)
+        assert (whole + found).count == 309
 
 
 def test_what_does_not_belong_together_is_refused(model, whole, tmp_path):

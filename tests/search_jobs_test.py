@@ -31,6 +31,7 @@ LEFT = {(("basis",), 0): 0.5, (("channels",), 2): 0.2}
 def model():
     inputs = keras.Input((8, 8, 1))
     x = keras.layers.Flatten()(keras.layers.Conv2D(4, 3)(inputs))
+    x = keras.layers.Dropout(0.1)(x)
     return keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(x))
 
 
@@ -196,6 +197,9 @@ def test_a_worker_of_another_version_or_search_is_refused(
         run(model, tmp_path, max_drop=0.03)
     with pytest.raises(ValueError, match="another objective"):
         run(model, tmp_path, objective="params")
+    model.save(tmp_path / "model.keras")  # as another process loads it
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert len(run(again, tmp_path).jobs) == 6
     changed = keras.models.clone_model(model)
     with pytest.raises(ValueError, match="`storage` to be this one.*another model"):
         run(changed, tmp_path)
@@ -310,7 +314,8 @@ def test_fields_of_records(model, tmp_path):
         {"recover": [None, "all"], "recover.temperature": [1.0, 4.0]},
         {"config": kbp.SearchOptions(rounds=1)},
     )
-    rows = [choices.arguments(labels) for labels in choices.combinations()]
+    labels = [choices.row(number) for number in range(choices.count)]
+    rows = [choices.arguments(one) for one in labels]
     assert [row["recover"] and row["recover"].temperature for row in rows] == [
         None,
         None,
@@ -318,8 +323,19 @@ def test_fields_of_records(model, tmp_path):
         4.0,
     ]
     assert all(row["config"].rounds == 1 for row in rows)
-    keys = {choices.key(labels) for labels in choices.combinations()}
-    assert len(keys) == 4 and all(key == key.strip() for key in keys)
+    assert len({choices.key(one) for one in labels}) == 4
+
+
+def test_few_of_very_many_combinations(model, searches, tmp_path):
+    choices = {
+        "methods": [["basis"], ["channels"]],
+        "seed": range(1000),
+        "epochs": range(1, 1000),
+        "config.margin": np.linspace(0, 3, 1000).tolist(),
+    }
+    found = run(model, tmp_path, choices=choices, jobs=12)
+    assert len(found.jobs) == len(searches.calls) == 12
+    assert len({tuple(job.values.values()) for job in found.jobs}) == 12
 
 
 def test_without_optuna(model, tmp_path, monkeypatch):

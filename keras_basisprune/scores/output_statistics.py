@@ -2,8 +2,10 @@
 
 import dataclasses
 import zipfile
+from collections.abc import Iterable
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_basisprune.data.relevance.encoder_fingerprint import encoder_fingerprint
@@ -36,7 +38,7 @@ class OutputStatistics:
     count: int
     moments: dict[str, Moments]
 
-    def __add__(self, other):
+    def __add__(self, other: "OutputStatistics") -> "OutputStatistics":
         if not isinstance(other, OutputStatistics):
             return NotImplemented
         for what, one, two in (
@@ -67,7 +69,7 @@ class OutputStatistics:
         """Returns the covariance of a layer's outputs, of shape `(cout, cout)`."""
         return self._of(layer).covariance
 
-    def save(self, path: Path):
+    def save(self, path: Path) -> None:
         """Writes an `.npz` file, complete or not at all.
 
         Raises:
@@ -114,7 +116,7 @@ class OutputStatistics:
                 "Compute the statistics again."
             ) from error
 
-    def check(self, model, layers):
+    def check(self, model: keras.Model, layers: Iterable[str]) -> None:
         """Raises `ValueError` unless these are statistics of layers of a model.
 
         Args:

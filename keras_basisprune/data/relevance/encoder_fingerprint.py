@@ -10,7 +10,8 @@ import numpy as np
 def encoder_fingerprint(encoder) -> str:
     """Returns a checksum of a model's weights and architecture.
 
-    Names of layers, which Keras counts in every process, are left out. Of a subclassed
+    It is the same in every process that loads the model: names of layers, which Keras
+    counts anew, and states of random layers and metrics are left out. Of a subclassed
     model, the class counts, not its code.
 
     Args:
@@ -20,7 +21,7 @@ def encoder_fingerprint(encoder) -> str:
         A string of hexadecimal digits.
     """
     found = hashlib.sha256(_architecture(encoder).encode())
-    for variable in encoder.variables:
+    for variable in encoder.weights:  # without states of random layers and metrics
         array = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
         found.update(f"{array.dtype} {array.shape}".encode())
         found.update(array.tobytes())

@@ -42,7 +42,7 @@ class JobSearch:
     ):
         self._optuna, self._call, self._choices = optuna, call, choices
         self._folder, self._goal, self._name = folder, goal, name
-        every = len(choices.combinations())
+        every = choices.count
         self._all = jobs is None or jobs >= every
         self._wanted = every if self._all else jobs
         self._sampler, self._seed, self._retries = sampler, seed, retries
@@ -55,7 +55,7 @@ class JobSearch:
         Data are checked with the first arguments; those of later jobs are refused one
         by one.
         """
-        first = self._choices.arguments(self._choices.combinations()[0])
+        first = self._choices.arguments(self._choices.row(0))
         model, train, validation, test, verbose = self._call
         defaults = {
             name: parameter.default

@@ -1,11 +1,13 @@
 """What a storage says about the jobs of a search, and which one is next."""
 
 import dataclasses
+import itertools
 import math
 import random
 
 from keras_basisprune.search.jobs.job import Job
 
+_FEW = 100_000  # combinations that are listed
 SURPLUS, REFUSED = "surplus", "refused"  # attributes of trials that count for nothing
 
 
@@ -67,8 +69,12 @@ def untried(choices, taken, seed) -> dict | None:
 
     All processes try them in the same order, which is random.
     """
-    rows = choices.combinations()
-    random.Random(seed).shuffle(rows)
+    drawn, count = random.Random(seed), choices.count
+    if count <= _FEW:
+        order = drawn.sample(range(count), count)
+    else:  # then hardly any is taken
+        order = (drawn.randrange(count) for _ in itertools.count())
+    rows = map(choices.row, order)
     return next((row for row in rows if choices.key(row) not in taken), None)
 
 

@@ -3,8 +3,8 @@
 import dataclasses
 import hashlib
 import inspect
-import itertools
 import json
+import math
 import re
 from collections.abc import Mapping
 
@@ -50,10 +50,18 @@ class Choices:
         """Lists of the labels of the values, by name: strings, numbers, flags, None."""
         return {name: list(values) for name, values in self._values.items()}
 
-    def combinations(self) -> list[dict]:
-        """Returns all combinations of labels, as dicts by name."""
-        rows = itertools.product(*self._values.values())
-        return [dict(zip(self._values, row, strict=True)) for row in rows]
+    @property
+    def count(self) -> int:
+        """Number of combinations."""
+        return math.prod(len(values) for values in self._values.values())
+
+    def row(self, number) -> dict:
+        """Returns one of all combinations, as a dict of labels by name."""
+        found = {}
+        for name, values in reversed(self._values.items()):
+            number, place = divmod(number, len(values))
+            found[name] = list(values)[place]
+        return {name: found[name] for name in self._values}
 
     def arguments(self, labels) -> dict:
         """Returns the arguments of `compress` for a dict of labels."""
