@@ -14,7 +14,8 @@ def outputs(path, images):
     for image in images:
         scale, zero = given["quantization"]
         if scale:
-            image = np.clip(np.round(image / scale) + zero, -128, 127)
+            # Pixels in [-1, 1] are halfway between two integers.
+            image = np.clip(np.floor(image / scale + 0.501) + zero, -128, 127)
         interpreter.set_tensor(given["index"], image[None].astype(given["dtype"]))
         interpreter.invoke()
         values = interpreter.get_tensor(made["index"])

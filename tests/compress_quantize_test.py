@@ -160,7 +160,7 @@ def test_numbers_of_two_inputs():
     assert row.judged == "int8" and row.good_enough
     error = np.abs(result.quantized.predict(x, verbose=0) - y).mean()
     assert row.keras_score == pytest.approx(error, rel=1e-3)
-    assert row.score == pytest.approx(error, rel=0.2)
+    assert row.score == pytest.approx(error, rel=1e-3)
 
 
 def test_a_network_that_can_not_round_stays_as_it_is(model, digits):

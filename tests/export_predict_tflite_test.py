@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from by_interpreter import outputs
 
 import keras_basisprune as kbp
@@ -138,3 +139,27 @@ def test_what_is_no_file_or_does_not_fit(path, tmp_path):
             predict_tflite(*arguments, verbose=0)
     with pytest.raises(ValueError, match="`workers` to be an integer in"):
         predict_tflite(path, IMAGES, workers=0, verbose=0)
+
+
+@pytest.mark.parametrize("names", ["abc", "cab"])
+@pytest.mark.parametrize("as_dict", [False, True])
+def test_inputs_have_the_order_of_the_model(tmp_path, names, as_dict):
+    inputs = {name: keras.Input((4,), name=name) for name in names}
+    last = keras.layers.Dense(4)(inputs["b"])  # the converter meets it first
+    total = keras.layers.Add()([keras.layers.Dense(4)(last), inputs["c"]])
+    made = keras.layers.Subtract()([total, inputs["a"]])
+    model = keras.Model(inputs if as_dict else list(inputs.values()), made)
+    rng = np.random.default_rng(0)
+    given = {name: rng.normal(size=(5, 4)).astype("float32") for name in names}
+    in_order = [given[tensor.name] for tensor in model.inputs]
+    expected = model.predict(given if as_dict else in_order, verbose=0)
+    for form, most in (("float32", 1e-5), ("int8", 0.2)):
+        path = tmp_path / f"{form}.tflite"
+        kbp.export_tflite(model, path, quantization=form, representative_data=in_order)
+        for data in (in_order, given):
+            found = predict_tflite(path, data, verbose=0)
+            assert np.abs(found - expected).max() <= most
+        details = Interpreter(str(path)).get_input_details()
+        assert [one["name"].split("_")[-1].split(":")[0] for one in details] == [
+            tensor.name for tensor in model.inputs
+        ]

@@ -8,6 +8,7 @@ from keras import layers
 from models import identical, outputs, randomize
 
 import keras_basisprune as kbp
+from keras_basisprune.export import predict_tflite
 from keras_basisprune.export.float_operations import float_operations
 from keras_basisprune.export.reading.operations import operations
 
@@ -172,3 +173,24 @@ def test_excluded_layers_stay_in_float(tmp_path):
     assert "CONV_2D" not in record.float_ops
     largest, _ = steps_apart(path, x, rounded.predict(x, verbose=0))
     assert largest <= 2
+
+
+def test_pixels_from_minus_one_to_one(tmp_path):
+    """All of them are halfway between two integers."""
+    pixels = np.arange(256, dtype="float32")
+    layer = kbp.layers.FixedFakeQuantize(-1.0, 1.0, ties_up=True)
+    step = 2 / 255
+    expected = (pixels - 127) * step
+    for values in (pixels / np.float32(127.5) - 1, pixels * np.float32(2 / 255) - 1):
+        found = np.array(layer(values))
+        assert np.abs(found - expected).max() < 1e-5
+    rng = np.random.default_rng(0)
+    images_of_pixels = rng.integers(0, 256, (24, 16, 16, 3)) / np.float32(127.5) - 1
+    network = randomize(classifier())
+    rounded = kbp.quantize_aware(network, images_of_pixels, verbose=0)
+    path = tmp_path / "pixels.tflite"
+    kbp.export_tflite(rounded, path)
+    expected = rounded.predict(images_of_pixels, verbose=0)
+    assert steps_apart(path, images_of_pixels, expected) == (0.0, 1.0)
+    found = predict_tflite(path, images_of_pixels, verbose=0)
+    assert np.abs(found - expected).max() < 1e-6

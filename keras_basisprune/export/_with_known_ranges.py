@@ -34,6 +34,8 @@ def with_known_ranges(model) -> keras.Model:
             low, high = layer.range()
             given = {"bits": layer.bits, "dtype": layer.dtype_policy, "name": name}
             return [NewLayer(FixedFakeQuantize(low, high, **given))]
+        if isinstance(layer, FixedFakeQuantize):
+            return [NewLayer(clone(layer, name, ties_up=False))]
         if not isinstance(layer, QuantizedWeights):
             return None
         inner = layer.layer

@@ -16,6 +16,7 @@ from keras_basisprune.export import (
     signatures,
 )
 from keras_basisprune.export._described import described
+from keras_basisprune.export._order_inputs import order_inputs
 from keras_basisprune.export._small_integers import use_small_integers
 from keras_basisprune.export._tflite_export import TFLiteExport
 from keras_basisprune.export._with_known_ranges import (
@@ -153,6 +154,7 @@ def export_tflite(
     )
     with quiet(), staged(path) as staged_path:
         _elsewhere.convert(model, staged_path, specs, settings)
+        order_inputs(staged_path, [spec.name for spec in specs])
         if weight_bits < 8 or bits > 8:
             use_small_integers(staged_path, weight_bits < 8, bits > 8)
         if labels is not None:

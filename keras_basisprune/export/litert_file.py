@@ -15,6 +15,7 @@ from keras_basisprune.utils.quiet import quiet
 
 _PIECE = 16  # batches that an interpreter runs in a row
 _MOST_WORKERS = 1024
+_TIE = 1e-3  # of a step
 
 
 class LiteRTFile:
@@ -171,13 +172,17 @@ def _spec(name, details):
 
 
 def _quantise(array, details):
-    """Turns numbers into the integers of a quantised tensor; else sets the dtype."""
+    """Turns numbers into the integers of a quantised tensor; else sets the dtype.
+
+    Pixels that were scaled to [-1, 1] are halfway between two integers, but for errors
+    of floats: the larger one is taken.
+    """
     scale, zero_point = details["quantization"]
     dtype = np.dtype(details["dtype"])
     if not scale or dtype.kind not in "iu":
         return array.astype(dtype)
     limits = np.iinfo(dtype)
-    steps = np.round(array.astype("float64") / scale) + zero_point
+    steps = np.floor(array.astype("float64") / scale + 0.5 + _TIE) + zero_point
     return np.clip(steps, limits.min, limits.max).astype(dtype)
 
 

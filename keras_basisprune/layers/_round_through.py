@@ -2,7 +2,7 @@
 
 from keras import ops
 
-_TIE = 1e-3  # of a step: what is this close to halfway is meant to be halfway
+TIE = 1e-3  # of a step: what is this close to halfway is meant to be halfway
 
 
 def round_through(values, low, high, steps, symmetric=False, away=False):
@@ -35,8 +35,8 @@ def round_through(values, low, high, steps, symmetric=False, away=False):
     place = (clipped - low) / step
     nearest = ops.floor(place + 0.5)
     if away:
-        down = ops.ceil(place - 0.5 - _TIE)
-        up = ops.floor(place + 0.5 + _TIE)
+        down = ops.ceil(place - 0.5 - TIE)
+        up = ops.floor(place + 0.5 + TIE)
         nearest = ops.where(place < (steps + 1) / 2, down, up)
     rounded = low + (place + ops.stop_gradient(nearest - place)) * step
     return rounded + ops.stop_gradient((nearest - zero) * scale - rounded)

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_basisprune.layers._exact_range import exact_range
+from keras_basisprune.layers._round_through import TIE
 from keras_basisprune.layers._rounded_spec import rounded_spec
 from keras_basisprune.utils.check_flag import check_flag
 from keras_basisprune.utils.check_number import check_number
@@ -26,6 +27,9 @@ class FixedFakeQuantize(keras.layers.Layer):
         bits: Integer, 8 or 16. 16 bits are symmetric: zero in the middle.
         while_training: Whether values are rounded in training, too. Rounded
             probabilities are zero so often that losses of them would be useless.
+        ties_up: Whether values halfway between two numbers, but for a thousandth of a
+            step, go to the larger one. Pixels that were scaled to [-1, 1] are all
+            halfway, and chance would decide.
         **kwargs: Passed on to `keras.layers.Layer`.
 
     Call arguments:
@@ -49,6 +53,7 @@ class FixedFakeQuantize(keras.layers.Layer):
         high: float,
         bits: int = 8,
         while_training: bool = True,
+        ties_up: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -56,6 +61,7 @@ class FixedFakeQuantize(keras.layers.Layer):
         self.high = check_number("high", high, "[0, inf)")
         self.bits = check_whole("bits", bits, 2, 16, "Pass 8 or 16.")
         self.while_training = check_flag("while_training", while_training)
+        self.ties_up = check_flag("ties_up", ties_up)
         self.supports_masking = True
 
     def call(
@@ -70,6 +76,8 @@ class FixedFakeQuantize(keras.layers.Layer):
             return ops.convert_to_tensor(self.scale, "float32")
         values = ops.cast(inputs, "float32")
         if self.while_training or not training:
+            if self.ties_up:
+                values = values + TIE * self.scale
             values = keras.quantizers.fake_quant_with_min_max_vars(
                 values, *self.range(), self.bits
             )
@@ -97,4 +105,5 @@ class FixedFakeQuantize(keras.layers.Layer):
             "high": self.high,
             "bits": self.bits,
             "while_training": self.while_training,
+            "ties_up": self.ties_up,
         }

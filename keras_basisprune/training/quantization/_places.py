@@ -26,6 +26,7 @@ class Place:
         result: Whether it is an output of the model with a fixed range.
         average: Whether it is averaged from few values of the range.
         from_float: Whether the operation that computes it stays in float.
+        given: Whether it is an input of the model.
     """
 
     group: int
@@ -37,6 +38,7 @@ class Place:
     result: bool = False
     average: bool = False
     from_float: bool = False
+    given: bool = False
 
 
 def places(traced, extremes, bits, unchanged) -> dict[int, Place]:
@@ -69,6 +71,7 @@ class _Planner:
                 values = self._extremes[id(tensor)]
                 low, high = float(values[:, 0].min()), float(values[:, 1].max())
                 self._add(tensor, (low, high), fixed=True)
+                self._found[id(tensor)].given = True
         for call in self._traced.calls:
             self._visit(call)
         self._number()

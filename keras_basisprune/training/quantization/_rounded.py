@@ -77,6 +77,7 @@ def _layers(places, form) -> dict:
         given = {"bits": form.activation_bits, "name": f"range_{len(made)}"}
         if first.fixed:
             given["while_training"] = not first.result
+            given["ties_up"] = first.given
             made[group] = FixedFakeQuantize(*_around_zero(first), **given)
         else:
             given |= {"ranges": form.ranges, "members": len(own)}
