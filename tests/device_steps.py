@@ -15,10 +15,8 @@ import numpy as np
 
 import keras_basisprune as kbp
 
-EVEN, ALL = (
-    64,
-    70,
-)  # samples that eight devices can share, and the last batch of which not
+EVEN, ALL = 64, 70  # of the second, eight devices can't share the last batch
+NORM = True  # whether networks have BatchNormalization
 
 
 def network(filters=12):
@@ -26,7 +24,8 @@ def network(filters=12):
     x = inputs = keras.Input((8, 8, 1))
     for number, count in enumerate((8, filters)):
         x = keras.layers.Conv2D(count, 3, use_bias=False, name=f"conv{number}")(x)
-        x = keras.layers.BatchNormalization(name=f"norm{number}")(x)
+        if NORM:
+            x = keras.layers.BatchNormalization(name=f"norm{number}")(x)
         x = keras.layers.ReLU()(x)
     x = keras.layers.GlobalAveragePooling2D()(x)
     outputs = keras.layers.Dense(4, activation="softmax", name="head")(x)
@@ -44,11 +43,12 @@ def weights(model):
     return [keras.ops.convert_to_numpy(w) for w in model.get_weights()]
 
 
-def trained_scales():
+def trained_scales(count=ALL):
     """Scales and masks, a guarded metric, and logs of validation."""
     converted = kbp.convert(network(), l1=1e-3)
     config = kbp.Recipe(epochs=2, threshold=0.3, max_drop=0.5)
-    history = kbp.sparsify(converted, samples(), samples(), config=config, verbose=0)
+    train, validation = samples(count), samples()
+    history = kbp.sparsify(converted, train, validation, config=config, verbose=0)
     logs = [history.history[name] for name in ("val_loss", "val_accuracy")]
     return [*weights(converted), *map(np.array, logs)]
 
@@ -75,7 +75,9 @@ def statistics():
     converted = kbp.convert(network(), keep=0.5, data=images, verbose=0)
     plan = kbp.select_channels(network(), keep=0.5, data=images)
     corrected = kbp.compensate(network(), plan, images, verbose=0)
-    renewed = kbp.surgery.recalibrate(network(), images, verbose=0)
+    renewed = corrected
+    if NORM:
+        renewed = kbp.surgery.recalibrate(network(), images, verbose=0)
     accuracy = kbp.measure.accuracy(network(), samples())
     answers = keras.ops.convert_to_numpy(converted(images))
     return [answers, *weights(corrected), *weights(renewed), np.array(accuracy)]

@@ -22,6 +22,7 @@ import numpy as np
 
 from keras_basisprune.export import _convert, _saved_model
 from keras_basisprune.export.prepare import walk
+from keras_basisprune.utils.processes import alone
 
 _KERAS = ("keras", "keras_hub", "builtins", "tensorflow", "jax", "torch", "numpy")
 _LOCK = threading.Lock()
@@ -69,7 +70,8 @@ def saved_model(model, path, specs, inputs) -> list:
 def _done(model, folder, path, specs, job):
     """Saves a model and has a job done; raises what went wrong there."""
     modules = _modules(model)
-    model.save(pathlib.Path(folder) / "model.keras")
+    with alone():
+        model.save(pathlib.Path(folder) / "model.keras")
     answer = _ask(
         {
             **job,

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 
 from keras_basisprune.utils.check_path import check_path
-from keras_basisprune.utils.processes import is_first_process
+from keras_basisprune.utils.processes import alone, is_first_process
 
 _REPLACED = "replaced"
 _STAGE = re.compile(r"\.(.+)\.[a-z0-9_]{8}")  # names that `mkdtemp` makes of a prefix
@@ -106,5 +106,5 @@ def write_text(path, text):
 
 def save_model(model, path):
     """Writes a `.keras` file, complete or not at all."""
-    with staged(check_path("path", path, "file")) as stage:
+    with staged(check_path("path", path, "file")) as stage, alone():
         model.save(stage)
