@@ -123,7 +123,7 @@ def compressed(output_dir=None):
         verbose=0,
     )
     kept = [trial.kept for trial in result.trials]
-    return [*weights(result.model), np.array(kept)]
+    return [*weights(result.model), np.nan_to_num(kept, nan=-1)]
 
 
 STEPS = {
@@ -167,7 +167,7 @@ def error(call):
 
 def on_eight_devices(path):
     one = {name: step() for name, step in STEPS.items()}
-    np.savez(path.with_suffix(".npz"), *one["recover"])
+    np.savez(path.with_suffix(".npz"), *one["recover"], kept=one["compress"][-1])
     found = {"devices": keras.distribution.get_device_count()}
     with keras.distribution.DataParallel().scope():
         place = network().get_layer("head").kernel.value.sharding
@@ -218,7 +218,7 @@ def main(what, *words):
         recovered([*writers(), Death()])
         return
     with np.load(path[0]) as file:
-        wanted = list(file.values())
+        kept, wanted = file["kept"], [file[k] for k in file.files if k != "kept"]
     other = samples(ALL + int(number))[0][:ALL]
     kbp.measure.plot_bases(kbp.convert(network()), "bases.png")
     found = {
@@ -227,7 +227,7 @@ def main(what, *words):
         "latency": error(
             lambda: kbp.compress(network(), samples(), samples(), cost="latency")
         ),
-        "kept": compressed("out")[-1].tolist(),
+        "kept": difference([kept], [compressed("out")[-1]]),
     }
     pathlib.Path("found.json").write_text(json.dumps(found), encoding="utf-8")
 
