@@ -28,10 +28,9 @@ def main(path):
     (cpu,) = tf.config.list_physical_devices("CPU")
     halves = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(cpu, halves)
-    found = {"many": {}}
+    strategy, found = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), {"many": {}}
     for name, step in STEPS.items():
         one = step()
-        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
         with strategy.scope():
             found["many"][name] = difference(one, step())
     found["replicas"] = strategy.num_replicas_in_sync
