@@ -15,10 +15,8 @@ import numpy as np
 
 import keras_basisprune as kbp
 
-EVEN, ALL = (
-    64,
-    70,
-)  # samples that eight devices can share, and the last batch of which not
+EVEN, ALL = 64, 70  # of the second, eight devices can't share the last batch
+NORM = True  # whether networks have BatchNormalization
 
 
 def network(filters=12):
@@ -26,7 +24,8 @@ def network(filters=12):
     x = inputs = keras.Input((8, 8, 1))
     for number, count in enumerate((8, filters)):
         x = keras.layers.Conv2D(count, 3, use_bias=False, name=f"conv{number}")(x)
-        x = keras.layers.BatchNormalization(name=f"norm{number}")(x)
+        if NORM:
+            x = keras.layers.BatchNormalization(name=f"norm{number}")(x)
         x = keras.layers.ReLU()(x)
     x = keras.layers.GlobalAveragePooling2D()(x)
     outputs = keras.layers.Dense(4, activation="softmax", name="head")(x)
@@ -44,11 +43,12 @@ def weights(model):
     return [keras.ops.convert_to_numpy(w) for w in model.get_weights()]
 
 
-def trained_scales():
+def trained_scales(count=ALL):
     """Scales and masks, a guarded metric, and logs of validation."""
     converted = kbp.convert(network(), l1=1e-3)
     config = kbp.Recipe(epochs=2, threshold=0.3, max_drop=0.5)
-    history = kbp.sparsify(converted, samples(), samples(), config=config, verbose=0)
+    train, validation = samples(count), samples()
+    history = kbp.sparsify(converted, train, validation, config=config, verbose=0)
     logs = [history.history[name] for name in ("val_loss", "val_accuracy")]
     return [*weights(converted), *map(np.array, logs)]
 
@@ -75,7 +75,9 @@ def statistics():
     converted = kbp.convert(network(), keep=0.5, data=images, verbose=0)
     plan = kbp.select_channels(network(), keep=0.5, data=images)
     corrected = kbp.compensate(network(), plan, images, verbose=0)
-    renewed = kbp.surgery.recalibrate(network(), images, verbose=0)
+    renewed = corrected
+    if NORM:
+        renewed = kbp.surgery.recalibrate(network(), images, verbose=0)
     accuracy = kbp.measure.accuracy(network(), samples())
     answers = keras.ops.convert_to_numpy(converted(images))
     return [answers, *weights(corrected), *weights(renewed), np.array(accuracy)]
@@ -121,7 +123,7 @@ def compressed(output_dir=None):
         verbose=0,
     )
     kept = [trial.kept for trial in result.trials]
-    return [*weights(result.model), np.array(kept)]
+    return [*weights(result.model), np.nan_to_num(kept, nan=-1)]
 
 
 STEPS = {
@@ -165,7 +167,7 @@ def error(call):
 
 def on_eight_devices(path):
     one = {name: step() for name, step in STEPS.items()}
-    np.savez(path.with_suffix(".npz"), *one["recover"])
+    np.savez(path.with_suffix(".npz"), *one["recover"], kept=one["compress"][-1])
     found = {"devices": keras.distribution.get_device_count()}
     with keras.distribution.DataParallel().scope():
         place = network().get_layer("head").kernel.value.sharding
@@ -216,7 +218,7 @@ def main(what, *words):
         recovered([*writers(), Death()])
         return
     with np.load(path[0]) as file:
-        wanted = list(file.values())
+        kept, wanted = file["kept"], [file[k] for k in file.files if k != "kept"]
     other = samples(ALL + int(number))[0][:ALL]
     kbp.measure.plot_bases(kbp.convert(network()), "bases.png")
     found = {
@@ -225,7 +227,7 @@ def main(what, *words):
         "latency": error(
             lambda: kbp.compress(network(), samples(), samples(), cost="latency")
         ),
-        "kept": compressed("out")[-1].tolist(),
+        "kept": difference([kept], [compressed("out")[-1]]),
     }
     pathlib.Path("found.json").write_text(json.dumps(found), encoding="utf-8")
 

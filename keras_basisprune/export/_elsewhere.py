@@ -22,6 +22,8 @@ import numpy as np
 
 from keras_basisprune.export import _convert, _saved_model
 from keras_basisprune.export._walk import walk
+from keras_basisprune.utils.processes import alone
+from keras_basisprune.utils.temporary_folder import TemporaryFolder
 
 _KERAS = ("keras", "keras_hub", "builtins", "tensorflow", "jax", "torch", "numpy")
 _LOCK = threading.Lock()
@@ -38,7 +40,7 @@ def convert(model, path, specs, settings):
         "allow_tf_ops": settings.allow_tf_ops,
         "bits": settings.bits,
     }
-    with tempfile.TemporaryDirectory() as folder:
+    with TemporaryFolder() as folder:
         if settings.data is not None:
             np.savez(pathlib.Path(folder) / "data.npz", *settings.data)
         _done(model, folder, path, specs, job)
@@ -59,7 +61,7 @@ def saved_model(model, path, specs, inputs) -> list:
     if keras.backend.backend() == "tensorflow":
         _saved_model.write_saved_model(model, path, specs)
         return _saved_model.run_saved_model(model, path, inputs, specs[0].shape[0])
-    with tempfile.TemporaryDirectory() as folder:
+    with TemporaryFolder() as folder:
         np.savez(pathlib.Path(folder) / "inputs.npz", *inputs)
         _done(model, folder, path, specs, {"form": "saved_model"})
         with np.load(pathlib.Path(folder) / "outputs.npz") as held:
@@ -69,7 +71,8 @@ def saved_model(model, path, specs, inputs) -> list:
 def _done(model, folder, path, specs, job):
     """Saves a model and has a job done; raises what went wrong there."""
     modules = _modules(model)
-    model.save(pathlib.Path(folder) / "model.keras")
+    with alone():
+        model.save(pathlib.Path(folder) / "model.keras")
     answer = _ask(
         {
             **job,

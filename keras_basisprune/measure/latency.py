@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import pathlib
-import tempfile
 import time
 from collections.abc import Sequence
 
@@ -18,6 +17,7 @@ from keras_basisprune.export.signatures import fixed_specs, pack
 from keras_basisprune.graph.trace import check_model
 from keras_basisprune.utils.check_whole import check_whole
 from keras_basisprune.utils.quiet import quiet
+from keras_basisprune.utils.temporary_folder import TemporaryFolder
 from keras_basisprune.utils.types import Path
 
 _BLOCK = 10  # timed runs in a row before the next runtime has its turn
@@ -118,7 +118,7 @@ def latency(
     if not isinstance(model_or_path, str | os.PathLike):
         check_model("model_or_path", model_or_path, readable=False)
         model = prepare(model_or_path, float32=False)
-        with tempfile.TemporaryDirectory() as folder:
+        with TemporaryFolder() as folder:
             path = pathlib.Path(folder) / "model.tflite"
             _export(model, path, input_shape)
             content, name = path.read_bytes(), model.name

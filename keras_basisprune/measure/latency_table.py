@@ -6,7 +6,6 @@ import math
 import pathlib
 import platform
 import re
-import tempfile
 import time
 from collections.abc import Sequence
 
@@ -22,6 +21,7 @@ from keras_basisprune.utils.check_shape import check_shape
 from keras_basisprune.utils.check_whole import check_whole
 from keras_basisprune.utils.files import write_text
 from keras_basisprune.utils.quiet import quiet
+from keras_basisprune.utils.temporary_folder import TemporaryFolder
 from keras_basisprune.utils.types import Path
 
 _VERSION = 1
@@ -154,7 +154,7 @@ class LatencyTable:
         inputs = keras.Input(shape, name="input")
         model = keras.Model(inputs, _random(layer)(inputs), name="layer")
         sample = np.random.default_rng(0).standard_normal((1, *shape), np.float32)
-        with tempfile.TemporaryDirectory() as folder:
+        with TemporaryFolder() as folder:
             path = pathlib.Path(folder) / "layer.tflite"
             export_tflite(model, path, samples=sample, tolerance=None)
             with quiet():

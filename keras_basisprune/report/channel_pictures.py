@@ -2,11 +2,11 @@
 
 import base64
 import pathlib
-import tempfile
 
 from keras_basisprune.graph.rules import known
 from keras_basisprune.graph.trace import trace
 from keras_basisprune.measure.plot_channels import plot_channels
+from keras_basisprune.utils.temporary_folder import TemporaryFolder
 
 _LAYERS, _CHANNELS = 2, 16  # of each at most, so that pages stay small
 _SMALLEST = 3  # positions per side of a map in which something can be seen
@@ -30,7 +30,7 @@ def channel_pictures(model, images) -> list[dict]:
         return []
     found = []
     for name in _last(model):
-        with tempfile.TemporaryDirectory() as folder:
+        with TemporaryFolder() as folder:
             path = pathlib.Path(folder) / "channels.png"
             try:
                 plot_channels(model, images[0], name, path)

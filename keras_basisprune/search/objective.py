@@ -3,11 +3,11 @@
 import functools
 import math
 import pathlib
-import tempfile
 
 from keras_basisprune.export import export_tflite
 from keras_basisprune.measure import LatencyTable, cost, latency
 from keras_basisprune.utils.check_choice import check_choice
+from keras_basisprune.utils.temporary_folder import TemporaryFolder
 
 _KINDS = ("flops", "params", "bytes", "latency")
 _TURNS = 5
@@ -49,7 +49,7 @@ class Objective:
         """Returns the cost of a plain network; `counted` is its `Cost`, if known."""
         if self.kind in ("flops", "params"):
             return float(getattr(counted or cost(model), self.kind))
-        with tempfile.TemporaryDirectory() as folder:
+        with TemporaryFolder() as folder:
             path = pathlib.Path(folder) / "model.tflite"
             size = self._export(model, path).bytes
             if self.kind == "bytes":

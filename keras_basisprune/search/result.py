@@ -109,7 +109,12 @@ def make_result(
     ship, labels = arguments.get("ship"), about["class_names"]
     files = []
     if rounds.stopped != "interrupt":  # who interrupts does not want to wait
-        files = written_files(task, score, folded, output_dir, ship, labels)
+        given = task, score, folded, output_dir, ship, labels
+        # All processes have made the file that ships; other forms are for the report.
+        if ship is None:
+            files = from_first(lambda: written_files(*given))
+        else:
+            files = written_files(*given)
     scores = {score.metric: (score.baseline, _score_as_shipped(folded))}
     scores |= score.others(folded.as_it_ships)
     figures = _figures(scores, on_test, folded, files)

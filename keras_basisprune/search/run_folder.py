@@ -3,7 +3,6 @@
 import hashlib
 import json
 import pathlib
-import tempfile
 import warnings
 
 import keras
@@ -14,6 +13,7 @@ from keras_basisprune.search.layer_objects import layer_objects
 from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.files import save_model, sweep, write_text
 from keras_basisprune.utils.processes import check_same, from_first, process_count
+from keras_basisprune.utils.temporary_folder import TemporaryFolder
 
 _FILES = ("state.json", "*.keras", "latency.json", "owner.json")
 # 1 had no checksums, 2 no names of methods, 3 no measured sensitivity.
@@ -188,7 +188,7 @@ def _loaded_everywhere(path, like):
     if process_count() == 1:
         return _loaded(path, like)
     content = from_first(path.read_bytes)
-    with tempfile.TemporaryDirectory() as folder:
+    with TemporaryFolder() as folder:
         place = pathlib.Path(folder) / path.name
         place.write_bytes(content)
         return _loaded(place, like)

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import math
 import pathlib
-import tempfile
 import warnings
 
 import keras
@@ -18,6 +17,7 @@ from keras_basisprune.export.prepare import check_quantisable, prepare
 from keras_basisprune.measure import latency
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.quiet import quiet
+from keras_basisprune.utils.temporary_folder import TemporaryFolder
 
 FORMS = ("float32", "float16", "int8")
 _CALIBRATION = 500  # samples; more add nothing to the ranges of activations
@@ -180,7 +180,7 @@ def check_ship(ship):
 @contextlib.contextmanager
 def _file(content=None):
     """Yields the path of a temporary file, with the content if there is some."""
-    with tempfile.TemporaryDirectory() as folder:
+    with TemporaryFolder() as folder:
         path = pathlib.Path(folder) / "model.tflite"
         if content is not None:
             path.write_bytes(content)

@@ -68,7 +68,7 @@ class GatePressure(keras.callbacks.Callback):
         logits = budget.logits()
         target = self._keep ** min(1.0, (self._step + 1) / self._ramp)
         share = budget.share_of(logits > 0)
-        pressure = float(keras.ops.convert_to_numpy(self.model.pressure.value))
+        pressure = float(keras.ops.convert_to_numpy(self.model.pressure))
         pressure *= np.exp(np.clip(_ASCENT * (share / target - 1), -1.0, 1.0))
         self.model.pressure.assign(np.clip(pressure, _LEAST, _MOST))
         logits = _moved(budget, logits, budget.opened(logits, target), _EDGE)

@@ -8,6 +8,7 @@ import keras
 
 from keras_basisprune.training.as_callbacks import as_callbacks
 from keras_basisprune.utils.processes import (
+    alone,
     check_same,
     from_first,
     is_first_process,
@@ -65,22 +66,6 @@ def on_first_process(callbacks) -> list:
     return found
 
 
-@contextlib.contextmanager
-def _alone():
-    """Lets one process save a model by itself, as a context.
-
-    When Keras saves one, it makes an empty optimizer, to see which attributes all have.
-    Under a distribution its variables are put on all devices, for which all processes
-    would have to meet.
-    """
-    found = keras.distribution.distribution()
-    keras.distribution.set_distribution(None)
-    try:
-        yield
-    finally:
-        keras.distribution.set_distribution(found)
-
-
 class _Alone(keras.callbacks.Callback):
     """A callback that saves the model, in the first process."""
 
@@ -100,18 +85,18 @@ class _Alone(keras.callbacks.Callback):
         self._callback.on_train_begin(logs)
 
     def on_train_batch_end(self, batch, logs=None):
-        with _alone():
+        with alone():
             self._callback.on_train_batch_end(batch, logs)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._callback.on_epoch_begin(epoch, logs)
 
     def on_epoch_end(self, epoch, logs=None):
-        with _alone():
+        with alone():
             self._callback.on_epoch_end(epoch, logs)
 
     def on_train_end(self, logs=None):
-        with _alone():
+        with alone():
             self._callback.on_train_end(logs)
 
 
@@ -133,7 +118,7 @@ class _OneBackup(_Alone):
                 if file.is_file() and file.name != _LOCK
             ]
         )
-        with _alone():
+        with alone():
             super().on_train_begin(logs)
 
     def on_train_batch_end(self, batch, logs=None):

@@ -13,6 +13,8 @@ from keras_basisprune.training.scaled_error import ScaledSquaredError
 
 _LEAST = 0.01  # variance of an entry, as a share of the mean of all
 
+_MEANS = ("mean", "mean_with_sample_weight", "sum_over_batch_size")
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class OutputLosses:
@@ -39,8 +41,7 @@ class OutputLosses:
         """
         parts = zip(self.losses, self.weights, targets, found, strict=True)
         return sum(
-            weight * float(np.mean(keras.ops.convert_to_numpy(loss(truth, said))))
-            for loss, weight, truth, said in parts
+            weight * _mean(loss, truth, said) for loss, weight, truth, said in parts
         )
 
     @property
@@ -85,6 +86,20 @@ class OutputLosses:
         if self.distilled:
             return [keras.metrics.CategoricalAccuracy(name="agreement")]
         return ["accuracy"]
+
+
+def _mean(loss, targets, found) -> float:
+    """Returns the mean of a loss over all samples.
+
+    Within `fit` under a strategy of `tf.distribute`, Keras divides the mean that a
+    `Loss` returns by the number of replicas, for the sum over them.
+    """
+    value = float(np.mean(keras.ops.convert_to_numpy(loss(targets, found))))
+    reduced = getattr(loss, "reduction", None) in _MEANS
+    if keras.backend.backend() == "tensorflow" and reduced:
+        one = keras.losses.MeanSquaredError()(np.zeros((1, 1)), np.ones((1, 1)))
+        value /= float(keras.ops.convert_to_numpy(one))
+    return value
 
 
 def distillation_losses(outputs, typical, temperature=1.0) -> OutputLosses:

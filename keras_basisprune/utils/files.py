@@ -9,7 +9,8 @@ import shutil
 import tempfile
 
 from keras_basisprune.utils.check_path import check_path
-from keras_basisprune.utils.processes import is_first_process
+from keras_basisprune.utils.processes import alone, is_first_process
+from keras_basisprune.utils.temporary_folder import is_temporary
 
 _REPLACED = "replaced"
 _STAGE = re.compile(r"\.(.+)\.[a-z0-9_]{8}")  # names that `mkdtemp` makes of a prefix
@@ -24,7 +25,7 @@ def staged(path):
     half-written file nor the parent folders created for it, and `path` is unchanged. A
     file never replaces a folder, nor a folder a file. If `path` is a link, its target
     is replaced. Of several processes that work on one model, only the first writes; the
-    others write into a temporary folder.
+    others write into a temporary folder, unless `path` is in a `TemporaryFolder`.
 
     Args:
         path: The `pathlib.Path` of the file or folder to write. A folder there is
@@ -37,7 +38,7 @@ def staged(path):
         ValueError: If `path` can't be written to or is a broken link, or if a file
             would replace a folder, or a folder a file.
     """
-    if not is_first_process():
+    if not (is_first_process() or is_temporary(path)):
         with tempfile.TemporaryDirectory() as elsewhere:
             yield pathlib.Path(elsewhere) / pathlib.Path(path).name
         return
@@ -106,5 +107,5 @@ def write_text(path, text):
 
 def save_model(model, path):
     """Writes a `.keras` file, complete or not at all."""
-    with staged(check_path("path", path, "file")) as stage:
+    with staged(check_path("path", path, "file")) as stage, alone():
         model.save(stage)

@@ -1,5 +1,6 @@
 """Several processes that run the same program on one model, as JAX has them."""
 
+import contextlib
 import hashlib
 import pickle
 import sys
@@ -25,6 +26,26 @@ def is_first_process() -> bool:
     import jax  # the only backend of Keras on which a distribution has processes
 
     return jax.process_index() == 0
+
+
+@contextlib.contextmanager
+def alone():
+    """Lets one process save a model by itself, as a context.
+
+    When Keras saves one, it makes an empty optimizer, to see which attributes all have.
+    Under a distribution its variables are put on all devices, for which all processes
+    would have to meet.
+    """
+    keras = sys.modules.get("keras")
+    found = keras and keras.distribution.distribution()
+    if found is None:
+        yield
+        return
+    keras.distribution.set_distribution(None)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(found)
 
 
 def from_first(find):

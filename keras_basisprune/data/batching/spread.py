@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_basisprune.data.batching.shares import shares
+from keras_basisprune.data.batching.shares import distribution, shares
 
 
 def spread(array):
@@ -15,7 +15,7 @@ def spread(array):
     Args:
         array: NumPy array; with several processes, the same in each.
     """
-    found = keras.distribution.distribution()
+    found = distribution()
     if found is None or not isinstance(array, np.ndarray) or array.dtype.kind in "OSU":
         return array
     if array.ndim and len(array) and not len(array) % shares():
@@ -37,22 +37,24 @@ def run_spread(model, inputs):
         inputs: NumPy arrays in the structure that the model takes.
 
     Returns:
-        What `model.predict_on_batch` returns.
+        What `model.predict_on_batch` returns, for each sample once: replicas of
+        `tf.distribute` all answer for the whole batch.
     """
-    found = keras.distribution.distribution()
+    found, count = distribution(), len(keras.tree.flatten(inputs)[0])
     if found is not None and found.num_processes == 1:
         inputs = keras.tree.map_structure(spread, inputs)
-    return model.predict_on_batch(inputs)
+    outputs = model.predict_on_batch(inputs)
+    return keras.tree.map_structure(lambda array: array[:count], outputs)
 
 
 def gathered(value):
     """Returns a tensor as a NumPy array, also if other processes have parts of it."""
     if not getattr(value, "is_fully_addressable", True):
-        found = keras.distribution.distribution()
+        found = distribution()
         value = keras.distribution.distribute_tensor(value, _whole(found, value))
     return keras.ops.convert_to_numpy(value)
 
 
-def _whole(distribution, array):
+def _whole(found, array):
     axes = [None] * len(array.shape)
-    return keras.distribution.TensorLayout(axes, distribution.device_mesh)
+    return keras.distribution.TensorLayout(axes, found.device_mesh)

@@ -5,13 +5,13 @@ import dataclasses
 import hashlib
 import json
 import pathlib
-import tempfile
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from keras_basisprune.data.relevance.encoder_fingerprint import encoder_fingerprint
 from keras_basisprune.utils.files import staged
+from keras_basisprune.utils.temporary_folder import TemporaryFolder
 
 _VALUES, _NAMES = "features.npy", "names.json"
 
@@ -46,7 +46,7 @@ class FeatureStore:
         self._extractor, self._folder = extractor, folder
         self._temporary = None
         if folder is None:
-            self._temporary = tempfile.TemporaryDirectory(prefix="keras_basisprune_")
+            self._temporary = TemporaryFolder(prefix="keras_basisprune_")
         else:
             self._encoder = f"{encoder_fingerprint(encoder)} {settings}"
 
@@ -72,7 +72,7 @@ class FeatureStore:
         key = None if self._folder is None else stream.fingerprint()
         if key is None:
             if self._temporary is None:
-                self._temporary = tempfile.TemporaryDirectory(prefix="keras_basis")
+                self._temporary = TemporaryFolder(prefix="keras_basis")
             place = pathlib.Path(self._temporary.name) / argument
         else:
             key = hashlib.sha256(f"{self._encoder} {key}".encode()).hexdigest()[:32]

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.data.batching.shared_batches import SharedBatches, shared_batch
-from keras_basisprune.data.batching.shares import check_shares, shares
+from keras_basisprune.data.batching.shares import check_shares, distribution, shares
 from keras_basisprune.data.elements import elements
 from keras_basisprune.graph.running._alike import check_alike
 
@@ -24,7 +24,7 @@ def fit(
     callbacks=(),
     **options,
 ) -> keras.callbacks.History:
-    """Calls `model.fit`; under a distribution, with batches that its devices can share.
+    """Calls `model.fit`; on several devices, with batches that they can share.
 
     Keras itself takes no batches there which the devices can't divide, and data of
     several processes only as a `tf.data.Dataset`. Here each process has all data and
@@ -47,8 +47,8 @@ def fit(
     Raises:
         ValueError: If processes have other data, weights or versions than the first.
     """
-    distribution, callbacks = keras.distribution.distribution(), list(callbacks)
-    if distribution is None:
+    callbacks, parts = list(callbacks), shares(model)
+    if distribution() is None and _fits(x, y, batch_size or 32, parts):
         return model.fit(
             x,
             y,
@@ -60,30 +60,42 @@ def fit(
             **options,
         )
     size = options.pop("validation_batch_size", batch_size)
-    check_shares("batch_size", shares(), fixed_batch(model))
+    check_shares("batch_size", parts, fixed_batch(model), parts)
     check_alike(model, x if y is None else (x, y, sample_weight))
     if validation_data is not None:
-        callbacks.insert(0, _Validation(validation_data, size, callbacks))
+        callbacks.insert(0, _Validation(validation_data, size, callbacks, parts))
     if isinstance(x, keras.utils.PyDataset):
-        batches = SharedBatches(x)
+        batches = SharedBatches(x, parts)
     elif y is not None:
         whole = (x, y) if sample_weight is None else (x, y, sample_weight)
-        batches = SharedBatches(_Arrays(whole, batch_size or 32, shuffle))
+        batches = SharedBatches(_Arrays(whole, batch_size or 32, shuffle), parts)
     else:
-        batches = (shared_batch(batch) for batch in elements(x))
-    with _shared_here(distribution):
+        batches = (shared_batch(batch, parts) for batch in elements(x))
+    with _shared_here():
         return model.fit(batches, shuffle=False, callbacks=callbacks, **options)
 
 
+def _fits(x, y, size, parts) -> bool:
+    """Returns whether Keras can divide all batches by itself."""
+    if parts == 1:
+        return True
+    count = 0 if y is None else len(keras.tree.flatten(x)[0])
+    return bool(count) and not size % parts and not count % parts
+
+
 @contextlib.contextmanager
-def _shared_here(distribution):
+def _shared_here():
     """Tells Keras that each process has its rows already."""
-    before = distribution.auto_shard_dataset
-    distribution.auto_shard_dataset = False
+    found = distribution()
+    if found is None:
+        yield
+        return
+    before = found.auto_shard_dataset
+    found.auto_shard_dataset = False
     try:
         yield
     finally:
-        distribution.auto_shard_dataset = before
+        found.auto_shard_dataset = before
 
 
 class _Arrays(keras.utils.PyDataset):
@@ -112,22 +124,22 @@ class _Validation(keras.callbacks.Callback):
     What devices can't share is evaluated apart, repeated, and counts once.
     """
 
-    def __init__(self, data, size, callbacks):
+    def __init__(self, data, size, callbacks, parts):
         super().__init__()
-        count, parts = len(keras.tree.flatten(data)[0]), shares()
+        count = len(keras.tree.flatten(data)[0])
         whole = count - count % parts
         self._parts = [
             (part, keras.tree.map_structure(lambda a, p=part: np.asarray(a)[p], data))
             for part in (np.arange(whole), np.arange(whole, count))
             if len(part)
         ]
-        self._size, self._callbacks = size or 32, callbacks
+        self._size, self._callbacks, self._shares = size or 32, callbacks, parts
 
     def on_epoch_end(self, epoch, logs=None):
         total = sum(len(part) for part, _ in self._parts)
         seen = keras.callbacks.CallbackList(self._callbacks)
         for part, arrays in self._parts:
-            batches = SharedBatches(_Arrays(arrays, self._size, False))
+            batches = SharedBatches(_Arrays(arrays, self._size, False), self._shares)
             found = self.model.evaluate(
                 batches, verbose=0, return_dict=True, callbacks=seen
             )

@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_basisprune.data.batching.fill_up import fill_up
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
+from keras_basisprune.data.batching.shares import distribution
 from keras_basisprune.data.batching.spread import run_spread
 
 
@@ -24,7 +25,7 @@ def predict(model, images, batch_size=32):
     size, count = fixed_batch(model), len(keras.tree.flatten(images)[0])
     if isinstance(images, list) and len(getattr(model, "inputs", ())) == len(images):
         images = keras.tree.pack_sequence_as(model.input, images)
-    if keras.distribution.distribution() is not None:
+    if distribution() is not None:
         return _on_devices(model, images, count, size or batch_size)
     if size is None:
         return model.predict(images, batch_size=batch_size, verbose=0)
