@@ -25,10 +25,11 @@ def on_disk(examples, folder) -> ArrayExamples:
     Raises:
         ValueError: If samples differ in shape.
     """
-    files, start = None, 0
+    files: list[list] = []
+    start = 0
     for batch in examples.batches(_SIZE):
         parts = batch.inputs, batch.targets or [], batch.weights or []
-        if files is None:
+        if not files:
             files = _opened(parts, len(examples), pathlib.Path(folder))
         for held, arrays in zip(files, parts, strict=True):
             for file, array in zip(held, arrays, strict=True):
