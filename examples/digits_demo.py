@@ -4,7 +4,8 @@ A convolutional network is trained on the digits 0 to 4 of scikit-learn's scans 
 download) and transferred to the digits 5 to 9. Then `compress` looks for the smallest
 network that is at most two points less accurate: channels and bases are removed, and
 the rest is trained towards the outputs of the original, until nothing more can be
-removed. Takes some minutes on two cores. Called again, it continues where it was interrupted.
+removed. Takes some minutes on two cores. Called again, it continues where it was
+interrupted.
 
     python -m examples.digits_demo --output_dir=demo_output
 """
