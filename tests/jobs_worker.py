@@ -18,9 +18,9 @@ def take_part(path, folder, storage=None):
     model = keras.models.load_model(path)
     return kbp.search.search_jobs(
         model,
-        tuple(part[:200] for part in data.train),
-        data.validation,
-        choices={"methods": [["basis"], ["channels"]], "config.margin": [0.0, 1.0]},
+        tuple(part[:100] for part in data.train),
+        tuple(part[:150] for part in data.validation),
+        choices={"methods": [["basis"]], "config.margin": [0.0, 1.0], "seed": [0, 1]},
         output_dir=folder,
         storage=storage,
         heartbeat=2,
