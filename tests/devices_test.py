@@ -52,7 +52,7 @@ def test_mirrored_strategy_gives_what_one_device_gives(tmp_path):
     assert len(found["many"]) == 4
     assert max(found["many"].values()) <= TOLERANCE, found["many"]
     assert "strategy of one machine" in found["workers"]
-    assert "MultiWorkerMirroredStrategy" in found["workers"]
+    assert "CollectiveAllReduceStrategy" in found["workers"]
     assert "`keras.distribution` to be used on the JAX backend" in found["backend"]
 
 

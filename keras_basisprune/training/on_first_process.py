@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import pathlib
+from collections.abc import Sequence
 
 import keras
 
@@ -23,7 +24,9 @@ _WRITERS = (
 )
 
 
-def on_first_process(callbacks) -> list:
+def on_first_process(
+    callbacks: keras.callbacks.Callback | Sequence[keras.callbacks.Callback] | None,
+) -> list[keras.callbacks.Callback]:
     """Returns callbacks for one of several processes that train a model together.
 
     All processes pass the same callbacks to `fit`, with the same paths. Only the first
@@ -54,7 +57,7 @@ def on_first_process(callbacks) -> list:
     callbacks = as_callbacks(callbacks)
     if process_count() == 1:
         return callbacks
-    found = []
+    found: list[keras.callbacks.Callback] = []
     for callback in callbacks:
         if isinstance(callback, keras.callbacks.BackupAndRestore):
             callback = _OneBackup(callback)
