@@ -84,7 +84,10 @@ def scales(model, train, options):
 def recovered(model, train, options):
     """Trains a pruned network towards the original."""
     small, times = kbp.prune(model, kbp.select_channels(model, keep=0.5)), EpochTimes()
-    config = kbp.Recovery(epochs=options["epochs"], batch_size=options["batch"])
+    # The last weights, not the best ones, which may be those from before training.
+    config = kbp.Recovery(
+        epochs=options["epochs"], batch_size=options["batch"], keep_best=False
+    )
     given = {"teacher": model, "config": config, "callbacks": [times], "verbose": 0}
     kbp.recover(small, train[0], **given)
     return times.fastest(), small.get_weights()
