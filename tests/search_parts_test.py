@@ -477,11 +477,16 @@ class TestLossStatement:
             text = loss_statement(baseline, tried, 1500, 0.02)
             start = f"On the 1,500 validation images 1.23 points were {verb}, with a "
             assert text.startswith(f"{start}standard error of 1.00. Since this is the")
-            expected = "1.73" if verb == "lost" else "0.00"  # half an error more
+            expected = "2.23" if verb == "lost" else "0.00"  # an error more
             assert f"a loss of about {expected} is to be expected" in text
             assert "up to 3.17 may be lost, with 95 % confidence" in text
             # 1500 * (1 / 0.5) ** 2
             assert "About 6,000 images would bring the standard error to a qua" in text
+
+    def test_later_rounds_lose_more(self):
+        tried = dataclasses.replace(trial(4, 0.9), bound=0.0317)  # twice as much
+        text = loss_statement(0.9123, tried, 1500, 0.02)
+        assert "a loss of about 3.23 is to be expected" in text
 
     def test_enough_images(self):
         tried = dataclasses.replace(trial(1, 0.9), bound=0.0317)
