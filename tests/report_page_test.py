@@ -179,7 +179,9 @@ def test_headline_tells_a_margin_from_the_budget(tmp_path):
         "Nothing was removed: no trial kept 94.1 % accuracy, the least that the budget "
         "allows, by the margin of 1.5 standard errors; the best reached 94.3 %."
     )
-    told = "had to be better than that by 1.5 standard errors, and in round n by √n times"
+    told = (
+        "had to be better than that by 1.5 standard errors, and in round n by √n times"
+    )
     assert told in plain(page.text)
 
 

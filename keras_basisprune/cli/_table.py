@@ -144,8 +144,6 @@ FLAGS = (
     Flag("string", "time_limit", None, "Time for the search, such as 90s, 30m or "
          "1h30m; the best network by then is written. The same command with more time "
          "goes on."),
-    Flag("integer", "workers", 1, "Networks that are tried at once, each in a process "
-         "of its own. The result is the same.", range=_POSITIVE),
     Flag("integer", "batch_size", 32, "Images per training step, or at a time.",
          (*_TRAINING, "prefilter", "evaluate"), _POSITIVE),
     Flag("integer", "round_to", 1, "Make ranks and channels multiples of this.",
@@ -165,8 +163,10 @@ FLAGS = (
          ".html of compare (default: comparison.html).", ("diff", "apply", "compare")),
     Flag("string", "split", "test", "The images to score on: train, validation, test, "
          "all.", ("evaluate",), choices=("train", "validation", "test", "all")),
-    Flag("integer", "workers", None, "Threads that run a .tflite file. Default: one "
-         "per processor.", ("evaluate",), (1, 1024)),
+    Flag("integer", "workers", None, "compress: networks that are tried at once, each "
+         "in a process of its own, with the same result; default 1. evaluate: threads "
+         "that run a .tflite file; default one per processor.",
+         ("compress", "evaluate"), (1, 256)),
     Flag("integer", "runs", 50, "Inferences to time.", ("measure",), (1, 1_000_000)),
     Flag("integer", "seed", 0, "Seed of all random numbers.",
          (*_DATA, "prefilter"), (0, 2**31 - 1)),

@@ -110,7 +110,7 @@ def compress(flags, console):
         callbacks=_tensorboard(flags),
         class_names=class_names(data, model),
         data_name=data.source,
-        workers=flags.workers,
+        workers=flags.workers or 1,
     )
     exported = (row.file.rstrip("/") for row in EXPORTERS.values())
     sweep(folder, (*_FILES_OF_COMMAND, *exported))
