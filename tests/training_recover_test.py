@@ -805,3 +805,56 @@ def test_other_backends(backend, tmp_path):
 
 if __name__ == "__main__":
     pathlib.Path(sys.argv[1]).write_text(json.dumps(other_backend()), encoding="utf-8")
+
+
+class Lists(keras.utils.PyDataset):
+    """Batches of lists of inputs and of targets."""
+
+    def __init__(self, inputs, targets):
+        super().__init__()
+        self._arrays = inputs, targets
+
+    @property
+    def num_batches(self):
+        return 2
+
+    def __getitem__(self, index):
+        part = slice(20 * index, 20 * index + 20)
+        return keras.tree.map_structure(lambda array: array[part], self._arrays)
+
+
+@pytest.mark.parametrize("taught", [False, True])
+def test_lists_of_inputs_and_outputs_train_as_dicts_do(taught):
+    rng = np.random.default_rng(0)
+    x = [rng.normal(size=(40, 3)).astype("float32") for _ in "ab"]
+    y = [x[0][:, :2], x[1][:, :1]]
+
+    def network(named):
+        keras.utils.set_random_seed(1)
+        inputs = [keras.Input((3,), name=name) for name in "ab"]
+        hidden = keras.layers.Dense(5, "tanh")(keras.layers.Add()(inputs))
+        outputs = [keras.layers.Dense(n, name=f"o{n}")(hidden) for n in (2, 1)]
+        if named:
+            inputs = dict(zip("ab", inputs, strict=True))
+            outputs = dict(zip("cd", outputs, strict=True))
+        model = keras.Model(inputs, outputs)
+        model.compile("adam", "mse")
+        return model
+
+    def trained(named, data):
+        model = network(named)
+        teacher = None
+        if taught:
+            teacher = network(named)
+            teacher.set_weights([1.5 * w for w in teacher.get_weights()])
+        config = kbp.Recovery(epochs=2, keep_best=False)
+        kbp.recover(model, data, teacher=teacher, config=config, verbose=0)
+        return model.get_weights()
+
+    names = dict(zip("ab", x, strict=True)), dict(zip("cd", y, strict=True))
+    wanted = trained(True, names)
+    assert np.abs(wanted[0] - network(True).get_weights()[0]).max() > 1e-4
+    for one, other in zip(trained(False, (x, y)), wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
+    streamed = trained(False, Lists(x, y))
+    assert np.abs(streamed[0] - network(False).get_weights()[0]).max() > 1e-4

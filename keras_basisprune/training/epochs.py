@@ -11,6 +11,7 @@ from keras_basisprune.data.batching.fill_up import fill_up
 from keras_basisprune.data.batching.fixed_batch import fixed_batch
 from keras_basisprune.data.batching.spread import run_spread
 from keras_basisprune.graph.running import predict
+from keras_basisprune.training.as_tuples import as_tuples
 from keras_basisprune.training.seeds import set_global_seed, set_seeds
 
 
@@ -106,8 +107,8 @@ class Epochs(keras.utils.PyDataset):
     def _weighted(self, images, targets, chosen):
         weights = self._data.weights
         if weights is None:
-            return images, targets
-        return images, targets, weights[chosen]
+            return as_tuples((images, targets))
+        return as_tuples((images, targets, weights[chosen]))
 
 
 def _answers(teacher, images):

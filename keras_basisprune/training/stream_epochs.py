@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_basisprune.data.batching.fill_up import fill_up
 from keras_basisprune.graph.run_examples import outputs_of
+from keras_basisprune.training.as_tuples import as_tuples
 from keras_basisprune.training.epochs import augmented_images
 from keras_basisprune.training.seeds import set_global_seed, set_seeds
 
@@ -99,4 +100,4 @@ class StreamEpochs(keras.utils.PyDataset):
         ]
         if weights is not None:
             packed.append(keras.tree.pack_sequence_as(outputs, weights))
-        return tuple(packed)
+        return as_tuples(packed)
