@@ -184,7 +184,7 @@ def test_few_validation_images_are_no_certainty(model, digits, labelled, tmp_pat
     assert text.split(";")[0] in page
 
 
-def test_by_default_the_budget_is_met_by_one_standard_error(model, digits):
+def test_by_default_the_budget_is_met_by_a_margin(model, digits):
     """With few images, answers that are lost and gained count against a network."""
     validation = few(digits, 60)
     with pytest.warns(UserWarning, match="to hold enough images"):
@@ -197,12 +197,17 @@ def test_by_default_the_budget_is_met_by_one_standard_error(model, digits):
             verbose=0,
         )
     baseline = result.details["baseline"]
+    # An answer more is 1.7 points here; 1.5 of these would let nothing pass.
     told = [
-        (t.good_enough, t.score - t.error >= baseline - 0.02) for t in result.trials
+        (
+            t.good_enough,
+            t.score - math.hypot(1.5 * t.error, 0.99 * 0.02) >= baseline - 0.02,
+        )
+        for t in result.trials
     ]
     assert {one for one, _ in told} == {True, False}
     assert all(one == other for one, other in told)
-    assert result.details["arguments"]["margin"] == 1.0
+    assert result.details["arguments"]["margin"] == 1.5
 
 
 def test_a_rare_class_that_is_lost_is_seen(digits):
