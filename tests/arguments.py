@@ -65,6 +65,7 @@ NAMES = (
     "latency",
     "load_data",
     "new_head",
+    "on_first_process",
     "plot_bases",
     "plot_channels",
     "plot_comparison",
@@ -73,6 +74,7 @@ NAMES = (
     "prune",
     "prune_iteratively",
     "quantize_aware",
+    "select_weight_bits",
     "random_crops",
     "read_labels",
     "recalibrate",
@@ -86,7 +88,6 @@ NAMES = (
     "select_channels, sensitivity",
     "select_in_steps",
     "select_relevant",
-    "select_weight_bits",
     "sensitivity",
     "Sensitivity.from_json",
     "slimming",
@@ -690,6 +691,11 @@ def calls(folder):
             {"model": small, "classes": 2},
             {"model": "model", "classes": "whole"},
         ),
+        "on_first_process": (
+            kbp.training.on_first_process,
+            {"callbacks": ()},
+            {"callbacks": "callbacks"},
+        ),
         "plot_bases": (
             kbp.measure.plot_bases,
             {"model": pieces, "path": folder / "bases.png"},
@@ -759,7 +765,7 @@ def calls(folder):
                 "model": "model",
                 "data": "data",
                 "ranges": "choice",
-                "weight_bits": "whole",
+                "weight_bits": "bits",
                 "activation_bits": "whole",
                 "exclude": "patterns",
                 "samples": "whole",
@@ -1058,6 +1064,9 @@ def calls(folder):
     return found
 
 
+# A dict of bits by the names of layers may be empty.
+BAD["bits"] = [x for x in BAD["whole"] if not isinstance(x, dict)]
+BAD["bits"] += [{"no layer": 4}, {"conv1": 3}, {3: 4}]
 BAD |= {
     "cost": [None, *_NO_NAME, {"conv1": 1, "conv2": 1}, kbp.LatencyTable],
     "drops": [*_ODD, 3, (), (0.1, 0.1), (0.5, 0.1), (-0.1,), (0.5, 2), (True,), ("a",)],
