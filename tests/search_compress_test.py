@@ -119,7 +119,7 @@ def test_recovery_of_all_weights_goes_further(model, digits, untrained):
     )
     least = kbp.measure.accuracy(model, digits.validation) - 0.03
     assert kbp.measure.accuracy(result.model, digits.validation) >= least
-    assert result.report.flops_ratio < 0.8 * untrained.report.flops_ratio
+    assert result.report.flops_ratio < 0.9 * untrained.report.flops_ratio
     trained = [trial for trial in result.trials if trial.trained]
     assert len(result.history["loss"]) == 3 * len(trained)
     assert result.history["round"] == sorted(result.history["round"])
