@@ -93,10 +93,14 @@ def test_training_and_files_that_ship(model, digits):
         "config": kbp.SearchOptions(samples=100, rounds=2),
     }
     one, two = (search(model, digits, workers=w, **arguments) for w in (1, 2))
-    assert [row[:2] for row in figures(one)] == [row[:2] for row in figures(two)]
-    for a, b in zip(one.trials, two.trials, strict=True):
-        assert a.kept == pytest.approx(b.kept, abs=0.02)
-        assert a.judged == b.judged
+    # Until the first training, which threads may round otherwise.
+    first = [trial for trial in one.trials if trial.round == 1]
+    count = [trial.trained for trial in first].index(True)
+    assert count >= 3
+    for a, b in zip(one.trials[:count], two.trials[:count], strict=True):
+        assert (a.round, a.method, a.judged) == (b.round, b.method, b.judged)
+        assert a.kept == pytest.approx(b.kept, abs=1e-6)
+    assert max(trial.round for trial in two.trials) == 2 or len(two.plans) == 1
     accuracy = kbp.measure.accuracy(two.model, digits.validation)
     assert accuracy >= kbp.measure.accuracy(model, digits.validation) - 0.05
 
