@@ -54,7 +54,7 @@ def checked_call(
     class_names,
     data_name,
     verbose,
-    workers=1,
+    workers,
 ) -> SearchCall:
     """Checks the arguments of `compress`, and reads the data as far as needed for it.
 

@@ -91,10 +91,9 @@ class Cuts:
         Args:
             keys: Sequence of pairs of a share and the name of a `Method`.
         """
-        wanted = [CutKey(*pair) for pair in keys]
         new = [
             key
-            for key in wanted
+            for key in (CutKey(*pair) for pair in keys)
             if self._is_made_elsewhere(key)
             and not self._folder.knows(self._question(key))
         ]
@@ -249,8 +248,7 @@ class Cuts:
             raise OutOfTime
         if self._is_made_elsewhere(key):
             answer = self._workers.answer(self._number, key)
-            seconds = answer["seconds"]
-            self._add_measured(seconds)
+            self._add_measured(answer["seconds"])
             return answer
         with self._training.timed() as seconds:
             cut = make(key)

@@ -30,7 +30,7 @@ class SearchOptions:
             being judged on the same images) networks have to be better than the budget
             demands. The smallest of many networks that were judged by the same images
             loses more on others: with 0, more than the budget in half of all searches
-            and more; with 1.5, in one or two of ten, and it is three quarters larger
+            and more; with 1.5, in one to three of ten, and it is three quarters larger
             (`benchmarks/budget_on_other_images.py`). The more images, the less
             it costs. One more answer than was seen counts as changed, and in later
             rounds the margin is larger, by the root of their number. A metric that
