@@ -18,6 +18,8 @@ class OriginalTargets:
         fits: Maps the positions of calls, ascending, to `FittedCall`s.
         batches: `KeptBatches`.
         spectra: Whether the covariances of what layers make are computed too.
+        drawn: Pair of a list of `MapPositions` and a list of folds, one per batch;
+            `None` to draw them for these batches.
 
     Attributes:
         positions: List of `MapPositions`, one per batch.
@@ -26,9 +28,10 @@ class OriginalTargets:
         moments: Maps them to `Moments` of the outputs; empty without `spectra`.
     """
 
-    def __init__(self, traced, fits, batches, spectra=False):
-        self.positions = MapPositions.for_fitting(batches)
-        self.folds = sample_folds(batches)
+    def __init__(self, traced, fits, batches, spectra=False, drawn=None):
+        if drawn is None:
+            drawn = MapPositions.for_fitting(batches), sample_folds(batches)
+        self.positions, self.folds = drawn
         self.targets = {position: SpilledList() for position in fits}
         self.moments = {}
         if spectra:
