@@ -175,7 +175,7 @@ FLAGS = (
          "--choose=seed=0,1,2. All combinations are tried, or as many as --jobs.",
          _JOBS),
     Flag("string", "storage", None, "What processes share: the URL of a database "
-         "(postgresql://USER@HOST/NAME), or the path of an SQLite file on this "
+         "(postgresql+psycopg://USER@HOST/NAME), or the path of an SQLite file on this "
          "machine. Default: jobs.db in --output_dir.", _JOBS),
     Flag("string", "study", "keras_basisprune", "Name of the search in the storage.",
          _JOBS),

@@ -91,8 +91,8 @@ def _url(storage, folder) -> str:
         return storage
     if not isinstance(storage, str | os.PathLike):
         raise ValueError(
-            "Expected `storage` to be a URL such as 'postgresql://host/name', the path "
-            "of an SQLite file, or an `optuna.storages` object. Received: "
+            "Expected `storage` to be a URL such as 'postgresql+psycopg://host/name', "
+            "the path of an SQLite file, or an `optuna.storages` object. Received: "
             f"storage={shown(storage)}. Leave it out for a file in `output_dir`."
         )
     path = pathlib.Path(check_path("storage", storage, "file")).absolute()

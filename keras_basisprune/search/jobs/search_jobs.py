@@ -71,9 +71,10 @@ def search_jobs(
             makes small.
         jobs: Integer, the number of combinations to try in all processes together,
             which the `sampler` chooses; `None` for all there are.
-        storage: A URL such as `"postgresql://user@host/name"`, the path of an SQLite
-            file, or an `optuna.storages` object (those without heartbeats, such as
-            `JournalStorage`, don't notice that a process was killed). Defaults to
+        storage: A URL such as `"postgresql+psycopg://user@host/name"`, the path of an
+            SQLite file, or an `optuna.storages` object (those without heartbeats, such
+            as `JournalStorage`, don't notice that a process was killed, and none of
+            them is waited for when it can't be reached). Defaults to
             `jobs.db` in `output_dir`.
         name: String, the name of the study in the storage.
         sampler: An `optuna.samplers` object; defaults to `TPESampler`. No combination
@@ -101,7 +102,7 @@ def search_jobs(
 
     >>> found = keras_basisprune.search.search_jobs(
     ...     model, train, validation, output_dir="out",
-    ...     storage="postgresql://me@host/searches",
+    ...     storage="postgresql+psycopg://me@host/searches",
     ...     choices={"methods": [["basis"], ["basis", "channels"]], "seed": range(3)},
     ...     max_drop=0.01, recover="all")
     >>> found.best, found.load()
