@@ -23,6 +23,7 @@ class OriginalTargets:
         positions: List of `MapPositions`, one per batch.
         folds: List of integer arrays, one per batch: the fold of each sample.
         targets: Maps the positions of calls to float32 arrays, one per batch.
+        samples: Maps them to the number of rows in all batches.
         moments: Maps them to `Moments` of the outputs; empty without `spectra`.
     """
 
@@ -30,6 +31,7 @@ class OriginalTargets:
         self.positions = MapPositions.for_fitting(batches)
         self.folds = sample_folds(batches)
         self.targets = {position: SpilledList() for position in fits}
+        self.samples = dict.fromkeys(fits, 0)
         self.moments = {}
         if spectra:
             sizes = {position: fit.kernel.shape[1] for position, fit in fits.items()}
@@ -40,5 +42,6 @@ class OriginalTargets:
                 live.advance(position)
                 _, outputs, made = fit.samples(fit.values(live, 0), positions)
                 self.targets[position].append(made)
+                self.samples[position] += len(made)
                 if spectra:
                     self.moments[position].add(outputs)

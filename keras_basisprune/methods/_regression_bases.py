@@ -32,8 +32,10 @@ class RegressionBases:
     vary less than the original ones, and cut to its rank by the principal components of
     its new outputs. Where the output goes into a sum
     (residual networks), it is fitted so that the sum is right: it also corrects the
-    error of the other branch. Where `kh kw cin` is larger than 4,608, outputs are
-    corrected instead of the kernel.
+    error of the other branch. Where `kh kw cin` is larger than 4,608, or than the
+    number of samples (positions of all images), outputs are corrected instead of the
+    kernel: samples that don't even determine the correction of a kernel make it little
+    better than that of outputs, in a multiple of the time.
 
     Each layer is computed twice per image, once per stream, at any depth. Of the
     original stream, what layers make at the sampled positions is kept
@@ -110,10 +112,10 @@ class RegressionBases:
         fit = self._fits[position]
         layer, kernel = fit.call.op, fit.kernel
         bias = keras.ops.convert_to_numpy(layer.bias).astype(np.float64)
-        inside = len(kernel) <= LARGEST
+        known = self._known
+        inside = len(kernel) <= min(LARGEST, known.samples[position])
         size = len(kernel) if inside else kernel.shape[1]
         found = RidgeFolds(size, kernel.shape[1], FOLDS)
-        known = self._known
         for index, target in enumerate(known.targets[position]):
             values = fit.values(self._live, index)
             inputs, outputs, made = fit.samples(values, known.positions[index])
