@@ -84,11 +84,11 @@ def test_a_branch_makes_up_for_what_the_shortcut_lacks():
 
 
 def test_large_kernels_are_corrected_in_their_outputs(monkeypatch):
-    from keras_basisprune.methods import _regression_bases
+    from keras_basisprune.methods import _fitted_call
 
     model = stack()
     data, fresh = sample(model, batch=200), sample(model, seed=9, batch=100)
-    monkeypatch.setattr(_regression_bases, "LARGEST", 50)  # all but the first layer
+    monkeypatch.setattr(_fitted_call, "LARGEST", 50)  # all but the first layer
     full = convert(model, data, basis="regression")
     before = outputs(model, fresh)
     assert relative_difference(before, outputs(full, fresh)) <= 1e-5
