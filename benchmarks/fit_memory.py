@@ -119,7 +119,7 @@ class Images(keras.utils.PyDataset):
         count = min(_BATCH.value, self._count - index * _BATCH.value)
         shape = (count, _SIZE.value, _SIZE.value, 3)
         rng = np.random.default_rng(index)
-        return rng.standard_normal(shape, np.float32), np.zeros(count)
+        return rng.standard_normal(shape, np.float32), np.zeros(count, int)
 
 
 if __name__ == "__main__":
