@@ -90,7 +90,12 @@ def test_sums_of_shards_are_those_of_all_samples(model):
     calls = RegressionCalls(twin)  # which holds the kernels of now
     live = LiveValues(calls.traced, batches)
     sampling = DrawnNumbers([IMAGES]).sampling()
-    sums = RegressionSums(layers).start(model, weights, list(calls.fits))
+    start = RegressionSums(layers, len(IMAGES)).start
+    sums = start(model, weights, list(calls.fits))
+    drawn = sampling.of(batches[0])
+    given = calls.traced, calls.fits, batches[:1]
+    part = OriginalTargets(*given, drawn=drawn, of=sampling.samples)
+    assert sampling.samples == len(IMAGES) and part.samples == known.samples
     first, *rest = [sums(arrays, sampling.of(arrays)) for arrays in batches[::-1]]
     assert sorted(first) == sorted(calls.fits) and len(first) == 4
     for position, fit in calls.fits.items():

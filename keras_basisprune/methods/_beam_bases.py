@@ -82,7 +82,8 @@ class BeamBases:
 
         tensors = {position: fit.tensors for position, fit in calls.fits.items()}
         groups = fit_passes(calls.traced, tensors)
-        network, sampling = RegressionSums(self._layers), self._survey.drawn.sampling()
+        sampling = self._survey.drawn.sampling()
+        network = RegressionSums(self._layers, sampling.samples)
         fit_on_beam(self._runs, sampling, groups, twin.model, network, fit)
 
     def take(self, layer) -> LowRank:
@@ -134,6 +135,7 @@ class RegressionSums:
     """The `network` of a regression, for `fit_on_beam`."""
 
     layers: list[str]
+    samples: int  # of the source
 
     def start(self, original, weights, positions):
         found = to_decompose(original, self.layers)
@@ -144,7 +146,7 @@ class RegressionSums:
 
         def sums(arrays, drawn):
             given = known.traced, known.fits, [arrays]
-            targets = OriginalTargets(*given, drawn=drawn)
+            targets = OriginalTargets(*given, drawn=drawn, of=self.samples)
             live = LiveValues(calls.traced, [arrays], list)
             summed = {}
             for position, fit in calls.fits.items():

@@ -102,13 +102,14 @@ class FittedCall:
             exact: Whether sums are float64, as in `RidgeFolds`.
         """
         size, outputs = self.kernel.shape
-        found = RidgeFolds(size if self._inside else outputs, outputs, FOLDS, exact)
+        inside = self._inside(known.samples[position])
+        found = RidgeFolds(size if inside else outputs, outputs, FOLDS, exact)
         for index, target in enumerate(known.targets[position]):
             values = self.values(live, index)
             inputs, now, made = self.samples(values, known.positions[index])
             folds = known.folds[index]
             folds = np.repeat(folds, len(inputs) // len(folds))
-            found.add(inputs if self._inside else now, target - made, folds)
+            found.add(inputs if inside else now, target - made, folds)
         return found
 
     def basis(self, found) -> LowRank:
@@ -118,7 +119,8 @@ class FittedCall:
         found.check(layer.name)
         found.close()
         update, _, ridge = found.update()
-        sums, inside = found.together(), self._inside
+        sums = found.together()
+        inside = self._inside(sums.count)
         now = kernel if inside else np.eye(len(update))  # the map of what was added
         before = sums.covariance @ now if inside else sums.covariance
         new, products = now + update, sums.corrected_products(before, update, ridge)
@@ -135,10 +137,9 @@ class FittedCall:
             matrix, covariance, through, target, floor(layer.compute_dtype)
         )
 
-    @property
-    def _inside(self) -> bool:
+    def _inside(self, samples) -> bool:
         """Whether the kernel is corrected, and not the outputs."""
-        return len(self.kernel) <= LARGEST
+        return len(self.kernel) <= min(LARGEST, samples)
 
 
 def _maps(layer, outputs):

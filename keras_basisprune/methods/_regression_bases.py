@@ -22,8 +22,10 @@ class RegressionBases:
     vary less than the original ones, and cut to its rank by the principal components of
     its new outputs. Where the output goes into a sum
     (residual networks), it is fitted so that the sum is right: it also corrects the
-    error of the other branch. Where `kh kw cin` is larger than 4,608, outputs are
-    corrected instead of the kernel.
+    error of the other branch. Where `kh kw cin` is larger than 4,608, or than the
+    number of samples (positions of all images), outputs are corrected instead of the
+    kernel: samples that don't even determine the correction of a kernel make it little
+    better than that of outputs, in a multiple of the time.
 
     Each layer is computed twice per image, once per stream, at any depth. Of the
     original stream, what layers make at the sampled positions is kept

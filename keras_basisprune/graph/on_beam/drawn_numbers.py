@@ -32,7 +32,7 @@ class DrawnNumbers:
         numbers = np.sort(self._all())
         ranks = -(-np.arange(1, FOLDS) * len(numbers) // FOLDS)
         limits = np.append(numbers, np.inf)[ranks]
-        return Sampling(MapPositions.most(len(numbers)), limits)
+        return Sampling(MapPositions.most(len(numbers)), limits, len(numbers))
 
     def _all(self) -> np.ndarray:
         return np.concatenate(self._parts)
@@ -46,10 +46,12 @@ class Sampling:
         count: Integer, the most positions per map.
         limits: Array of the drawn numbers where folds begin, all but the first, as
             `sample_folds` divides them.
+        samples: Integer, the number of all samples.
     """
 
     count: int
     limits: np.ndarray
+    samples: int
 
     def of(self, arrays) -> tuple[list[MapPositions], list[np.ndarray]]:
         """Returns positions and folds of one batch, each as a list of one element."""
