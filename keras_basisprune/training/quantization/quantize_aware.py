@@ -5,15 +5,19 @@ from typing import Any
 
 import keras
 
+from keras_basisprune.data.kept_batches import KeptBatches
+from keras_basisprune.data.sample_batches import are_arrays, sample_batches
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.match_layers import match_layers
 from keras_basisprune.graph.trace import check_model, trace
 from keras_basisprune.layers import QuantizedWeights
 from keras_basisprune.surgery import fold
+from keras_basisprune.training.quantization._compensated import round_kernels
 from keras_basisprune.training.quantization._corrected import (
     correct_biases,
     inputs_of,
 )
+from keras_basisprune.training.quantization._kernel_sums import can_be_compensated
 from keras_basisprune.training.quantization._observed import observed
 from keras_basisprune.training.quantization._places import places
 from keras_basisprune.training.quantization._rounded import Form, rounded
@@ -25,6 +29,7 @@ from keras_basisprune.utils.check_whole import check_whole
 from keras_basisprune.utils.shortened import shortened
 from keras_basisprune.utils.types import Data, Verbose
 
+_BATCH = 32
 _MOST = 2**31 - 1
 
 
@@ -36,6 +41,7 @@ def quantize_aware(
     weight_bits: int | Mapping[str, int] = 8,
     activation_bits: int = 8,
     exclude: Any = (),
+    rounding: str = "compensated",
     samples: int = 320,
     verbose: Verbose = "auto",
 ) -> keras.Model:
@@ -92,6 +98,7 @@ def quantize_aware(
     >>> keras_basisprune.export_tflite(small, "small_int8.tflite")
     """
     check_choice("ranges", ranges, ("moving", "learned"))
+    check_choice("rounding", rounding, ("compensated", "nearest"))
     samples = check_whole("samples", samples, 1, _MOST, "Pass 320, say.")
     verbose = check_verbose(verbose)
     check_model("model", model)
@@ -110,11 +117,30 @@ def quantize_aware(
     traced = trace(split)
     sources = inputs_of(traced)
     averaged = tuple(dict.fromkeys(sources.values()))
-    extremes, means = observed(split, traced, data, samples, verbose, averaged)
+    batches = _batches(split, data, samples, rounding)
+    extremes, means = observed(split, traced, batches, verbose, averaged)
     found = places(traced, extremes, form.activation_bits, unchanged)
     network = rounded(split, traced, found, form, unchanged)
-    correct_biases(network, {name: means[key] for name, key in sources.items()})
+    compensated = rounding == "compensated"
+    correct_biases(
+        network,
+        {
+            layer.name: means[sources[layer.name]]
+            for layer in network.layers
+            if layer.name in sources
+            and not (compensated and can_be_compensated(layer.layer))
+        },
+    )
+    if compensated:
+        round_kernels(network, split, batches, verbose)
     return network
+
+
+def _batches(model, data, samples, rounding):
+    """Returns batches of the data, which can be read again if need be."""
+    kept = rounding == "compensated"
+    read = sample_batches(model, None, data, "data", _BATCH, samples, kept=kept)
+    return KeptBatches(read, are_arrays(model, data)) if kept else read
 
 
 def _one_of(argument, value, choices):
