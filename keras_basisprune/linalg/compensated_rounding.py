@@ -2,12 +2,11 @@
 
 import numpy as np
 
-_DAMPING = 0.01  # of the mean variance of the inputs
 _AT_ONCE = 64  # inputs whose errors are passed on together
 _SMALLEST = 1e-30
 
 
-def compensated_rounding(matrix, covariance, scales, most) -> np.ndarray:
+def compensated_rounding(matrix, covariance, scales, most, damping=0.1) -> np.ndarray:
     """Rounds the weights of a linear map, with little change of its outputs.
 
     Weights of one input after the other are rounded to whole multiples of the scale of
@@ -33,6 +32,8 @@ def compensated_rounding(matrix, covariance, scales, most) -> np.ndarray:
         scales: Array of shape `(outputs,)`, positive: the distance of two neighbouring
             numbers.
         most: Integer, the largest one; the smallest is `-most`.
+        damping: Float > 0: this share of the mean variance is added to each variance,
+            more of it where the covariance is that of few samples.
 
     Returns:
         A float64 array of integers, of the matrix's shape. Times `scales`, it is the
@@ -55,7 +56,7 @@ def compensated_rounding(matrix, covariance, scales, most) -> np.ndarray:
     places = np.argsort(order)
     found = _in_order(
         matrix[order],
-        _factor(covariance[np.ix_(order, order)]),
+        _factor(covariance[np.ix_(order, order)], damping),
         scales,
         most,
         (places[largest], ends),
@@ -67,11 +68,11 @@ def compensated_rounding(matrix, covariance, scales, most) -> np.ndarray:
     return np.where(errors[0] <= errors[1], found, nearest)
 
 
-def _factor(covariance):
+def _factor(covariance, damping):
     """Returns the upper Cholesky factor of the inverse."""
     size = len(covariance)
-    damping = _DAMPING * np.trace(covariance) / size + _SMALLEST
-    inverse = np.linalg.inv(covariance + damping * np.eye(size))
+    more = damping * np.trace(covariance) / size + _SMALLEST
+    inverse = np.linalg.inv(covariance + more * np.eye(size))
     return np.linalg.cholesky((inverse + inverse.T) / 2).T
 
 

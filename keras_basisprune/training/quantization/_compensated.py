@@ -48,7 +48,8 @@ def round_kernels(network, original, batches, verbose):
         if not can_be_compensated(layer.layer):
             continue
         read = []
-        for stream, traced, at in zip(streams, (old, new), (known[name], index)):
+        places = (known[name], index)
+        for stream, traced, at in zip(streams, (old, new), places, strict=True):
             stream.advance(at)
             tensor = traced.calls[at].input_tensors[0]
             if tensor in stream:

@@ -12,6 +12,7 @@ from keras_basisprune.linalg import RidgeFolds, compensated_rounding
 from keras_basisprune.surgery.linear_call import LinearCall
 
 _DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+_LITTLE = 0.01  # damping: a few inputs, of many positions
 _CHANNELS = 32  # of a depthwise convolution, at once
 
 
@@ -100,7 +101,7 @@ class _Depthwise:
         if self._centered:
             products -= mean[:, :, None] * mean[:, None]
         found = [
-            compensated_rounding(*given, most)
+            compensated_rounding(*given, most, _LITTLE)
             for given in zip(self._by_channel(target), products, scales, strict=True)
         ]
         return np.moveaxis(found, 0, 1).reshape(target.shape)
