@@ -6,7 +6,7 @@ Images are made batch by batch as they are read (a `PyDataset`), so that they ta
 memory themselves. Each step runs in a process of its own, with more and more images:
 the figures are the peak of that process, minus what it held before the first image.
 With `--network=ResNet50 --image_size=224 --images=2000 --memory=512` it also shows how
-much a large network needs.
+much a large network needs; to train it, `--steps=recovery --batch_size=8`.
 """
 
 import subprocess
@@ -27,7 +27,7 @@ _IMAGES = flags.DEFINE_list("images", ["400", "1600", "6400"], "Numbers of image
 _MEMORY = flags.DEFINE_integer("memory", 64, "MiB of values in memory: `spilling`.")
 _STEPS = flags.DEFINE_list("steps", None, "Which steps; all by default.")
 _ONE = flags.DEFINE_bool("in_this_process", False, "Used for each single step.")
-_BATCH = 32
+_BATCH = flags.DEFINE_integer("batch_size", 32, "Images at a time.")
 
 
 def main(argv):
@@ -43,7 +43,7 @@ def main(argv):
 
 def _measure(step):
     model = network()
-    model.predict(next(iter(Images(_BATCH)))[0], verbose=0)
+    model.predict(next(iter(Images(_BATCH.value)))[0], verbose=0)
     before, row = resident(), []
     for count in map(int, _IMAGES.value):
         start = time.process_time()
@@ -81,9 +81,19 @@ def recalibration(model, data):
     kbp.surgery.recalibrate(model, data, verbose=0)
 
 
+def recovery(model, data):
+    """An epoch of training all weights, towards the outputs of the original."""
+    small = kbp.prune(model, kbp.select_channels(model, keep=0.5))
+    config = kbp.Recovery(epochs=1, batch_size=_BATCH.value)
+    kbp.recover(small, data, teacher=model, config=config, verbose=0)
+
+
 STEPS = {
     step.__name__: step
-    for step in (scores, activations, regression, compensation, recalibration)
+    for step in (
+        *(scores, activations, regression),
+        *(compensation, recalibration, recovery),
+    )
 }
 
 
@@ -103,13 +113,13 @@ class Images(keras.utils.PyDataset):
         self._count = count
 
     def __len__(self):
-        return -(-self._count // _BATCH)
+        return -(-self._count // _BATCH.value)
 
     def __getitem__(self, index):
-        count = min(_BATCH, self._count - index * _BATCH)
+        count = min(_BATCH.value, self._count - index * _BATCH.value)
         shape = (count, _SIZE.value, _SIZE.value, 3)
         rng = np.random.default_rng(index)
-        return rng.standard_normal(shape, np.float32), np.zeros(count)
+        return rng.standard_normal(shape, np.float32), np.zeros(count, int)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Statistics of layers' outputs, and a compensation: in memory and on Apache Beam.
+"""Statistics of outputs, a compensation, and a regression: in memory and on Beam.
 
     python -m benchmarks.statistics_on_beam --images=2000
+    python -m benchmarks.statistics_on_beam --what=convert --workers=1
 
 Images are random and in a file that workers read. Seconds are those of the whole call:
 with worker processes, each has to import Keras and to load the model first, and the
@@ -23,7 +24,10 @@ import keras_basisprune as kbp
 _IMAGES = flags.DEFINE_integer("images", 2000, "Images of the large source.")
 _SIZE = flags.DEFINE_integer("image_size", 64, "Height and width, pixels.")
 _ALPHA = flags.DEFINE_float("alpha", 0.25, "Width of the MobileNet.")
-_COMPENSATE = flags.DEFINE_bool("compensate", False, "Also fit a compensation.")
+_WHAT = flags.DEFINE_multi_enum(
+    "what", ["statistics"], ["statistics", "compensate", "convert"], "What to compute."
+)
+_WORKERS = flags.DEFINE_integer("workers", 2, "Most workers.", 1, 2)
 
 
 def main(argv):
@@ -40,21 +44,23 @@ def main(argv):
         sizes = len(images) // 4, len(images)
         for count in sizes:
             np.save(folder / f"{count}.npy", images[:count])
-        _compare(_statistics, model, images, sizes, folder)
-        if _COMPENSATE.value:
-            _compare(_compensation, model, images, sizes, folder)
+        for what in _WHAT.value:
+            _compare(what, model, images, sizes, folder)
 
 
 def _compare(what, model, images, sizes, folder):
     known, before = {}, {}
-    for where in ("in memory", "one worker", "two workers"):
+    places = ("in memory", "one worker", "two workers")[: 1 + _WORKERS.value]
+    for where in places:
         for count in sizes:
             begin = time.perf_counter(), _processor()
             if where == "in memory":
-                found = what(model, images[:count].astype("float32"))
-                known[count] = found
+                data = images[:count].astype("float32")
             else:
-                found = what(model, folder / f"{count}.npy", folder, where)
+                path, work = folder / f"{count}.npy", folder / "work"
+                data = kbp.data.BeamSource(path, work_dir=work, **_options(where))
+            found = _arrays(what, model, data)
+            known.setdefault(count, found)
             wall, spent = time.perf_counter() - begin[0], _processor() - begin[1]
             slope = ""
             if (where, "wall") in before:
@@ -62,36 +68,25 @@ def _compare(what, model, images, sizes, folder):
                 slope = f"{1000 * (wall - least) / (count - few):.2f}"
             before[where, "wall"] = wall, count
             gap = max(
-                np.abs(a - b).max() / np.abs(b).max()
+                np.abs(a - b).max() / (np.abs(b).max() or 1.0)
                 for a, b in zip(found, known[count], strict=True)
             )
-            name = what.__name__.strip("_")
             print(
-                f"{name}, {where}, {count}, {wall:.1f}, {spent:.1f}, {slope}, "
+                f"{what}, {where}, {count}, {wall:.1f}, {spent:.1f}, {slope}, "
                 f"{gap:.1e}",
                 flush=True,
             )
 
 
-def _statistics(model, source, folder=None, where=""):
-    """Returns covariances, layer by layer."""
-    if folder is None:
-        found = kbp.scores.summarize_outputs(model, source, verbose=0)
-    else:
-        found = kbp.scores.summarize_outputs_on_beam(
-            model, source, work_dir=folder / "work", **_options(where)
-        )
-    return [found.covariance(name) for name in found.moments]
-
-
-def _compensation(model, source, folder=None, where=""):
-    """Returns the weights of the network."""
-    plan = kbp.select_channels(model, keep=0.7)
-    if folder is None:
-        return kbp.compensate(model, plan, source, verbose=0).get_weights()
-    return kbp.surgery.compensate_on_beam(
-        model, plan, source, work_dir=folder / "work", **_options(where)
-    ).get_weights()
+def _arrays(what, model, data):
+    """Returns covariances, layer by layer, or the weights of the network."""
+    if what == "statistics":
+        found = kbp.scores.summarize_outputs(model, data, verbose=0)
+        return [found.covariance(name) for name in found.moments]
+    if what == "compensate":
+        plan = kbp.select_channels(model, keep=0.7)
+        return kbp.compensate(model, plan, data, verbose=0).get_weights()
+    return kbp.convert(model, keep=0.5, data=data, verbose=0).get_weights()
 
 
 def _options(where):

@@ -54,9 +54,8 @@ def test_every_public_function_is_in_the_table(calls):
     records |= {"QuantizedWeights", "StaysFloat"}
     records |= {"Relevance", "contact_sheet", "select_relevant_on_beam"}
     # So do search_jobs_test.py, scores_output_statistics_test.py, and
-    # surgery_compensate_on_beam_test.py.
-    records |= {"Job", "JobsResult", "OutputStatistics"}
-    records |= {"compensate_on_beam", "summarize_outputs_on_beam"}
+    # data_beam_source_test.py.
+    records |= {"Job", "JobsResult", "OutputStatistics", "BeamSource"}
     others = {"BasisPair", "ConvolutionRule", "DenseRule", "METHODS", "NewLayer"}
     others |= {"Method", "TFLiteExport", "TrainedMask", "basis_pairs", "channel_rule"}
     others |= {"decomposable", "kept_groups", "pruned_calls", "rewrite"}

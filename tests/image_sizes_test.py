@@ -13,7 +13,7 @@ from models import array, conv_block, outputs, randomize, relative_difference
 import keras_basisprune as kbp
 from keras_basisprune.graph.position_jitter import position_jitter
 from keras_basisprune.graph.sampled_positions import sampled_positions
-from keras_basisprune.methods import _regression_bases
+from keras_basisprune.methods import _fitted_call
 
 SMALL = ((5, 6), (4, 7), (1, 9))  # no more positions than are looked at in each image
 LARGE = ((40, 40), (24, 32), (18, 50))
@@ -94,7 +94,7 @@ def test_compensated_scores_are_those_of_the_pixels(pair, form):
 @pytest.mark.parametrize("form", ["batches", "other order", "single images"])
 def test_bases_are_those_of_the_pixels(pair, basis, form, monkeypatch):
     # The samples of one are images, those of the other pixels: no folds of the same.
-    monkeypatch.setattr(_regression_bases, "FOLDS", 1)
+    monkeypatch.setattr(_fitted_call, "FOLDS", 1)
     data = batches(SMALL)
     given = {"rank": 3, "basis": basis, "verbose": 0, "include": "[abc]"}
     image = kbp.convert(pair[0], data=forms(data)[form], **given)

@@ -1,5 +1,8 @@
 """A picture of channels: bright where they are active, and only those that are left."""
 
+import base64
+import io
+
 import keras
 import numpy as np
 import pytest
@@ -148,3 +151,16 @@ def test_pictures_of_the_report_are_of_the_last_small_layers():
     assert [picture["layer"] for picture in found] == ["second", "third"]
     assert all(2e3 < len(picture["png"]) < 1e5 for picture in found)
     assert channel_pictures(network(), np.zeros((1, 4, 4, 1))) == []
+
+
+def test_pictures_of_noise_stay_small():
+    """Sixteen panels of noise would take half a megabyte: fewer are shown."""
+    inputs = keras.Input((64, 64, 3))
+    model = keras.Model(inputs, layers.Conv2D(16, 3, name="conv")(inputs))
+    image = np.random.default_rng(0).random((1, 64, 64, 3))
+    (picture,) = channel_pictures(model, image)
+    content = base64.b64decode(picture["png"])
+    assert 20_000 < len(content) <= 64_000
+    with Image.open(io.BytesIO(content)) as drawn:
+        assert len(drawn.getcolors()) <= 64
+        assert drawn.height < 300  # one row of panels, not two

@@ -25,22 +25,27 @@ def test_the_mean_is_kept_through_layers_fitted_at_low_rank():
         np.testing.assert_allclose(new.mean(axis=0), old.mean(axis=0), atol=2e-5)
 
 
-def test_regression_is_ridge_regression_of_reduced_rank():
+# Nine samples don't determine a kernel of ten inputs: outputs are corrected.
+@pytest.mark.parametrize("count", [500, 9])
+def test_regression_is_ridge_regression_of_reduced_rank(count):
     inputs = keras.Input((12,))
     first = layers.Dense(10, activation="relu", name="first")(inputs)
     model = keras.Model(inputs, layers.Dense(9, name="second")(first))
     randomize(model)
-    x = np.random.default_rng(2).normal(size=(500, 12)).astype("float32")
+    x = np.random.default_rng(2).normal(size=(count, 12)).astype("float32")
     made = convert(model, x, basis="regression", rank=4, include=layers.Dense)
     hidden = np.asarray(inner(made, "first_scaling")(x), np.float64)
     target = np.asarray(model(x), np.float64)
     kernel, bias = (np.asarray(w, np.float64) for w in model.layers[-1].get_weights())
-    centred, lack = hidden - hidden.mean(0), target - (hidden @ kernel + bias)
-    gram = centred.T @ centred / 500
-    folds = RidgeFolds(10, 9, 5)
+    lack = target - (hidden @ kernel + bias)
+    if count < 10:
+        hidden, kernel = hidden @ kernel, np.eye(9)
+    centred, size = hidden - hidden.mean(0), len(kernel)
+    gram = centred.T @ centred / count
+    folds = RidgeFolds(size, 9, 5)
     folds.add(hidden, lack, sample_folds([[x]], 5)[0])
-    ridge = folds.update()[2] * np.trace(gram) / 10 * np.eye(10)
-    fitted = kernel + np.linalg.solve(gram + ridge, centred.T @ lack / 500)
+    ridge = folds.update()[2] * np.trace(gram) / size * np.eye(size)
+    fitted = kernel + np.linalg.solve(gram + ridge, centred.T @ lack / count)
     _, axes = np.linalg.eigh(fitted.T @ gram @ fitted)
     project = axes[:, -4:] @ axes[:, -4:].T
     expected = target.mean(0) + centred @ fitted @ project
@@ -79,11 +84,11 @@ def test_a_branch_makes_up_for_what_the_shortcut_lacks():
 
 
 def test_large_kernels_are_corrected_in_their_outputs(monkeypatch):
-    from keras_basisprune.methods import _regression_bases
+    from keras_basisprune.methods import _fitted_call
 
     model = stack()
     data, fresh = sample(model, batch=200), sample(model, seed=9, batch=100)
-    monkeypatch.setattr(_regression_bases, "LARGEST", 50)  # all but the first layer
+    monkeypatch.setattr(_fitted_call, "LARGEST", 50)  # all but the first layer
     full = convert(model, data, basis="regression")
     before = outputs(model, fresh)
     assert relative_difference(before, outputs(full, fresh)) <= 1e-5

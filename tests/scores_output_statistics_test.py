@@ -1,9 +1,6 @@
 """Sums over parts of the data, in one process and in several, give those of all."""
 
-import os
-import pathlib
 import pickle
-import sys
 
 import keras
 import models
@@ -13,7 +10,6 @@ import pytest
 import keras_basisprune as kbp
 from keras_basisprune.linalg import Moments, RidgeFolds
 
-HERE = pathlib.Path(__file__).resolve().parent
 IMAGES = np.random.default_rng(3).integers(0, 256, (300, 10, 10, 3)).astype("float32")
 
 
@@ -198,15 +194,19 @@ def test_what_does_not_belong_together_is_refused(model, whole, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other.npz"]
 
 
-def options(mode="in_memory"):
+def options():
     pipeline_options = pytest.importorskip("apache_beam.options.pipeline_options")
-    words = ["--runner=DirectRunner", "--direct_num_workers=2"]
-    return pipeline_options.PipelineOptions([*words, f"--direct_running_mode={mode}"])
+    words = ["--direct_num_workers=2", "--direct_running_mode=multi_threading"]
+    return pipeline_options.PipelineOptions(["--runner=DirectRunner", *words])
 
 
 def on_beam(model, source, folder, **given):
+    return kbp.scores.summarize_outputs(model, place(source, folder, **given))
+
+
+def place(source, folder, **given):
     given = {"options": options(), "shard_size": 64, "retries": 0, **given}
-    return kbp.scores.summarize_outputs_on_beam(model, source, work_dir=folder, **given)
+    return kbp.data.BeamSource(source, work_dir=folder, **given)
 
 
 @pytest.mark.parametrize("shard_size", [64, 77])
@@ -223,12 +223,20 @@ def test_beam_gives_the_same(model, whole, file, tmp_path, shard_size):
     )
 
 
-def test_workers_are_processes(model, whole, file, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), *sys.path]))
-    found = on_beam(
-        model, [file], tmp_path / "work", options=options("multi_processing")
+def test_functions_that_take_statistics_take_the_source_itself(
+    model, whole, file, tmp_path
+):
+    images = place(file, tmp_path)
+    found = kbp.scores.bases(model, images)
+    for name, values in kbp.scores.bases(model, whole).items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-6)
+    plan = kbp.select_bases(model, keep=0.6, data=images)
+    assert plan == kbp.select_bases(model, keep=0.6, data=whole)
+    one, two = (
+        kbp.convert(model, 0.9, data=data).get_weights() for data in (images, whole)
     )
-    assert_equal(found, whole)
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6 * np.abs(b).max())
 
 
 def test_a_transform_gives_batches_of_several_inputs(tmp_path):
@@ -274,27 +282,21 @@ def test_a_model_that_workers_cannot_load_is_named_at_the_start(file, tmp_path):
     assert not list(tmp_path.glob("work/*"))
 
 
-def test_what_beam_refuses_at_the_start(model, file, tmp_path, monkeypatch):
-    options()
+def test_what_beam_refuses_at_the_start(model, file, tmp_path):
     for given, told in (
         ({"source": "nowhere"}, "`source` to be arrays.*'nowhere'"),
         ({"source": IMAGES}, "`source` to be a path"),
-        ({"shard_size": 0}, "`shard_size`"),
-        ({"retries": -1}, "`retries`"),
-        ({"options": 3}, "`options` to be `PipelineOptions`"),
         ({"imports": ["no_such_module"]}, "`imports` to name modules.*no_such_module"),
-        ({"include": "three"}, "`include` to match"),
-        ({"work_dir": file}, "`work_dir` to leave room for a folder"),
     ):
-        given = {"source": file, "work_dir": tmp_path / "work", **given}
+        given = {"source": file, **given}
         with pytest.raises(ValueError, match=told):
-            kbp.scores.summarize_outputs_on_beam(model, **given)
+            on_beam(model, folder=tmp_path / "work", **given)
+    with pytest.raises(ValueError, match="`include` to match"):
+        images = place(file, tmp_path / "work")
+        kbp.scores.summarize_outputs(model, images, include="three")
     any_size = keras.Sequential(
         [keras.Input((None, None, 3)), keras.layers.Conv2D(4, 3)]
     )
     with pytest.raises(ValueError, match="`image_size` for a model that takes"):
-        on_beam(any_size, file, tmp_path / "work2")
-    monkeypatch.setitem(sys.modules, "apache_beam", None)
-    with pytest.raises(ImportError, match=r'pip install "keras-basisprune\[beam\]"'):
-        on_beam(model, file, tmp_path / "work3", options=None)
+        on_beam(any_size, file, tmp_path / "work")
     assert not list(tmp_path.glob("work*"))

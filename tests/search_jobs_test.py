@@ -168,6 +168,34 @@ def test_a_job_that_others_gave_up_is_begun_again(model, searches, tmp_path):
     assert sorted(states(found)) == [*["done"] * 5, "failed", "over budget"]
 
 
+def test_a_job_that_was_told_already_is_not_begun_again(model, searches, tmp_path):
+    # As if the answer to the first attempt to tell it was lost with the connection.
+    def told():
+        url = f"sqlite:///{tmp_path}/jobs.db"
+        study = optuna.load_study(study_name="keras_basisprune", storage=url)
+        (ours,) = (t for t in study.get_trials() if t.state.name == "RUNNING")
+        study.tell(ours.number, 0.6)
+
+    # The remaining lines of the job fail, since nothing can be added to it any more.
+    searches.fails = {(("channels",), 1): [told]}
+    found = run(model, tmp_path)
+    assert len(searches.calls) == 6
+    assert sorted(states(found)) == [*["done"] * 5, "over budget"]
+
+
+def test_a_job_without_any_sign_of_life_is_given_up(model, searches, tmp_path):
+    # As if its process was killed between taking it and the first sign of life.
+    run(model, tmp_path, jobs=1)
+    url = f"sqlite:///{tmp_path}/jobs.db"
+    study = optuna.load_study(study_name="keras_basisprune", storage=url)
+    study.ask()  # what the sampler would choose
+    study.enqueue_trial({"methods": "channels", "seed": 0})
+    study.ask()
+    found = run(model, tmp_path, heartbeat=1)
+    ended = [state for state in states(found) if state in ("done", "over budget")]
+    assert len(ended) == 6 and "running" not in states(found)
+
+
 def test_a_study_of_something_else_is_refused(model, searches, tmp_path):
     url = f"sqlite:///{tmp_path}/jobs.db"
     study = optuna.create_study(study_name="keras_basisprune", storage=url)
@@ -257,6 +285,34 @@ def test_a_search_goes_on_when_its_storage_is_back(model, searches, tmp_path):
     assert time.monotonic() - begin > 2.5 and len(away) == 2
     assert sorted(states(found)) == [*["done"] * 5, "over budget"]
     assert len(searches.calls) == 6
+
+
+@pytest.mark.filterwarnings("ignore:Heartbeat of storage")
+def test_every_call_of_a_study_waits_for_the_storage(tmp_path, monkeypatch):
+    monkeypatch.setattr("random.random", lambda: 0.0)  # Optuna's own, short pauses
+    (tmp_path / "net").mkdir()
+    storage = open_storage(tmp_path / "net" / "jobs.db", tmp_path, 60, 30)
+    study = optuna.create_study(storage=storage)
+    study.enqueue_trial({"x": 1})
+
+    def calls():
+        yield lambda: study.enqueue_trial({"x": 2})
+        yield study.ask
+        yield lambda: asked[0].suggest_categorical("x", [1, 2])
+        yield lambda: study.tell(0, 0.5)
+        yield study.get_trials
+        yield storage.get_all_studies
+
+    asked = []
+    for call in calls():
+        (tmp_path / "net").rename(tmp_path / "gone")
+        back = threading.Timer(0.3, (tmp_path / "gone").rename, [tmp_path / "net"])
+        back.start()
+        asked.append(call())
+        back.join()
+        asked = [one for one in asked if isinstance(one, optuna.Trial)]
+    states = [trial.state.name for trial in study.get_trials()]
+    assert states == ["COMPLETE", "WAITING"]
 
 
 def test_patience_ends(model, searches, tmp_path):
@@ -405,6 +461,5 @@ def test_storage_calls_are_repeated_only_while_it_is_away(tmp_path):
     study = optuna.create_study(storage=storage, study_name="one")
     with pytest.raises(optuna.exceptions.DuplicatedStudyError):
         optuna.create_study(storage=storage, study_name="one")
-    assert isinstance(storage, optuna.storages.RDBStorage)
     assert storage.get_heartbeat_interval() == 5
     assert study.study_name == "one"

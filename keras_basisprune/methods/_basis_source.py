@@ -1,20 +1,21 @@
 """Computes bases of layers: of their weights, of their outputs, or by regression."""
 
-import collections
 import functools
 
 import numpy as np
 
 from keras_basisprune.data.kept_batches import KeptBatches
+from keras_basisprune.data.on_beam.beam_source import BeamSource
 from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.data.samples_at_once import samples_at_once
-from keras_basisprune.graph.rules import defines, rule_of
 from keras_basisprune.graph.running import remembered
 from keras_basisprune.linalg import LowRank
 from keras_basisprune.methods._regression_bases import RegressionBases
+from keras_basisprune.methods._regression_calls import layers_apart
 from keras_basisprune.scores.activation_bases import activation_bases
 from keras_basisprune.scores.output_statistics import OutputStatistics
 from keras_basisprune.scores.statistics_bases import statistics_bases
+from keras_basisprune.scores.summary_on_beam import summary_on_beam
 from keras_basisprune.scores.to_decompose import spectrum, twin_of, weight_basis
 
 
@@ -25,8 +26,8 @@ class BasisSource:
         model: A `keras.Model`.
         found: Its `ToDecompose`.
         basis: `"weights"`, `"activations"` or `"regression"`.
-        data: Unlabelled samples, read once, or an `OutputStatistics` for the basis
-            `"activations"`; `None` for weights.
+        data: Unlabelled samples, read once; for the basis `"activations"` also an
+            `OutputStatistics` or a `BeamSource`; `None` for weights.
         verbose: Whether to show progress bars.
         quick: Whether the spectra of a regression are taken from what it is fitted to,
             at its 30,000 positions; otherwise from 64 positions of each sample, in a
@@ -64,7 +65,7 @@ class BasisSource:
             key = ("regression", fitted, self._quick)
             return remembered(self._model, self._data, key, make)
 
-        given = self._twin, self._batches, apart, recall, self._quick
+        given = self._twin, self._batches, recall, self._quick
         return RegressionBases(*given)
 
     def spectrum(self, layer) -> np.ndarray:
@@ -113,6 +114,8 @@ class BasisSource:
         keys = [key for key in keys if key not in self._whole]
         if not keys:
             return
+        if isinstance(self._data, BeamSource):
+            self._data = summary_on_beam(self._model, self._found, self._data)
         if isinstance(self._data, OutputStatistics):
             given = self._model, self._found, self._twin, self._data
             self._whole |= statistics_bases(*given, keys)
@@ -121,19 +124,5 @@ class BasisSource:
 
     @functools.cached_property
     def _apart(self) -> list[int]:
-        """Returns the layers that are not fitted by a regression.
-
-        Their bases are those of their outputs.
-        """
-        counts = collections.Counter(id(call.op) for call in self._found.traced.calls)
-        return [
-            key
-            for key, layer in self._twin.layers.items()
-            if counts[key] > 1 or not _is_fitted(layer)
-        ]
-
-
-def _is_fitted(layer) -> bool:
-    """Returns whether a layer's rule provides what a regression needs."""
-    rule = rule_of(layer)
-    return defines(rule, "patches") and defines(rule, "weights_for")
+        """Returns the layers that a regression does not fit."""
+        return layers_apart(self._twin)

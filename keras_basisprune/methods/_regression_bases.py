@@ -5,21 +5,11 @@ import contextlib
 import keras
 import numpy as np
 
-from keras_basisprune.graph.map_positions import LARGEST
 from keras_basisprune.graph.rules import rule_of
 from keras_basisprune.graph.running import LiveValues
-from keras_basisprune.graph.sample_folds import FOLDS
-from keras_basisprune.graph.trace import trace
-from keras_basisprune.linalg import (
-    LowRank,
-    RidgeFolds,
-    principal_basis,
-    principal_deviations,
-    variance_factors,
-)
-from keras_basisprune.methods._fitted_call import FittedCall
+from keras_basisprune.linalg import LowRank
 from keras_basisprune.methods._original_targets import OriginalTargets
-from keras_basisprune.scores.activation_bases import floor
+from keras_basisprune.methods._regression_calls import RegressionCalls
 
 
 class RegressionBases:
@@ -32,8 +22,10 @@ class RegressionBases:
     vary less than the original ones, and cut to its rank by the principal components of
     its new outputs. Where the output goes into a sum
     (residual networks), it is fitted so that the sum is right: it also corrects the
-    error of the other branch. Where `kh kw cin` is larger than 4,608, outputs are
-    corrected instead of the kernel.
+    error of the other branch. Where `kh kw cin` is larger than 4,608, or than the
+    number of samples (positions of all images), outputs are corrected instead of the
+    kernel: samples that don't even determine the correction of a kernel make it little
+    better than that of outputs, in a multiple of the time.
 
     Each layer is computed twice per image, once per stream, at any depth. Of the
     original stream, what layers make at the sampled positions is kept
@@ -43,33 +35,21 @@ class RegressionBases:
     Args:
         twin: A `LinearTwin`.
         batches: `KeptBatches`.
-        apart: Keys of layers that are not fitted.
         recall: `recall(make)` returns `make()`, or what that returned for the same
             model, layers and batches.
         spectra: Whether `spectrum` is going to be called.
     """
 
-    def __init__(self, twin, batches, apart, recall=lambda make: make(), spectra=False):
-        self._keys = {id(layer): key for key, layer in twin.layers.items()}
-        self._trace = trace(twin.model)
-        fitted: dict[int, int] = {}
-        for position, call in enumerate(self._trace.calls):
-            key = self._keys.get(id(call.op))
-            if key is not None and key not in apart:
-                fitted.setdefault(key, position)
-        self._places = fitted
-        self._fits = {p: FittedCall(self._trace, p) for p in fitted.values()}
-        given = self._trace, self._fits, batches, spectra
+    def __init__(self, twin, batches, recall=lambda make: make(), spectra=False):
+        self._calls = calls = RegressionCalls(twin)
+        given = calls.traced, calls.fits, batches, spectra
         self._known = recall(lambda: OriginalTargets(*given))
-        self._live = LiveValues(self._trace, batches)
+        self._live = LiveValues(calls.traced, batches)
 
     def spectrum(self, key) -> np.ndarray:
         """Returns the singular values of a layer's outputs, before anything is cut."""
-        fit = self._fits[self._places[key]]
-        moments, layer = self._known.moments[self._places[key]], fit.call.op
-        moments.check(layer.name)
-        least = floor(layer.compute_dtype)
-        return principal_deviations(moments.covariance, min(fit.kernel.shape), least)
+        position = self._calls.places[key]
+        return self._calls.fits[position].spectrum(self._known.moments[position])
 
     def fit(self, cut, fixed, verbose) -> dict[int, LowRank]:
         """Fits all layers, in order.
@@ -85,11 +65,11 @@ class RegressionBases:
         """
         found: dict[int, LowRank] = {}
         bar = keras.utils.Progbar(
-            len(self._keys), verbose=1 if verbose else 0, unit_name="layer"
+            len(self._calls.keys), verbose=1 if verbose else 0, unit_name="layer"
         )
         fitted = None  # the last of the layers so far, and its new weights
-        for position, call in enumerate(self._trace.calls):
-            if key := self._keys.get(id(call.op)):
+        for position, call in enumerate(self._calls.traced.calls):
+            if key := self._calls.keys.get(id(call.op)):
                 self._advance(fitted, position)
                 if key not in found:
                     found[key] = fixed.get(key) or self._fit_layer(position)
@@ -107,38 +87,8 @@ class RegressionBases:
             self._live.advance(position)
 
     def _fit_layer(self, position) -> LowRank:
-        fit = self._fits[position]
-        layer, kernel = fit.call.op, fit.kernel
-        bias = keras.ops.convert_to_numpy(layer.bias).astype(np.float64)
-        inside = len(kernel) <= LARGEST
-        size = len(kernel) if inside else kernel.shape[1]
-        found = RidgeFolds(size, kernel.shape[1], FOLDS)
-        known = self._known
-        for index, target in enumerate(known.targets[position]):
-            values = fit.values(self._live, index)
-            inputs, outputs, made = fit.samples(values, known.positions[index])
-            folds = known.folds[index]
-            folds = np.repeat(folds, len(inputs) // len(folds))
-            found.add(inputs if inside else outputs, target - made, folds)
-        found.check(layer.name)
-        found.close()
-        update, _, ridge = found.update()
-        sums = found.together()
-        now = kernel if inside else np.eye(size)  # the map of what was added
-        before = sums.covariance @ now if inside else sums.covariance
-        new, products = now + update, sums.corrected_products(before, update, ridge)
-        # A branch makes up for errors of others, and results count as they are.
-        if not fit.last and not fit.branch_of(self._live):
-            wanted = sums.target_variance(now, before)
-            factors = variance_factors(new, products, wanted)
-            new, products = new * factors, products * factors
-        target = sums.mean @ now + sums.error + bias
-        matrix = new if inside else kernel @ new
-        covariance = new.T @ products
-        through = sums.mean @ new
-        return principal_basis(
-            matrix, covariance, through, target, floor(layer.compute_dtype)
-        )
+        fit = self._calls.fits[position]
+        return fit.basis(fit.sums(self._live, self._known, position))
 
 
 @contextlib.contextmanager
@@ -146,9 +96,14 @@ def _weights(layer, kernel, bias):
     """Sets other weights, as a context (a shared layer needs its own again)."""
     own = [np.array(keras.ops.convert_to_numpy(w)) for w in layer.weights]
     try:
-        for name, value in rule_of(layer).weights_for(layer, kernel).items():
-            getattr(layer, name).assign(value)
-        layer.bias.assign(bias)
+        set_map(layer, kernel, bias)
         yield
     finally:
         layer.set_weights(own)
+
+
+def set_map(layer, kernel, bias):
+    """Gives a layer of a twin the weights that amount to a matrix, and a bias."""
+    for name, value in rule_of(layer).weights_for(layer, kernel).items():
+        getattr(layer, name).assign(value)
+    layer.bias.assign(bias)

@@ -5,12 +5,14 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_basisprune.data.on_beam.beam_source import BeamSource
 from keras_basisprune.graph.rewrite import rewrite
 from keras_basisprune.graph.rules import rule_of
 from keras_basisprune.linalg import rank_for_energy
 from keras_basisprune.measure import LatencyTable
 from keras_basisprune.methods._basis_chain import basis_chain
 from keras_basisprune.methods._basis_source import BasisSource
+from keras_basisprune.methods._beam_bases import BeamBases
 from keras_basisprune.methods._planned_bases import PlannedBases
 from keras_basisprune.plan import Plan
 from keras_basisprune.plans.check_selection import check_cost, check_selection
@@ -79,6 +81,11 @@ def convert(
     grow either. `keep` adds the cost of `"activations"` (no copy of the model is built
     for it), and with a `LatencyTable` that of `select_bases`.
 
+    A `data.BeamSource` is read once for `"activations"`. `"regression"` reads it once
+    to count samples and for the ranks, and once for all layers that don't depend on
+    each other: a chain of `L` layers takes `L + 1` passes (`docs/beam.md`). Sums are
+    float64, and those of `data` in memory to 1e-9.
+
     Sources: Wong, Kashyap, Moradi 2021, *Basis Scaling and Double Pruning for
     Efficient Transfer Learning* (arXiv:2108.02893), section 3.1; Zhang, Zou, He, Sun
     2015, *Accelerating Very Deep Convolutional Networks for Classification and
@@ -104,8 +111,8 @@ def convert(
             was trained on: an array, a list or dict of arrays for several inputs, a
             `tf.data.Dataset` or `keras.utils.PyDataset` of batches (of different image
             sizes, if the model accepts any size). Labels in a dataset are ignored. Data
-            are read once. For `"activations"` also an `OutputStatistics`
-            (`scores.summarize_outputs`), from a source that is on many machines, say.
+            are read once. Or a `data.BeamSource` of samples that are on many machines;
+            for `"activations"` also an `OutputStatistics` (`scores.summarize_outputs`).
         l1: Float, strength of the L1 regularization of the scales.
         include: What to decompose: a layer name or regular expression (which must
             match the whole name), a layer class, a predicate `layer -> bool`, or a
@@ -149,7 +156,10 @@ def convert(
     if keep is not None or limits is not None:
         _check_selection(rank, keep, cost, limits)
     found = to_decompose(model, include, exclude)
-    source = BasisSource(model, found, basis, data, verbose)
+    if isinstance(data, BeamSource) and basis == "regression":
+        source = BeamBases(model, found, data)
+    else:
+        source = BasisSource(model, found, basis, data, verbose)
     if keep is not None:
         rank = ranks_for(model, found, source, keep, cost, data, limits)
     return with_bases(model, found, source, rank, basis, l1)
@@ -161,7 +171,8 @@ def with_bases(model, found, source, rank, basis, l1=0.0) -> keras.Model:
     Args:
         model: A `keras.Model`.
         found: Its `ToDecompose`.
-        source: A `BasisSource`.
+        source: A `BasisSource`, or what has its methods `fit`, `take` and, for
+            `ranks_for`, `spectrum`.
         rank: As in `convert`, as `basis` and `l1`.
 
     Returns:
@@ -244,7 +255,8 @@ def _check_arguments(rank, basis, l1, data):
     if basis == "regression" and isinstance(data, OutputStatistics):
         raise ValueError(
             "Expected `data` to be samples for a regression, which reads them layer "
-            f"after layer. Received: data={data!r}. Pass samples, or leave out `basis`."
+            f"after layer. Received: data={data!r}. Pass samples or a "
+            "`data.BeamSource` of them, or leave out `basis`."
         )
     remedy = "Pass, for example, `l1=1e-4`."
     check_number("l1", l1, "[0, inf)", "a finite number >= 0", remedy)

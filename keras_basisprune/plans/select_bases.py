@@ -77,8 +77,8 @@ def select_bases(
         data: Unlabelled samples, for a model that is not converted: spectra are those
             of the layers' outputs, and the plan is for `convert(model, plan,
             data=data)`, with the basis `"activations"` or `"regression"`. `None` for
-            spectra of the weights. Also an `OutputStatistics`. It is not read if there
-            are `scores`.
+            spectra of the weights. Also an `OutputStatistics`, or a `data.BeamSource`.
+            It is not read if there are `scores`.
         cost: What is counted: `"flops"`, `"params"`, `"bases"` (their number, in layers
             that are decomposed), or a `LatencyTable` (milliseconds).
         scope: `"global"`: all bases are ranked together, by score per cost; `"local"`:

@@ -2,9 +2,6 @@ from keras_basisprune.scores import channels
 from keras_basisprune.scores.bases import bases
 from keras_basisprune.scores.energy import energy
 from keras_basisprune.scores.magnitude import magnitude
-from keras_basisprune.scores.on_beam.summarize_outputs_on_beam import (
-    summarize_outputs_on_beam,
-)
 from keras_basisprune.scores.output_statistics import OutputStatistics
 from keras_basisprune.scores.summarize_outputs import summarize_outputs
 from keras_basisprune.scores.taylor import taylor
@@ -16,6 +13,5 @@ __all__ = [
     "energy",
     "magnitude",
     "summarize_outputs",
-    "summarize_outputs_on_beam",
     "taylor",
 ]

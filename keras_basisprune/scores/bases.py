@@ -5,11 +5,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_basisprune.data.on_beam.beam_source import BeamSource
 from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.scores.activation_bases import activation_bases
 from keras_basisprune.scores.output_statistics import OutputStatistics
 from keras_basisprune.scores.statistics_bases import statistics_bases
+from keras_basisprune.scores.summary_on_beam import summary_on_beam
 from keras_basisprune.scores.to_decompose import (
     spectrum,
     to_decompose,
@@ -44,7 +46,8 @@ def bases(
     Args:
         model: A built Functional or Sequential `keras.Model`, not converted.
         data: Unlabelled samples, as in `convert`; a few hundred images are enough. Or
-            an `OutputStatistics` of them. `None` for the weights.
+            an `OutputStatistics` of them, or a `data.BeamSource`. `None` for the
+            weights.
         include: What to decompose, as in `convert`.
         exclude: What not to decompose, as in `convert`.
         verbose: Whether to show a progress bar while data is read: `"auto"` and 1 do,
@@ -68,6 +71,8 @@ def bases(
 
 def spectra(model, found, data=None, verbose=False) -> dict[str, np.ndarray]:
     """Returns what `bases` returns, for a `ToDecompose`."""
+    if isinstance(data, BeamSource):
+        data = summary_on_beam(model, found, data)
     if data is None:
         low_ranks = {}
     elif isinstance(data, OutputStatistics):

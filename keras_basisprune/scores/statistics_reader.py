@@ -1,30 +1,25 @@
 """Reads batches for the statistics of layers' outputs."""
 
 from keras_basisprune.data.relevance.encoder_fingerprint import encoder_fingerprint
-from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.scores.activation_bases import OutputReader
 from keras_basisprune.scores.output_statistics import OutputStatistics
-from keras_basisprune.scores.to_decompose import to_decompose, twin_of
+from keras_basisprune.scores.to_decompose import twin_of
 
 
 class StatisticsReader:
     """Reads batches, and returns the statistics of what was read.
 
     Args:
-        model: As in `summarize_outputs`, as `include` and `exclude`.
+        model: A `keras.Model`.
+        found: Its `ToDecompose`.
 
     Attributes:
         model: String, a checksum of the model.
-        batch_size: Integer, samples at a time.
-        layers: List of the names of the layers, for another reader's `include`.
     """
 
-    def __init__(self, model, include=None, exclude=None):
-        found = to_decompose(model, include, exclude)
+    def __init__(self, model, found):
         self._names, self._twin = found.names, twin_of(model, found)
         self.model = encoder_fingerprint(model)
-        self.batch_size = samples_at_once(model)
-        self.layers = [layer.name for layer in found.layers.values()]
         self._reader = None  # compiled once, for all shards that a worker reads
 
     def read(self, batches):

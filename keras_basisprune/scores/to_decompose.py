@@ -32,6 +32,10 @@ class ToDecompose:
     layers: dict[int, keras.layers.Layer]
     names: dict[int, str]
 
+    def layer_names(self) -> list[str]:
+        """Returns the layers' own names, for the `include` of a copy of the model."""
+        return [layer.name for layer in self.layers.values()]
+
 
 def to_decompose(model, include=None, exclude=None) -> ToDecompose:
     """Finds the layers of a model to decompose, and checks the model.

@@ -4,11 +4,13 @@ import keras
 import numpy as np
 
 from keras_basisprune.data.kept_batches import KeptBatches
+from keras_basisprune.data.on_beam.beam_source import BeamSource
 from keras_basisprune.data.samples_at_once import samples_at_once
 from keras_basisprune.graph.check_finite_weights import check_finite_weights
 from keras_basisprune.graph.running import remembered
 from keras_basisprune.graph.trace import check_model
 from keras_basisprune.plan import Plan
+from keras_basisprune.surgery._compensated_on_beam import compensated_on_beam
 from keras_basisprune.surgery._compensation import Compensation
 from keras_basisprune.surgery._original_outputs import OriginalOutputs
 from keras_basisprune.surgery.prune import pruned_calls
@@ -57,6 +59,11 @@ def compensate(
     `n = kh kw cin`. Memory does not grow with the number of samples: what is beyond
     half a GiB of the values that are still needed is on disk (`data.spilling`).
 
+    On a `data.BeamSource`, each pass over it corrects the layers that don't depend on
+    each other: a chain of `L` layers behind the first one that loses channels takes
+    `L + 1` passes, the first of which counts samples (`docs/beam.md`). Sums are float64
+    and those of `data` in memory to 1e-9.
+
     Source: *Compensation-aware pruning* (CaP, arXiv:2108.13728).
 
     Args:
@@ -64,7 +71,8 @@ def compensate(
         plan: A `Plan`, as for `prune`.
         data: A few hundred unlabelled samples, as the model was trained on: an array, a
             list or dict of arrays for several inputs, or a dataset of batches. If the
-            model accepts images of any size, batches may differ in size.
+            model accepts images of any size, batches may differ in size. Or a
+            `data.BeamSource`.
         ridge: Float > 0, strength of the ridge towards the original weights, relative
             to the mean variance of a layer's inputs; or `None` to choose it for each
             layer. With a number, nothing is scaled.
@@ -75,7 +83,8 @@ def compensate(
 
     Raises:
         ValueError: If the plan or the data do not fit the model, `ridge` is not
-            positive, or outputs on `data` are not finite.
+            positive, outputs on `data` are not finite, or workers of a `BeamSource`
+            can't load the model.
 
     Example:
 
@@ -83,30 +92,22 @@ def compensate(
     >>> small = keras_basisprune.compensate(model, plan, images)
     """
     verbose = check_verbose(verbose)
-    ridge = check_compensated(model, plan, ridge)
-    batches = KeptBatches.of(model, data, samples_at_once(model))
-    done = pruned_calls(model, plan)
-    exact = dtype_for(ridge)
-    made = remembered(
-        model,
-        data,
-        ("compensate", exact),
-        lambda: OriginalOutputs(done.traced, batches, exact),
-    )
-    return Compensation(done, ridge).run(batches, made, verbose)
-
-
-def check_compensated(model, plan, ridge) -> float | None:
-    """Raises `ValueError` unless a model, a plan and a ridge are fit for each other."""
     remedy = "Pass a number such as 0.01, or None."
     if ridge is not None:
         ridge = check_number("ridge", ridge, "(0, inf)", "a positive float", remedy)
     check_kind("plan", plan, Plan, "Make one with `select_channels`.")
     check_model("model", model)
     check_finite_weights(model)
-    return ridge
-
-
-def dtype_for(ridge):
-    """Returns the dtype of products: a weak ridge covers no rounding."""
-    return np.float64 if ridge is not None and ridge < _WEAK else np.float32
+    # A weak ridge covers no rounding.
+    dtype = np.float64 if ridge is not None and ridge < _WEAK else np.float32
+    if isinstance(data, BeamSource):
+        return compensated_on_beam(model, plan, data, ridge, dtype)
+    batches = KeptBatches.of(model, data, samples_at_once(model))
+    done = pruned_calls(model, plan)
+    made = remembered(
+        model,
+        data,
+        ("compensate", dtype),
+        lambda: OriginalOutputs(done.traced, batches, dtype),
+    )
+    return Compensation(done, ridge).run(batches, made, verbose)

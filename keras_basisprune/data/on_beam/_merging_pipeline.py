@@ -19,7 +19,7 @@ def merging_pipeline(pipeline, elements, work, fit, path):
     Args:
         pipeline: A `beam.Pipeline`.
         elements: A `PTransform` from it to `Shard`s, or to batches.
-        work: As in `BeamSource.merged`.
+        work: As in `BeamRuns.merged`.
         fit: Triple of the batch size, and shape and size of images, or `None`.
         path: The `pathlib.Path` of the file.
     """

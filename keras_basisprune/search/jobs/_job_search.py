@@ -10,6 +10,7 @@ from keras_basisprune.data.relevance.encoder_fingerprint import encoder_fingerpr
 from keras_basisprune.search.checked_call import checked_call
 from keras_basisprune.search.compress import compress
 from keras_basisprune.search.jobs._progress import (
+    FOLDER,
     REFUSED,
     SURPLUS,
     is_surplus,
@@ -48,6 +49,7 @@ class JobSearch:
         self._sampler, self._seed, self._retries = sampler, seed, retries
         self._before = None  # the objective of the original
         self._number = None  # of the job that runs
+        self._watched: set[int] = set()  # numbers of jobs of others
 
     def check(self):
         """Raises what `compress` would, before anything is written.
@@ -68,6 +70,7 @@ class JobSearch:
         """Creates or joins the study; raises unless it is of this search."""
         optuna = self._optuna
         # Without signs of life, others may have ended long ago.
+        self._storage = storage
         interval = getattr(storage, "get_heartbeat_interval", lambda: None)
         self._waits = interval() is not None
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -130,10 +133,26 @@ class JobSearch:
             if not self._prepare(found):
                 if not self._waits:
                     break
+                self._watch(trials)
                 time.sleep(_POLL)
                 continue
             self._run_one()
         return self._result()
+
+    def _watch(self, trials):
+        """Gives a sign of life, once, for each job that others have only begun.
+
+        If its process was killed, or lost the storage, before the first one, it would
+        be waited for forever. So it will be given up.
+        """
+        study = self._storage.get_study_id_from_name(self._name)
+        for trial in trials:
+            number, begun = trial.number, trial.state.name == "RUNNING"
+            if begun and FOLDER not in trial.user_attrs and number not in self._watched:
+                self._watched.add(number)
+                given = study, number
+                key = self._storage.get_trial_id_from_study_id_trial_number(*given)
+                self._storage.record_heartbeat(key)
 
     def _prepare(self, found) -> bool:
         """Returns whether a job can be begun; says which, unless the sampler does."""
@@ -163,18 +182,21 @@ class JobSearch:
             for one in chain:
                 if isinstance(one, StorageLost):
                     raise one from None
-            if not self._given_up():
+            state = self._state()
+            if state == "FAIL":
+                warnings.warn(
+                    "A job was given up by other processes, since it showed no sign of "
+                    "life. It is begun again; what it found is in its folder.",
+                    stacklevel=4,
+                )
+            elif state not in ("COMPLETE", "PRUNED"):  # or else it was told before
                 raise
-            warnings.warn(
-                "A job was given up by other processes, since it showed no sign of "
-                "life. It is begun again; what it found is in its folder.",
-                stacklevel=4,
-            )
 
-    def _given_up(self) -> bool:
-        """Returns whether others have declared the job as failed."""
+    def _state(self) -> str | None:
+        """Returns the state of the job that ran, as all processes see it."""
         trials = self._study.get_trials(deepcopy=False)
-        return any(t.number == self._number and t.state.name == "FAIL" for t in trials)
+        states = {trial.number: trial.state.name for trial in trials}
+        return states.get(self._number)
 
     def _job(self, trial):
         """Runs one job; what it raises marks the trial as failed."""
@@ -191,7 +213,7 @@ class JobSearch:
         folder = self._folder / "jobs" / self._choices.key(labels)
         for key, value in (("host", platform.node()), ("process", os.getpid())):
             trial.set_user_attr(key, value)
-        trial.set_user_attr("folder", str(folder.absolute()))
+        trial.set_user_attr(FOLDER, str(folder.absolute()))
         begin = time.monotonic()
         try:
             result = self._compressed(labels, folder)

@@ -9,6 +9,7 @@ from keras_basisprune.search.jobs.job import Job
 
 _FEW = 100_000  # combinations that are listed
 SURPLUS, REFUSED = "surplus", "refused"  # attributes of trials that count for nothing
+FOLDER = "folder"  # that of trials whose job has begun
 
 
 @dataclasses.dataclass

@@ -60,12 +60,17 @@ def open_storage(storage, folder, heartbeat, patience):
     known = sqlalchemy.exc
     lost = known.OperationalError, known.InterfaceError
     lost += (optuna.exceptions.StorageInternalError,)
-    kind = _patient(optuna.storages.RDBStorage, lost, patience)
     given = {"engine_kwargs": options, "heartbeat_interval": heartbeat}
     for attempt in range(_ATTEMPTS):
         try:
             with experimental_is_fine(optuna):
-                return kind(url, grace_period=2 * heartbeat, **given)
+                found = optuna.storages.RDBStorage(
+                    url, grace_period=2 * heartbeat, **given
+                )
+            # What a study works with: it remembers trials, and calls the database.
+            found = optuna.storages.get_storage(found)
+            found.__class__ = _patient(type(found), lost, patience)
+            return found
         except (known.SQLAlchemyError, ImportError, *lost) as error:
             if attempt < _ATTEMPTS - 1:  # two processes may create the tables at once
                 time.sleep(_FIRST * random.uniform(1, 2))
@@ -142,8 +147,7 @@ def _patient(kind, lost, patience):
         return call
 
     names = [name for base in kind.__mro__ for name in vars(base)]
-    # `_get_stale_trial_ids` and the method behind `create_new_trial` are of the
-    # interface that storages implement.
+    # `_get_stale_trial_ids` is of the interface that storages implement, too.
     public = {n for n in names if n == "_get_stale_trial_ids" or not n.startswith("_")}
     methods = {name: getattr(kind, name) for name in public}
     return type(

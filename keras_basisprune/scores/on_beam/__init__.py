@@ -1,1 +1,0 @@
-"""Statistics of a source that is on many machines, by Apache Beam."""

@@ -1,1 +1,0 @@
-"""Compensation fitted on a source that is on many machines, by Apache Beam."""
