@@ -7,10 +7,12 @@
 
 The network may be pruned first (`--keep`, `--method`). Forms, by `--forms`: *float32*,
 *float16*, *dynamic*, *int8* (after training, calibrated), *qat* (`quantize_aware`
-alone), *qat_moving* and *qat_learned* (and trained towards the float network's outputs,
-without labels), *int4* (the same with 4-bit weights, learned ranges); by TFMOT, towards
-the float network's answers: *tfmot_qat* (int8), *sparse* (half of the weights of 1x1
-convolutions are 0, float32) and *clustered* (16 values per layer, float32).
+alone), *qat_nearest* (the same with `rounding="nearest"`), *int4_start* and
+*int4_nearest* (both with 4-bit weights, learned ranges), *qat_moving* and *qat_learned*
+(and trained towards the float network's outputs, without labels), *int4* (the same with
+4-bit weights, learned ranges); by TFMOT, towards the float network's answers:
+*tfmot_qat* (int8), *sparse* (half of the weights of 1x1 convolutions are 0, float32)
+and *clustered* (16 values per layer, float32).
 
 Data without a test set are split: `--fit` images are fitted on, the network is judged
 on the others. Printed are accuracy, agreement with the float network's answers, bytes,
@@ -39,6 +41,9 @@ FORMS = (
     "dynamic",
     "int8",
     "qat",
+    "qat_nearest",
+    "int4_start",
+    "int4_nearest",
     "qat_moving",
     "qat_learned",
     "int4",
@@ -148,8 +153,10 @@ def _by_tfmot(form, model, train, config):
 
 
 def _trained(form, model, train, config):
-    learned = form in ("qat_learned", "int4")
-    options = {"weight_bits": 4} if form == "int4" else {}
+    learned = form.startswith("int4") or form == "qat_learned"
+    options = {"weight_bits": 4} if form.startswith("int4") else {}
+    if form.endswith("nearest"):
+        options["rounding"] = "nearest"
     network = kbp.quantize_aware(
         model,
         train,
@@ -157,7 +164,7 @@ def _trained(form, model, train, config):
         verbose=0,
         **options,
     )
-    if form != "qat":
+    if form not in ("qat", "qat_nearest", "int4_start", "int4_nearest"):
         kbp.recover(network, train, teacher=model, config=config, verbose=2)
     return network
 

@@ -768,6 +768,7 @@ def calls(folder):
                 "weight_bits": "bits",
                 "activation_bits": "whole",
                 "exclude": "patterns",
+                "rounding": "choice",
                 "samples": "whole",
                 "verbose": "verbose",
             },

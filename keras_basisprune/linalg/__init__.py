@@ -1,6 +1,7 @@
 """The matrix computations of the decomposition. NumPy only."""
 
 from keras_basisprune.linalg._low_rank import LowRank
+from keras_basisprune.linalg.compensated_rounding import compensated_rounding
 from keras_basisprune.linalg.components import components
 from keras_basisprune.linalg.convex_slopes import convex_slopes
 from keras_basisprune.linalg.descending import descending
@@ -19,6 +20,7 @@ __all__ = [
     "LowRank",
     "Moments",
     "RidgeFolds",
+    "compensated_rounding",
     "components",
     "convex_slopes",
     "descending",

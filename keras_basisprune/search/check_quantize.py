@@ -14,7 +14,11 @@ def check_quantize(model, images, shipped):
         shipped: A `Shipped`.
     """
     try:
-        shipped(quantize_aware(model, images, samples=_SAMPLES, verbose=0))
+        shipped(
+            quantize_aware(
+                model, images, rounding="nearest", samples=_SAMPLES, verbose=0
+            )
+        )
     except ValueError as error:
         raise ValueError(
             "Expected `recover.quantize` to be true for models that `quantize_aware` "

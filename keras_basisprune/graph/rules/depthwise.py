@@ -13,7 +13,7 @@ from keras_basisprune.graph.rules._kernels import (
     kernel_flops,
     pointwise_layer,
 )
-from keras_basisprune.graph.rules._patches import gathered
+from keras_basisprune.graph.rules._patches import gathered, patches
 from keras_basisprune.graph.rules._reads import Read, axis_first
 from keras_basisprune.graph.rules.convolutions import Convolution, cut_bias
 from keras_basisprune.graph.rules.registry import channel_rule
@@ -56,6 +56,10 @@ class DepthwiseRule(Convolution):
     def obstacle(self, layer):
         """Returns the reason, which always applies."""
         return "depthwise: each channel has a filter of its own, so its rank is 1"
+
+    def patches(self, layer, inputs, positions):
+        """Returns patches of `kh kw cin` numbers, those of a channel not together."""
+        return patches(layer, inputs, positions)
 
 
 @channel_rule(keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)

@@ -5,16 +5,13 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from keras_basisprune.data.batching.spread import run_spread
-from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.export.signatures import pack
 from keras_basisprune.graph.flat_names import unique_name
 from keras_basisprune.graph.graph_function import GraphFunction
 from keras_basisprune.graph.rewrite import rewrite
 
-_BATCH = 32
 
-
-def observed(model, traced, data, samples, verbose, averaged=()) -> tuple[dict, dict]:
+def observed(model, traced, batches, verbose, averaged=()) -> tuple[dict, dict]:
     """Finds the extreme values of each tensor for each sample, and means of channels.
 
     Time is that of one forward pass; one batch is in memory at a time.
@@ -22,8 +19,7 @@ def observed(model, traced, data, samples, verbose, averaged=()) -> tuple[dict, 
     Args:
         model: The `keras.Model`.
         traced: Its `Trace`.
-        data: Samples, in any form.
-        samples: Integer, the most samples that are read.
+        batches: An iterable of lists of arrays, one per input of the model.
         verbose: Whether to show a progress bar.
         averaged: The `id`s of tensors of which to take the means, too.
 
@@ -33,7 +29,7 @@ def observed(model, traced, data, samples, verbose, averaged=()) -> tuple[dict, 
         each place of the last axis.
 
     Raises:
-        ValueError: If `data` does not fit the model or a value is not finite.
+        ValueError: If a value is not finite.
     """
     became: dict[int, list] = {}
     copy = rewrite(model, lambda layer, name: None, traced, became=became)
@@ -56,13 +52,11 @@ def observed(model, traced, data, samples, verbose, averaged=()) -> tuple[dict, 
     probe = keras.Model(copy.input, probes)
     found = []
     with tqdm(unit="sample", disable=not verbose) as bar:
-        for batch in sample_batches(
-            model, None, data, "data", batch_size=_BATCH, limit=samples
-        ):
+        for batch in batches:
             values = run_spread(probe, pack(copy, batch))
             found.append(values if len(probes) > 1 else [values])
             bar.update(len(batch[0]))
-    arrays = [np.concatenate(parts)[:samples] for parts in zip(*found, strict=True)]
+    arrays = [np.concatenate(parts) for parts in zip(*found, strict=True)]
     _check(arrays)
     means = [array.mean(0, dtype=np.float64) for array in arrays[len(tensors) :]]
     extremes = dict(zip(tensors, arrays, strict=False))
