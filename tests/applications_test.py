@@ -52,8 +52,22 @@ def test_application(name, tmp_path):
     keras.utils.clear_session()
 
 
-@pytest.mark.parametrize("basis", ["activations", "regression"])
-@pytest.mark.parametrize("name", [names[0] for names in FAMILIES.values()])
+ONE_EACH = [names[0] for names in FAMILIES.values()]
+SOME = [name for name in ONE_EACH if name.startswith(("MobileNet", "ResNet"))]
+
+
+@pytest.mark.parametrize(
+    ("name", "basis"),
+    [
+        *((name, "regression") for name in ONE_EACH),
+        *((name, "activations") for name in SOME),
+        *(
+            pytest.param(name, "activations", marks=pytest.mark.large)
+            for name in ONE_EACH
+            if name not in SOME
+        ),
+    ],
+)
 def test_application_by_bases_of_data(name, basis):
     model = build(name)
     randomize_norms(model)
