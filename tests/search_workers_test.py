@@ -74,6 +74,7 @@ def test_two_workers_find_what_one_finds(own_layers, digits, alone, tmp_path):
     assert [one.seconds for one in again.trials] == [one.seconds for one in both.trials]
 
 
+@pytest.mark.large
 def test_training_and_files_that_ship(model, digits):
     """Rounds whose network is not the original, and a metric of a script's own."""
     seen = len(digits.validation[1])
