@@ -32,15 +32,11 @@ def round_kernels(network, original, batches, verbose):
         original: The `keras.Model` that it was made of, with layers of the same names.
         batches: `KeptBatches`.
         verbose: Whether to show a progress bar.
-
-    Returns:
-        A set of the names of the layers that it has changed.
     """
     old, new = depth_first(trace(original)), depth_first(trace(network))
     known, first = _first_calls(old), _first_calls(new)
     streams = LiveValues(old, batches), LiveValues(new, batches)
     drawn = MapPositions.for_fitting(batches), sample_folds(batches)
-    done = set()
     for name, index in tqdm(first.items(), unit="layer", disable=not verbose):
         layer = new.calls[index].op
         if not isinstance(layer, QuantizedWeights) or name not in known:
@@ -56,8 +52,6 @@ def round_kernels(network, original, batches, verbose):
                 read.append(stream.of(tensor))
         if len(read) == 2:
             _round(layer, zip(*read, *drawn, strict=True))
-            done.add(name)
-    return done
 
 
 def _first_calls(traced) -> dict[str, int]:
