@@ -3,8 +3,8 @@
     python -m benchmarks.fit_memory --images=400,1600,6400
 
 Images are made batch by batch as they are read (a `PyDataset`), so that they take no
-memory themselves. Each step runs in a process of its own, with more and more images:
-the figures are the peak of that process, minus what it held before the first image.
+memory themselves. Each step and each number of images has a process of its own: the
+figures are the peak of that process, minus what it held before the first image.
 With `--network=ResNet50 --image_size=224 --images=2000 --memory=512` it also shows how
 much a large network needs; to train it, `--steps=recovery --batch_size=8`.
 """
@@ -35,24 +35,24 @@ def main(argv):
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
     for step in _STEPS.value or STEPS:
         if _ONE.value:
-            _measure(step)
+            _measure(step, int(_IMAGES.value[0]))
             continue
-        options = [*sys.argv[1:], f"--steps={step}", "--in_this_process"]
-        subprocess.run([sys.executable, "-m", "benchmarks.fit_memory", *options])
+        for count in _IMAGES.value:
+            options = [f"--steps={step}", f"--images={count}", "--in_this_process"]
+            command = [sys.executable, "-m", "benchmarks.fit_memory", *sys.argv[1:]]
+            subprocess.run([*command, *options], check=True)
 
 
-def _measure(step):
+def _measure(step, count):
     model = network()
     model.predict(next(iter(Images(_BATCH.value)))[0], verbose=0)
-    before, row = resident(), []
-    for count in map(int, _IMAGES.value):
-        start = time.process_time()
-        with kbp.data.spilling(memory=_MEMORY.value * 2**20), PeakMemory() as peak:
-            STEPS[step](model, Images(count))
-        seconds = time.process_time() - start
-        mib, total = (peak.bytes - before) / 2**20, peak.bytes / 2**20
-        row.append(f"{count:6} images {mib:6.0f} MiB (of {total:.0f}) {seconds:5.0f} s")
-    print(f"{step:14}", "   ".join(row), flush=True)
+    before, start = resident(), time.process_time()
+    with kbp.data.spilling(memory=_MEMORY.value * 2**20), PeakMemory() as peak:
+        STEPS[step](model, Images(count))
+    seconds = time.process_time() - start
+    mib, total = (peak.bytes - before) / 2**20, peak.bytes / 2**20
+    row = f"{step:14}{count:6} images {mib:6.0f} MiB (of {total:.0f}) {seconds:5.0f} s"
+    print(row, flush=True)
 
 
 def scores(model, data):

@@ -20,7 +20,7 @@ from keras_basisprune.graph.trace import trace
 from keras_basisprune.surgery.recalibrate import recalibrate
 from keras_basisprune.training.class_weights import class_weights
 from keras_basisprune.training.epoch_logs import EpochLogs, Validation
-from keras_basisprune.training.epochs import EpochData, Epochs
+from keras_basisprune.training.epochs import EpochData, Epochs, augmented_images
 from keras_basisprune.training.keep_best import KeepBest
 from keras_basisprune.training.match_statistics import match_statistics
 from keras_basisprune.training.quantization.unrounded_outputs import (
@@ -28,6 +28,7 @@ from keras_basisprune.training.quantization.unrounded_outputs import (
 )
 from keras_basisprune.training.quick_statistics import quick_statistics
 from keras_basisprune.training.rising_and_falling import rising_and_falling
+from keras_basisprune.training.seeds import set_global_seed, set_seeds
 from keras_basisprune.training.set_aside import set_aside
 from keras_basisprune.training.stream_epochs import StreamEpochs
 from keras_basisprune.training.trained_weights import trained_weights
@@ -38,6 +39,7 @@ _WARMUP = 0.1  # share of the steps
 # Number of batches for the statistics of BatchNormalization, and how much better the
 # old ones must be, so that chance in few images does not decide.
 _BATCHES, _CLEARLY = 4, 0.9
+_ASIDE = 300  # samples of a stream that are set aside, and held in memory, at most
 _KEPT = 2**30  # bytes of a teacher's outputs that are computed once and kept
 
 
@@ -90,8 +92,8 @@ def fit_recovered(
 def _set_aside(train, config):
     """Returns what to train on, and what is set aside.
 
-    Of a stream, the samples that were drawn from it take that place, though they train,
-    too.
+    Of a stream, at most 300 of the samples that were drawn from it take that place,
+    though they train, too.
     """
     share, seed = config.validation_split, config.seed
     if train.in_memory:
@@ -100,7 +102,7 @@ def _set_aside(train, config):
         return train.part(left), aside and train.part(aside[0])
     if not share:
         return train, None
-    count = max(1, round(share * len(train)))
+    count = min(_ASIDE, max(1, round(share * len(train))))
     return train, train.remembered(count, seed)
 
 
@@ -116,19 +118,28 @@ def _views(model, aside, teacher, config, losses) -> Validation:
     augment, images = config.augment, aside.images
     if augment is None and teacher is not None and _are_pictures(images):
         augment = functools.partial(random_crops, flip=False, seed=None)
-    if augment is not None:
-        many, label = np.concatenate([images] * _VIEWS), np.zeros(_VIEWS * len(images))
-        if labels is not None:
-            label = np.concatenate([labels[0]] * _VIEWS)
-        data = EpochData(many, label, augment, None, model.input_shape)
-        size = fixed_batch(model) or config.batch_size
-        batches = Epochs(data, size, config.seed, _LAST_EPOCH)
-        pairs = [batches[index] for index in range(batches.num_batches)]
-        images, label = (np.concatenate(part) for part in zip(*pairs, strict=True))
-        batch = Batch([images], None if labels is None else [label])
-    else:
+    if augment is None:
         batch = Batch(aside.whole.inputs, labels)
+    else:
+        size = fixed_batch(model) or config.batch_size
+        made = _changed(images, augment, size, config.seed, model.input_shape)
+        batch = Batch([made], labels and [np.concatenate([labels[0]] * _VIEWS)])
     return Validation(ArrayExamples(model, batch), losses, teacher)
+
+
+def _changed(images, augment, size, seed, shape) -> np.ndarray:
+    """Returns images as training changes them, `_VIEWS` times."""
+    set_global_seed(seed, _LAST_EPOCH)
+    if isinstance(augment, keras.layers.Layer):
+        set_seeds(augment, seed, _LAST_EPOCH)
+    count, changed = _VIEWS * len(images), None
+    for start in range(0, count, size):
+        chosen = np.arange(start, min(start + size, count)) % len(images)
+        made = augmented_images(augment, images[chosen], shape)
+        if changed is None:  # a copy of all batches would take as much again
+            changed = np.empty((count, *made.shape[1:]), made.dtype)
+        changed[start : start + size] = made
+    return changed
 
 
 def _are_pictures(images) -> bool:

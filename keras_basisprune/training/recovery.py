@@ -71,8 +71,9 @@ class Recovery:
         validation_split: Share of `train`, in [0, 1), that is set aside for that where
             no validation is given. These images are augmented, too, and with a teacher
             cropped at random if there is no `augment`: a network that was fitted on
-            them knows them by heart, but not changed. 0 sets nothing aside, and then
-            `keep_best` needs a validation.
+            them knows them by heart, but not changed. Of data that are read batch by
+            batch, 300 at most are used, and they train, too. 0 sets nothing aside, and
+            then `keep_best` needs a validation.
         quantize: Whether each training of `compress(..., ship="int8")` is followed by
             quantization-aware training (`quantize_aware`): a third as many epochs, at a
             tenth of the rate. The network that rounds is the one that is judged and
