@@ -18,7 +18,9 @@ import pytest
 
 import keras_basisprune as kbp
 from keras_basisprune.search.jobs import _job_search as module
+from keras_basisprune.search.jobs._progress import is_open, is_surplus, progress_of
 from keras_basisprune.search.jobs._storage import open_storage
+from keras_basisprune.search.jobs.choices import Choices
 from keras_basisprune.search.locked import FolderInUse
 
 optuna = pytest.importorskip("optuna")
@@ -127,6 +129,45 @@ def test_two_at_a_time_share_the_work(model, searches, tmp_path):
     assert len(searches.calls) == 6
     assert sorted(states(found[0])) == sorted(states(found[1]))
     assert [job.left for job in found[0].jobs if job.state == "done"].count(0.2) == 1
+
+
+def test_a_combination_that_is_half_drawn_is_waited_for():
+    """The earlier trial may be about to draw what the later one was given."""
+    choices = Choices(CHOICES, {})
+    given = choices.row(4)
+    drawing = optuna.samplers.PartialFixedSampler(
+        given, optuna.samplers.RandomSampler()
+    )
+    study = optuna.create_study(sampler=drawing)
+    first = study.ask()
+    study.enqueue_trial(given)
+    later = study.ask()
+    for name in given:
+        later.suggest_categorical(name, choices.labels[name])
+    for name in given:
+        trials = study.get_trials()
+        assert is_open(later, trials, choices)
+        assert not is_open(first, trials, choices)
+        assert not is_surplus(later, trials, choices, 6)
+        assert progress_of(trials, choices, 0).taken == {choices.key(given)}
+        first.suggest_categorical(name, choices.labels[name])
+    trials = study.get_trials()
+    assert not is_open(later, trials, choices)
+    assert is_surplus(later, trials, choices, 6)
+    assert not is_surplus(first, trials, choices, 6)
+
+
+def test_trials_that_failed_before_they_drew_are_none():
+    choices, study = Choices(CHOICES, {}), optuna.create_study()
+    for _ in range(3):
+        study.tell(study.ask(), state=optuna.trial.TrialState.FAIL)
+    found = progress_of(study.get_trials(), choices, 1)
+    assert (found.ended, found.active, found.taken, found.again) == (
+        set(),
+        0,
+        set(),
+        [],
+    )
 
 
 def test_what_fails_is_begun_again_and_what_is_refused_is_not(

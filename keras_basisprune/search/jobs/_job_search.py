@@ -13,6 +13,7 @@ from keras_basisprune.search.jobs._progress import (
     FOLDER,
     REFUSED,
     SURPLUS,
+    is_open,
     is_surplus,
     job_of,
     progress_of,
@@ -24,6 +25,7 @@ from keras_basisprune.search.locked import FolderInUse
 from keras_basisprune.version import __version__
 
 _POLL = 2.0  # seconds between looks at jobs of others
+_DRAWN = 10.0  # seconds in which a process says what it tries
 
 
 class JobSearch:
@@ -205,7 +207,7 @@ class JobSearch:
             name: trial.suggest_categorical(name, values)
             for name, values in self._choices.labels.items()
         }
-        trials = self._study.get_trials(deepcopy=False)
+        trials = self._others(trial)
         if is_surplus(trial, trials, self._choices, self._wanted):
             trial.set_user_attr(SURPLUS, True)
             self._instead(trials)
@@ -235,6 +237,18 @@ class JobSearch:
         if not result.met_budget:
             raise self._optuna.TrialPruned("no network is within the budget")
         return self._left(result)
+
+    def _others(self, trial) -> list:
+        """Returns all trials, once it is known what the earlier ones try.
+
+        One whose process has ended before it said so is not waited for.
+        """
+        end = time.monotonic() + _DRAWN
+        while True:
+            trials = self._study.get_trials(deepcopy=False)
+            if not is_open(trial, trials, self._choices) or time.monotonic() > end:
+                return trials
+            time.sleep(_POLL / 40)
 
     def _instead(self, trials):
         """Has another combination tried where the sampler chose a known one."""

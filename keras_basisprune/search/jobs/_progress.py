@@ -36,6 +36,12 @@ def labels_of(trial) -> dict:
     return dict(trial.system_attrs.get("fixed_params") or trial.params)
 
 
+def _all_labels_of(trial, choices) -> dict:
+    """Returns the labels of a trial; none while a sampler has drawn only some."""
+    labels = labels_of(trial)
+    return labels if len(labels) == len(choices.labels) else {}
+
+
 def progress_of(trials, choices, retries) -> Progress:
     """Returns the `Progress` of all trials of a study.
 
@@ -46,7 +52,7 @@ def progress_of(trials, choices, retries) -> Progress:
     """
     ended, alive, failed, unknown, waiting = set(), set(), {}, 0, False
     for trial in trials:
-        labels, state = labels_of(trial), trial.state.name
+        labels, state = _all_labels_of(trial, choices), trial.state.name
         if SURPLUS in trial.user_attrs:
             continue
         key = choices.key(labels)
@@ -56,11 +62,11 @@ def progress_of(trials, choices, retries) -> Progress:
             waiting |= state == "WAITING"
             unknown += not labels
             alive |= {key} if labels else set()
-        else:
+        elif labels:
             failed.setdefault(key, []).append(labels)
     ended |= {key for key, found in failed.items() if len(found) > retries}
     alive -= ended
-    again = [f[0] for key, f in failed.items() if key not in ended | alive and f[0]]
+    again = [f[0] for key, f in failed.items() if key not in ended | alive]
     taken = ended | alive | set(failed)
     return Progress(ended, len(alive) + unknown, taken, waiting, again)
 
@@ -79,6 +85,23 @@ def untried(choices, taken, seed) -> dict | None:
     return next((row for row in rows if choices.key(row) not in taken), None)
 
 
+def is_open(trial, trials, choices) -> bool:
+    """Returns whether the labels of an earlier trial are about to be drawn.
+
+    Args:
+        trial: The `optuna.trial.Trial` that asks.
+        trials: All of the study.
+        choices: The `Choices`.
+    """
+    return any(
+        other.number < trial.number
+        and other.state.name == "RUNNING"
+        and SURPLUS not in other.user_attrs
+        and not _all_labels_of(other, choices)
+        for other in trials
+    )
+
+
 def is_surplus(trial, trials, choices, wanted) -> bool:
     """Returns whether an earlier trial has the same combination, or all are begun.
 
@@ -92,7 +115,7 @@ def is_surplus(trial, trials, choices, wanted) -> bool:
     for other in trials:
         state, attributes = other.state.name, other.user_attrs
         if other.number < trial.number and SURPLUS not in attributes:
-            if labels := labels_of(other):
+            if labels := _all_labels_of(other, choices):
                 key = choices.key(labels)
                 if state != "FAIL":
                     before.add(key)
