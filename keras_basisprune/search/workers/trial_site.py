@@ -1,6 +1,7 @@
 """Cuts and judges networks in a worker process."""
 
 import functools
+import json
 import pathlib
 import pickle
 import threading
@@ -20,6 +21,8 @@ from keras_basisprune.search.run_folder import RunFolder
 from keras_basisprune.search.scorer import Scorer
 from keras_basisprune.search.shipped import Shipped
 
+KNOWN = "known.json"
+
 
 class TrialSite:
     """Cuts and judges networks in a worker process, as `Cuts` does in its own.
@@ -28,7 +31,8 @@ class TrialSite:
 
     Args:
         folder: A folder with `call.pickle` (a `TrialCall`) and the networks that are
-            cut, `1.keras`, `2.keras`, ... by round; the first is the original.
+            cut, `1.keras`, `2.keras`, ... by round; the first is the original. When
+            a cut is asked for, also with `known.json`: what the search remembers.
     """
 
     def __init__(self, folder):
@@ -43,18 +47,18 @@ class TrialSite:
         self._score = Scorer(original, *given, **more)
         self._judge = None
 
-    def tried(self, number, key, known):
+    def tried(self, number, key):
         """Cuts and judges a network.
 
         Args:
             number: Integer, the round.
             key: A `CutKey`.
-            known: Dict, what the search remembers so far.
 
         Returns:
             What the search shall remember of the trial, and a dict of what else was
             found out on the way.
         """
+        known = json.loads((self._folder / KNOWN).read_text(encoding="utf-8"))
         self._answers.learn(known)
         if self._judge is None:
             self._judge = self._made_judge()
@@ -99,7 +103,7 @@ def _site(folder) -> TrialSite:
     return TrialSite(folder)
 
 
-def try_cut(folder, number, keep, method, known):
+def try_cut(folder, number, keep, method):
     """Cuts and judges a network in this process.
 
     Args:
@@ -107,14 +111,13 @@ def try_cut(folder, number, keep, method, known):
         number: Integer, the round.
         keep: Float, the share to keep.
         method: The name of a `Method`.
-        known: Dict, what the search remembers so far.
 
     Returns:
         What `TrialSite.tried` returns, and a list of the texts of warnings.
     """
     with warnings.catch_warnings(record=True) as told, quiet_retracing():
         warnings.simplefilter("always", UserWarning)
-        answer, found = _site(folder).tried(number, CutKey(keep, method), known)
+        answer, found = _site(folder).tried(number, CutKey(keep, method))
     texts = [str(one.message) for one in told if one.category is UserWarning]
     return answer, found, texts
 

@@ -1,6 +1,7 @@
 """Processes that try several networks of a search at once."""
 
 import dataclasses
+import json
 import os
 import pathlib
 import tempfile
@@ -10,7 +11,7 @@ import keras
 
 from keras_basisprune.data.examples.on_disk import on_disk
 from keras_basisprune.search.workers import trial_site
-from keras_basisprune.utils.files import save_model
+from keras_basisprune.utils.files import save_model, write_text
 
 _CALLER = 2
 # What OpenMP, OpenBLAS, TensorFlow and MKL take for the number of threads.
@@ -68,13 +69,18 @@ class TrialWorkers:
             number: Integer, the round.
             keys: Sequence of `CutKey`s; the first is begun in any case.
         """
-        known = None
+        written = False
         for at, key in enumerate(keys):
             working = sum(not future.done() for future in self._asked.values())
             if (number, key) in self._asked or (at and working >= self.count):
                 continue
-            known = self._folder.known() if known is None else known
-            given = str(self._place), number, key.keep, key.method, known
+            if not written:
+                # By a file: what is asked has to fit into a pipe, or a process that is
+                # killed leaves the pipe full, and `close` waits forever.
+                answers = json.dumps(self._folder.known())
+                write_text(self._place / trial_site.KNOWN, answers)
+                written = True
+            given = str(self._place), number, key.keep, key.method
             future = self._executor.submit(trial_site.try_cut, *given)
             self._asked[number, key] = future
 
@@ -100,9 +106,12 @@ class TrialWorkers:
         return answer
 
     def close(self):
-        """Ends the processes, whatever they are doing."""
-        working = any(not future.done() for future in self._asked.values())
-        self._executor.shutdown(wait=True, kill_workers=working)
+        """Ends the processes, whatever they are doing.
+
+        They are killed, since they hold nothing of value: a process that ends by itself
+        may hang on its way.
+        """
+        self._executor.shutdown(wait=True, kill_workers=True)
         self._temporary.cleanup()
 
     def _forget(self):
