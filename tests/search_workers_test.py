@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 
 import digits_model
 import keras
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 import keras_basisprune as kbp
 from keras_basisprune.search.smallest_share import smallest_share
+from keras_basisprune.search.workers import trial_workers
 from keras_basisprune.search.workers.likely_attempts import likely_attempts
 
 
@@ -137,6 +139,20 @@ def test_a_worker_that_dies_is_named(model, digits):
 
     with pytest.raises(RuntimeError, match="worker has ended by itself.*fewer"):
         search(model, digits, metric=metric, mode="max", workers=2)
+
+
+def held(megabytes, seconds, store=[]):  # noqa: B006
+    store.append(np.ones(megabytes << 17))
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def test_a_process_whose_memory_grows_goes_on():
+    executor = trial_workers._executor(1)
+    found = {executor.submit(held, *size).result() for size in ((1, 0), (400, 1.1))}
+    found.add(executor.submit(held, 1, 0).result())
+    executor.shutdown(kill_workers=True)
+    assert len(found) == 1 and found != {os.getpid()}
 
 
 def test_likely_attempts_by_hand():

@@ -126,6 +126,10 @@ def _executor(count):
 
     backend = keras.backend.backend()
     threads = str(max(1, (os.cpu_count() or 1) // count))
+    environment = {"KERAS_BACKEND": backend, **dict.fromkeys(_THREADS, threads)}
+    # A process whose memory grows by 300 MB would be ended, and another one begun: what
+    # compiled functions take is no leak, and an end may hang (`close`).
+    environment["LOKY_MAX_MEMORY_LEAK_SIZE"] = "1e18"
     given = (
         keras.config.floatx(),
         keras.config.image_data_format(),
@@ -135,5 +139,5 @@ def _executor(count):
         max_workers=count,
         initializer=trial_site.begin,
         initargs=(backend, *given),
-        env={"KERAS_BACKEND": backend, **dict.fromkeys(_THREADS, threads)},
+        env=environment,
     )
