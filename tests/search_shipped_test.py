@@ -198,6 +198,7 @@ def test_a_network_that_int8_ruins_is_refused():
     assert kbp.measure.accuracy(model, (x, y)) > 0.99
     data = (x[:200], y[:200]), (x[200:], y[200:])
     options = {"max_drop": 0.05, "methods": ["channels"], "verbose": 0}
+    options["config"] = kbp.SearchOptions(rounds=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         by_keras = kbp.compress(model, *data, **options)
