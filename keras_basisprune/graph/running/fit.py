@@ -10,6 +10,7 @@ from keras_basisprune.data.batching.shared_batches import SharedBatches, shared_
 from keras_basisprune.data.batching.shares import check_shares, distribution, shares
 from keras_basisprune.data.elements import elements
 from keras_basisprune.graph.running._alike import check_alike
+from keras_basisprune.graph.running._sums_of_one import sums_of_one
 
 
 def fit(
@@ -32,6 +33,9 @@ def fit(
     an epoch, which counts as often in the logs of training as it is repeated; the logs
     of validation are exact.
 
+    On one device, the network leaves memory with the last reference to it. After
+    `model.fit` it does not on TensorFlow (`sums_of_one`).
+
     Args:
         model: A compiled `keras.Model`.
         x: As `keras.Model.fit` takes it; the same in every process.
@@ -49,16 +53,17 @@ def fit(
     """
     callbacks, parts = list(callbacks), shares(model)
     if distribution() is None and _fits(x, y, batch_size or 32, parts):
-        return model.fit(
-            x,
-            y,
-            sample_weight=sample_weight,
-            batch_size=batch_size,
-            shuffle=shuffle,
-            validation_data=validation_data,
-            callbacks=callbacks,
-            **options,
-        )
+        with sums_of_one(model):
+            return model.fit(
+                x,
+                y,
+                sample_weight=sample_weight,
+                batch_size=batch_size,
+                shuffle=shuffle,
+                validation_data=validation_data,
+                callbacks=callbacks,
+                **options,
+            )
     size = options.pop("validation_batch_size", batch_size)
     check_shares("batch_size", parts, fixed_batch(model), parts)
     check_alike(model, x if y is None else (x, y, sample_weight))
