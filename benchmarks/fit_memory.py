@@ -9,6 +9,7 @@ With `--network=ResNet50 --image_size=224 --images=2000 --memory=512` it also sh
 much a large network needs; to train it, `--steps=recovery --batch_size=8`.
 """
 
+import gc
 import subprocess
 import sys
 import time
@@ -88,11 +89,18 @@ def recovery(model, data):
     kbp.recover(small, data, teacher=model, config=config, verbose=0)
 
 
+def trainings(model, data):
+    """A training of a network of its own for every 400 images, as in a search."""
+    for _ in range(0, data.count, 400):
+        recovery(model, Images(400))
+        gc.collect()
+
+
 STEPS = {
     step.__name__: step
     for step in (
         *(scores, activations, regression),
-        *(compensation, recalibration, recovery),
+        *(compensation, recalibration, recovery, trainings),
     )
 }
 
@@ -110,13 +118,13 @@ class Images(keras.utils.PyDataset):
 
     def __init__(self, count):
         super().__init__()
-        self._count = count
+        self.count = count
 
     def __len__(self):
-        return -(-self._count // _BATCH.value)
+        return -(-self.count // _BATCH.value)
 
     def __getitem__(self, index):
-        count = min(_BATCH.value, self._count - index * _BATCH.value)
+        count = min(_BATCH.value, self.count - index * _BATCH.value)
         shape = (count, _SIZE.value, _SIZE.value, 3)
         rng = np.random.default_rng(index)
         return rng.standard_normal(shape, np.float32), np.zeros(count, int)
