@@ -132,13 +132,18 @@ def _changed(images, augment, size, seed, shape) -> np.ndarray:
     set_global_seed(seed, _LAST_EPOCH)
     if isinstance(augment, keras.layers.Layer):
         set_seeds(augment, seed, _LAST_EPOCH)
-    count, changed = _VIEWS * len(images), None
-    for start in range(0, count, size):
-        chosen = np.arange(start, min(start + size, count)) % len(images)
-        made = augmented_images(augment, images[chosen], shape)
-        if changed is None:  # a copy of all batches would take as much again
-            changed = np.empty((count, *made.shape[1:]), made.dtype)
-        changed[start : start + size] = made
+    count = _VIEWS * len(images)
+    chosen = np.arange(count) % len(images)
+    parts = (
+        augmented_images(augment, images[chosen[start : start + size]], shape)
+        for start in range(0, count, size)
+    )
+    first = next(parts)
+    # A list of all batches, and then one array of them, would take twice as much.
+    changed = np.empty((count, *first.shape[1:]), first.dtype)
+    changed[:size] = first
+    for start, part in zip(range(size, count, size), parts, strict=True):
+        changed[start : start + size] = part
     return changed
 
 
