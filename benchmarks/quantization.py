@@ -31,6 +31,7 @@ import numpy as np
 from absl import app, flags
 
 import keras_basisprune as kbp
+from keras_basisprune.data.readers.fit_image import fit_image
 from keras_basisprune.export import tfmot
 from keras_basisprune.methods import METHODS
 from keras_basisprune.methods.apply_method import apply_method
@@ -202,8 +203,8 @@ def table(rows) -> str:
     return "\n".join(lines)
 
 
-def read(path, low, high, fit, seed):
-    """Returns images and labels to train and to judge on."""
+def read(path, low, high, fit, seed, shape):
+    """Returns images and labels to train and to judge on, for inputs of a shape."""
     with np.load(path) as arrays:
         found = {name: arrays[name] for name in arrays if name[:2] in ("x_", "y_")}
     rng = np.random.RandomState(seed)
@@ -216,9 +217,16 @@ def read(path, low, high, fit, seed):
         order = order[:fit]
     train = tuple(array[order] for array in train)
     return [
-        ((images * ((high - low) / 255) + low).astype("float32"), labels)
+        (fitted(images, shape) * ((high - low) / 255) + low, labels)
         for images, labels in (train, test)
     ]
+
+
+def fitted(images, shape) -> np.ndarray:
+    """Returns images as float32, in the size and with the channels of a shape."""
+    if images.shape[1:] == shape[1:]:
+        return images.astype("float32")
+    return np.stack([fit_image(image, shape[1:3], shape[3]) for image in images])
 
 
 def _crops(images):
@@ -237,10 +245,11 @@ def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
     low, high = map(float, _RANGE.value)
-    train, test = read(_DATA.value, low, high, _FIT.value, _SEED.value)
+    model = _model()
+    drawn = _FIT.value, _SEED.value, model.input_shape
+    train, test = read(_DATA.value, low, high, *drawn)
     images = train[0][: _TRAIN.value]
     test = [array[: _TEST.value] for array in test]
-    model = _model()
     if _KEEP.value < 1:
         pruned = pathlib.Path(_OUTPUT.value) / "pruned.keras"
         if not pruned.exists():
