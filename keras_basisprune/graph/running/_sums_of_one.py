@@ -17,7 +17,7 @@ def sums_of_one(model):
     Args:
         model: A compiled `keras.Model`.
     """
-    optimizer = model.optimizer
+    optimizer = getattr(model, "optimizer", None)
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of mixed precision
     strategy = getattr(optimizer, "_distribution_strategy", None)
     name = "_all_reduce_sum_gradients"
