@@ -18,7 +18,7 @@ import pytest
 
 import keras_basisprune as kbp
 from keras_basisprune.search.jobs import _job_search as module
-from keras_basisprune.search.jobs._progress import is_open, is_surplus, progress_of
+from keras_basisprune.search.jobs._progress import is_surplus, progress_of, undrawn
 from keras_basisprune.search.jobs._storage import open_storage
 from keras_basisprune.search.jobs.choices import Choices
 from keras_basisprune.search.locked import FolderInUse
@@ -131,6 +131,28 @@ def test_two_at_a_time_share_the_work(model, searches, tmp_path):
     assert [job.left for job in found[0].jobs if job.state == "done"].count(0.2) == 1
 
 
+def test_a_trial_is_begun_once(tmp_path):
+    both = [open_storage(None, tmp_path, 60, 5) for _ in range(2)]
+    study = optuna.create_study(storage=both[0], study_name="one")
+    running, begun = optuna.trial.TrialState.RUNNING, []
+    for _ in range(20):
+        study.enqueue_trial({"x": 1})
+    ids = [trial._trial_id for trial in study.get_trials()]
+    barrier = threading.Barrier(2)
+
+    def begin(storage):
+        for one in ids:
+            barrier.wait()
+            begun.append(storage.set_trial_state_values(one, running))
+
+    threads = [threading.Thread(target=begin, args=(one,)) for one in both]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(begun) == [False] * 20 + [True] * 20
+
+
 def test_a_combination_that_is_half_drawn_is_waited_for():
     """The earlier trial may be about to draw what the later one was given."""
     choices = Choices(CHOICES, {})
@@ -146,13 +168,13 @@ def test_a_combination_that_is_half_drawn_is_waited_for():
         later.suggest_categorical(name, choices.labels[name])
     for name in given:
         trials = study.get_trials()
-        assert is_open(later, trials, choices)
-        assert not is_open(first, trials, choices)
+        assert undrawn(later, trials, choices) == {0}
+        assert undrawn(first, trials, choices) == set()
         assert not is_surplus(later, trials, choices, 6)
         assert progress_of(trials, choices, 0).taken == {choices.key(given)}
         first.suggest_categorical(name, choices.labels[name])
     trials = study.get_trials()
-    assert not is_open(later, trials, choices)
+    assert undrawn(later, trials, choices) == set()
     assert is_surplus(later, trials, choices, 6)
     assert not is_surplus(first, trials, choices, 6)
 

@@ -13,10 +13,10 @@ from keras_basisprune.search.jobs._progress import (
     FOLDER,
     REFUSED,
     SURPLUS,
-    is_open,
     is_surplus,
     job_of,
     progress_of,
+    undrawn,
     untried,
 )
 from keras_basisprune.search.jobs._storage import StorageLost, experimental_is_fine
@@ -52,6 +52,7 @@ class JobSearch:
         self._before = None  # the objective of the original
         self._number = None  # of the job that runs
         self._watched: set[int] = set()  # numbers of jobs of others
+        self._silent: set[int] = set()  # those that have not said what they try
 
     def check(self):
         """Raises what `compress` would, before anything is written.
@@ -241,12 +242,16 @@ class JobSearch:
     def _others(self, trial) -> list:
         """Returns all trials, once it is known what the earlier ones try.
 
-        One whose process has ended before it said so is not waited for.
+        One whose process has ended before it said so is waited for once.
         """
         end = time.monotonic() + _DRAWN
         while True:
             trials = self._study.get_trials(deepcopy=False)
-            if not is_open(trial, trials, self._choices) or time.monotonic() > end:
+            awaited = undrawn(trial, trials, self._choices) - self._silent
+            if not awaited:
+                return trials
+            if time.monotonic() > end:
+                self._silent |= awaited
                 return trials
             time.sleep(_POLL / 40)
 

@@ -85,21 +85,22 @@ def untried(choices, taken, seed) -> dict | None:
     return next((row for row in rows if choices.key(row) not in taken), None)
 
 
-def is_open(trial, trials, choices) -> bool:
-    """Returns whether the labels of an earlier trial are about to be drawn.
+def undrawn(trial, trials, choices) -> set[int]:
+    """Returns the numbers of earlier trials whose labels are about to be drawn.
 
     Args:
         trial: The `optuna.trial.Trial` that asks.
         trials: All of the study.
         choices: The `Choices`.
     """
-    return any(
-        other.number < trial.number
+    return {
+        other.number
+        for other in trials
+        if other.number < trial.number
         and other.state.name == "RUNNING"
         and SURPLUS not in other.user_attrs
         and not _all_labels_of(other, choices)
-        for other in trials
-    )
+    }
 
 
 def is_surplus(trial, trials, choices, wanted) -> bool:

@@ -2,11 +2,15 @@
 
 import contextlib
 import functools
+import hashlib
 import os
 import pathlib
 import random
+import tempfile
 import time
 import warnings
+
+import filelock
 
 from keras_basisprune.utils.check_path import check_path
 from keras_basisprune.utils.shown import shown
@@ -69,7 +73,10 @@ def open_storage(storage, folder, heartbeat, patience):
                 )
             # What a study works with: it remembers trials, and calls the database.
             found = optuna.storages.get_storage(found)
-            found.__class__ = _patient(type(found), lost, patience)
+            kind = type(found)
+            if url.startswith("sqlite:///"):
+                kind = _taking_turns(kind, url)
+            found.__class__ = _patient(kind, lost, patience)
             return found
         except (known.SQLAlchemyError, ImportError, *lost) as error:
             if attempt < _ATTEMPTS - 1:  # two processes may create the tables at once
@@ -111,6 +118,28 @@ def _without_password(url) -> str:
         return sqlalchemy.make_url(url).render_as_string(hide_password=True)
     except sqlalchemy.exc.SQLAlchemyError:
         return url.partition("://")[0] + "://..."
+
+
+def _taking_turns(kind, url):
+    """Returns a subclass of a storage in SQLite, of which a trial is begun only once.
+
+    Other databases lock the row of a trial that is about to be begun. SQLite does not,
+    and so two processes could begin the same trial. The lock is a file of this machine.
+    """
+    name = hashlib.sha256(url.encode()).hexdigest()[:16]
+    path = pathlib.Path(tempfile.gettempdir()) / f"keras_basisprune_{name}.lock"
+
+    class TakingTurns(kind):
+        def set_trial_state_values(self, trial_id, state, values=None):
+            begin = super().set_trial_state_values
+            if state.name != "RUNNING":
+                return begin(trial_id, state, values)
+            with filelock.FileLock(path):
+                if self.get_trial(trial_id).state.name != "WAITING":
+                    return False
+                return begin(trial_id, state, values)
+
+    return TakingTurns
 
 
 def _patient(kind, lost, patience):
