@@ -134,7 +134,7 @@ def _taking_turns(kind, url):
             begin = super().set_trial_state_values
             if state.name != "RUNNING":
                 return begin(trial_id, state, values)
-            with filelock.FileLock(path):
+            with filelock.FileLock(path, mode=0o666):  # for other users, too
                 if self.get_trial(trial_id).state.name != "WAITING":
                     return False
                 return begin(trial_id, state, values)
