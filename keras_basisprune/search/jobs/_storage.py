@@ -74,7 +74,7 @@ def open_storage(storage, folder, heartbeat, patience):
             # What a study works with: it remembers trials, and calls the database.
             found = optuna.storages.get_storage(found)
             kind = type(found)
-            if url.startswith("sqlite:///"):
+            if url.startswith("sqlite"):
                 kind = _taking_turns(kind, url)
             found.__class__ = _patient(kind, lost, patience)
             return found
