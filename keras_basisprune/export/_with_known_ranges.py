@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_basisprune.graph.quantized_calls import plain_arguments
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
+from keras_basisprune.graph.trace import trace
 from keras_basisprune.layers import FakeQuantize, FixedFakeQuantize, QuantizedWeights
 
 
@@ -17,7 +18,7 @@ def bits_of(model) -> tuple[int, int]:
 
 
 def with_known_ranges(model) -> keras.Model:
-    """Turns trained ranges into constants, and rounds the weights for good.
+    """Turns trained ranges into constants, and rounds weights and biases for good.
 
     The converter reads ranges of activations only if they are constants, and finds
     those of rounded weights by itself.
@@ -28,6 +29,8 @@ def with_known_ranges(model) -> keras.Model:
     Returns:
         A Functional `keras.Model` with the same outputs.
     """
+    traced = trace(model)
+    scales = _input_scales(traced)
 
     def replace(layer, name):
         if isinstance(layer, FakeQuantize):
@@ -41,10 +44,23 @@ def with_known_ranges(model) -> keras.Model:
         inner = layer.layer
         weights = {"kernel": _array(layer.rounded())}
         if inner.use_bias:
-            weights["bias"] = _array(inner.bias)
+            scale = scales.get(id(layer))
+            bias = inner.bias if scale is None else layer.rounded_bias(scale)
+            weights["bias"] = _array(bias)
         return [NewLayer(clone(inner, name), weights)]
 
-    return rewrite(model, replace, arguments=plain_arguments)
+    return rewrite(model, replace, traced, plain_arguments)
+
+
+def _input_scales(traced) -> dict[int, float]:
+    """Maps the `id` of each layer with a rounded kernel to the scale of its inputs."""
+    made_by = traced.producers()
+    return {
+        id(call.op): made_by[id(call.kwargs["input_scale"])].op.scale
+        for call in traced.calls
+        if isinstance(call.op, QuantizedWeights)
+        if call.kwargs.get("input_scale") is not None
+    }
 
 
 def _array(value) -> np.ndarray:

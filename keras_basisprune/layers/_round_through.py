@@ -2,7 +2,26 @@
 
 from keras import ops
 
+from keras_basisprune.layers._few_digits import few_digits
+
+_SMALLEST = 1e-12  # scale
+_MANY = 2**12  # steps; with more, products with few digits are not exact either
 TIE = 1e-3  # of a step: what is this close to halfway is meant to be halfway
+
+
+def scale_of(low, high, steps):
+    """Returns the distance of two neighbouring numbers between two bounds.
+
+    Args:
+        low: Tensor, the lower bound.
+        high: Tensor, the upper bound.
+        steps: Number of steps between them.
+
+    Returns:
+        A tensor; at 8 bits, of numbers with few binary digits.
+    """
+    scale = ops.maximum((high - low) / steps, _SMALLEST)
+    return few_digits(scale) if steps < _MANY else scale
 
 
 def round_through(values, low, high, steps, symmetric=False, away=False):
@@ -24,7 +43,7 @@ def round_through(values, low, high, steps, symmetric=False, away=False):
     Returns:
         A tensor like `values`.
     """
-    scale = ops.maximum((high - low) / steps, 1e-12)
+    scale = scale_of(low, high, steps)
     zero = float((steps + 1) // 2) if symmetric else ops.round(-low / scale)
     # The bounds move so that zero is one of the numbers, but not for the gradients.
     low = low + ops.stop_gradient(-zero * scale - low)

@@ -8,7 +8,8 @@ import numpy as np
 from keras import ops
 
 from keras_basisprune.layers._exact_range import exact_range
-from keras_basisprune.layers._round_through import round_through
+from keras_basisprune.layers._integer_sum import integer_sum
+from keras_basisprune.layers._round_through import round_through, scale_of
 from keras_basisprune.layers._rounded_spec import rounded_spec
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_number import check_number
@@ -47,6 +48,9 @@ class FakeQuantize(keras.layers.Layer):
             the range and has no influence on it.
         average: Whether the tensor holds averages of a few numbers of the range, which
             are often halfway between two.
+        addends: A list of two tensors, if `inputs` are their sum, or a ReLU of it: out
+            of training, they are added as integers, as LiteRT does.
+        addend_scales: A list of two tensors of shape `()`, the scales of these.
         scale_only: Whether to return the distance between two neighbouring numbers, a
             tensor of shape `()`, instead; layers round their biases by it.
 
@@ -98,15 +102,21 @@ class FakeQuantize(keras.layers.Layer):
         member: int | None = 0,
         average: bool = False,
         scale_only: bool = False,
+        addends: Sequence[Any] | None = None,
+        addend_scales: Sequence[Any] | None = None,
         training: bool | None = None,
     ) -> Any:
         if scale_only:
             low, high = self._bounds()
-            return (high - low) / self._steps
+            return scale_of(low, high, self._steps)
         values = ops.cast(inputs, "float32")
         if training and self.ranges == "moving" and member is not None:
             self._follow(values, member)
         low, high = self._bounds()
+        if addends is not None and not training:
+            scale = scale_of(low, high, self._steps)
+            total = integer_sum(addends, addend_scales, scale)
+            values = values + ops.stop_gradient(total - values)
         symmetric = self.bits > 8
         rounded = round_through(values, low, high, self._steps, symmetric, away=average)
         return ops.cast(rounded, self.compute_dtype)
@@ -126,8 +136,13 @@ class FakeQuantize(keras.layers.Layer):
 
     def range(self) -> tuple[float, float]:
         """Returns the smallest and the largest number that values are rounded to."""
-        low, high = map(_number, self._bounds())
-        return exact_range(low, high, self.bits)
+        low, high = self._bounds()
+        if self.bits > 8:
+            return exact_range(_number(low), _number(high), self.bits)
+        scale = scale_of(low, high, self._steps)
+        below = _number(ops.round(-low / scale))
+        scale = _number(scale)
+        return -below * scale, (self._steps - below) * scale
 
     @property
     def scale(self) -> float:

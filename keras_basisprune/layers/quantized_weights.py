@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_basisprune.layers._few_digits import few_digits
 from keras_basisprune.layers._round_through import round_through
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_whole import check_whole
@@ -23,6 +24,10 @@ class QuantizedWeights(keras.layers.Wrapper):
     the weights as if they were only clipped. The bias is rounded to 32-bit integers
     times that scale and the scale of the inputs, if this is known.
 
+    If the scale of the outputs is known, too, the layer computes in integers out of
+    training, and rounds its outputs as LiteRT does: not a single one differs from the
+    file (but for sums beyond 2^24, which float32 can't hold).
+
     Args:
         layer: A `keras.layers` convolution (depthwise and transposed ones too) or
             `Dense`. Its activation is applied behind it as usual.
@@ -34,6 +39,7 @@ class QuantizedWeights(keras.layers.Wrapper):
     Call arguments:
         inputs: A tensor, as `layer` takes it.
         input_scale: A tensor of shape `()`, from `FakeQuantize(...)(scale_only=True)`.
+        output_scale: The same of the rounded outputs, or of their ReLU.
 
     Weights:
         Those of `layer`. For `"learned"` also `limit`, not trainable, and `growth`,
@@ -76,21 +82,55 @@ class QuantizedWeights(keras.layers.Wrapper):
                 name="growth", shape=shape, initializer="zeros"
             )
 
-    def call(self, inputs: Any, input_scale: Any = None) -> Any:
-        layer, high = self.layer, self._high()
-        instead = {id(layer.kernel): self._rounded(high)}
-        if layer.use_bias and input_scale is not None:
-            scale = ops.reshape(high, (-1,)) * (
-                input_scale / (2 ** (self.bits - 1) - 1)
-            )
-            bias = layer.bias.value
-            whole = ops.floor(bias / ops.stop_gradient(scale) + 0.5) * scale
-            instead[id(layer.bias)] = bias + ops.stop_gradient(whole - bias)
+    def call(
+        self,
+        inputs: Any,
+        input_scale: Any = None,
+        output_scale: Any = None,
+        training: bool | None = None,
+    ) -> Any:
+        high = self._high()
+        kernel = self._rounded(high)
+        if input_scale is None:
+            return self._call(inputs, kernel)
+        scales = high / self._most
+        unit = self._unit(scales, input_scale)
+        if training or output_scale is None or self._channels_first():
+            return self._call(inputs, kernel, self._rounded_bias(unit))
+        places = [_whole(inputs / input_scale), _whole(kernel / scales)]
+        if self.layer.use_bias:
+            places.append(_whole(self.layer.bias.value / unit))
+        sums = _whole(self._call(*places, linear=True) * (unit / output_scale))
+        return self.layer.activation(sums * output_scale)
+
+    def _call(self, inputs, kernel, bias=None, linear=False):
+        """Calls the layer with other weights."""
+        layer = self.layer
+        instead = {id(layer.kernel): kernel}
+        if bias is not None:
+            instead[id(layer.bias)] = bias
         trained, others = (
             [instead.get(id(v), v.value) for v in variables]
             for variables in (layer.trainable_variables, layer.non_trainable_variables)
         )
-        return layer.stateless_call(trained, others, inputs)[0]
+        activation = layer.activation
+        try:
+            if linear:
+                layer.activation = keras.activations.linear
+            return layer.stateless_call(trained, others, inputs)[0]
+        finally:
+            layer.activation = activation
+
+    def _channels_first(self):
+        return getattr(self.layer, "data_format", None) == "channels_first"
+
+    def _rounded_bias(self, unit):
+        """Returns the bias, whole numbers of a unit; `None` if there is none."""
+        if not self.layer.use_bias:
+            return None
+        bias = self.layer.bias.value
+        whole = ops.round(bias / ops.stop_gradient(unit)) * unit
+        return bias + ops.stop_gradient(whole - bias)
 
     def limits_of(self, kernel: np.ndarray) -> np.ndarray:
         """Returns where weights of each channel should be clipped.
@@ -103,18 +143,36 @@ class QuantizedWeights(keras.layers.Wrapper):
         """
         largest = ops.convert_to_numpy(self._largest(kernel))
         shares = [1.0] if self.bits == 8 else np.linspace(1.0, 0.3, 15)
-        steps = 2 ** (self.bits - 1) - 1
+        steps = self._most
         others = tuple(i for i, size in enumerate(largest.shape) if size == 1)
         errors = []
         for share in shares:
-            scale = share * largest / steps
+            scale = few_digits((share * largest / steps).astype("float32"))
             places = np.clip(np.round(kernel / scale), -steps, steps)
             errors.append(np.sum((places * scale - kernel) ** 2, others, keepdims=True))
-        return np.ravel(np.take(shares, np.argmin(errors, axis=0)) * largest)
+        limits = np.take(shares, np.argmin(errors, axis=0)) * largest
+        return np.ravel(steps * few_digits((limits / steps).astype("float32")))
 
     def rounded(self) -> Any:
         """Returns the rounded kernel, a tensor of the kernel's shape."""
         return self._rounded(self._high())
+
+    def rounded_bias(self, input_scale: float) -> np.ndarray:
+        """Returns the bias as it is rounded.
+
+        Args:
+            input_scale: The scale of the inputs.
+
+        Returns:
+            An array of shape `(channels,)`.
+        """
+        scale = ops.convert_to_tensor(input_scale, "float32")
+        unit = self._unit(self._high() / self._most, scale)
+        return ops.convert_to_numpy(self._rounded_bias(unit))
+
+    def _unit(self, scales, input_scale):
+        """Returns the scales of the outputs before they are rounded."""
+        return ops.reshape(scales, (-1,)) * input_scale
 
     def _rounded(self, high):
         return round_through(
@@ -129,10 +187,16 @@ class QuantizedWeights(keras.layers.Wrapper):
             # No more than the largest weight: then one has the largest integer, and
             # LiteRT's converter finds the scale from the weights.
             high = learned + ops.stop_gradient(ops.minimum(learned, high) - learned)
-        return high
+        exact = self._most * few_digits(high / self._most)
+        return high + ops.stop_gradient(exact - high)
+
+    @property
+    def _most(self) -> int:
+        """The largest integer of a weight."""
+        return 2 ** (self.bits - 1) - 1
 
     def compute_output_spec(
-        self, inputs: Any, input_scale: Any = None
+        self, inputs: Any, input_scale: Any = None, output_scale: Any = None
     ) -> keras.KerasTensor:
         shape = self.layer.compute_output_shape(inputs.shape)
         return keras.KerasTensor(shape, dtype=self.compute_dtype)
@@ -154,6 +218,11 @@ class QuantizedWeights(keras.layers.Wrapper):
         others = [axis for axis in range(ndim) if axis not in kept]
         largest = ops.max(ops.abs(kernel), axis=others, keepdims=True)
         return ops.maximum(largest, _SMALLEST)
+
+
+def _whole(values):
+    """Rounds to whole numbers; halfway to even ones. Gradients pass."""
+    return values + ops.stop_gradient(ops.round(values) - values)
 
 
 # The axes of a kernel that its output channels are on.

@@ -116,6 +116,11 @@ def takes_relu(op) -> bool:
     return type(op) in _SUMS or _function(op, _SUMMING_FUNCTIONS)
 
 
+def adds(op) -> bool:
+    """Returns whether an operation adds tensors."""
+    return type(op) is layers.Add or _function(op, frozenset(["Add"]))
+
+
 def is_relu(op) -> bool:
     """Returns whether an operation is a ReLU that LiteRT applies with another one."""
     if type(op) is layers.ReLU:

@@ -6,13 +6,12 @@ import keras
 import numpy as np
 
 from keras_basisprune.graph.rewrite import NewLayer, clone, rewrite
-from keras_basisprune.graph.trace import Call
 from keras_basisprune.layers import (
     FakeQuantize,
     FixedFakeQuantize,
     QuantizedWeights,
-    StaysFloat,
 )
+from keras_basisprune.training.quantization._rounding_calls import with_rounding
 from keras_basisprune.training.quantization._small_weights import can_be_small
 
 
@@ -61,7 +60,7 @@ def rounded(model, traced, places, form, unchanged) -> keras.Model:
         for call in traced.calls
         if id(call.op) not in unchanged and QuantizedWeights.accepts(call.op)
     }
-    added = _added(traced, places, layers, with_scale)
+    added = with_rounding(traced, places, layers, with_scale)
     return rewrite(model, replace, added)
 
 
@@ -119,52 +118,6 @@ def _with_rounded_kernel(layer, name, form) -> NewLayer:
     if form.ranges == "learned":
         weights["limit"] = made.limits_of(weights["layer.kernel"])
     return NewLayer(made, weights)
-
-
-def _added(traced, places, layers, with_scale):
-    """Returns the `Trace` with calls of the layers that round."""
-    instead: dict[int, keras.KerasTensor] = {}
-    calls: list[Call] = []
-
-    def given(value):
-        return instead.get(id(value), value)
-
-    def add(tensor):
-        place = places.get(id(tensor))
-        if place is not None and place.rounded:
-            if place.from_float:
-                cast = StaysFloat(name="stays_float")
-                out = keras.KerasTensor(tensor.shape, dtype=cast.compute_dtype)
-                calls.append(Call(cast, (tensor,), {}, out))
-                instead[id(tensor)] = out
-            layer = layers[place.group]
-            source = given(tensor)
-            out = keras.KerasTensor(tensor.shape, dtype=layer.compute_dtype)
-            calls.append(
-                Call(
-                    layer,
-                    (source,),
-                    {"member": place.member, "average": place.average},
-                    out,
-                )
-            )
-            instead[id(tensor)] = out
-
-    for tensor in keras.tree.flatten(traced.inputs):
-        add(tensor)
-    for call in traced.calls:
-        args, kwargs = keras.tree.map_structure(given, (call.args, call.kwargs))
-        source = call.input_tensors[0] if id(call.op) in with_scale else None
-        if source is not None and (place := places.get(id(source))) is not None:
-            layer, out = layers[place.group], keras.KerasTensor((), dtype="float32")
-            only = {"member": None, "scale_only": True}
-            calls.append(Call(layer, (given(source),), only, out))
-            kwargs = {**kwargs, "input_scale": out}
-        calls.append(dataclasses.replace(call, args=args, kwargs=kwargs))
-        for tensor in call.output_tensors:
-            add(tensor)
-    outputs = keras.tree.map_structure(given, traced.outputs)
-    return dataclasses.replace(traced, calls=calls, outputs=outputs)
 
 
 def _array(value) -> np.ndarray:

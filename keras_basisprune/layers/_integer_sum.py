@@ -1,0 +1,34 @@
+"""The sum of two rounded tensors, as LiteRT computes it."""
+
+from keras import ops
+
+_BITS = 20  # of a multiplier, behind its first
+
+
+def integer_sum(addends, scales, scale):
+    """Adds two rounded tensors in integers.
+
+    LiteRT's default runtime (XNNPACK) multiplies each integer by its scale over that
+    of the sum, rounded to 21 binary digits, adds these in 32 bits, and shifts the sum;
+    what is halfway becomes the larger integer.
+
+    Args:
+        addends: A list of two tensors of floats, integers times their scales.
+        scales: A list of two tensors of shape `()`, their scales.
+        scale: A tensor of shape `()`, the scale of the sum.
+
+    Returns:
+        A tensor of float32, integers times `scale`, not clipped.
+    """
+    factors = [one / scale for one in scales]
+    largest = ops.maximum(*factors)
+    digits = _BITS - ops.cast(ops.floor(ops.log2(largest)), "int32")
+    digits = ops.clip(digits, 1, 30)
+    one = ops.ones_like(digits)
+    unit = ops.left_shift(one, digits)
+    total = ops.left_shift(one, digits - 1)
+    for values, own, factor in zip(addends, scales, factors, strict=True):
+        places = ops.cast(ops.round(ops.cast(values, "float32") / own), "int32")
+        factor = ops.round(factor * ops.cast(unit, "float32"))
+        total = total + places * ops.cast(factor, "int32")
+    return ops.cast(ops.right_shift(total, digits), "float32") * scale
