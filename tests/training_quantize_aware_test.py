@@ -29,8 +29,14 @@ def classifier():
     return keras.Model(inputs, layers.Dense(3, activation="softmax", name="head")(x))
 
 
+def of_12_digits(scale):
+    """The nearest number of 12 binary digits."""
+    fraction, exponent = np.frexp(scale)
+    return np.ldexp(np.round(fraction * 2**12), exponent - 12)
+
+
 def rounded_by_numpy(values, low, high, steps=255):
-    scale = (high - low) / steps
+    scale = of_12_digits((high - low) / steps)
     zero = np.round(-low / scale)
     places = np.clip(np.floor(values / scale + zero + 0.5), 0, steps)
     return (places - zero) * scale
@@ -48,7 +54,7 @@ def test_activations_equal_numpy(low, high):
     expected = rounded_by_numpy(x.astype("float32"), low, high)
     assert np.abs(found - expected).max() <= 1e-5 * (high - low)
     assert float(layer(np.zeros((1, 5)))[0, 0]) == 0.0
-    fixed = FixedFakeQuantize(low, high)
+    fixed = FixedFakeQuantize(*layer.range())
     assert np.abs(np.array(fixed(x.astype("float32"))) - found).max() <= 1e-5 * high
     assert fixed.range() == pytest.approx(layer.range(), rel=1e-6)
 
@@ -58,7 +64,7 @@ def test_weights_have_a_scale_for_each_channel():
     layer.build((None, 8, 8, 3))
     kernel = np.random.default_rng(0).normal(size=(3, 3, 3, 4)) * [1, 10, 0.1, 0]
     layer.layer.kernel.assign(kernel)
-    scale = np.maximum(np.abs(kernel).max((0, 1, 2)), 1e-12) / 127
+    scale = of_12_digits(np.maximum(np.abs(kernel).max((0, 1, 2)), 1e-12) / 127)
     expected = np.round(kernel / scale) * scale
     assert np.abs(np.array(layer.rounded()) - expected).max() <= 1e-5
     x = images(2)
@@ -71,12 +77,12 @@ def test_weights_have_a_scale_for_each_channel():
 def test_the_bias_is_rounded_to_whole_products_of_scales():
     layer = QuantizedWeights(layers.Dense(1))
     layer.build((None, 1))
-    layer.layer.kernel.assign([[1.27]])  # scale 0.01
+    layer.layer.kernel.assign([[127 / 128]])  # scale 1 / 128
     layer.layer.bias.assign([0.0123])
     zeros = np.zeros((1, 1))
     assert float(layer(zeros)[0, 0]) == pytest.approx(0.0123)
     found = layer(zeros, input_scale=keras.ops.array(0.5))
-    assert float(found[0, 0]) == pytest.approx(0.01)  # a multiple of 0.005
+    assert float(found[0, 0]) == 3 / 256  # a multiple of 1 / 256
 
 
 def test_ranges_follow_the_batches():
@@ -90,7 +96,7 @@ def test_ranges_follow_the_batches():
     layer(np.array([[-2.0, 8.0]]), member=None, training=True)
     layer(np.array([[-9.0, 9.0]]), member=1)
     assert np.array(layer.high).tolist() == [5.0, 0.0]
-    assert layer.range()[1] - layer.range()[0] == pytest.approx(5.5)
+    assert layer.range()[1] - layer.range()[0] == pytest.approx(5.5, rel=2**-12)
 
 
 def test_probabilities_are_not_rounded_while_training():
@@ -225,3 +231,23 @@ def test_means_of_outputs_are_kept(kind):
     assert np.abs(now - was).max() <= 0.02 * np.abs(was).max()
     if kind != "depthwise":  # its kernel keeps 8 bits
         assert np.abs(now - was).max() < 0.3 * np.abs(plain - was).max()
+
+
+def test_gradients_pass_in_inference_as_while_training():
+    """Rounding to integers is not in their way."""
+    tf = pytest.importorskip("tensorflow")
+    model = randomize(classifier())
+    x = images()
+    network = kbp.quantize_aware(model, x, verbose=0)
+    conv = next(layer for layer in network.layers if layer.name == "conv")
+
+    def gradient(training):
+        before = network.get_layer("head")
+        part = keras.Model(network.inputs, before.input[0])
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(part(x, training=training) ** 2)
+        return np.array(tape.gradient(loss, conv.layer.kernel.value))
+
+    still, moved = gradient(False), gradient(True)
+    assert np.abs(still).max() > 0
+    assert np.abs(still - moved).max() < 0.05 * np.abs(moved).max()

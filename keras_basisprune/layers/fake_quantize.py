@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_basisprune.layers._exact_range import exact_range
-from keras_basisprune.layers._integer_sum import integer_sum
+from keras_basisprune.layers._integer_operations import integer_product, integer_sum
 from keras_basisprune.layers._round_through import round_through, scale_of
 from keras_basisprune.layers._rounded_spec import rounded_spec
 from keras_basisprune.utils.check_choice import check_choice
@@ -16,6 +16,7 @@ from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_whole import check_whole
 
 _SMALLEST = 1e-6  # width of a range
+_OPERATIONS = {"add": integer_sum, "multiply": integer_product}
 
 
 @keras.saving.register_keras_serializable(package="keras_basisprune")
@@ -48,9 +49,11 @@ class FakeQuantize(keras.layers.Layer):
             the range and has no influence on it.
         average: Whether the tensor holds averages of a few numbers of the range, which
             are often halfway between two.
-        addends: A list of two tensors, if `inputs` are their sum, or a ReLU of it: out
-            of training, they are added as integers, as LiteRT does.
-        addend_scales: A list of two tensors of shape `()`, the scales of these.
+        operation: `"add"` or `"multiply"`, if `inputs` are the sum or the product of
+            two tensors, or a ReLU of it: out of training, it is computed in integers,
+            as LiteRT does.
+        operands: A list of these two tensors.
+        operand_scales: A list of two tensors of shape `()`, their scales.
         scale_only: Whether to return the distance between two neighbouring numbers, a
             tensor of shape `()`, instead; layers round their biases by it.
 
@@ -102,8 +105,9 @@ class FakeQuantize(keras.layers.Layer):
         member: int | None = 0,
         average: bool = False,
         scale_only: bool = False,
-        addends: Sequence[Any] | None = None,
-        addend_scales: Sequence[Any] | None = None,
+        operation: str | None = None,
+        operands: Sequence[Any] = (),
+        operand_scales: Sequence[Any] = (),
         training: bool | None = None,
     ) -> Any:
         if scale_only:
@@ -113,10 +117,10 @@ class FakeQuantize(keras.layers.Layer):
         if training and self.ranges == "moving" and member is not None:
             self._follow(values, member)
         low, high = self._bounds()
-        if addends is not None and not training:
+        if operation is not None and not training:
             scale = scale_of(low, high, self._steps)
-            total = integer_sum(addends, addend_scales, scale)
-            values = values + ops.stop_gradient(total - values)
+            in_integers = _OPERATIONS[operation](operands, operand_scales, scale)
+            values = values + ops.stop_gradient(in_integers - values)
         symmetric = self.bits > 8
         rounded = round_through(values, low, high, self._steps, symmetric, away=average)
         return ops.cast(rounded, self.compute_dtype)

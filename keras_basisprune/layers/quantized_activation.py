@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_basisprune.layers._exact_range import exact_range
+from keras_basisprune.layers._integer_operations import integer_product
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_whole import check_whole
 
@@ -25,6 +26,12 @@ class QuantizedActivation(keras.layers.Layer):
         bits: Integer, 8 or 16.
         **kwargs: Passed on to `keras.layers.Layer`.
 
+    Call arguments:
+        inputs: A tensor of any shape.
+        input_scale: A tensor of shape `()`, the scale of the rounded inputs.
+        output_scale: The same of the rounded outputs: out of training, the product of
+            `silu` is then computed in integers, as LiteRT does.
+
     Example:
 
     >>> y = keras_basisprune.layers.QuantizedActivation("silu")(x)
@@ -37,9 +44,21 @@ class QuantizedActivation(keras.layers.Layer):
         self.bits = check_whole("bits", bits, 2, 16, "Pass 8 or 16.")
         self.supports_masking = True
 
-    def call(self, inputs: Any) -> Any:
+    def call(
+        self,
+        inputs: Any,
+        input_scale: Any = None,
+        output_scale: Any = None,
+        training: bool | None = None,
+    ) -> Any:
         if self.activation == "silu":
-            return inputs * self._rounded(ops.sigmoid(inputs), _sigmoid(self.bits))
+            high = _sigmoid(self.bits)
+            gate = self._rounded(ops.sigmoid(inputs), high)
+            if training or output_scale is None:
+                return inputs * gate
+            scales = [input_scale, ops.convert_to_tensor(high / 255, "float32")]
+            found = integer_product([inputs, gate], scales, output_scale)
+            return ops.cast(found, self.compute_dtype)
         gate = ops.relu6(inputs + ops.cast(3.0, inputs.dtype))
         gate = self._rounded(gate, 6.0) * ops.cast(1 / 6, inputs.dtype)
         if self.activation == "hard_sigmoid":

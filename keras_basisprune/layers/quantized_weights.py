@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_basisprune.layers._few_digits import few_digits
+from keras_basisprune.layers._integer_operations import whole
 from keras_basisprune.layers._round_through import round_through
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.check_whole import check_whole
@@ -95,12 +96,12 @@ class QuantizedWeights(keras.layers.Wrapper):
             return self._call(inputs, kernel)
         scales = high / self._most
         unit = self._unit(scales, input_scale)
-        if training or output_scale is None or self._channels_first():
+        if training or output_scale is None or not self._has_exact_sums():
             return self._call(inputs, kernel, self._rounded_bias(unit))
-        places = [_whole(inputs / input_scale), _whole(kernel / scales)]
-        if self.layer.use_bias:
-            places.append(_whole(self.layer.bias.value / unit))
-        sums = _whole(self._call(*places, linear=True) * (unit / output_scale))
+        places, weights = whole(inputs / input_scale), whole(kernel / scales)
+        bias = whole(self.layer.bias.value / unit) if self.layer.use_bias else None
+        sums = self._call(places, weights, bias, linear=True)
+        sums = whole(sums * (unit / output_scale))
         return self.layer.activation(sums * output_scale)
 
     def _call(self, inputs, kernel, bias=None, linear=False):
@@ -121,8 +122,10 @@ class QuantizedWeights(keras.layers.Wrapper):
         finally:
             layer.activation = activation
 
-    def _channels_first(self):
-        return getattr(self.layer, "data_format", None) == "channels_first"
+    def _has_exact_sums(self):
+        """Returns whether float32 is computed with, and channels are last."""
+        last = getattr(self.layer, "data_format", None) != "channels_first"
+        return last and self.compute_dtype == self.layer.compute_dtype == "float32"
 
     def _rounded_bias(self, unit):
         """Returns the bias, whole numbers of a unit; `None` if there is none."""
@@ -218,11 +221,6 @@ class QuantizedWeights(keras.layers.Wrapper):
         others = [axis for axis in range(ndim) if axis not in kept]
         largest = ops.max(ops.abs(kernel), axis=others, keepdims=True)
         return ops.maximum(largest, _SMALLEST)
-
-
-def _whole(values):
-    """Rounds to whole numbers; halfway to even ones. Gradients pass."""
-    return values + ops.stop_gradient(ops.round(values) - values)
 
 
 # The axes of a kernel that its output channels are on.

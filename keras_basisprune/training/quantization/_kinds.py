@@ -116,9 +116,12 @@ def takes_relu(op) -> bool:
     return type(op) in _SUMS or _function(op, _SUMMING_FUNCTIONS)
 
 
-def adds(op) -> bool:
-    """Returns whether an operation adds tensors."""
-    return type(op) is layers.Add or _function(op, frozenset(["Add"]))
+def operation(op) -> str | None:
+    """Returns `"add"` or `"multiply"`, or `None` for other operations."""
+    for kind in (layers.Add, layers.Multiply):
+        if type(op) is kind or _function(op, frozenset([kind.__name__])):
+            return kind.__name__.lower()
+    return None
 
 
 def is_relu(op) -> bool:

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 
 from keras_basisprune.graph.trace import Call
-from keras_basisprune.layers import FakeQuantize, StaysFloat
+from keras_basisprune.layers import FakeQuantize, QuantizedActivation, StaysFloat
 from keras_basisprune.training.quantization import _kinds
 
 
@@ -13,8 +13,8 @@ def with_rounding(traced, places, layers, with_scale):
     """Returns a `Trace` with calls of the layers that round.
 
     Layers with a kernel are also told the scales of their inputs and of their outputs,
-    and those that round a sum what was added, at which scales: so that they compute in
-    integers, as the file does.
+    and those that round a sum or a product its operands, at which scales: so that they
+    compute in integers, as the file does.
 
     Args:
         traced: The `Trace`.
@@ -39,13 +39,16 @@ class _Calls:
         for call in self._traced.calls:
             given = (call.args, call.kwargs)
             args, kwargs = keras.tree.map_structure(self._given, given)
-            if id(call.op) in self._with_scale:
+            if self._takes_scales(call.op):
                 kwargs = {**kwargs, **self._scales_around(call)}
             self._calls.append(dataclasses.replace(call, args=args, kwargs=kwargs))
             for tensor in call.output_tensors:
                 self._round(tensor)
         outputs = keras.tree.map_structure(self._given, self._traced.outputs)
         return dataclasses.replace(self._traced, calls=self._calls, outputs=outputs)
+
+    def _takes_scales(self, op) -> bool:
+        return id(op) in self._with_scale or isinstance(op, QuantizedActivation)
 
     def _given(self, value):
         return self._instead.get(id(value), value)
@@ -60,7 +63,9 @@ class _Calls:
             self._call(cast, tensor, tensor, {})
         how = {"member": place.member, "average": place.average}
         layer = self._layers[place.group]
-        self._call(layer, self._given(tensor), tensor, {**how, **self._added(tensor)})
+        self._call(
+            layer, self._given(tensor), tensor, {**how, **self._operation(tensor)}
+        )
 
     def _call(self, layer, source, tensor, kwargs):
         out = keras.KerasTensor(tensor.shape, dtype=layer.compute_dtype)
@@ -95,12 +100,13 @@ class _Calls:
     def _has_8_bits(self, place) -> bool:
         return self._layers[place.group].bits == 8
 
-    def _added(self, tensor) -> dict:
-        """Returns what was added to make a tensor, and the scales; empty if nothing."""
+    def _operation(self, tensor) -> dict:
+        """Returns of what a tensor is the sum or product; empty if it is neither."""
         call = self._producers.get(id(tensor))
         if call is not None and _kinds.is_relu(call.op):
             call = self._producers.get(id(call.input_tensors[0]))
-        if call is None or not _kinds.adds(call.op):
+        operation = None if call is None else _kinds.operation(call.op)
+        if call is None or operation is None:
             return {}
         places = [self._places.get(id(one)) for one in call.input_tensors]
         layer = self._layers[self._places[id(tensor)].group]
@@ -115,4 +121,8 @@ class _Calls:
         scales = [
             self._scale(place, one) for place, one in zip(places, given, strict=True)
         ]
-        return {"addends": given, "addend_scales": scales}
+        return {
+            "operation": operation,
+            "operands": given,
+            "operand_scales": scales,
+        }

@@ -1,4 +1,4 @@
-"""The sum of two rounded tensors, as LiteRT computes it."""
+"""Sums and products of two rounded tensors, as LiteRT computes them."""
 
 from keras import ops
 
@@ -28,7 +28,31 @@ def integer_sum(addends, scales, scale):
     unit = ops.left_shift(one, digits)
     total = ops.left_shift(one, digits - 1)
     for values, own, factor in zip(addends, scales, factors, strict=True):
-        places = ops.cast(ops.round(ops.cast(values, "float32") / own), "int32")
+        places = ops.cast(whole(ops.cast(values, "float32") / own), "int32")
         factor = ops.round(factor * ops.cast(unit, "float32"))
         total = total + places * ops.cast(factor, "int32")
     return ops.cast(ops.right_shift(total, digits), "float32") * scale
+
+
+def integer_product(values, scales, scale):
+    """Multiplies two rounded tensors in integers; halfway becomes the even one.
+
+    Args:
+        values: A list of two tensors of floats, integers times their scales.
+        scales: A list of two tensors of shape `()`, their scales.
+        scale: A tensor of shape `()`, the scale of the product.
+
+    Returns:
+        A tensor of float32, integers times `scale`, not clipped. Gradients pass.
+    """
+    first, second = (
+        whole(ops.cast(one, "float32") / own)
+        for one, own in zip(values, scales, strict=True)
+    )
+    factor = scales[0] * scales[1] / scale
+    return whole(first * second * factor) * scale
+
+
+def whole(values):
+    """Rounds to whole numbers; halfway to even ones. Gradients pass."""
+    return values + ops.stop_gradient(ops.round(values) - values)
