@@ -6,7 +6,8 @@
 
 Without `--weights`, weights and images are random. `--notop` takes the features instead
 of the classes. Prints the largest difference of an output, in steps of its scale, and
-how often the largest output is the same.
+how often the largest output is the same: between Keras and the file on LiteRT's default
+kernels (XNNPACK), and between these and LiteRT's other kernels.
 """
 
 import pathlib
@@ -53,6 +54,33 @@ def images() -> np.ndarray:
     return np.round(keras.ops.convert_to_numpy(pixels)) / np.float32(127.5) - 1
 
 
+def answers_of_other_kernels(path, images) -> np.ndarray:
+    """Returns what LiteRT answers without XNNPACK, in integers."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    kind = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = Interpreter(str(path), experimental_op_resolver_type=kind)
+    interpreter.allocate_tensors()
+    (given,) = interpreter.get_input_details()
+    (made,) = interpreter.get_output_details()
+    scale, zero = given["quantization"]
+    found = []
+    for image in images:
+        places = np.clip(np.floor(image / scale + 0.501) + zero, -128, 127)
+        interpreter.set_tensor(given["index"], places[None].astype("int8"))
+        interpreter.invoke()
+        found.append(interpreter.get_tensor(made["index"])[0])
+    scale, zero = made["quantization"]
+    return (np.array(found, "float32") - zero) * scale
+
+
+def compared(name, one, other, scale):
+    """Prints how far two answers are from each other."""
+    steps = np.abs(one - other).max() / scale
+    same = np.mean(one.argmax(-1) == other.argmax(-1))
+    print(f"{name}: {steps:.1f} steps, same top-1 {same:.1%}")
+
+
 def main(argv):
     if len(argv) > 1:
         raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
@@ -66,13 +94,12 @@ def main(argv):
         path = pathlib.Path(folder) / "rounded.tflite"
         kbp.export_tflite(rounded, path, tolerance=None, samples=seen[:2])
         answers = kbp.export.predict_tflite(path, seen, verbose=0)
+        others = answers_of_other_kernels(path, seen)
         scale, _ = Interpreter(str(path)).get_output_details()[0]["quantization"]
     wanted = rounded.predict(seen, batch_size=8, verbose=0)
-    steps = np.abs(answers - wanted).max() / scale
-    same = np.mean(answers.argmax(-1) == wanted.argmax(-1))
-    print(
-        f"{_NETWORK.value}, {_SIZE.value} px: {steps:.1f} steps, same top-1 {same:.1%}"
-    )
+    name = f"{_NETWORK.value}, {_SIZE.value} px"
+    compared(f"{name}, Keras", wanted, answers, scale)
+    compared(f"{name}, other kernels of LiteRT", others, answers, scale)
 
 
 if __name__ == "__main__":

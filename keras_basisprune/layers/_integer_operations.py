@@ -1,4 +1,6 @@
-"""Sums and products of two rounded tensors, as LiteRT computes them."""
+"""Sums, products and means of rounded tensors, as LiteRT computes them."""
+
+import math
 
 from keras import ops
 
@@ -51,6 +53,23 @@ def integer_product(values, scales, scale):
     )
     factor = scales[0] * scales[1] / scale
     return whole(first * second * factor) * scale
+
+
+def integer_mean(values, scales, scale):
+    """Averages images over their positions in integers; halfway becomes the even one.
+
+    Args:
+        values: A list of one tensor of shape `(batch, height, width, channels)`.
+        scales: A list of its scale, a tensor of shape `()`.
+        scale: A tensor of shape `()`, the scale of the mean.
+
+    Returns:
+        A tensor of shape `(batch, 1, 1, channels)`, float32.
+    """
+    places = whole(ops.cast(values[0], "float32") / scales[0])
+    total = ops.sum(places, axis=(1, 2), keepdims=True)
+    positions = ops.cast(math.prod(values[0].shape[1:3]), "float32")
+    return whole(total * (scales[0] / scale / positions)) * scale
 
 
 def whole(values):

@@ -8,7 +8,11 @@ import numpy as np
 from keras import ops
 
 from keras_basisprune.layers._exact_range import exact_range
-from keras_basisprune.layers._integer_operations import integer_product, integer_sum
+from keras_basisprune.layers._integer_operations import (
+    integer_mean,
+    integer_product,
+    integer_sum,
+)
 from keras_basisprune.layers._round_through import round_through, scale_of
 from keras_basisprune.layers._rounded_spec import rounded_spec
 from keras_basisprune.utils.check_choice import check_choice
@@ -16,7 +20,11 @@ from keras_basisprune.utils.check_number import check_number
 from keras_basisprune.utils.check_whole import check_whole
 
 _SMALLEST = 1e-6  # width of a range
-_OPERATIONS = {"add": integer_sum, "multiply": integer_product}
+_OPERATIONS = {
+    "add": integer_sum,
+    "mean": integer_mean,
+    "multiply": integer_product,
+}
 
 
 @keras.saving.register_keras_serializable(package="keras_basisprune")
@@ -50,10 +58,10 @@ class FakeQuantize(keras.layers.Layer):
         average: Whether the tensor holds averages of a few numbers of the range, which
             are often halfway between two.
         operation: `"add"` or `"multiply"`, if `inputs` are the sum or the product of
-            two tensors, or a ReLU of it: out of training, it is computed in integers,
-            as LiteRT does.
-        operands: A list of these two tensors.
-        operand_scales: A list of two tensors of shape `()`, their scales.
+            two tensors, or a ReLU of it; `"mean"`, if they are the mean of an image:
+            out of training, it is computed in integers, as LiteRT does.
+        operands: A list of these two tensors, or of the image.
+        operand_scales: A list of tensors of shape `()`, their scales.
         scale_only: Whether to return the distance between two neighbouring numbers, a
             tensor of shape `()`, instead; layers round their biases by it.
 
@@ -120,6 +128,7 @@ class FakeQuantize(keras.layers.Layer):
         if operation is not None and not training:
             scale = scale_of(low, high, self._steps)
             in_integers = _OPERATIONS[operation](operands, operand_scales, scale)
+            in_integers = ops.reshape(in_integers, ops.shape(values))
             values = values + ops.stop_gradient(in_integers - values)
         symmetric = self.bits > 8
         rounded = round_through(values, low, high, self._steps, symmetric, away=average)

@@ -117,7 +117,9 @@ def takes_relu(op) -> bool:
 
 
 def operation(op) -> str | None:
-    """Returns `"add"` or `"multiply"`, or `None` for other operations."""
+    """Returns `"add"`, `"mean"` or `"multiply"`, or `None` for other operations."""
+    if type(op) is layers.GlobalAveragePooling2D and op.data_format == "channels_last":
+        return "mean"
     for kind in (layers.Add, layers.Multiply):
         if type(op) is kind or _function(op, frozenset([kind.__name__])):
             return kind.__name__.lower()

@@ -111,8 +111,9 @@ class _Calls:
         places = [self._places.get(id(one)) for one in call.input_tensors]
         layer = self._layers[self._places[id(tensor)].group]
         if (
-            len(places) != 2
+            len(places) != (1 if operation == "mean" else 2)
             or None in places
+            or None in call.input_tensors[0].shape[1:]
             or not isinstance(layer, FakeQuantize)
             or layer.bits > 8
         ):
