@@ -31,6 +31,7 @@ def both(tmp_path):
         "float_share": None,
         "in_float": {},
         "reason": None,
+        "rounding": "trained",
     }
     failed = {**form, "form": "float16", "reason": "ValueError: no"}
     second = write(

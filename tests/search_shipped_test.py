@@ -14,6 +14,7 @@ from by_interpreter import classes
 from scorers import scorer
 
 import keras_basisprune as kbp
+from keras_basisprune.data.evenly_spaced import evenly_spaced
 from keras_basisprune.search.folded import Folded
 from keras_basisprune.search.judge import Judge
 from keras_basisprune.search.objective import Objective
@@ -103,6 +104,16 @@ def test_the_report_holds_all_forms(shipped_result, digits):
     assert small == sorted(small, reverse=True)
     assert rows["small", "int8"]["in_float"] == {}
     assert rows["small", "int8"]["float_share"] == 0
+    assert {row["rounding"] for row in rows.values()} == {None, "compensated"}
+
+
+def test_the_file_is_that_of_compensated_rounding(shipped_result, digits, tmp_path):
+    result, folder = shipped_result
+    images = evenly_spaced(digits.train[0])
+    network = kbp.quantize_aware(result.model, images, verbose=0)
+    path = tmp_path / "same.tflite"
+    kbp.export_tflite(network, path, labels=NAMES)
+    assert path.read_bytes() == (folder / "small_int8.tflite").read_bytes()
 
 
 def test_data_and_class_names_travel(shipped_result, digits):
@@ -166,7 +177,7 @@ def test_the_same_search_goes_on_and_another_form_is_refused(
     )
     assert [t.score for t in again.trials] == [t.score for t in result.trials]
     assert again.details["forms"][1]["score"] == result.details["forms"][1]["score"]
-    with pytest.raises(ValueError, match=r"had another ship \(int8\)"):
+    with pytest.raises(ValueError, match=r"had another .*ship \(int8\)"):
         kbp.compress(model, digits.train, digits.validation, **arguments)
 
 
@@ -232,16 +243,14 @@ def test_answers_of_a_file_by_hand(model, digits, form, tmp_path):
 
 
 def test_bytes_are_those_of_the_form(model, digits, tmp_path):
-    sizes = []
+    sizes, images = [], digits.train[0][:50]
     for form in FORMS:
-        shipped = Shipped(form, digits.train[0][:50])
-        size = kbp.export_tflite(
-            model,
-            tmp_path / "a.tflite",
-            quantization=form,
-            representative_data=digits.train[0][:50],
-            tolerance=None,
-        ).bytes
+        shipped = Shipped(form, images)
+        network, form = model, form
+        if form == "int8":
+            network, form = kbp.quantize_aware(model, images, verbose=0), None
+        given = {"quantization": form, "tolerance": None}
+        size = kbp.export_tflite(network, tmp_path / "a.tflite", **given).bytes
         assert Objective("bytes", export=shipped.export)(model) == size
         sizes.append(size)
     assert sizes == sorted(sizes, reverse=True)
@@ -255,7 +264,7 @@ def test_a_file_that_cannot_be_made_is_no_network(model, digits):
     def refuse(*_):
         raise ValueError("no integer kernel")
 
-    shipped.export = refuse
+    shipped.write = refuse
     folder = RunFolder(None, {})
     judge = Judge(model, score, Objective("params"), folder, shipped, 0.5)
     with pytest.warns(UserWarning, match="can make no int8 file.*no integer kernel"):
@@ -306,6 +315,30 @@ def test_a_loop_has_no_int8_in_the_report(digits, tmp_path):
     assert rows["small", "int8"]["bytes"] is None
     assert re.match("ValueError: Expected .*WHILE", rows["small", "int8"]["reason"])
     assert not (tmp_path / "small_int8.tflite").exists()
+
+
+def attention():
+    inputs = keras.Input((8, 8))
+    x = keras.layers.MultiHeadAttention(2, 4)(inputs, inputs)
+    x = keras.layers.GlobalAveragePooling1D()(x)
+    return keras.Model(inputs, keras.layers.Dense(10, activation="softmax")(x))
+
+
+def test_what_would_stay_in_float_is_calibrated(digits, tmp_path):
+    images, model = digits.train[0][:40, ..., 0], attention()
+    network = kbp.quantize_aware(model, images, verbose=0)
+    with pytest.warns(UserWarning, match="of the FLOPs in float"):
+        assert kbp.export_tflite(network, tmp_path / "a.tflite").float_ops
+    record = kbp.export_tflite(
+        model, tmp_path / "b.tflite", quantization="int8", representative_data=images
+    )
+    shipped = Shipped("int8", images)
+    assert not shipped.calibrate
+    shipped.check(model)
+    assert shipped.calibrate
+    for one in (shipped, Shipped("int8", images)):
+        assert one(model).content == (tmp_path / "b.tflite").read_bytes()
+        assert one(model).record.rounding == record.rounding == "calibrated"
 
 
 @pytest.mark.parametrize("form", FORMS)
