@@ -107,13 +107,22 @@ def test_the_report_holds_all_forms(shipped_result, digits):
     assert {row["rounding"] for row in rows.values()} == {None, "compensated"}
 
 
-def test_the_file_is_that_of_compensated_rounding(shipped_result, digits, tmp_path):
-    result, folder = shipped_result
-    images = evenly_spaced(digits.train[0])
-    network = kbp.quantize_aware(result.model, images, verbose=0)
-    path = tmp_path / "same.tflite"
-    kbp.export_tflite(network, path, labels=NAMES)
-    assert path.read_bytes() == (folder / "small_int8.tflite").read_bytes()
+def test_the_file_is_that_of_compensated_rounding(model, digits, tmp_path):
+    images, network = digits.train[0], kbp.fold(model)
+    made = Shipped("int8", images)(network)
+    some = evenly_spaced(images)
+    assert len(images) > len(some) == 320
+    path, rounded = tmp_path / "same.tflite", kbp.quantize_aware(network, some)
+    assert kbp.export_tflite(rounded, path).rounding == "given"
+    assert made.content == path.read_bytes()
+    assert made.record.rounding == "compensated"
+    expected = network.predict(some[:64], verbose=0)  # not what the file rounds to
+    found = kbp.export.predict_tflite(path, some[:64], verbose=0)
+    difference = np.abs(found - expected).max()
+    assert made.record.max_abs_difference == pytest.approx(difference, rel=1e-3)
+    trained = Shipped("int8", images)(rounded)
+    assert trained.content == path.read_bytes()
+    assert trained.record.rounding == "trained"
 
 
 def test_data_and_class_names_travel(shipped_result, digits):
@@ -251,7 +260,9 @@ def test_bytes_are_those_of_the_form(model, digits, tmp_path):
             network, form = kbp.quantize_aware(model, images, verbose=0), None
         given = {"quantization": form, "tolerance": None}
         size = kbp.export_tflite(network, tmp_path / "a.tflite", **given).bytes
-        assert Objective("bytes", export=shipped.export)(model) == size
+        found = Objective("bytes", export=shipped.export)(model)
+        # Names of tensors differ where a bias is zero.
+        assert abs(found - size) <= (100 if network is not model else 0)
         sizes.append(size)
     assert sizes == sorted(sizes, reverse=True)
 
@@ -328,9 +339,14 @@ def test_what_would_stay_in_float_is_calibrated(digits, tmp_path):
     images, model = digits.train[0][:40, ..., 0], attention()
     network = kbp.quantize_aware(model, images, verbose=0)
     with pytest.warns(UserWarning, match="of the FLOPs in float"):
-        assert kbp.export_tflite(network, tmp_path / "a.tflite").float_ops
+        made = kbp.export_tflite(network, tmp_path / "a.tflite", tolerance=None)
+    assert made.float_ops
     record = kbp.export_tflite(
-        model, tmp_path / "b.tflite", quantization="int8", representative_data=images
+        model,
+        tmp_path / "b.tflite",
+        quantization="int8",
+        representative_data=images,
+        tolerance=None,
     )
     shipped = Shipped("int8", images)
     assert not shipped.calibrate
