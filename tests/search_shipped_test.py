@@ -221,11 +221,9 @@ def test_a_network_that_int8_ruins_is_refused():
     options["config"] = kbp.SearchOptions(rounds=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        by_keras = kbp.compress(model, *data, **options)
         as_float = kbp.compress(model, *data, ship="float32", **options)
         as_int8 = kbp.compress(model, *data, ship="int8", **options)
-    assert by_keras.met_budget and as_float.met_budget
-    assert as_float.report.params_ratio == by_keras.report.params_ratio < 0.6
+    assert as_float.met_budget and as_float.report.params_ratio < 0.6
     assert not as_int8.met_budget
     judged = [trial for trial in as_int8.trials if trial.judged == "int8"]
     assert judged
@@ -365,7 +363,7 @@ def test_several_inputs(tmp_path, form):
     rng = np.random.default_rng(0)
     given = [rng.standard_normal((700, 6)).astype("float32") for _ in range(2)]
     expected = model.predict(given, verbose=0)
-    bound = {"float32": 1e-5, "float16": 1e-2, "int8": 0.2}[form]
+    bound = {"float32": 1e-5, "float16": 1e-2, "int8": 0.25}[form]
     for samples in (given, dict(zip("ba", given, strict=True))):
         record = Shipped(form, samples).export(model, tmp_path / "a.tflite")
         found = kbp.export.predict_tflite(tmp_path / "a.tflite", samples, verbose=0)
@@ -409,16 +407,15 @@ def test_names_that_are_none(model, digits, changes, text):
 def test_trained_networks_and_bytes_are_those_of_the_file(model, digits, tmp_path):
     result = kbp.compress(
         model,
-        tuple(array[:300] for array in digits.train),
+        tuple(array[:600] for array in digits.train),
         digits.validation,
-        max_drop=0.1,
+        max_drop=0.25,  # so that the first attempt is enough
         cost="bytes",
         ship="int8",
         methods=["channels"],
-        recover="all",
-        epochs=1,
+        recover=kbp.Recovery(epochs=2, learning_rate=2e-3),
         output_dir=tmp_path,
-        config=kbp.SearchOptions(samples=100, rounds=1),
+        config=kbp.SearchOptions(samples=200, rounds=1, margin=0.0),
         verbose=0,
     )
     assert result.met_budget
@@ -429,6 +426,14 @@ def test_trained_networks_and_bytes_are_those_of_the_file(model, digits, tmp_pat
     assert chosen.score == np.mean(classes(path, images) == labels)
     before, after = result.report.extra["LiteRT int8 bytes"]
     assert after == path.stat().st_size
-    assert chosen.kept == pytest.approx(after / before)
+    # Measured of files that are rounded to the nearest numbers.
+    assert chosen.kept == pytest.approx(after / before, abs=200 / before)
     trained = [trial for trial in result.trials if trial.trained]
     assert trained and {trial.judged for trial in trained} <= {"int8", "keras"}
+    # States of older versions, whose int8 files were calibrated, do not go on.
+    belongs_to = json.loads((tmp_path / "state" / "state.json").read_text())
+    belongs_to = belongs_to["belongs_to"]
+    older = {name: x for name, x in belongs_to.items() if name != "rounding"}
+    RunFolder(tmp_path / "older", older).remember("question", "answer")
+    with pytest.raises(ValueError, match=r"had another rounding \(none\)"):
+        RunFolder(tmp_path / "older", belongs_to)
