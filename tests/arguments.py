@@ -644,6 +644,7 @@ def calls(folder):
                 "input_shape": "shapes",
                 "integer_io": "flag",
                 "labels": "names?",
+                "reference": "model?",
             },
         ),
         "export_tflite, int8": (

@@ -349,6 +349,7 @@ def test_a_fixed_batch_size_passes_through_the_commands(capsys, digits, tmp_path
     assert err.startswith("keras-basisprune: Expected quantization='dynamic' to turn")
     assert err.count("\n") == 1
     assert "in float    0.0% of FLOPs: nothing" in out
+    assert out.count("rounding    compensated") == 1
     assert "of FLOPs: CONV_2D 1" in out
     assert (tmp_path / "out" / "saved_model" / "saved_model.pb").is_file()
     assert run(capsys, "measure", named[0], "--runs=1")[0] == 0

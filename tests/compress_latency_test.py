@@ -29,7 +29,7 @@ def compress(model, digits, folder):
         digits.validation,
         max_drop=0.1,
         cost="latency",
-        config=kbp.SearchOptions(samples=200),
+        config=kbp.SearchOptions(samples=200, rounds=1),
         output_dir=folder,
         verbose=0,
     )

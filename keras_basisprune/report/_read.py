@@ -107,11 +107,18 @@ _FORM = {
     "reason": _text_or_none,
 }
 
+
+def _forms(value):
+    """Checks the rows of files; those of older versions do not say how they round."""
+    complete = _records(_FORM)(value)
+    return complete and all(_text_or_none(row.get("rounding")) for row in value)
+
+
 _OPTIONAL = {  # what reports of older versions lack
     "date": _text,
     "data": _record({"name": _text_or_none}),
     "class_names": lambda value: isinstance(value, list) and all(map(_text, value)),
-    "forms": _records(_FORM),
+    "forms": _forms,
     "pictures": _records({"layer": _text, "png": _base64}),
     "loss_statement": _text,
     "class_warning": _text,

@@ -165,6 +165,8 @@ def _form_text(row, report) -> str:
     parts = [] if row["score"] is None else [_score(row["score"], report)]
     parts.append(_text.amount(row["bytes"], "bytes"))
     parts.append(_text.amount(row["milliseconds"], "milliseconds"))
+    if row.get("rounding"):
+        parts.append(row["rounding"])
     return ", ".join(parts)
 
 

@@ -114,10 +114,12 @@ def compress(
             next round cuts the network from before.
         ship: The form in which the network will ship: `"float32"`, `"float16"` or
             `"int8"`. Every network that is good enough by Keras is then judged again
-            as that LiteRT file, run by the LiteRT interpreter on `validation` (int8 is
-            calibrated on at most 500 of the training images), and what is returned is
-            good enough in both. Scores, bytes and milliseconds of the report are those
-            of the file. `None` judges networks by Keras alone.
+            as that LiteRT file, run by the LiteRT interpreter on `validation`, and what
+            is returned is good enough in both. For int8 it is that of `quantize_aware`,
+            which trains nothing, on at most 320 of the training images; of networks
+            that it does not take, LiteRT's converter calibrates it. Scores, bytes and
+            milliseconds of the report are those of the file. `None` judges networks by
+            Keras alone.
         epochs: Integer, epochs of each training. Defaults to the epochs of `recover`
             (5 if it is a string), and for training that `methods` need, to the default
             of each method.

@@ -107,7 +107,7 @@ def run_search(call) -> CompressionResult:
             prepared=prepared,
             cut_options=cut_options(call.config, goal, state, call.seed),
         )
-        with _workers(call, task, folder) as workers:
+        with _workers(call, task, folder, shipped) as workers:
             rounds = Rounds(task, folder, workers)
             rounds.run()
         about = {"name": call.data_name, "class_names": call.labels}
@@ -122,7 +122,7 @@ def run_search(call) -> CompressionResult:
 
 
 @contextlib.contextmanager
-def _workers(call, task, folder):
+def _workers(call, task, folder, shipped):
     """Yields the processes of a search, `None` for a single one; ends them."""
     if call.workers == 1:
         yield None
@@ -139,6 +139,7 @@ def _workers(call, task, folder):
             constants=data.constants,
             cost=call.goal.kind,
             ship=call.ship,
+            calibrate=shipped is not None and shipped.calibrate,
             labels=call.labels,
             methods=task.methods,
             cut_options=task.cut_options,

@@ -92,5 +92,7 @@ class SearchCall:
             "losses": losses.described() if labelled and losses else None,
             "own methods": own_methods(self.chosen),
             "metrics": metric_fingerprint(self.metric),
+            # Older states have none: scores are those of files that were calibrated.
+            **({"rounding": "compensated"} if self.ship == "int8" else {}),
             **self.arguments(),
         }

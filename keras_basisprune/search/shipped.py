@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import math
 import pathlib
 import warnings
 
@@ -10,17 +9,18 @@ import keras
 import numpy as np
 from tqdm.auto import tqdm
 
+from keras_basisprune.data.evenly_spaced import evenly_spaced
 from keras_basisprune.data.sample_batches import sample_batches
 from keras_basisprune.export import TFLiteExport, export_tflite
 from keras_basisprune.export.litert_file import LiteRTFile
 from keras_basisprune.export.prepare import check_quantisable, prepare
 from keras_basisprune.measure import latency
+from keras_basisprune.training.quantization.export_int8 import export_int8
 from keras_basisprune.utils.check_choice import check_choice
 from keras_basisprune.utils.quiet import quiet
 from keras_basisprune.utils.temporary_folder import TemporaryFolder
 
 FORMS = ("float32", "float16", "int8")
-_CALIBRATION = 500  # samples; more add nothing to the ranges of activations
 _COMPARED = 64
 
 
@@ -93,19 +93,37 @@ class Shipped:
 
     Args:
         form: `"float32"`, `"float16"` or `"int8"`.
-        samples: Training samples, an array or a list or dict of them: activations are
-            calibrated on at most 500, evenly spaced.
+        samples: Training samples, an array or a list or dict of them: networks are
+            rounded by at most 320, evenly spaced.
         workers: Number of interpreters that run at once; `None` for one per processor.
         verbose: Whether to show a progress bar.
         labels: Names of the classes, which the files hold; `None` for none.
+        calibrate: Whether LiteRT's converter shall calibrate int8 files; `check` finds
+            out whether it has to.
+
+    Attributes:
+        form: As given.
+        calibrate: As given or found out.
     """
 
-    def __init__(self, form, samples, workers=None, verbose=False, labels=None):
-        self.form, self._labels = form, labels
-        self._samples, self._workers, self._verbose = _spread(samples), workers, verbose
+    def __init__(
+        self,
+        form,
+        samples,
+        workers=None,
+        verbose=False,
+        labels=None,
+        calibrate=False,
+    ):
+        self.form, self.calibrate, self._labels = form, calibrate, labels
+        self._samples = evenly_spaced(samples)
+        self._workers, self._verbose = workers, verbose
 
     def check(self, model):
         """Raises `ValueError` if a model can't ship in this form.
+
+        If its int8 file has to be calibrated, so are those of all networks that are cut
+        of it.
 
         Args:
             model: The original `keras.Model`.
@@ -118,6 +136,7 @@ class Shipped:
                     check_no_loop(export_tflite(model, path, tolerance=None))
             with _file() as path:
                 record = self.export(model, path)
+            self.calibrate = record.rounding == "calibrated"
         except ValueError as error:
             raise ValueError(
                 f"Expected `ship` to be a form that `model` can have. Received: ship="
@@ -132,25 +151,35 @@ class Shipped:
             )
 
     def export(self, model, path) -> TFLiteExport:
-        """Writes the file of a plain network; `cost` may be measured of it."""
+        """Writes a file that is as large and as fast as that of a network.
+
+        An int8 file is rounded to the nearest numbers, which takes a fraction of the
+        time.
+        """
+        return self.write(model, path, rounding="nearest")
+
+    def write(self, model, path, rounding="compensated") -> TFLiteExport:
+        """Writes the file of a network.
+
+        Args:
+            model: The `keras.Model`, with layers of Keras only or quantization-aware.
+            path: Where to write.
+            rounding: Of an int8 file, as in `export_int8`.
+        """
         first = keras.tree.map_structure(lambda x: x[:_COMPARED], self._samples)
+        given = {"samples": first, "tolerance": None, "labels": self._labels}
         with warnings.catch_warnings():
             # The report names what stays in float; not every trial need say it.
             warnings.filterwarnings("ignore", "Expected quantization=")
-            return export_tflite(
-                model,
-                path,
-                quantization=self.form,
-                representative_data=self._samples if self.form == "int8" else None,
-                samples=first,
-                tolerance=None,
-                labels=self._labels,
-            )
+            if self.form != "int8":
+                return export_tflite(model, path, quantization=self.form, **given)
+            given |= {"rounding": rounding, "calibrate": self.calibrate}
+            return export_int8(model, path, self._samples, **given)
 
     def __call__(self, model) -> ShippedFile:
-        """Writes the file of a plain network."""
+        """Writes the file of a network."""
         with _file() as path:
-            record = self.export(model, path)
+            record = self.write(model, path)
             content = path.read_bytes()
         return ShippedFile(record, content, self._workers, self._verbose)
 
@@ -185,10 +214,3 @@ def _file(content=None):
         if content is not None:
             path.write_bytes(content)
         yield path
-
-
-def _spread(samples):
-    """Returns at most 500 samples, evenly spaced, in the same structure."""
-    count = len(keras.tree.flatten(samples)[0])
-    rows = np.arange(0, count, max(1, math.ceil(count / _CALIBRATION)))
-    return keras.tree.map_structure(lambda array: np.asarray(array)[rows], samples)

@@ -32,9 +32,9 @@ def written_files(
         A list of dicts, one per file: `"model"` (`"original"` or `"small"`), `"form"`,
         `"bytes"`, `"milliseconds"` (one thread), `"score"` on the validation data,
         `"difference"` from Keras, `"in_float"` (operations that stayed in float, with
-        their number), `"float_share"` (of the FLOPs) and `"reason"` (why there is no
-        such file). What was not measured is `None`. Empty if the form that ships could
-        not be written.
+        their number), `"float_share"` (of the FLOPs), `"rounding"` (of int8, see
+        `export_int8`) and `"reason"` (why there is no such file). What was not measured
+        is `None`. Empty if the form that ships could not be written.
     """
     main, every = ship or "float32", ship is not None or output_dir is not None
     wanted = [("original", main)]
@@ -85,12 +85,13 @@ def _row(name, made, score):
         "difference": record.max_abs_difference,
         "in_float": record.float_ops,
         "float_share": record.float_share,
+        "rounding": record.rounding,
         "reason": None,
     }
 
 
 def _failed(name, form, error):
-    keys = ("bytes", "milliseconds", "score", "difference", "float_share")
+    keys = ("bytes", "milliseconds", "score", "difference", "float_share", "rounding")
     reason = f"{type(error).__name__}: {str(error)[:300]}"
     row = {"model": name, "form": form, **dict.fromkeys(keys)}
     return {**row, "in_float": {}, "reason": reason}

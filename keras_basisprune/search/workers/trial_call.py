@@ -25,6 +25,7 @@ class TrialCall:
         constants: List of arrays, the mean of each output.
         cost: The kind of cost that is made small.
         ship: The form of file in which they are judged, or `None`.
+        calibrate: Whether int8 files have to be calibrated, see `Shipped`.
         labels: Names of the classes, or `None`.
         methods: The `Method`s by which networks are cut.
         cut_options: `CutOptions`.
@@ -41,6 +42,7 @@ class TrialCall:
     constants: list
     cost: str
     ship: str | None
+    calibrate: bool
     labels: Any
     methods: tuple
     cut_options: Any

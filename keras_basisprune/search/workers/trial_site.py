@@ -74,7 +74,8 @@ class TrialSite:
     def _made_judge(self):
         call, goal, shipped = self._call, Objective(self._call.cost), None
         if call.ship is not None:
-            shipped = Shipped(call.ship, call.images, 1, False, call.labels)
+            given = call.ship, call.images, 1, False, call.labels, call.calibrate
+            shipped = Shipped(*given)
             goal = Objective(call.cost, export=shipped.export)
         given = self._original, self._score, goal, self._answers, shipped
         return Judge(*given, call.least, call.margin)

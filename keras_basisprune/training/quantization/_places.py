@@ -62,6 +62,7 @@ class _Planner:
         self._unchanged = unchanged
         self._readers = traced.consumers()
         self._results = {id(t) for t in keras.tree.flatten(traced.outputs)}
+        self._whole = _copied_to(self._results, traced)
         self._found: dict[int, Place] = {}
         self._same: dict[int, int] = {}  # a group that was merged, and into which
 
@@ -169,8 +170,13 @@ class _Planner:
         self._found[id(tensor)] = Place(self._new(), 0, *limits, fixed, result=result)
 
     def _range(self, tensor):
-        """The mean, over batches, of the extreme values of a batch."""
+        """The mean, over batches, of the extreme values of a batch; of outputs, all.
+
+        Of numbers that are the answer, none is to be cut off.
+        """
         values = self._extremes[id(tensor)]
+        if id(tensor) in self._whole:
+            return float(values[:, 0].min()), float(values[:, 1].max())
         starts = range(0, max(1, len(values) - _AT_ONCE + 1), _AT_ONCE)
         batches = [values[start : start + _AT_ONCE] for start in starts]
         lows, highs = (
@@ -203,3 +209,13 @@ class _Planner:
 
 def _is_float(tensor) -> bool:
     return keras.backend.is_float_dtype(tensor.dtype)
+
+
+def _copied_to(results, traced) -> set[int]:
+    """Returns the `id`s of tensors whose numbers become outputs of the model."""
+    found = set(results)
+    for call in reversed(traced.calls):
+        if _kinds.passes(call.op) or _kinds.joins(call.op):
+            if any(id(tensor) in found for tensor in call.output_tensors):
+                found |= {id(tensor) for tensor in call.input_tensors}
+    return found
