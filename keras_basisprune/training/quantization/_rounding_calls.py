@@ -101,24 +101,22 @@ class _Calls:
         return self._layers[place.group].bits == 8
 
     def _operation(self, tensor) -> dict:
-        """Returns of what a tensor is the sum or product; empty if it is neither."""
+        """Returns which operation makes a tensor, and of what; empty if none known."""
         call = self._producers.get(id(tensor))
         if call is not None and _kinds.is_relu(call.op):
-            call = self._producers.get(id(call.input_tensors[0]))
-        operation = None if call is None else _kinds.operation(call.op)
-        if call is None or operation is None:
-            return {}
-        places = [self._places.get(id(one)) for one in call.input_tensors]
+            source = call.input_tensors[0]
+            # One that is rounded itself is not computed together with the ReLU.
+            call = None if id(source) in self._places else self._producers[id(source)]
         layer = self._layers[self._places[id(tensor)].group]
-        if (
-            len(places) != (1 if operation == "mean" else 2)
-            or None in places
-            or None in call.input_tensors[0].shape[1:]
-            or not isinstance(layer, FakeQuantize)
-            or layer.bits > 8
-        ):
+        if call is None or not isinstance(layer, FakeQuantize) or layer.bits > 8:
             return {}
-        given = [self._given(one) for one in call.input_tensors]
+        operation, given = _kinds.operation(call.op), call.input_tensors
+        places = [self._places.get(id(one)) for one in given]
+        known = len(given) == (1 if operation == "mean" else 2) and None not in places
+        sized = operation != "mean" or None not in given[0].shape[1:]
+        if operation is None or not (known and sized):
+            return {}
+        given = [self._given(one) for one in given]
         scales = [
             self._scale(place, one) for place, one in zip(places, given, strict=True)
         ]
