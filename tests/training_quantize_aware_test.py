@@ -236,6 +236,7 @@ def test_means_of_outputs_are_kept(kind):
 def test_gradients_pass_in_inference_as_while_training():
     """Rounding to integers is not in their way."""
     tf = pytest.importorskip("tensorflow")
+    keras.utils.set_random_seed(0)
     model = randomize(classifier())
     x = images()
     network = kbp.quantize_aware(model, x, verbose=0)
@@ -249,5 +250,6 @@ def test_gradients_pass_in_inference_as_while_training():
         return np.array(tape.gradient(loss, conv.layer.kernel.value))
 
     still, moved = gradient(False), gradient(True)
-    assert np.abs(still).max() > 0
-    assert np.abs(still - moved).max() < 0.05 * np.abs(moved).max()
+    # Values that are rounded to zero before a ReLU pass none in inference.
+    lengths = np.linalg.norm(still) * np.linalg.norm(moved)
+    assert np.sum(still * moved) > 0.97 * lengths > 0
