@@ -11,8 +11,8 @@ alone), *qat_nearest* (the same with `rounding="nearest"`), *int4_start* and
 *int4_nearest* (both with 4-bit weights, learned ranges), *qat_moving* and *qat_learned*
 (and trained towards the float network's outputs, without labels), *int4* (the same with
 4-bit weights, learned ranges); by TFMOT, towards the float network's answers:
-*tfmot_qat* (int8), *sparse* (half of the weights of 1x1 convolutions are 0, float32)
-and *clustered* (16 values per layer, float32).
+*tfmot_qat* (int8), *sparse* (half of the weights of 1x1 convolutions are 0, of all layers
+if there are none; float32) and *clustered* (16 values per layer, float32).
 
 Data without a test set are split: `--fit` images are fitted on, the network is judged
 on the others. Printed are accuracy, agreement with the float network's answers, bytes,
@@ -150,6 +150,8 @@ def _by_tfmot(form, model, train, config):
     given = _as_tfmot_trains(config)
     if form == "clustered":
         return tfmot.cluster_weights(model, train, **given)
+    sizes = [getattr(layer, "kernel_size", None) for layer in model.layers]
+    given["layers"] = "pointwise" if (1, 1) in sizes else "all"
     return tfmot.prune_low_magnitude(model, train, sparsity=_SPARSITY, **given)
 
 
