@@ -11,8 +11,8 @@ alone), *qat_nearest* (the same with `rounding="nearest"`), *int4_start* and
 *int4_nearest* (both with 4-bit weights, learned ranges), *qat_moving* and *qat_learned*
 (and trained towards the float network's outputs, without labels), *int4* (the same with
 4-bit weights, learned ranges); by TFMOT, towards the float network's answers:
-*tfmot_qat* (int8), *sparse* (half of the weights of 1x1 convolutions are 0, of all layers
-if there are none; float32) and *clustered* (16 values per layer, float32).
+*tfmot_qat* (int8), *sparse* (half of the weights of 1x1 convolutions are 0; of all
+layers if there are none; float32) and *clustered* (16 values per layer, float32).
 
 Data without a test set are split: `--fit` images are fitted on, the network is judged
 on the others. Printed are accuracy, agreement with the float network's answers, bytes,
