@@ -19,9 +19,5 @@ def few_digits(values: Any) -> Any:
     Returns:
         The same kind.
     """
-    large = values * values.dtype.type(_SPLIT) if _is_numpy(values) else values * _SPLIT
+    large = values * _SPLIT
     return large - (large - values)
-
-
-def _is_numpy(values) -> bool:
-    return type(values).__module__ == "numpy"

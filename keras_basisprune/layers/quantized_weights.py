@@ -132,8 +132,7 @@ class QuantizedWeights(keras.layers.Wrapper):
         if not self.layer.use_bias:
             return None
         bias = self.layer.bias.value
-        whole = ops.round(bias / ops.stop_gradient(unit)) * unit
-        return bias + ops.stop_gradient(whole - bias)
+        return bias + ops.stop_gradient(ops.round(bias / unit) * unit - bias)
 
     def limits_of(self, kernel: np.ndarray) -> np.ndarray:
         """Returns where weights of each channel should be clipped.
