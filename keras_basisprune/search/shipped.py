@@ -17,6 +17,7 @@ from keras_basisprune.export.prepare import check_quantisable, prepare
 from keras_basisprune.measure import latency
 from keras_basisprune.training.quantization.export_int8 import export_int8
 from keras_basisprune.utils.check_choice import check_choice
+from keras_basisprune.utils.processes import process_count
 from keras_basisprune.utils.quiet import quiet
 from keras_basisprune.utils.temporary_folder import TemporaryFolder
 
@@ -98,8 +99,8 @@ class Shipped:
         workers: Number of interpreters that run at once; `None` for one per processor.
         verbose: Whether to show a progress bar.
         labels: Names of the classes, which the files hold; `None` for none.
-        calibrate: Whether LiteRT's converter shall calibrate int8 files; `check` finds
-            out whether it has to.
+        calibrate: Whether LiteRT's converter shall calibrate int8 files, as it does for
+            several processes of JAX; `check` finds out whether it has to.
 
     Attributes:
         form: As given.
@@ -115,7 +116,10 @@ class Shipped:
         labels=None,
         calibrate=False,
     ):
-        self.form, self.calibrate, self._labels = form, calibrate, labels
+        # Rounding builds layers, for which each of several processes of JAX would wait
+        # for the others; and some files are made by the first one alone.
+        self.calibrate = calibrate or process_count() > 1
+        self.form, self._labels = form, labels
         self._samples = evenly_spaced(samples)
         self._workers, self._verbose = workers, verbose
 
@@ -136,7 +140,7 @@ class Shipped:
                     check_no_loop(export_tflite(model, path, tolerance=None))
             with _file() as path:
                 record = self.export(model, path)
-            self.calibrate = record.rounding == "calibrated"
+            self.calibrate |= record.rounding == "calibrated"
         except ValueError as error:
             raise ValueError(
                 f"Expected `ship` to be a form that `model` can have. Received: ship="
